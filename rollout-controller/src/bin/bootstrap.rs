@@ -1,0 +1,2 @@
+//! The Lambda.
+fn main() {}

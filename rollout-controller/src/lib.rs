@@ -1,0 +1,1 @@
+//! Moves traffic from Python to Rust on evidence.
