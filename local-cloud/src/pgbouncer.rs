@@ -1,0 +1,208 @@
+//! A private pgbouncer in transaction mode: the stand-in for RDS Proxy.
+//!
+//! Every transaction may meet another server connection, so whatever a client
+//! leaves in its session is gone, or worse, somebody else's. Tests that must
+//! hold behind RDS Proxy run through this with several clients at once.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use sqlx::{Connection as _, PgConnection};
+use tempfile::TempDir;
+
+use crate::postgres::{PrivatePostgres, USER};
+use crate::supervised::{Account, Recipe, Supervised, find_program, free_port, path_folders, tail};
+
+/// Server connections per database when nothing else is asked for. Two are
+/// enough to mix up clients, and few enough to make them wait.
+pub const SERVER_CONNECTIONS: u32 = 2;
+
+/// How long pgbouncer may take to answer.
+const READY_LIMIT: Duration = Duration::from_secs(30);
+
+/// See `postgres::PORT_TRIES`.
+const PORT_TRIES: u32 = 5;
+
+/// What went wrong with a private pgbouncer.
+#[derive(Debug, thiserror::Error)]
+pub enum PgbouncerError {
+    /// It is not installed.
+    #[error(
+        "pgbouncer is missing in {searched:?}; run scripts/dev-env as root, \
+         or `apt-get install pgbouncer`"
+    )]
+    NoBinary {
+        /// Folders that were looked into.
+        searched: Vec<PathBuf>,
+    },
+    /// It did not come up.
+    #[error("pgbouncer did not come up: {output}")]
+    Server {
+        /// The last lines of its log.
+        output: String,
+    },
+    /// A file or process could not be handled.
+    #[error("{doing}")]
+    Io {
+        /// What we were doing.
+        doing: &'static str,
+        /// The operating system's reason.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn io_error(doing: &'static str) -> impl FnOnce(io::Error) -> PgbouncerError {
+    move |source| PgbouncerError::Io { doing, source }
+}
+
+/// A running pgbouncer; stopped and removed when dropped.
+pub struct Pgbouncer {
+    // Before `_folder`: it must be gone when its files are removed.
+    _server: Supervised,
+    _folder: TempDir,
+    port: u16,
+    password: String,
+}
+
+/// Without the password.
+impl fmt::Debug for Pgbouncer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pgbouncer")
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Pgbouncer {
+    /// A pooler in front of `postgres` with [`SERVER_CONNECTIONS`] a database.
+    ///
+    /// # Errors
+    /// [`PgbouncerError::NoBinary`] where it is not installed; otherwise what
+    /// it printed.
+    pub async fn start(postgres: &PrivatePostgres) -> Result<Self, PgbouncerError> {
+        Self::start_with(postgres, SERVER_CONNECTIONS).await
+    }
+
+    /// The same with `server_connections` (1 or more) a database.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with(
+        postgres: &PrivatePostgres,
+        server_connections: u32,
+    ) -> Result<Self, PgbouncerError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match Self::try_start(postgres, server_connections).await {
+                Err(PgbouncerError::Server { output })
+                    if tries < PORT_TRIES && output.contains("in use") => {}
+                other => return other,
+            }
+        }
+    }
+
+    async fn try_start(
+        postgres: &PrivatePostgres,
+        server_connections: u32,
+    ) -> Result<Self, PgbouncerError> {
+        let mut searched = path_folders();
+        // Debian's place, which is not on an ordinary user's PATH.
+        searched.push(PathBuf::from("/usr/sbin"));
+        let Some(program) = find_program("pgbouncer", &searched) else {
+            return Err(PgbouncerError::NoBinary { searched });
+        };
+        let account = Account::for_servers().map_err(io_error("choosing an account"))?;
+        let folder = tempfile::Builder::new()
+            .prefix("local-cloud-pgbouncer-")
+            .tempdir()
+            .map_err(io_error("making a temporary folder"))?;
+        let port = free_port().map_err(io_error("finding a free port"))?;
+        let [settings, users, log] =
+            ["pgbouncer.ini", "users.txt", "pgbouncer.log"].map(|name| folder.path().join(name));
+        let password = postgres.password();
+        let text = format!(
+            "[databases]\n\
+             * = host=127.0.0.1 port={}\n\
+             [pgbouncer]\n\
+             listen_addr = 127.0.0.1\n\
+             listen_port = {port}\n\
+             unix_socket_dir =\n\
+             auth_type = plain\n\
+             auth_file = {}\n\
+             pool_mode = transaction\n\
+             default_pool_size = {server_connections}\n\
+             max_client_conn = 200\n\
+             max_db_connections = {server_connections}\n\
+             server_tls_sslmode = disable\n\
+             ; sqlx sends this one, and pgbouncer refuses what it does not know\n\
+             ignore_startup_parameters = extra_float_digits\n",
+            postgres.port(),
+            users.display(),
+        );
+        std::fs::write(&settings, text).map_err(io_error("writing pgbouncer.ini"))?;
+        std::fs::write(&users, format!("\"{USER}\" \"{password}\"\n"))
+            .map_err(io_error("writing users.txt"))?;
+        if let Some(account) = &account {
+            for path in [folder.path(), &settings, &users] {
+                account
+                    .own(path)
+                    .map_err(io_error("giving files to pgbouncer's account"))?;
+            }
+        }
+        let mut server = Supervised::start(&Recipe {
+            program: program.as_os_str(),
+            args: vec![settings.display().to_string()],
+            env: Vec::new(),
+            stop_signal: "TERM", // at once; INT waits for clients
+            account: account.as_ref(),
+            folder: folder.path(),
+            log: &log,
+            remove_folder: true,
+        })
+        .map_err(io_error("starting pgbouncer"))?;
+
+        let limit = Instant::now() + READY_LIMIT;
+        loop {
+            let ended = server.ended().map_err(io_error("watching pgbouncer"))?;
+            if ended.is_none() {
+                match PgConnection::connect(&url(port, password, USER)).await {
+                    Ok(connection) => {
+                        let _ = connection.close().await;
+                        let password = password.to_owned();
+                        return Ok(Self {
+                            _server: server,
+                            _folder: folder,
+                            port,
+                            password,
+                        });
+                    }
+                    Err(_) if Instant::now() < limit => {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                        continue;
+                    }
+                    Err(_) => {}
+                }
+            }
+            server.stop_and_keep();
+            return Err(PgbouncerError::Server { output: tail(&log) });
+        }
+    }
+
+    /// URL of one database through the pooler, with the password: do not log it.
+    pub fn url(&self, database: &str) -> String {
+        url(self.port, &self.password, database)
+    }
+
+    /// The loopback port of the pooler.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+fn url(port: u16, password: &str, database: &str) -> String {
+    format!("postgres://{USER}:{password}@127.0.0.1:{port}/{database}?sslmode=disable")
+}

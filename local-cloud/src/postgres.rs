@@ -1,0 +1,435 @@
+//! A private PostgreSQL cluster for tests and the demo.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use local_cloud::postgres::PrivatePostgres;
+//!
+//! let postgres = PrivatePostgres::start().await?;
+//! postgres.create_database("seeded").await?;
+//! postgres.load_sql_file("seeded", "seed.sql".as_ref()).await?;
+//! postgres.create_from_template("mine", "seeded").await?;
+//! let url = postgres.url("mine");
+//! # Ok(()) }
+//! ```
+//!
+//! It listens on loopback with a random password, keeps nothing (no fsync) and
+//! is stopped and removed when dropped, also when the process is killed.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tempfile::TempDir;
+
+use crate::supervised::{
+    Account, Recipe, Supervised, find_program, free_port, path_folders, run_as, tail,
+};
+
+/// The superuser of the cluster.
+pub const USER: &str = "postgres";
+
+/// How long the server may take to answer its first query. A loaded machine
+/// needs a second or two.
+const READY_LIMIT: Duration = Duration::from_mins(1);
+
+/// Ports are drawn before the server binds them, so one may be taken meanwhile.
+const PORT_TRIES: u32 = 5;
+
+/// What went wrong with a private PostgreSQL.
+#[derive(Debug, thiserror::Error)]
+pub enum PostgresError {
+    /// No server binaries on this machine.
+    #[error(
+        "PostgreSQL is missing: no folder with `initdb` and `postgres` among {searched:?}; \
+         run scripts/dev-env, or `apt-get install postgresql`, or set PG_BIN to the folder"
+    )]
+    NoBinaries {
+        /// Folders that were looked into.
+        searched: Vec<PathBuf>,
+    },
+    /// The cluster could not be made or started.
+    #[error("{doing}: {output}")]
+    Server {
+        /// What we were doing.
+        doing: &'static str,
+        /// The last lines that the program printed.
+        output: String,
+    },
+    /// A file or process could not be handled.
+    #[error("{doing}")]
+    Io {
+        /// What we were doing.
+        doing: String,
+        /// The operating system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The server refused a statement.
+    #[error("{doing}")]
+    Sql {
+        /// What we were doing.
+        doing: String,
+        /// The server's or driver's reason.
+        #[source]
+        source: sqlx::Error,
+    },
+}
+
+fn io_error(doing: impl Into<String>) -> impl FnOnce(io::Error) -> PostgresError {
+    let doing = doing.into();
+    move |source| PostgresError::Io { doing, source }
+}
+
+fn sql_error(doing: impl Into<String>) -> impl FnOnce(sqlx::Error) -> PostgresError {
+    let doing = doing.into();
+    move |source| PostgresError::Sql { doing, source }
+}
+
+/// A running cluster; stopped and removed when dropped.
+pub struct PrivatePostgres {
+    // Before `folder`: the server must be gone when its files are removed.
+    server: Option<Supervised>,
+    folder: TempDir,
+    binaries: PathBuf,
+    account: Option<Account>,
+    port: u16,
+    password: String,
+}
+
+/// Without the password.
+impl fmt::Debug for PrivatePostgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrivatePostgres")
+            .field("folder", &self.folder.path())
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PrivatePostgres {
+    /// Makes a cluster and starts it; it answers queries when this returns.
+    ///
+    /// Takes about two seconds, most of it in `initdb`.
+    ///
+    /// # Errors
+    /// [`PostgresError::NoBinaries`] where nothing is installed; otherwise what
+    /// the server printed.
+    pub async fn start() -> Result<Self, PostgresError> {
+        let mut cluster = tokio::task::spawn_blocking(Self::create)
+            .await
+            .map_err(|error| io_error("making a PostgreSQL cluster")(io::Error::other(error)))??;
+        cluster.start_server().await?;
+        Ok(cluster)
+    }
+
+    /// [`start`](Self::start) for callers without a runtime.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn start_blocking() -> Result<Self, PostgresError> {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(io_error("starting a runtime"))?
+            .block_on(Self::start())
+    }
+
+    /// `initdb` into a folder of its own.
+    fn create() -> Result<Self, PostgresError> {
+        let binaries = find_binaries()?;
+        let account = Account::for_servers().map_err(io_error("choosing an account"))?;
+        let folder = tempfile::Builder::new()
+            .prefix("local-cloud-pg-")
+            .tempdir()
+            .map_err(io_error("making a temporary folder"))?;
+        let password = random_password().map_err(io_error("reading /dev/urandom"))?;
+        let password_file = folder.path().join("password");
+        std::fs::write(&password_file, &password).map_err(io_error("writing a password file"))?;
+        if let Some(account) = &account {
+            for path in [folder.path(), &password_file] {
+                account
+                    .own(path)
+                    .map_err(io_error("giving files to the server's account"))?;
+            }
+        }
+
+        let mut initdb = Command::new(binaries.join("initdb"));
+        // `password` rather than SCRAM: only root can listen on loopback, and
+        // an unoptimised client spends tens of milliseconds on SCRAM.
+        initdb
+            .args(["--no-sync", "--auth=password", "--username", USER])
+            .args(["--encoding=UTF8", "--locale=C", "--pwfile"])
+            .arg(&password_file)
+            .arg("--pgdata")
+            .arg(folder.path().join("data"))
+            .stdin(Stdio::null());
+        run_as(&mut initdb, account.as_ref(), folder.path());
+        let output = initdb
+            .output()
+            .map_err(io_error(format!("running {initdb:?}")))?;
+        if !output.status.success() {
+            let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+            text.push_str(&String::from_utf8_lossy(&output.stderr));
+            return Err(PostgresError::Server {
+                doing: "initdb failed",
+                output: text,
+            });
+        }
+        std::fs::remove_file(&password_file).map_err(io_error("removing the password file"))?;
+        Ok(Self {
+            server: None,
+            folder,
+            binaries,
+            account,
+            port: 0,
+            password,
+        })
+    }
+
+    /// Starts the server again after [`stop_server`](Self::stop_server), on
+    /// the same port and with the same data. Does nothing if it runs.
+    ///
+    /// # Errors
+    /// What the server printed, when it does not come up within a minute.
+    pub async fn start_server(&mut self) -> Result<(), PostgresError> {
+        if self.server.is_some() {
+            return Ok(());
+        }
+        let fixed = self.port != 0;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            if !fixed {
+                self.port = free_port().map_err(io_error("finding a free port"))?;
+            }
+            match self.try_start().await {
+                Err(PostgresError::Server { output, .. })
+                    if !fixed && tries < PORT_TRIES && output.contains("in use") => {}
+                other => return other,
+            }
+        }
+    }
+
+    async fn try_start(&mut self) -> Result<(), PostgresError> {
+        let folder = self.folder.path();
+        let log = self.log();
+        let _ = std::fs::remove_file(&log);
+        let mut args = vec!["-D".to_owned(), folder.join("data").display().to_string()];
+        for setting in [
+            format!("port={}", self.port),
+            format!("unix_socket_directories={}", folder.display()),
+            "listen_addresses=127.0.0.1".to_owned(),
+            "max_connections=200".to_owned(),
+            "shared_buffers=32MB".to_owned(),
+            // Nothing here outlives the process.
+            "fsync=off".to_owned(),
+            "synchronous_commit=off".to_owned(),
+            "full_page_writes=off".to_owned(),
+            "wal_level=minimal".to_owned(),
+            "max_wal_senders=0".to_owned(),
+            "max_wal_size=4GB".to_owned(),
+        ] {
+            args.extend(["-c".to_owned(), setting]);
+        }
+        let mut server = Supervised::start(&Recipe {
+            program: self.binaries.join("postgres").as_os_str(),
+            args,
+            env: Vec::new(),
+            stop_signal: "INT", // fast shutdown: clients are cut off
+            account: self.account.as_ref(),
+            folder,
+            log: &log,
+            remove_folder: true,
+        })
+        .map_err(io_error("starting the PostgreSQL server"))?;
+
+        let limit = Instant::now() + READY_LIMIT;
+        loop {
+            let ended = server
+                .ended()
+                .map_err(io_error("watching the PostgreSQL server"))?;
+            if ended.is_none() {
+                match PgConnection::connect(&self.url("postgres")).await {
+                    Ok(connection) => {
+                        let _ = connection.close().await;
+                        self.server = Some(server);
+                        return Ok(());
+                    }
+                    Err(_) if Instant::now() < limit => {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                        continue;
+                    }
+                    Err(_) => {}
+                }
+            }
+            server.stop_and_keep();
+            return Err(PostgresError::Server {
+                doing: "the PostgreSQL server did not come up",
+                output: tail(&log),
+            });
+        }
+    }
+
+    /// Stops the server as an outage would: open connections are cut off. The
+    /// data stay; see [`start_server`](Self::start_server). Blocks for a moment.
+    pub fn stop_server(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.stop_and_keep();
+        }
+    }
+
+    /// URL of one database, with the password: do not log it.
+    pub fn url(&self, database: &str) -> String {
+        format!(
+            "postgres://{USER}:{}@127.0.0.1:{}/{database}?sslmode=disable",
+            self.password, self.port
+        )
+    }
+
+    /// The loopback port of the server.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The password of [`USER`]: do not log it.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// Where the server writes its log, until it is removed.
+    pub fn log(&self) -> PathBuf {
+        self.folder.path().join("server.log")
+    }
+
+    /// Creates an empty database.
+    ///
+    /// # Errors
+    /// The server's refusal, e.g. that the name is taken.
+    pub async fn create_database(&self, name: &str) -> Result<(), PostgresError> {
+        let sql = format!("CREATE DATABASE {}", quoted(name));
+        self.run("postgres", sql, format!("creating database {name}"))
+            .await
+    }
+
+    /// Copies a whole database in some 50 ms. Nobody may be connected to
+    /// `template`; the server waits five seconds for that.
+    ///
+    /// # Errors
+    /// The server's refusal, e.g. that the template is in use.
+    pub async fn create_from_template(
+        &self,
+        name: &str,
+        template: &str,
+    ) -> Result<(), PostgresError> {
+        let sql = format!(
+            "CREATE DATABASE {} TEMPLATE {}",
+            quoted(name),
+            quoted(template)
+        );
+        self.run(
+            "postgres",
+            sql,
+            format!("copying database {template} to {name}"),
+        )
+        .await
+    }
+
+    /// Drops a database, cutting off whoever is connected.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn drop_database(&self, name: &str) -> Result<(), PostgresError> {
+        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(name));
+        self.run("postgres", sql, format!("dropping database {name}"))
+            .await
+    }
+
+    /// Runs a script of SQL statements (no psql commands) in one database, all
+    /// or nothing unless the script has its own transactions.
+    ///
+    /// # Errors
+    /// The server's refusal of a statement.
+    pub async fn load_sql(&self, database: &str, script: &str) -> Result<(), PostgresError> {
+        self.run(
+            database,
+            script.to_owned(),
+            format!("running SQL in database {database}"),
+        )
+        .await
+    }
+
+    /// [`load_sql`](Self::load_sql) from a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the server refuses a statement.
+    pub async fn load_sql_file(&self, database: &str, file: &Path) -> Result<(), PostgresError> {
+        let script = std::fs::read_to_string(file)
+            .map_err(io_error(format!("reading {}", file.display())))?;
+        self.run(
+            database,
+            script,
+            format!("loading {} into {database}", file.display()),
+        )
+        .await
+    }
+
+    async fn run(&self, database: &str, sql: String, doing: String) -> Result<(), PostgresError> {
+        let work = async {
+            let mut connection = PgConnection::connect(&self.url(database)).await?;
+            sqlx::raw_sql(AssertSqlSafe(sql))
+                .execute(&mut connection)
+                .await?;
+            connection.close().await
+        };
+        work.await.map_err(sql_error(doing))
+    }
+}
+
+/// An SQL identifier.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// 128 random bits in hex, so that no other account on this machine gets in.
+fn random_password() -> io::Result<String> {
+    use std::io::Read as _;
+    let mut bytes = [0_u8; 16];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(u128::from_be_bytes(bytes).to_string())
+}
+
+/// The folder with `initdb` and `postgres`: `PG_BIN`, else `PATH`, else the
+/// newest of Debian's `/usr/lib/postgresql/*/bin`.
+fn find_binaries() -> Result<PathBuf, PostgresError> {
+    let mut searched: Vec<PathBuf> = Vec::new();
+    searched.extend(
+        std::env::var_os("PG_BIN")
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from),
+    );
+    searched.extend(path_folders());
+    let mut debian: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            Some((
+                entry.file_name().to_str()?.parse().ok()?,
+                entry.path().join("bin"),
+            ))
+        })
+        .collect();
+    debian.sort();
+    searched.extend(debian.into_iter().rev().map(|(_, folder)| folder));
+    searched
+        .iter()
+        .find(|folder| {
+            let folder = std::slice::from_ref(*folder);
+            find_program("initdb", folder).is_some() && find_program("postgres", folder).is_some()
+        })
+        .cloned()
+        .ok_or(PostgresError::NoBinaries { searched })
+}
