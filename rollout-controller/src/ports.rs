@@ -1,0 +1,482 @@
+//! What a tick needs from the world, in our words.
+//!
+//! One trait for each thing that can fail by itself. Adapters ([`crate::adapters`])
+//! speak to AWS and SQL; [`crate::world`] is a pretend world behind the same traits.
+//! Errors name operation and resource; the foreign cause is boxed, so that both
+//! can fail the same way.
+
+use crate::domain::minute::{Minute, SideCounts};
+use crate::domain::page::{Page, StateChange};
+use crate::domain::route::{GroupArn, Route, RuleArn};
+use crate::domain::weight::Weight;
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A foreign error, kept for its text and its chain.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+// ---------------------------------------------------------------- the ledger
+
+/// Position in one rollout's journal: 1 for the first entry, without holes.
+/// It is also the revision that commands are issued against; 0 is the empty journal.
+pub type Seq = i64;
+
+/// One row of the journal. The body is JSON that only the domain reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Position, ascending by one.
+    pub seq: Seq,
+    /// Time of the entry in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// Kind of event, for people who read the table.
+    pub kind: String,
+    /// The event as JSON.
+    pub body: String,
+}
+
+/// A fold of the journal up to `seq`; a cache that can always be rebuilt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Last entry that the fold contains.
+    pub seq: Seq,
+    /// Shape of `body`; another shape is ignored and rebuilt.
+    pub version: i64,
+    /// The folded state as JSON.
+    pub body: String,
+}
+
+/// A journal as read: the newest usable snapshot and all entries after it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Absent: `entries` starts at 1.
+    pub snapshot: Option<Snapshot>,
+    /// Ascending by `seq`.
+    pub entries: Vec<Entry>,
+}
+
+/// What became of an insert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inserted {
+    /// All entries are in the journal.
+    Won,
+    /// None is: somebody else wrote an entry with one of these numbers first.
+    Lost,
+}
+
+/// Append-only store of journals, one for each rollout name.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// Reads one journal; an unknown name is an empty journal.
+    /// Snapshots whose version is not `version` are passed over.
+    async fn read(&self, rollout: &str, version: i64) -> Result<Written, LedgerError>;
+
+    /// Adds entries, all or none, in one transaction. The database's unique key
+    /// on (rollout, seq) is the mutual exclusion between ticks and commands.
+    /// A snapshot replaces the older one of the rollout in the same transaction.
+    async fn insert(
+        &self,
+        rollout: &str,
+        entries: &[Entry],
+        snapshot: Option<&Snapshot>,
+    ) -> Result<Inserted, LedgerError>;
+
+    /// Entries with `seq < before` (all for `None`), newest first, at most `limit`.
+    async fn history(
+        &self,
+        rollout: &str,
+        before: Option<Seq>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, LedgerError>;
+
+    /// Deletes entries of one kind that are older than `before_ms` and contained
+    /// in the present snapshot. Returns how many went.
+    async fn prune(&self, rollout: &str, kind: &str, before_ms: i64) -> Result<u64, LedgerError>;
+}
+
+/// Why the ledger could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The database cannot be reached, or did not answer in time.
+    #[error("{operation} the journal of rollout `{rollout}`: the database cannot be reached")]
+    Unreachable {
+        /// What we were doing, as a verb: `reading`, `writing`.
+        operation: &'static str,
+        /// Whose journal.
+        rollout: String,
+        /// The driver's error.
+        #[source]
+        source: BoxError,
+    },
+    /// The database answers, and the tables are not as this version expects.
+    #[error("{operation} the journal of rollout `{rollout}`: tables missing or of another version; run `rolloutctl migrate`")]
+    NotMigrated {
+        /// What we were doing.
+        operation: &'static str,
+        /// Whose journal.
+        rollout: String,
+        /// The driver's error.
+        #[source]
+        source: BoxError,
+    },
+    /// An entry that this version cannot read.
+    #[error("entry {seq} of rollout `{rollout}` cannot be read")]
+    Corrupt {
+        /// Whose journal.
+        rollout: String,
+        /// Which entry.
+        seq: Seq,
+        /// What the reader says.
+        #[source]
+        source: BoxError,
+    },
+}
+
+/// Proof that the journal knows of a change before it is made.
+///
+/// Writers of weights take `&Turn`, and only [`append`] and [`Turn::unjournalled`]
+/// make one, so that forgetting the journal does not compile.
+#[derive(Debug)]
+pub struct Turn {
+    seq: Option<Seq>,
+    deadline: Timestamp,
+}
+
+impl Turn {
+    /// The one exception: protection while the ledger is down. Takes the error
+    /// that proves it, and may only ever lower the Rust share (see `tick`).
+    pub fn unjournalled(_ledger_is_down: &LedgerError, deadline: Timestamp) -> Self {
+        Self { seq: None, deadline }
+    }
+
+    /// Entry that holds the intent; `None` while the ledger is down.
+    pub fn seq(&self) -> Option<Seq> {
+        self.seq
+    }
+
+    /// Real time after which nothing may be written on this turn any more.
+    pub fn deadline(&self) -> Timestamp {
+        self.deadline
+    }
+}
+
+/// Appends entries and hands out the turn, or `None` if somebody else was first.
+pub async fn append(
+    ledger: &dyn Ledger,
+    rollout: &str,
+    entries: &[Entry],
+    snapshot: Option<&Snapshot>,
+    deadline: Timestamp,
+) -> Result<Option<Turn>, LedgerError> {
+    let seq = entries.last().map(|entry| entry.seq);
+    match ledger.insert(rollout, entries, snapshot).await? {
+        Inserted::Won => Ok(Some(Turn { seq, deadline })),
+        Inserted::Lost => Ok(None),
+    }
+}
+
+// --------------------------------------------------------------- the traffic
+
+/// Share that a rule shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Share {
+    /// A forward to exactly our two groups with a share of whole tenths of a percent.
+    Weight(Weight),
+    /// Anything else: other groups, a redirect, weights 0 and 0, an odd share.
+    /// The text says what was found.
+    Foreign(String),
+}
+
+impl std::fmt::Display for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Weight(weight) => weight.fmt(f),
+            Self::Foreign(what) => f.write_str(what),
+        }
+    }
+}
+
+/// One route as the load balancer shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteSeen {
+    /// Share of the Rust group.
+    pub share: Share,
+    /// Priority of the weighted rule; `None` for a listener's default rule.
+    pub priority: Option<u32>,
+    /// Group stickiness of the weighted rule. On means that a rollback is none:
+    /// a sticky client keeps its group (aws-facts A.2).
+    pub sticky: bool,
+    /// What is wrong with the header rule, one sentence each; empty is fine.
+    pub header_rule: Vec<String>,
+}
+
+/// Reads and moves the weights of listener rules.
+#[async_trait]
+pub trait Traffic: Send + Sync {
+    /// Reads the weighted rule and the rules before it on the same listener.
+    async fn read(&self, route: &Route) -> Result<RouteSeen, TrafficError>;
+
+    /// Gives the new group `to`, if the rule still shows `from`, and reads back
+    /// what the rule shows afterwards. Resends the actions as found with only the
+    /// weights changed; conditions, order, stickiness and other rules stay.
+    /// A rule that already shows `to` is left alone. `from = None` moves whatever
+    /// share is found (rollback only). Refuses after the turn's deadline.
+    async fn shift(
+        &self,
+        turn: &Turn,
+        route: &Route,
+        from: Option<Weight>,
+        to: Weight,
+    ) -> Result<Weight, TrafficError>;
+}
+
+/// Why a rule could not be read or moved.
+#[derive(Debug, thiserror::Error)]
+pub enum TrafficError {
+    /// A read failed.
+    #[error("reading listener rule {rule}")]
+    Read {
+        /// Which rule.
+        rule: RuleArn,
+        /// The SDK's error.
+        #[source]
+        source: BoxError,
+    },
+    /// The rule does not exist.
+    #[error("listener rule {rule} does not exist; correct `rule` of route `{route}` in the config")]
+    Unknown {
+        /// Which rule.
+        rule: RuleArn,
+        /// Its route.
+        route: String,
+    },
+    /// The write failed; whether it took effect is unknown until the next read.
+    #[error("writing weights of listener rule {rule}")]
+    Write {
+        /// Which rule.
+        rule: RuleArn,
+        /// The SDK's error.
+        #[source]
+        source: BoxError,
+    },
+    /// The rule no longer shows what the journal says.
+    #[error("listener rule {rule} is at {found}, expected {expected}: changed by someone else")]
+    Moved {
+        /// Which rule.
+        rule: RuleArn,
+        /// What the journal says.
+        expected: Weight,
+        /// What the rule shows.
+        found: Share,
+    },
+    /// The write was accepted, and the rule shows something else.
+    #[error("listener rule {rule} shows {found} after {to} was written")]
+    NotTaken {
+        /// Which rule.
+        rule: RuleArn,
+        /// What was written.
+        to: Weight,
+        /// What the rule shows.
+        found: Share,
+    },
+    /// The process woke up too late to act on its turn.
+    #[error("the turn for listener rule {rule} expired at {deadline}: nothing was written")]
+    Late {
+        /// Which rule.
+        rule: RuleArn,
+        /// When the turn ended.
+        deadline: Timestamp,
+    },
+}
+
+// --------------------------------------------------------------- the metrics
+
+/// Minutes that one rollout wants to know, for each of its routes.
+#[derive(Clone, Debug)]
+pub struct MinutesWanted<'a> {
+    /// Routes, in the order of the answer.
+    pub routes: &'a [Route],
+    /// First minute.
+    pub from: Minute,
+    /// First minute that is not wanted any more.
+    pub until: Minute,
+    /// Upper edges of the latency histogram in milliseconds, ascending.
+    pub edges_ms: &'a [f64],
+}
+
+/// One minute of one route. A side is `None` where CloudWatch has no
+/// `RequestCount` for it: that is "no data", never zero requests. Where it has,
+/// a missing error count or latency sample is zero (aws-facts 0.2).
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouteMinute {
+    /// The Python side.
+    pub old: Option<SideCounts>,
+    /// The Rust side.
+    pub new: Option<SideCounts>,
+}
+
+/// One minute of all routes of a rollout, in the order asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MinuteRead {
+    /// Which minute.
+    pub minute: Minute,
+    /// One for each route.
+    pub routes: Vec<RouteMinute>,
+}
+
+/// Reads minutes of target groups.
+#[async_trait]
+pub trait Metrics: Send + Sync {
+    /// Answers each wish by itself: all its minutes in ascending order, or why not.
+    /// Queries of several wishes share calls where they can.
+    async fn minutes(&self, wanted: &[MinutesWanted<'_>]) -> Vec<Result<Vec<MinuteRead>, MetricsError>>;
+}
+
+/// Why minutes could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum MetricsError {
+    /// The call failed.
+    #[error("reading metrics of {group}")]
+    Read {
+        /// First group that was asked for.
+        group: GroupArn,
+        /// The SDK's error.
+        #[source]
+        source: BoxError,
+    },
+    /// CloudWatch answered, and says that the answer is not whole.
+    #[error("metrics of {group} are incomplete: query `{query}` came back as {status}")]
+    Incomplete {
+        /// Group of the query.
+        group: GroupArn,
+        /// Metric and statistic.
+        query: String,
+        /// `PartialData`, `InternalError`, `Forbidden`, or what is missing.
+        status: String,
+    },
+    /// An error or latency count without a request count: two windows that do not match.
+    #[error("metrics of {group} contradict each other in minute {minute}: {what}")]
+    Contradiction {
+        /// Group.
+        group: GroupArn,
+        /// Minute.
+        minute: Minute,
+        /// What does not fit.
+        what: String,
+    },
+}
+
+// ---------------------------------------------------------------- the alarms
+
+/// State of an alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlarmState {
+    /// `OK`.
+    Ok,
+    /// `ALARM`.
+    Alarm,
+    /// `INSUFFICIENT_DATA`.
+    InsufficientData,
+    /// No alarm has this name.
+    Missing,
+}
+
+/// One alarm as CloudWatch shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmSeen {
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: AlarmState,
+    /// When it took that state, if the answer says (not every stand-in does).
+    pub since_ms: Option<i64>,
+    /// CloudWatch's words.
+    pub reason: String,
+}
+
+/// Reads alarms.
+#[async_trait]
+pub trait Alarms: Send + Sync {
+    /// One answer for each name, in order; a name without an alarm is `Missing`.
+    /// Metric and composite alarms alike. No names, no call.
+    async fn read(&self, names: &[String]) -> Result<Vec<AlarmSeen>, AlarmsError>;
+}
+
+/// Why alarms could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("reading the states of {count} alarms")]
+pub struct AlarmsError {
+    /// How many were asked for.
+    pub count: usize,
+    /// The SDK's error.
+    #[source]
+    pub source: BoxError,
+}
+
+// ------------------------------------------------------------------ messages
+
+/// Sends pages to people.
+#[async_trait]
+pub trait Pager: Send + Sync {
+    /// Sends one page on every channel. At-least-once; the page's key removes doubles.
+    async fn send(&self, page: &Page) -> Result<(), MessageError>;
+}
+
+/// Announces state changes to programs.
+#[async_trait]
+pub trait Announcer: Send + Sync {
+    /// Puts one event on the bus. At-least-once; the id removes doubles.
+    async fn announce(&self, change: &StateChange) -> Result<(), MessageError>;
+}
+
+/// Why a message was not accepted.
+#[derive(Debug, thiserror::Error)]
+#[error("sending `{message}` to {channel}")]
+pub struct MessageError {
+    /// What was sent.
+    pub message: String,
+    /// Topic or bus.
+    pub channel: String,
+    /// The SDK's error.
+    #[source]
+    pub source: BoxError,
+}
+
+// ----------------------------------------------------------------- the clock
+
+/// Real time. Decisions use the scheduled time of the tick; this is only for
+/// deadlines of writes and for commands, which have no schedule.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The computer's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// Everything a tick or a command can reach.
+#[derive(Clone)]
+pub struct World {
+    /// The journals.
+    pub ledger: std::sync::Arc<dyn Ledger>,
+    /// The load balancers.
+    pub traffic: std::sync::Arc<dyn Traffic>,
+    /// CloudWatch metrics.
+    pub metrics: std::sync::Arc<dyn Metrics>,
+    /// CloudWatch alarms.
+    pub alarms: std::sync::Arc<dyn Alarms>,
+    /// People.
+    pub pager: std::sync::Arc<dyn Pager>,
+    /// Programs.
+    pub announcer: std::sync::Arc<dyn Announcer>,
+    /// Real time.
+    pub clock: std::sync::Arc<dyn Clock>,
+}
