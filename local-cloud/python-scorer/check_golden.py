@@ -1,0 +1,114 @@
+"""Runs recorded cases against the function, each on a fresh copy of the seed.
+
+Usage: check_golden.py CASES.json URL_OF_A_SERVER SEED_DATABASE
+Settings come from the file. Cases about what the function leaves out (see
+app.py) are named below with the reason; any other difference in status,
+headers or body, or in the rows of the tables that the function writes, fails.
+The last line is `N passed, M failed`.
+"""
+
+import importlib
+import json
+import os
+import re
+import sys
+
+import psycopg
+
+SIGNATURES = "signatures are not verified"
+DEMO = "demo keys and scorers do not exist"
+LEFT_OUT = {
+    "key-pbkdf2-migrates": "PBKDF2 keys are refused",
+    "key-demo-alias": DEMO,
+    "scorer-negative-is-demo": DEMO,
+    "rate-limit-third-request": "no rate limit",
+    "forged-issuer": SIGNATURES,
+    "other-issuer-method": SIGNATURES,
+    "millis-zero": SIGNATURES,
+    "sig-variants": SIGNATURES,
+    "proof-purpose": SIGNATURES,
+    "untyped-field": SIGNATURES,
+}
+NOW = re.compile(r'("last_score_timestamp":)"[^"]+"')
+SHOWN = {
+    "registry_passport": "SELECT address, community_id, requires_calculation FROM registry_passport",
+    "registry_hashscorerlink": "SELECT hash, community_id, address FROM registry_hashscorerlink",
+    "registry_score": "SELECT p.address, p.community_id, s.score::text, s.status, s.error, s.stamps"
+    " FROM registry_score s JOIN registry_passport p ON p.id = s.passport_id",
+}
+ADDED = {
+    "registry_passport": ("address", "community_id", "requires_calculation"),
+    "registry_hashscorerlink": ("hash", "community_id", "address"),
+    "registry_score": ("passport_address", "community_id", "score", "status", "error", "stamps"),
+}
+
+
+def rows(url):
+    with psycopg.connect(url) as connection:
+        return {
+            table: {json.dumps(row, default=str, sort_keys=True) for row in connection.execute(sql)}
+            for table, sql in SHOWN.items()
+        }
+
+
+def settle(response):
+    """A response in a form that can be compared: body as JSON, time blanked."""
+    body = json.loads(NOW.sub(r'\1"<now>"', response["body"]))
+    return {**response, "body": body}
+
+
+def differences(step, app, url):
+    before = rows(url)
+    got = settle(app.handler(step["event"], None))
+    expected = settle(step["response"])
+    if got != expected:
+        yield f"expected {json.dumps(expected)}\n     got {json.dumps(got)}"
+    after = rows(url)
+    for table, columns in ADDED.items():
+        change = step["writes"].get(table, {})
+        for kind, found in (
+            ("added", after[table] - before[table]),
+            ("gone", before[table] - after[table]),
+        ):
+            wanted = {
+                json.dumps([row[column] for column in columns], sort_keys=True)
+                for row in change.get(kind, [])
+            }
+            # A row of which only a time changed looks unchanged here.
+            both = {
+                json.dumps([row[column] for column in columns], sort_keys=True)
+                for row in change.get("added" if kind == "gone" else "gone", [])
+            }
+            if found != wanted - both:
+                yield f"{table} {kind}: expected {sorted(wanted - both)}\n     got {sorted(found)}"
+
+
+def main(cases, server, seed):
+    with open(cases, encoding="utf-8") as file:
+        golden = json.load(file)
+    passed = failed = 0
+    admin = psycopg.connect(f"{server}/postgres", autocommit=True)
+    app = None
+    for case in golden["cases"]:
+        if case["name"] in LEFT_OUT:
+            print(f"left out {case['name']}: {LEFT_OUT[case['name']]}")
+            continue
+        admin.execute("DROP DATABASE IF EXISTS twin WITH (FORCE)")
+        admin.execute(f'CREATE DATABASE twin TEMPLATE "{seed}"')
+        url = f"{server}/twin"
+        os.environ["DATABASE_URL"] = url
+        for name, value in {**golden["environment"], **case.get("settings", {})}.items():
+            os.environ[name] = value if isinstance(value, str) else json.dumps(value)
+        app = importlib.reload(app) if app else importlib.import_module("app")
+        found = [line for step in case["steps"] for line in differences(step, app, url)]
+        for line in found:
+            print(f"{case['name']}: {line}")
+        failed += bool(found)
+        passed += not found
+        app.DATABASE.open().close()
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

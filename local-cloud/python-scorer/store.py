@@ -1,0 +1,158 @@
+"""The tables, over one connection that is opened again once when it is lost."""
+
+from decimal import Decimal
+from typing import NamedTuple
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+# Everything that does not depend on the wallet. An external id wins over the
+# community with that number.
+FIND = """
+SELECT coalesce(k.hashed_key_sha256, k.hashed_key),
+       c.id, c.rule, coalesce(w.threshold, b.threshold), coalesce(w.weights, b.weights),
+       (SELECT jsonb_object_agg(provider, weight::text) FROM (
+           SELECT 'AllowList#' || l.name AS provider, a.weight
+             FROM account_allowlist a JOIN account_addresslist l ON l.id = a.address_list_id
+            WHERE a.customization_id = z.id
+           UNION ALL
+           SELECT r.provider_id, cc.weight
+             FROM account_customcredential cc
+             JOIN account_customcredentialruleset r ON r.id = cc.ruleset_id
+            WHERE cc.customization_id = z.id) own)
+  FROM account_accountapikey k
+  LEFT JOIN LATERAL (
+       SELECT * FROM account_community
+        WHERE account_id = k.account_id AND (external_scorer_id = %(scorer)s OR id = %(number)s)
+        ORDER BY external_scorer_id = %(scorer)s DESC NULLS LAST LIMIT 1) c ON true
+  LEFT JOIN scorer_weighted_scorer s ON s.id = c.scorer_id
+  LEFT JOIN scorer_weighted_weightedscorer w
+         ON w.scorer_ptr_id = s.id AND s.type = 'WEIGHTED'
+  LEFT JOIN scorer_weighted_binaryweightedscorer b
+         ON b.scorer_ptr_id = s.id AND s.type = 'WEIGHTED_BINARY'
+  LEFT JOIN account_customization z ON z.scorer_id = c.id
+ WHERE k.prefix = %(prefix)s
+"""
+
+STAMPS = """
+SELECT DISTINCT ON (provider) provider, stamp
+  FROM ceramic_cache_ceramiccache c
+ WHERE address = %s AND deleted_at IS NULL
+   AND NOT EXISTS (SELECT FROM ceramic_cache_revocation r WHERE r.ceramic_cache_id = c.id)
+ ORDER BY provider, updated_at DESC
+"""
+
+LINKS = """
+SELECT hash, address, expires_at FROM registry_hashscorerlink
+ WHERE community_id = %s AND hash = ANY(%s)
+"""
+
+# One statement, so one transaction. A link that somebody else took since we
+# looked stays theirs; this wallet loses the stamp at its next request.
+WRITE = """
+WITH old AS (
+    SELECT id FROM registry_passport WHERE address = %(address)s AND community_id = %(community)s
+), new AS (
+    INSERT INTO registry_passport (address, community_id)
+    SELECT %(address)s, %(community)s WHERE NOT EXISTS (SELECT FROM old)
+    ON CONFLICT (address, community_id) DO UPDATE SET address = EXCLUDED.address
+    RETURNING id
+), links AS (
+    INSERT INTO registry_hashscorerlink (hash, community_id, address, expires_at)
+    SELECT hash, %(community)s, address, expires
+      FROM unnest(%(hashes)s::text[], %(owners)s::text[], %(expiries)s::timestamptz[])
+           AS l (hash, address, expires)
+     ORDER BY hash
+    ON CONFLICT (hash, community_id) DO UPDATE
+       SET address = EXCLUDED.address, expires_at = EXCLUDED.expires_at
+     WHERE registry_hashscorerlink.address = EXCLUDED.address
+        OR registry_hashscorerlink.expires_at <= %(now)s
+)
+INSERT INTO registry_score AS score (passport_id, score, status, error, evidence, stamp_scores,
+                                     stamps, expiration_date, last_score_timestamp)
+SELECT id, %(score)s, %(status)s, %(error)s, %(evidence)s, %(stamp_scores)s, %(stamps)s,
+       %(expires)s, %(scored_at)s
+  FROM (SELECT id FROM old UNION ALL SELECT id FROM new) passport
+ON CONFLICT (passport_id) DO UPDATE
+   SET (score, status, error, evidence, stamp_scores, stamps, expiration_date,
+        last_score_timestamp)
+     = (EXCLUDED.score, EXCLUDED.status, EXCLUDED.error, EXCLUDED.evidence,
+        EXCLUDED.stamp_scores, EXCLUDED.stamps, EXCLUDED.expiration_date,
+        EXCLUDED.last_score_timestamp)
+"""
+
+
+class Found(NamedTuple):
+    key_hash: str
+    community: int | None
+    rule: str | None
+    threshold: Decimal | None  # None: the scorer has no row
+    weights: dict | None
+
+
+class Store:
+    def __init__(self, url):
+        self.url = url
+        self.connection = None
+
+    def run(self, sql, values):
+        """Executes one statement that may be repeated, opening the connection if needed."""
+        try:
+            return self.open().execute(sql, values)
+        except psycopg.OperationalError:
+            if self.connection is None or not self.connection.broken:
+                raise
+            self.connection = None
+            return self.open().execute(sql, values)
+
+    def open(self):
+        if self.connection is None or self.connection.closed:
+            # No named statements: behind a transaction pooler they belong to nobody.
+            self.connection = psycopg.connect(
+                self.url, autocommit=True, prepare_threshold=None, connect_timeout=2
+            )
+        return self.connection
+
+    def find(self, *, prefix, scorer, number):
+        """Key, and what it may see under `scorer`; None without such a key."""
+        values = {"prefix": prefix, "scorer": scorer, "number": number}
+        row = self.run(FIND, values).fetchone()
+        if row is None:
+            return None
+        weights, own = row[4], row[5]
+        return Found(*row[:4], {**weights, **own} if weights is not None and own else weights)
+
+    def stamps(self, address):
+        return self.run(STAMPS, (address,)).fetchall()
+
+    def links(self, community, nullifiers):
+        rows = self.run(LINKS, (community, nullifiers)).fetchall()
+        return {nullifier: (address, expires) for nullifier, address, expires in rows}
+
+    def write(self, community, address, score, now):
+        done = score.error is None
+        evidence = {
+            "type": "ThresholdScoreCheck",
+            "success": score.passing,
+            "rawScore": str(score.total),
+            "threshold": f"{score.threshold:.5f}",
+        }
+        self.run(
+            WRITE,
+            {
+                "address": address,
+                "community": community,
+                "now": now,
+                "hashes": [link[0] for link in score.links],
+                "owners": [link[1] for link in score.links],
+                "expiries": [link[2] for link in score.links],
+                "score": Decimal(score.passing) if done else None,
+                "status": "DONE" if done else "ERROR",
+                "error": score.error,
+                "evidence": Jsonb(evidence) if done else None,
+                "stamp_scores": Jsonb(score.weights) if done else None,
+                "stamps": Jsonb(score.stamps) if done else None,
+                "expires": score.expires,
+                "scored_at": now if done else None,
+            },
+        )
