@@ -1,1 +1,3 @@
 //! Moves traffic from Python to Rust on evidence.
+
+pub mod domain;
