@@ -25,6 +25,20 @@ const READY_LIMIT: Duration = Duration::from_secs(30);
 /// See `postgres::PORT_TRIES`.
 const PORT_TRIES: u32 = 5;
 
+/// Whether tests through a pooler are to be left out, and if so says why on
+/// standard error.
+///
+/// `scripts/dev-env` sets `LOCAL_CLOUD_WITHOUT_PGBOUNCER` where pgbouncer is
+/// missing and cannot be installed. Without that a missing pgbouncer is an
+/// error, so that no test is left out unnoticed.
+pub fn left_out() -> bool {
+    let left_out = std::env::var_os("LOCAL_CLOUD_WITHOUT_PGBOUNCER").is_some_and(|v| !v.is_empty());
+    if left_out {
+        eprintln!("left out: pgbouncer is not installed (`apt-get install pgbouncer`)");
+    }
+    left_out
+}
+
 /// What went wrong with a private pgbouncer.
 #[derive(Debug, thiserror::Error)]
 pub enum PgbouncerError {

@@ -1,0 +1,42 @@
+# What people do here. Everything runs on this machine; nothing reaches AWS.
+#
+# One cargo profile (dev) and one target folder serve build, tests and demo.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Names the Python environment and PostgreSQL's programs to whatever we start.
+ENV := . .dev/env
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: dev-env
+dev-env: ## Make or find Python, PostgreSQL and pgbouncer (the others call this)
+	@scripts/dev-env
+
+.PHONY: demo
+demo: dev-env ## Watch two rollouts: one to 100 %, one taken back
+	@$(ENV); cargo build --workspace
+	@$(ENV); exec $(TARGET)/debug/local-cloud demo $(ARGS)
+
+.PHONY: test
+test: dev-env ## Run all tests, a short rollout with real processes among them
+	@$(ENV); cargo build --workspace --all-targets
+	@$(ENV); cargo test --workspace
+
+.PHONY: build
+build: ## Build everything, tests too
+	@cargo build --workspace --all-targets
+
+.PHONY: lint
+lint: ## Check formatting and lints; warnings are errors
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets -- -D warnings
+
+.PHONY: config-example
+config-example: ## Print a commented configuration of the controller
+	@cargo run -q --bin rolloutctl -- config example
