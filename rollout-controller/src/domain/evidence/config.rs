@@ -196,7 +196,7 @@ fn require(good: bool, field: &str, found: f64, fix: &str) -> Result<(), ConfigE
     }
 }
 
-fn inside(field: &str, found: f64, low: f64, high: f64) -> Result<(), ConfigError> {
+pub(super) fn inside(field: &str, found: f64, low: f64, high: f64) -> Result<(), ConfigError> {
     let fix = format!("give a number above {low} and below {high}");
     require(found > low && found < high, field, found, &fix)
 }
@@ -377,7 +377,7 @@ impl EvidenceConfig {
             )?;
         }
         let sum: f64 = weights.iter().sum();
-        if (sum - 1.0).abs() > 1e-9 {
+        if (sum - 1.0).abs() > 1e-6 {
             return Err(ConfigError::new(
                 "family_weights",
                 format!("a list that sums to {sum}"),

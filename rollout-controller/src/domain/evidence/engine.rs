@@ -1,6 +1,6 @@
 //! The fold: one committed minute in, one judgement out.
 
-use super::config::{ConfigError, EvidenceConfig};
+use super::config::{ConfigError, EvidenceConfig, inside};
 use super::detector::Prior;
 use super::family::Family;
 use super::judged::{Judged, Signal, Traffic};
@@ -105,6 +105,9 @@ impl Engine {
         limits: [f64; 4],
     ) -> Result<Self, ConfigError> {
         let mut engine = Self::new(config, Slo::default())?;
+        for (metric, limit) in Metric::ALL.into_iter().zip(limits) {
+            inside(&format!("slo, {}", metric.name()), limit, 0.0, 1.0)?;
+        }
         engine.limits = limits;
         Ok(engine)
     }
@@ -122,6 +125,11 @@ impl Engine {
     /// Largest allowed rate of each metric.
     pub const fn limits(&self) -> &[f64; 4] {
         &self.limits
+    }
+
+    /// `D` of each metric as estimated so far, at least 1.
+    pub fn dispersion(&self, evidence: &Evidence) -> [f64; 4] {
+        std::array::from_fn(|j| evidence.dispersion(j, self.config.dispersion_prior))
     }
 
     /// `ln(1/alpha)`: where evidence against the new side means rollback.
@@ -262,8 +270,7 @@ impl Engine {
         add_totals(evidence, now, entry);
 
         let has_data = now.new.requests > 0;
-        let dispersion: [f64; 4] =
-            std::array::from_fn(|j| evidence.dispersion(j, self.config.dispersion_prior));
+        let dispersion = self.dispersion(evidence);
         let gate_limits = self.limits.map(|s| gate_limit(s, next_share));
         if has_data {
             self.bet_on_breaches(evidence, now, entry, &dispersion); // 2.
@@ -274,8 +281,7 @@ impl Engine {
         self.watch_the_old_side(evidence, now, &dispersion); // 4.
         let mut judged = self.verdict(evidence, now, gate_limits); // 5.
         evidence.learn(self, &now.old.counts, &now.new.counts); // 6.
-        judged.dispersion =
-            std::array::from_fn(|j| evidence.dispersion(j, self.config.dispersion_prior));
+        judged.dispersion = self.dispersion(evidence);
         Ok(judged)
     }
 

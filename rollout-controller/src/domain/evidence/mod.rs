@@ -35,6 +35,6 @@ pub use estimate::TimeLeft;
 pub use family::Family;
 pub use interval::{Interval, Quantile, interval, quantile};
 pub use judged::{Judged, Signal, Traffic};
-pub use stage_gate::{Breach, HoldReason, OpenGate, Rate, Stage, StageDecision};
+pub use stage_gate::{Breach, HoldReason, OpenGate, Proof, Rate, Stage, StageDecision};
 pub use start::start_weight;
 pub use state::{Count, Evidence, RelativeEdges, Silence, StageTotals};

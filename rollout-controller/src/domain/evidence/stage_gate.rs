@@ -106,6 +106,21 @@ pub struct OpenGate {
     pub next: Weight,
 }
 
+/// What was shown before a step, enough to tell a person.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The weight at which it was shown.
+    pub weight: Weight,
+    /// Minutes with traffic, without the entry minute.
+    pub ticks: u32,
+    /// The new side's errors in those minutes.
+    pub errors: Rate,
+    /// The metric that was shown least clearly.
+    pub weakest: Metric,
+    /// `ln G` of that metric: the odds shown are 1 to this.
+    pub log_gate_weakest: f64,
+}
+
 /// Why a rollout stays where it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -131,6 +146,10 @@ pub enum HoldReason {
         since: Minute,
         /// Slow means slower than this, milliseconds; `None` for errors.
         limit_ms: Option<f64>,
+        /// The old side's rate in this stage.
+        old: Rate,
+        /// The new side's rate in this stage.
+        new: Rate,
     },
     /// Every gate may be open, but evidence against the new side is half way to
     /// a rollback.
@@ -176,9 +195,14 @@ pub enum StageDecision {
     Advance {
         /// The next weight.
         to: Weight,
+        /// Why.
+        proof: Proof,
     },
     /// The bake is over.
-    Complete,
+    Complete {
+        /// Why.
+        proof: Proof,
+    },
     /// Stay.
     Hold {
         /// Why.
@@ -204,9 +228,14 @@ impl Engine {
             });
         }
         match (judged.signal, stage.next) {
-            (Signal::Advance, Some(to)) => StageDecision::Advance { to },
+            (Signal::Advance, Some(to)) => StageDecision::Advance {
+                to,
+                proof: proof(evidence, judged),
+            },
             (Signal::Advance, None) if judged.gate_ticks >= self.config().bake_ticks => {
-                StageDecision::Complete
+                StageDecision::Complete {
+                    proof: proof(evidence, judged),
+                }
             }
             (Signal::Advance, None) => hold(HoldReason::Baking {
                 ticks: judged.gate_ticks,
@@ -227,11 +256,14 @@ impl Engine {
             Traffic::Both | Traffic::NewOnly => {}
         }
         if let Some((metric, since)) = judged.incident() {
-            let limit_ms = self.slo().limit_ms(metric);
+            let at = metric.index();
+            let d = judged.dispersion[at];
             return HoldReason::SharedIncident {
                 metric,
                 since,
-                limit_ms,
+                limit_ms: self.slo().limit_ms(metric),
+                old: Rate::new(evidence.stage.old[at], d),
+                new: Rate::new(evidence.stage.new[at], d),
             };
         }
         if judged.log_e >= 0.5 * self.rollback_threshold() {
@@ -312,5 +344,23 @@ impl Engine {
             factor,
             margin,
         }
+    }
+}
+
+fn proof(evidence: &Evidence, judged: &Judged) -> Proof {
+    let gate = |metric: Metric| judged.log_gates[metric.index()];
+    let mut weakest = Metric::Err;
+    for metric in Metric::ALL {
+        if gate(metric) < gate(weakest) {
+            weakest = metric;
+        }
+    }
+    let errors = Metric::Err.index();
+    Proof {
+        weight: judged.weight,
+        ticks: judged.gate_ticks,
+        errors: Rate::new(evidence.stage.gate[errors], judged.dispersion[errors]),
+        weakest,
+        log_gate_weakest: gate(weakest),
     }
 }
