@@ -1,5 +1,6 @@
 //! Loopback stand-in for AWS.
 
+pub mod load;
 pub mod pgbouncer;
 pub mod postgres;
 mod supervised;
