@@ -1,5 +1,6 @@
 //! Loopback stand-in for AWS.
 
+pub mod foreign;
 pub mod load;
 pub mod pgbouncer;
 pub mod postgres;
