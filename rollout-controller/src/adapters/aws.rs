@@ -1,0 +1,331 @@
+//! One place that configures the AWS SDK, and one shape for its failures.
+//!
+//! Region and credentials come from the SDK's default chain, addresses from
+//! `AWS_ENDPOINT_URL` or `AWS_ENDPOINT_URL_<SERVICE>` where they are set. Nothing
+//! is read, resolved or connected to before the first call of the first client.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_sdk_lambda::config::{SharedCredentialsProvider, SharedHttpClient};
+use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_lambda::operation::RequestId;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use tokio::sync::OnceCell;
+
+/// Time to open a connection. A VPC without the endpoint shows as this one.
+const CONNECT: Duration = Duration::from_secs(1);
+/// Time of one attempt.
+const ATTEMPT: Duration = Duration::from_secs(3);
+/// Time of one operation with all its attempts and the pauses between them. A tick
+/// makes a handful of operations in a row and must end well within its minute.
+pub const OPERATION: Duration = Duration::from_secs(6);
+/// Attempts of one operation, the first one included.
+const ATTEMPTS: u32 = 3;
+
+/// The SDK's settings, loaded once, and a client of each service, made when asked for.
+#[derive(Clone, Default)]
+pub struct Aws {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    region: Option<String>,
+    config: OnceCell<SdkConfig>,
+    elb: OnceLock<aws_sdk_elasticloadbalancingv2::Client>,
+    cloudwatch: OnceLock<aws_sdk_cloudwatch::Client>,
+    sns: OnceLock<aws_sdk_sns::Client>,
+    eventbridge: OnceLock<aws_sdk_eventbridge::Client>,
+    lambda: OnceLock<aws_sdk_lambda::Client>,
+    sts: OnceLock<aws_sdk_sts::Client>,
+    secrets: OnceLock<aws_sdk_secretsmanager::Client>,
+}
+
+impl std::fmt::Debug for Aws {
+    /// Only the region: the rest holds credentials.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Aws")
+            .field("region", &self.shared.region)
+            .finish_non_exhaustive()
+    }
+}
+
+macro_rules! client {
+    ($(#[$doc:meta])* $name:ident, $krate:ident) => {
+        $(#[$doc])*
+        pub async fn $name(&self) -> &$krate::Client {
+            let config = self.config().await;
+            self.shared.$name.get_or_init(|| $krate::Client::new(config))
+        }
+    };
+}
+
+impl Aws {
+    /// Settings of the default chain.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Settings of the default chain in this region, whatever the environment says.
+    pub fn in_region(region: impl Into<String>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                region: Some(region.into()),
+                ..Shared::default()
+            }),
+        }
+    }
+
+    /// Settings made elsewhere; the tests' way to several endpoints at once.
+    pub fn with_config(config: SdkConfig) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                config: OnceCell::new_with(Some(config)),
+                ..Shared::default()
+            }),
+        }
+    }
+
+    /// The settings, loaded on the first call.
+    pub async fn config(&self) -> &SdkConfig {
+        self.shared
+            .config
+            .get_or_init(|| load(self.shared.region.clone()))
+            .await
+    }
+
+    client!(
+        /// Load balancers.
+        elb, aws_sdk_elasticloadbalancingv2
+    );
+    client!(
+        /// Metrics and alarms.
+        cloudwatch, aws_sdk_cloudwatch
+    );
+    client!(
+        /// Topics.
+        sns, aws_sdk_sns
+    );
+    client!(
+        /// Event buses.
+        eventbridge, aws_sdk_eventbridge
+    );
+    client!(
+        /// Functions.
+        lambda, aws_sdk_lambda
+    );
+    client!(
+        /// Who am I.
+        sts, aws_sdk_sts
+    );
+    client!(
+        /// Passwords.
+        secrets, aws_sdk_secretsmanager
+    );
+
+    /// Where credentials come from, if the chain has any.
+    pub(crate) async fn credentials(&self) -> Option<SharedCredentialsProvider> {
+        self.config().await.credentials_provider()
+    }
+}
+
+async fn load(region: Option<String>) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http_client())
+        .timeout_config(timeouts())
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+    if let Ok(name) = AppName::new("rollout-controller") {
+        loader = loader.app_name(name);
+    }
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region));
+    }
+    loader.load().await
+}
+
+/// HTTP/1 with rustls on ring; an endpoint of the form `http://` is spoken to in
+/// the clear. Trusted roots are the machine's.
+fn http_client() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https()
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .operation_attempt_timeout(ATTEMPT)
+        .operation_timeout(OPERATION)
+        .build()
+}
+
+/// A failed call, flattened into one sentence that holds the whole chain.
+///
+/// The SDK's own errors print as `service error` and hide the rest in sources and
+/// metadata; some of those print their source again. Here each fact stands once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallError {
+    operation: &'static str,
+    code: Option<String>,
+    what: String,
+    retryable: bool,
+}
+
+impl CallError {
+    /// From what the SDK says about `operation`.
+    pub fn new<E, R>(operation: &'static str, error: &SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        R: std::fmt::Debug,
+    {
+        let code = error.code().map(str::to_owned);
+        let what = match error {
+            SdkError::ServiceError(service) => {
+                let error = service.err();
+                let mut text = code
+                    .clone()
+                    .unwrap_or_else(|| "an unnamed error".to_owned());
+                if let Some(message) = error.message() {
+                    let _ = write!(text, ": {message}");
+                } else if code.is_none() {
+                    let _ = write!(text, ": {}", chain(error));
+                }
+                if let Some(id) = error.meta().request_id() {
+                    let _ = write!(text, " (request {id})");
+                }
+                text
+            }
+            SdkError::TimeoutError(_) => format!("no answer in time ({})", source_chain(error)),
+            SdkError::DispatchFailure(_) => format!("no answer ({})", source_chain(error)),
+            SdkError::ResponseError(_) => {
+                format!("the answer cannot be read ({})", source_chain(error))
+            }
+            SdkError::ConstructionFailure(_) => {
+                format!("the request cannot be made ({})", source_chain(error))
+            }
+            other => chain(other),
+        };
+        let retryable = match error {
+            SdkError::ServiceError(_) => code.as_deref().is_none_or(is_passing),
+            SdkError::ConstructionFailure(_) => false,
+            _ => true,
+        };
+        Self {
+            operation,
+            code,
+            what,
+            retryable,
+        }
+    }
+
+    /// Our own finding about an answer.
+    pub fn finding(operation: &'static str, what: impl Into<String>) -> Self {
+        Self {
+            operation,
+            code: None,
+            what: what.into(),
+            retryable: false,
+        }
+    }
+
+    /// AWS's name of the error, such as `RuleNotFound`.
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+
+    /// Whether the same request may succeed later: throttled, not reached, not
+    /// answered, or failed inside AWS. False for what AWS refuses.
+    pub fn is_passing(&self) -> bool {
+        self.retryable
+    }
+}
+
+impl std::fmt::Display for CallError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.operation, self.what)
+    }
+}
+
+impl Error for CallError {}
+
+/// Codes of throttling and of trouble inside AWS.
+fn is_passing(code: &str) -> bool {
+    const PASSING: [&str; 9] = [
+        "Throttl",
+        "TooManyRequests",
+        "RequestLimitExceeded",
+        "SlowDown",
+        "ServiceUnavailable",
+        "ServiceException",
+        "InternalFailure",
+        "InternalError",
+        "InternalServ",
+    ];
+    PASSING.iter().any(|passing| code.contains(passing))
+}
+
+fn source_chain(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), chain)
+}
+
+/// An error and its causes, `a: b: c`, leaving out what the text before already says.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            let _ = write!(text, ": {words}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer: inner")]
+    struct Outer(#[source] Inner);
+    #[derive(Debug, thiserror::Error)]
+    #[error("inner")]
+    struct Inner(#[source] std::io::Error);
+
+    #[test]
+    fn a_chain_says_each_thing_once() {
+        let error = Outer(Inner(std::io::Error::other("refused")));
+        assert_eq!(chain(&error), "outer: inner: refused");
+    }
+
+    #[test]
+    fn throttling_and_trouble_inside_aws_pass_and_refusals_do_not() {
+        for code in [
+            "Throttling",
+            "ThrottlingException",
+            "InternalFailure",
+            "ServiceUnavailable",
+        ] {
+            assert!(is_passing(code), "{code}");
+        }
+        for code in ["AccessDenied", "RuleNotFound", "ValidationError"] {
+            assert!(!is_passing(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn settings_do_not_print_credentials() {
+        let aws = Aws::in_region("eu-west-1");
+        assert_eq!(
+            format!("{aws:?}"),
+            "Aws { region: Some(\"eu-west-1\"), .. }"
+        );
+    }
+}
