@@ -1,0 +1,173 @@
+//! Whether one request could match two rules.
+
+use std::collections::HashSet;
+
+use aws_sdk_elasticloadbalancingv2::types::{Rule, RuleCondition};
+
+/// The part of a condition that can be compared; anything else may match any request.
+pub(super) enum Condition {
+    /// Glob patterns of the path, case-sensitive.
+    Path(Vec<String>),
+    /// Glob patterns of the host, lower case.
+    Host(Vec<String>),
+    /// Methods.
+    Method(Vec<String>),
+    /// A header in lower case and glob patterns of its value, lower case.
+    Header(String, Vec<String>),
+    /// The field's name.
+    Other(String),
+}
+
+/// The conditions of a rule; all must hold.
+pub(super) fn of(rule: &Rule) -> Vec<Condition> {
+    rule.conditions().iter().map(parse).collect()
+}
+
+fn parse(condition: &RuleCondition) -> Condition {
+    let field = condition.field().unwrap_or("unknown").to_owned();
+    let values = values(condition);
+    // Regular expressions leave the lists empty: not comparable here.
+    if values.is_empty() {
+        return Condition::Other(field);
+    }
+    let lower = || values.iter().map(|value| value.to_lowercase()).collect();
+    match field.as_str() {
+        "path-pattern" => Condition::Path(values),
+        "host-header" => Condition::Host(lower()),
+        "http-request-method" => Condition::Method(values),
+        "http-header" => {
+            let name = condition
+                .http_header_config()
+                .and_then(|c| c.http_header_name());
+            Condition::Header(name.unwrap_or_default().to_lowercase(), lower())
+        }
+        _ => Condition::Other(field),
+    }
+}
+
+/// The typed list, or the untyped one that older rules have.
+fn values(condition: &RuleCondition) -> Vec<String> {
+    let typed = match condition.field() {
+        Some("path-pattern") => condition.path_pattern_config.as_ref().map(|c| &c.values),
+        Some("host-header") => condition.host_header_config.as_ref().map(|c| &c.values),
+        Some("http-request-method") => condition
+            .http_request_method_config
+            .as_ref()
+            .map(|c| &c.values),
+        Some("http-header") => condition.http_header_config.as_ref().map(|c| &c.values),
+        _ => None,
+    };
+    let typed = typed.cloned().flatten().unwrap_or_default();
+    if typed.is_empty() {
+        condition.values().to_vec()
+    } else {
+        typed
+    }
+}
+
+/// Whether one request could match both. Errs on the side of yes.
+pub(super) fn could_both_match(rule: &[Condition], other: &[Condition]) -> bool {
+    rule.iter().all(|a| other.iter().all(|b| compatible(a, b)))
+}
+
+fn compatible(this: &Condition, that: &Condition) -> bool {
+    match (this, that) {
+        (Condition::Path(a), Condition::Path(b)) | (Condition::Host(a), Condition::Host(b)) => {
+            any_meet(a, b)
+        }
+        (Condition::Method(a), Condition::Method(b)) => a.iter().any(|method| b.contains(method)),
+        (Condition::Header(a, values), Condition::Header(b, others)) => {
+            a != b || any_meet(values, others)
+        }
+        _ => true,
+    }
+}
+
+fn any_meet(globs: &[String], others: &[String]) -> bool {
+    globs
+        .iter()
+        .any(|a| others.iter().any(|b| globs_meet(a, b)))
+}
+
+/// Whether some text matches both patterns (`*`: any text, `?`: one character).
+fn globs_meet(a: &str, b: &str) -> bool {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    // Positions from which the rests of both patterns must meet; each is looked at once.
+    let mut seen = HashSet::new();
+    let mut open = vec![(0, 0)];
+    while let Some((i, j)) = open.pop() {
+        if !seen.insert((i, j)) {
+            continue;
+        }
+        match (a.get(i), b.get(j)) {
+            (None, None) => return true,
+            (Some('*'), other) => {
+                open.push((i + 1, j));
+                if other.is_some() {
+                    open.push((i, j + 1));
+                }
+            }
+            (other, Some('*')) => {
+                open.push((i, j + 1));
+                if other.is_some() {
+                    open.push((i + 1, j));
+                }
+            }
+            (Some(x), Some(y)) if x == y || *x == '?' || *y == '?' => open.push((i + 1, j + 1)),
+            _ => {}
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_meet_if_some_text_matches_both() {
+        for (a, b) in [
+            ("/v2/stamps/*/score/*", "/v2/*"),
+            ("/v2/stamps/*/score/*", "*"),
+            ("/a*c", "/ab*"),
+            ("*x*", "*y*"),
+            ("/a?c", "/abc"),
+            ("", "*"),
+            ("a*", "*a"),
+        ] {
+            assert!(globs_meet(a, b) && globs_meet(b, a), "{a} {b}");
+        }
+        for (a, b) in [
+            ("/v2/stamps/*/score/*", "/health"),
+            ("/v2/stamps/*/score/*", "/v1/*"),
+            ("/a?c", "/ac"),
+            ("/A", "/a"),
+            ("a*b", "a*c"),
+            ("", "?"),
+        ] {
+            assert!(!globs_meet(a, b) && !globs_meet(b, a), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn comparing_two_patterns_full_of_stars_ends_soon() {
+        let (a, b) = ("*a".repeat(64), "*b".repeat(64));
+        assert!(!globs_meet(&a, &b));
+    }
+
+    #[test]
+    fn only_fields_that_both_rules_name_can_part_them() {
+        let path = |p: &str| Condition::Path(vec![p.to_owned()]);
+        let header = |v: &str| Condition::Header("x-rust".into(), vec![v.to_owned()]);
+        assert!(could_both_match(&[path("/a")], &[header("true")]));
+        assert!(!could_both_match(
+            &[path("/a"), header("true")],
+            &[path("/b")]
+        ));
+        assert!(!could_both_match(&[header("true")], &[header("false")]));
+        assert!(
+            could_both_match(&[], &[path("/a")]),
+            "no conditions match everything"
+        );
+    }
+}

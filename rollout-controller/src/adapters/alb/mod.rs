@@ -1,0 +1,77 @@
+//! Weights of listener rules, on ELBv2.
+//!
+//! The API knows no compare-and-swap: [`Traffic::shift`] reads, compares, writes
+//! once and reads back, and the load balancer is the only judge of what it became.
+
+mod conditions;
+mod header;
+mod reader;
+mod shift;
+mod weights;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use self::reader::Reader;
+use crate::adapters::aws::Aws;
+use crate::domain::route::Route;
+use crate::domain::weight::Weight;
+use crate::ports::{Clock, RouteSeen, Traffic, TrafficError, Turn};
+
+/// The load balancers of one region.
+pub struct Alb {
+    reader: Reader,
+    clock: Arc<dyn Clock>,
+}
+
+impl Alb {
+    /// Speaks with these settings; the clock is only for deadlines of writes.
+    pub fn new(aws: Aws, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            reader: Reader::new(aws),
+            clock,
+        }
+    }
+}
+
+#[async_trait]
+impl Traffic for Alb {
+    /// Reads of routes on one listener share a call if they run at the same time.
+    async fn read(&self, route: &Route) -> Result<RouteSeen, TrafficError> {
+        let rules = self.reader.rules_of_listener(route).await?;
+        let Some(rule) = rules
+            .iter()
+            .find(|rule| rule.rule_arn() == Some(route.rule.as_str()))
+        else {
+            return Err(TrafficError::Unknown {
+                rule: route.rule.clone(),
+                route: route.name.clone(),
+            });
+        };
+        Ok(RouteSeen {
+            share: weights::share(rule, route),
+            priority: reader::priority(rule),
+            sticky: weights::is_sticky(rule),
+            header_rule: header::complaints(&rules, rule, route),
+        })
+    }
+
+    async fn shift(
+        &self,
+        turn: &Turn,
+        route: &Route,
+        from: Option<Weight>,
+        to: Weight,
+    ) -> Result<Weight, TrafficError> {
+        shift::shift(
+            &self.reader,
+            self.clock.as_ref(),
+            turn.deadline(),
+            route,
+            from,
+            to,
+        )
+        .await
+    }
+}
