@@ -5,13 +5,13 @@
 //! Errors name operation and resource; the foreign cause is boxed, so that both
 //! can fail the same way.
 
-use crate::domain::minute::{Minute, SideCounts};
+use crate::domain::minute::Minute;
 use crate::domain::page::{Page, StateChange};
 use crate::domain::route::{GroupArn, Route, RuleArn};
+pub use crate::domain::seen::{AlarmSeen, AlarmState, MinuteRead, RouteMinute, RouteSeen, Share};
 use crate::domain::weight::Weight;
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 /// A foreign error, kept for its text and its chain.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
@@ -177,39 +177,6 @@ pub async fn append(
 
 // --------------------------------------------------------------- the traffic
 
-/// Share that a rule shows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Share {
-    /// A forward to exactly our two groups with a share of whole tenths of a percent.
-    Weight(Weight),
-    /// Anything else: other groups, a redirect, weights 0 and 0, an odd share.
-    /// The text says what was found.
-    Foreign(String),
-}
-
-impl std::fmt::Display for Share {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Weight(weight) => weight.fmt(f),
-            Self::Foreign(what) => f.write_str(what),
-        }
-    }
-}
-
-/// One route as the load balancer shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RouteSeen {
-    /// Share of the Rust group.
-    pub share: Share,
-    /// Priority of the weighted rule; `None` for a listener's default rule.
-    pub priority: Option<u32>,
-    /// Group stickiness of the weighted rule. On means that a rollback is none:
-    /// a sticky client keeps its group (aws-facts A.2).
-    pub sticky: bool,
-    /// What is wrong with the header rule, one sentence each; empty is fine.
-    pub header_rule: Vec<String>,
-}
-
 /// Reads and moves the weights of listener rules.
 #[async_trait]
 pub trait Traffic: Send + Sync {
@@ -304,26 +271,6 @@ pub struct MinutesWanted<'a> {
     pub edges_ms: &'a [f64],
 }
 
-/// One minute of one route. A side is `None` where CloudWatch has no
-/// `RequestCount` for it: that is "no data", never zero requests. Where it has,
-/// a missing error count or latency sample is zero (aws-facts 0.2).
-#[derive(Clone, Debug, PartialEq)]
-pub struct RouteMinute {
-    /// The Python side.
-    pub old: Option<SideCounts>,
-    /// The Rust side.
-    pub new: Option<SideCounts>,
-}
-
-/// One minute of all routes of a rollout, in the order asked.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MinuteRead {
-    /// Which minute.
-    pub minute: Minute,
-    /// One for each route.
-    pub routes: Vec<RouteMinute>,
-}
-
 /// Reads minutes of target groups.
 #[async_trait]
 pub trait Metrics: Send + Sync {
@@ -367,33 +314,6 @@ pub enum MetricsError {
 }
 
 // ---------------------------------------------------------------- the alarms
-
-/// State of an alarm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AlarmState {
-    /// `OK`.
-    Ok,
-    /// `ALARM`.
-    Alarm,
-    /// `INSUFFICIENT_DATA`.
-    InsufficientData,
-    /// No alarm has this name.
-    Missing,
-}
-
-/// One alarm as CloudWatch shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AlarmSeen {
-    /// Its name.
-    pub name: String,
-    /// Its state.
-    pub state: AlarmState,
-    /// When it took that state, if the answer says (not every stand-in does).
-    pub since_ms: Option<i64>,
-    /// CloudWatch's words.
-    pub reason: String,
-}
 
 /// Reads alarms.
 #[async_trait]

@@ -10,9 +10,19 @@
 //! | [`slo`] | the limits a rollout must keep |
 //! | [`evidence`] | the engine that turns minutes into rollback, advance or hold |
 
+pub mod calendar;
+pub mod conditions;
+pub mod decide;
+pub mod decision;
 pub mod evidence;
+pub mod journal;
 pub mod minute;
+mod outbox;
+pub mod page;
+pub mod route;
+pub mod seen;
 pub mod slo;
+pub mod terms;
 pub mod weight;
 
 pub use evidence::{

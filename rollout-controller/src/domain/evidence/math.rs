@@ -79,7 +79,7 @@ pub fn lf_rel(c: Pair, psi0: f64, delta: f64, psi1: f64, dispersion: f64) -> f64
 /// requests, or all of them alike.
 pub fn dispersion_term((k1, n1): (u64, u64), (k0, n0): (u64, u64), clip: f64) -> Option<f64> {
     let (k1, k0) = (k1.min(n1), k0.min(n0));
-    let (k, n) = (k1 + k0, n1 + n0);
+    let (k, n) = (k1.saturating_add(k0), n1.saturating_add(n0));
     if n1 < 1 || n0 < 1 || n < 3 || k < 1 || k >= n {
         return None;
     }

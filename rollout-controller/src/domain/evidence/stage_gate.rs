@@ -46,7 +46,8 @@ pub struct Rate {
 }
 
 impl Rate {
-    pub(super) fn new(count: Count, dispersion: f64) -> Self {
+    /// From a count; `dispersion >= 1` widens the interval.
+    pub fn new(count: Count, dispersion: f64) -> Self {
         let bounds = interval(count.k, count.n, dispersion, MISS);
         Self {
             k: count.k.min(count.n),
@@ -150,6 +151,10 @@ pub enum HoldReason {
         old: Rate,
         /// The new side's rate in this stage.
         new: Rate,
+        /// Whether the new side's rate is above the limit too.
+        both: bool,
+        /// Whether the new side's rate is within what the guard excuses.
+        excused: bool,
     },
     /// Every gate may be open, but evidence against the new side is half way to
     /// a rollback.
@@ -256,15 +261,7 @@ impl Engine {
             Traffic::Both | Traffic::NewOnly => {}
         }
         if let Some((metric, since)) = judged.incident() {
-            let at = metric.index();
-            let d = judged.dispersion[at];
-            return HoldReason::SharedIncident {
-                metric,
-                since,
-                limit_ms: self.slo().limit_ms(metric),
-                old: Rate::new(evidence.stage.old[at], d),
-                new: Rate::new(evidence.stage.new[at], d),
-            };
+            return self.shared_incident(evidence, judged, metric, since);
         }
         if judged.log_e >= 0.5 * self.rollback_threshold() {
             return HoldReason::UnderSuspicion {
@@ -286,6 +283,28 @@ impl Engine {
                 ticks: judged.gate_ticks,
                 required,
             },
+        }
+    }
+
+    fn shared_incident(
+        &self,
+        evidence: &Evidence,
+        judged: &Judged,
+        metric: Metric,
+        since: Minute,
+    ) -> HoldReason {
+        let at = metric.index();
+        let rate = |count| Rate::new(count, judged.dispersion[at]);
+        let (old, new) = (rate(evidence.stage.old[at]), rate(evidence.stage.new[at]));
+        let ratio = |rate: Rate| rate.ratio().unwrap_or(0.0);
+        HoldReason::SharedIncident {
+            metric,
+            since,
+            limit_ms: self.slo().limit_ms(metric),
+            old,
+            new,
+            both: ratio(new) > self.limits()[at],
+            excused: ratio(new) <= self.config().guard_factor * ratio(old),
         }
     }
 

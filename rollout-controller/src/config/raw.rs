@@ -1,0 +1,114 @@
+//! The file as written: keys and plain values, nothing checked yet.
+
+use crate::domain::evidence::EvidenceConfig;
+use crate::domain::terms::Mode;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    pub(super) ledger: Ledger,
+    #[serde(default)]
+    pub(super) paging: Paging,
+    #[serde(default)]
+    pub(super) events: Events,
+    #[serde(default)]
+    pub(super) rollout: Vec<Rollout>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ledger {
+    pub(super) url: String,
+    pub(super) secret_arn: Option<String>,
+    pub(super) keep_minutes: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Paging {
+    pub(super) topic_arn: Option<String>,
+    pub(super) chat_topic_arn: Option<String>,
+    pub(super) runbooks: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Events {
+    pub(super) bus: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rollout {
+    pub(super) name: String,
+    pub(super) mode: Mode,
+    pub(super) stages: Option<Vec<String>>,
+    pub(super) start: Option<String>,
+    pub(super) bake: Option<String>,
+    pub(super) lag: Option<String>,
+    pub(super) history: Option<String>,
+    pub(super) max_hold: Option<String>,
+    pub(super) blind_after: Option<String>,
+    #[serde(default)]
+    pub(super) slo: Slo,
+    #[serde(default)]
+    pub(super) evidence: EvidenceConfig,
+    #[serde(default)]
+    pub(super) alarms: Alarms,
+    #[serde(default)]
+    pub(super) calendar: Calendar,
+    #[serde(default)]
+    pub(super) route: Vec<Route>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Slo {
+    pub(super) error_rate: Option<String>,
+    pub(super) p50: Option<String>,
+    pub(super) p95: Option<String>,
+    pub(super) p99: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Alarms {
+    #[serde(default)]
+    pub(super) rollback_on: Vec<String>,
+    #[serde(default)]
+    pub(super) hold_on: Vec<String>,
+    #[serde(default)]
+    pub(super) python_twin: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Calendar {
+    #[serde(default)]
+    pub(super) time_zone: String,
+    #[serde(default)]
+    pub(super) windows: Vec<String>,
+    #[serde(default)]
+    pub(super) freeze: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Route {
+    pub(super) name: String,
+    pub(super) rule: String,
+    pub(super) old_group: String,
+    pub(super) new_group: String,
+    pub(super) header_rule: Option<HeaderRule>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HeaderRule {
+    pub(super) priority: u32,
+    pub(super) header: String,
+    pub(super) value: String,
+    pub(super) group: String,
+}

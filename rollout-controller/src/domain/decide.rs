@@ -1,0 +1,549 @@
+//! From what the journal knows and what was seen to the next events. Pure.
+//!
+//! The order of the questions is the safety argument: a change under way is
+//! settled first, then rollback is asked before anything that could hold it back,
+//! and only when nothing at all speaks against it may the Rust share rise.
+
+use super::conditions;
+use super::decision::{AlarmHolds, Cause, CauseKind, Decision, Hold, RollBackReason, Shift};
+use super::evidence::{Stage, StageDecision, start_weight};
+use super::journal::{End, Event, FoldError, Journal, RouteOutcome, Run, Stamped};
+use super::minute::{CommittedMinute, Minute};
+use super::seen::{AlarmSeen, AlarmState, RouteSeen, Share};
+use super::terms::{Mode, Settings, StartAt};
+use super::weight::Weight;
+use crate::report;
+use jiff::Timestamp;
+
+/// Everything that one tick read about one rollout.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Each route, in the order of the terms, or why it could not be read.
+    pub routes: Vec<Result<RouteSeen, String>>,
+    /// Minutes that are final and not judged yet, ascending without holes.
+    pub minutes: Vec<CommittedMinute>,
+    /// Why later minutes are missing that should be readable by now.
+    pub gap: Option<String>,
+    /// The old side's history, if it was asked for.
+    pub history: Option<Result<Vec<CommittedMinute>, String>>,
+    /// Alarm states, or why they could not be read.
+    pub alarms: Result<Vec<AlarmSeen>, String>,
+}
+
+/// The time a decision is made for.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Scheduled time of the tick in milliseconds: what is judged.
+    pub tick_ms: i64,
+    /// Real time in milliseconds: only for deadlines of writes.
+    pub real_ms: i64,
+    /// Real time after which this process must not write any more.
+    pub deadline_ms: i64,
+}
+
+/// Events being prepared, applied to a copy of the journal as they are added.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The journal with the draft's events.
+    pub journal: Journal,
+    /// The new events.
+    pub events: Vec<Stamped>,
+}
+
+impl Draft {
+    /// Nothing new yet.
+    pub fn of(journal: &Journal) -> Self {
+        Self { journal: journal.clone(), events: Vec::new() }
+    }
+
+    /// Adds an event at `now_ms` or, if that is later, at the last event's time.
+    ///
+    /// # Errors
+    /// [`FoldError`] if the event cannot follow.
+    pub fn add(&mut self, now_ms: i64, event: Event) -> Result<(), FoldError> {
+        let at_ms = self.journal.time(now_ms);
+        let stamped = Stamped { seq: self.journal.revision + 1, at_ms, event };
+        self.journal.apply(&stamped)?;
+        self.events.push(stamped);
+        Ok(())
+    }
+}
+
+/// What a tick is going to do.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// Events to append before anything is written to a load balancer.
+    pub draft: Draft,
+    /// `None`: there is no run to decide about.
+    pub decision: Option<Decision>,
+    /// The one change to make, already intended in the draft.
+    pub shift: Option<Shift>,
+}
+
+/// For this long after a rollback a raised weight is put back before anybody is
+/// asked: a stale writer may land late.
+const PUT_BACK_MS: i64 = 15 * 60_000;
+/// Grace after an intent's deadline before another process settles it.
+const SETTLE_GRACE_MS: i64 = 2_000;
+
+/// Decides one tick.
+///
+/// # Errors
+/// [`FoldError`] if the journal cannot be continued: a bug, or an edited table.
+pub fn decide(
+    journal: &Journal,
+    seen: &Seen,
+    settings: &Settings,
+    now: Now,
+) -> Result<Decided, FoldError> {
+    let mut draft = Draft::of(journal);
+    let Some(run) = &journal.run else {
+        return Ok(Decided { draft, decision: None, shift: None });
+    };
+    if !run.is_open() {
+        return after_the_end(draft, seen, now);
+    }
+    settle(&mut draft, seen, now)?;
+    // Settling may have found out when a weight began.
+    let minutes = draft.journal.run.as_ref().map_or_else(Vec::new, |run| weighed(run, &seen.minutes));
+    let seen = &Seen { minutes, ..seen.clone() };
+    if let Some(weight) = shadow_follows(&draft, seen) {
+        draft.add(now.tick_ms, Event::Followed { weight })?;
+    }
+    end_pause(&mut draft, now)?;
+    forget_alarms_before(&mut draft, seen);
+    if draft.journal.open_run().is_none() {
+        return Ok(Decided { draft, decision: None, shift: None });
+    }
+
+    let mut judged = draft.journal.clone();
+    if let Some(run) = &mut judged.run {
+        let kind = "ticked";
+        run.judge(&seen.minutes).map_err(|problem| FoldError::Engine {
+            seq: judged.revision + 1,
+            kind,
+            problem,
+        })?;
+    }
+    let baseline = baseline(&judged, seen);
+    let decision = match &judged.run {
+        Some(run) => choose(run, seen, settings, now, baseline.as_ref().map(|(first, ..)| *first)),
+        None => return Ok(Decided { draft, decision: None, shift: None }),
+    };
+
+    if let Some((first, requests_per_minute, through, history)) = baseline {
+        let event = Event::Baseline { history, first, requests_per_minute, through };
+        draft.add(now.tick_ms, event)?;
+    }
+    draft.add(now.tick_ms, ticked(&draft.journal, seen, &decision, now))?;
+    conditions::report(&mut draft, seen, settings, now)?;
+    let shift = draft.journal.run.as_ref().and_then(|run| shift_for(run, &decision));
+    match (&decision, &shift) {
+        (_, Some(shift)) => intend(&mut draft, shift, now)?,
+        (Decision::Finish { proof }, None) => {
+            let reason = report::evidence::complete(proof);
+            draft.add(now.tick_ms, Event::Finished { end: End::Completed, reason })?;
+        }
+        _ => {}
+    }
+    Ok(Decided { draft, decision: Some(decision), shift })
+}
+
+/// The minutes with the weights that the journal has for them.
+fn weighed(run: &Run, minutes: &[CommittedMinute]) -> Vec<CommittedMinute> {
+    let weigh = |minute: &CommittedMinute| CommittedMinute {
+        weight: run.weight_at(minute.minute),
+        ..minute.clone()
+    };
+    minutes.iter().map(weigh).collect()
+}
+
+fn intend(draft: &mut Draft, shift: &Shift, now: Now) -> Result<(), FoldError> {
+    let from = draft.journal.run.as_ref().map_or(Weight::ZERO, |run| run.weight);
+    let (to, cause) = (shift.to, shift.cause.clone());
+    draft.add(now.tick_ms, Event::Intended { from, to, cause, deadline_ms: now.deadline_ms })
+}
+
+/// Adds the intent of a command's change to a draft.
+///
+/// # Errors
+/// [`FoldError`] if it cannot follow.
+pub fn intend_shift(draft: &mut Draft, shift: &Shift, now: Now) -> Result<(), FoldError> {
+    intend(draft, shift, now)
+}
+
+fn ticked(journal: &Journal, seen: &Seen, decision: &Decision, now: Now) -> Event {
+    let standing = |alarm: &&AlarmSeen| alarm.state == AlarmState::Alarm;
+    let alarms = seen.alarms.as_ref().map_or_else(
+        |_| Vec::new(),
+        |alarms| alarms.iter().filter(standing).map(|alarm| alarm.name.clone()).collect(),
+    );
+    let late = conditions::blind_minutes(journal, seen, now.tick_ms);
+    Event::Ticked {
+        minutes: seen.minutes.clone(),
+        decision: decision.clone(),
+        alarms,
+        blind_minutes: late.filter(|minutes| *minutes > 0),
+    }
+}
+
+// ------------------------------------------------------------------- settling
+
+/// What every rule shows, if all can be read: their shares in order.
+fn shares(seen: &Seen) -> Option<Vec<&Share>> {
+    seen.routes.iter().map(|route| route.as_ref().ok().map(|seen| &seen.share)).collect()
+}
+
+fn all_show(seen: &Seen, weight: Weight) -> bool {
+    shares(seen).is_some_and(|shares| shares.iter().all(|share| **share == Share::Weight(weight)))
+}
+
+fn outcomes(run: &Run, seen: &Seen) -> Vec<RouteOutcome> {
+    let routes = run.terms.routes.iter().zip(&seen.routes);
+    routes
+        .map(|(route, seen)| match seen {
+            Ok(seen) => RouteOutcome {
+                route: route.name.clone(),
+                weight: match seen.share {
+                    Share::Weight(weight) => Some(weight),
+                    Share::Foreign(_) => None,
+                },
+                text: format!("shows {}", seen.share),
+            },
+            Err(error) => RouteOutcome { route: route.name.clone(), weight: None, text: error.clone() },
+        })
+        .collect()
+}
+
+/// Brings the journal in line with what the rules show.
+fn settle(draft: &mut Draft, seen: &Seen, now: Now) -> Result<(), FoldError> {
+    let Some(run) = draft.journal.open_run().cloned() else { return Ok(()) };
+    if run.mode == Mode::Shadow {
+        return Ok(());
+    }
+    if let Some(intent) = &run.intent {
+        if all_show(seen, intent.to) {
+            let (from, to, cause) = (intent.from, intent.to, intent.cause.clone());
+            draft.add(now.tick_ms, Event::Applied { from, to, cause })?;
+            return finish_rollback(draft, now);
+        }
+        let expired = now.real_ms > intent.deadline_ms + SETTLE_GRACE_MS;
+        let ours = |share: &&Share| {
+            **share == Share::Weight(intent.to) || **share == Share::Weight(intent.from)
+        };
+        let half_done = shares(seen).is_some_and(|shares| {
+            shares.iter().all(ours) && shares.iter().any(|s| **s == Share::Weight(intent.to))
+        });
+        if expired && !half_done && shares(seen).is_some() {
+            let routes = outcomes(&run, seen);
+            let (from, to, cause) = (intent.from, intent.to, intent.cause.clone());
+            draft.add(now.tick_ms, Event::NotApplied { from, to, cause, routes })?;
+        } else {
+            return Ok(());
+        }
+    }
+    if run.rolling_back.is_some() || all_show(seen, run.weight) || shares(seen).is_none() {
+        return finish_rollback_if_there(draft, seen, now);
+    }
+    if all_show(seen, Weight::ZERO) && run.weight > Weight::ZERO {
+        draft.add(now.tick_ms, Event::FoundAtZero { expected: run.weight })?;
+        let reason = format!(
+            "every rule was found at 0 % instead of {}: rolled back by hand, or while the ledger was down",
+            run.weight
+        );
+        return draft.add(now.tick_ms, Event::Finished { end: End::RolledBack, reason });
+    }
+    let found = outcomes(&run, seen);
+    if run.moved.as_ref() != Some(&found) {
+        draft.add(now.tick_ms, Event::MovedByOther { expected: run.weight, found })?;
+    }
+    Ok(())
+}
+
+fn finish_rollback_if_there(draft: &mut Draft, seen: &Seen, now: Now) -> Result<(), FoldError> {
+    let rolling = draft.journal.open_run().is_some_and(|run| run.rolling_back.is_some());
+    if rolling && all_show(seen, Weight::ZERO) {
+        return finish_rollback(draft, now);
+    }
+    Ok(())
+}
+
+/// Ends the run, if it was rolling back: every route is at 0 now.
+///
+/// # Errors
+/// [`FoldError`] if the events cannot follow.
+pub fn finish_rollback(draft: &mut Draft, now: Now) -> Result<(), FoldError> {
+    let Some(run) = draft.journal.open_run() else { return Ok(()) };
+    let Some(reason) = &run.rolling_back else { return Ok(()) };
+    let reason = report::words::rollback_reason(reason);
+    draft.add(now.tick_ms, Event::Finished { end: End::RolledBack, reason })
+}
+
+fn shadow_follows(draft: &Draft, seen: &Seen) -> Option<Weight> {
+    let run = draft.journal.open_run().filter(|run| run.mode == Mode::Shadow)?;
+    match shares(seen)?.as_slice() {
+        [Share::Weight(first), rest @ ..]
+            if *first != run.weight && rest.iter().all(|s| **s == Share::Weight(*first)) =>
+        {
+            Some(*first)
+        }
+        _ => None,
+    }
+}
+
+fn end_pause(draft: &mut Draft, now: Now) -> Result<(), FoldError> {
+    let until = draft.journal.open_run().and_then(|run| run.pause.as_ref()?.until_ms);
+    if until.is_some_and(|until| now.tick_ms >= until) {
+        draft.add(now.tick_ms, Event::PauseEnded {})?;
+    }
+    Ok(())
+}
+
+/// An alarm from before the start protects again once it was OK.
+fn forget_alarms_before(draft: &mut Draft, seen: &Seen) {
+    if let (Ok(alarms), Some(run)) = (&seen.alarms, &mut draft.journal.run) {
+        let was_ok =
+            |name: &String| alarms.iter().any(|a| a.name == *name && a.state == AlarmState::Ok);
+        run.alarms_before.retain(|name| !was_ok(name));
+    }
+}
+
+// ------------------------------------------------------------------- choosing
+
+type Baseline = (Weight, f64, Minute, Vec<CommittedMinute>);
+
+/// The first stage, once the history is there.
+fn baseline(journal: &Journal, seen: &Seen) -> Option<Baseline> {
+    let run = journal.run.as_ref().filter(|run| run.first.is_none())?;
+    let history = seen.history.as_ref()?.as_ref().ok()?;
+    let through = history.last()?.minute;
+    let requests: u64 = history.iter().map(|minute| minute.old.requests + minute.new.requests).sum();
+    let per_minute = requests as f64 / history.len() as f64;
+    let first = match run.terms.start {
+        StartAt::Stage(weight) => weight,
+        StartAt::Auto => start_weight(&run.terms.stages, per_minute, run.terms.lag_minutes)?,
+    };
+    Some((first, per_minute, through, history.clone()))
+}
+
+/// The decision itself. `first` is the first stage, if its history has just been read.
+fn choose(
+    run: &Run,
+    seen: &Seen,
+    settings: &Settings,
+    now: Now,
+    first: Option<Weight>,
+) -> Decision {
+    if let Some(reason) = must_roll_back(run, seen, settings) {
+        return Decision::RollBack { reason };
+    }
+    let hold = |reason| Decision::Hold { reason };
+    if let Some(reason) = stopped(run, seen, now) {
+        return reason;
+    }
+    if let Some(reason) = holds(run, seen, settings, now) {
+        return hold(reason);
+    }
+    let (to, proof) = match (run.first.or(first), run.weight) {
+        (None, _) => return hold(Hold::NoHistory { error: history_error(seen) }),
+        (Some(first), Weight::ZERO) if run.mode == Mode::Active => (first, None),
+        _ => match by_evidence(run) {
+            StageDecision::Rollback { breach } => {
+                return Decision::RollBack { reason: RollBackReason::Evidence { breach } };
+            }
+            StageDecision::Advance { to, proof } => (to, Some(proof)),
+            StageDecision::Complete { proof } => return Decision::Finish { proof },
+            StageDecision::Hold { reason } => return hold(Hold::Evidence { reason }),
+        },
+    };
+    let time = Timestamp::from_millisecond(now.tick_ms).unwrap_or_default();
+    if settings.calendar.allows(time) {
+        Decision::Advance { to, proof }
+    } else {
+        let next_ms = settings.calendar.next_allowed(time).map(Timestamp::as_millisecond);
+        hold(Hold::Calendar { to, next_ms })
+    }
+}
+
+fn history_error(seen: &Seen) -> String {
+    match &seen.history {
+        Some(Err(error)) => error.clone(),
+        Some(Ok(_)) => "no minute of the old side's history can be read yet".to_owned(),
+        None => "the history was not asked for".to_owned(),
+    }
+}
+
+/// What the newest judgement means; hold if there is none of this stage.
+fn by_evidence(run: &Run) -> StageDecision {
+    let not_yet = || {
+        // A stage without a judged minute has proven nothing.
+        use super::evidence::HoldReason;
+        StageDecision::Hold { reason: HoldReason::EarlierStage { weight: run.weight } }
+    };
+    let (Some(judged), Ok(engine)) = (&run.judged, run.engine()) else { return not_yet() };
+    let stage = Stage { weight: run.weight, next: run.terms.next_after(run.weight) };
+    engine.stage_gate(&run.evidence, judged, stage)
+}
+
+fn must_roll_back(run: &Run, seen: &Seen, settings: &Settings) -> Option<RollBackReason> {
+    if let Some(reason) = &run.rolling_back {
+        return Some(reason.clone());
+    }
+    if run.would_have.is_some() {
+        return None;
+    }
+    if run.evidence.rolled_back_at().is_some()
+        && let StageDecision::Rollback { breach } = by_evidence(run)
+    {
+        return Some(RollBackReason::Evidence { breach });
+    }
+    let alarms = seen.alarms.as_ref().ok()?;
+    alarms.iter().find_map(|alarm| match alarm_says(run, settings, alarms, alarm) {
+        AlarmSays::RollBack => {
+            Some(RollBackReason::Alarm { name: alarm.name.clone(), reason: alarm.reason.clone() })
+        }
+        AlarmSays::Hold(_) | AlarmSays::Nothing => None,
+    })
+}
+
+enum AlarmSays {
+    Nothing,
+    Hold(AlarmHolds),
+    RollBack,
+}
+
+fn alarm_says(run: &Run, settings: &Settings, all: &[AlarmSeen], alarm: &AlarmSeen) -> AlarmSays {
+    let rolls_back = settings.rollback_on.contains(&alarm.name);
+    if !rolls_back && !settings.hold_on.contains(&alarm.name) {
+        return AlarmSays::Nothing;
+    }
+    match alarm.state {
+        AlarmState::Ok | AlarmState::InsufficientData => return AlarmSays::Nothing,
+        AlarmState::Missing => return AlarmSays::Hold(AlarmHolds::Missing),
+        AlarmState::Alarm => {}
+    }
+    if !rolls_back {
+        return AlarmSays::Hold(AlarmHolds::Listed);
+    }
+    if run.alarms_before.contains(&alarm.name) {
+        return AlarmSays::Hold(AlarmHolds::StoodBefore);
+    }
+    let twin = settings.python_twin.get(&alarm.name);
+    let twin_stands = twin.is_some_and(|twin| {
+        all.iter().any(|other| other.name == *twin && other.state == AlarmState::Alarm)
+    });
+    if twin_stands {
+        return AlarmSays::Hold(AlarmHolds::TwinStands);
+    }
+    AlarmSays::RollBack
+}
+
+/// Whether the world is in a state in which nothing may be written but a rollback.
+fn stopped(run: &Run, seen: &Seen, now: Now) -> Option<Decision> {
+    let hold = |reason| Some(Decision::Hold { reason });
+    if run.would_have.is_some() {
+        return hold(Hold::ShadowRolledBack);
+    }
+    if let Some(Err(error)) = seen.routes.iter().find(|route| route.is_err()) {
+        return hold(Hold::RulesUnreadable { error: error.clone() });
+    }
+    if let Some(intent) = &run.intent {
+        if now.real_ms <= intent.deadline_ms + SETTLE_GRACE_MS {
+            return hold(Hold::InFlight { to: intent.to });
+        }
+        // Some routes arrived, the others still show where they were.
+        return Some(Decision::Continue { to: intent.to });
+    }
+    if run.moved.is_some() {
+        return hold(Hold::MovedByOther);
+    }
+    None
+}
+
+fn holds(run: &Run, seen: &Seen, settings: &Settings, now: Now) -> Option<Hold> {
+    if let Some(finding) = conditions::unsafe_rules(seen).into_iter().next() {
+        return Some(Hold::RulesUnsafe { finding });
+    }
+    if let Some(pause) = &run.pause {
+        return Some(Hold::Paused {
+            by: pause.who.identity.clone(),
+            reason: pause.who.reason.clone(),
+            until_ms: pause.until_ms,
+        });
+    }
+    let alarms = match &seen.alarms {
+        Ok(alarms) => alarms,
+        Err(error) => return Some(Hold::AlarmsUnreadable { error: error.clone() }),
+    };
+    for alarm in alarms {
+        if let AlarmSays::Hold(because) = alarm_says(run, settings, alarms, alarm) {
+            return Some(Hold::Alarm { name: alarm.name.clone(), because });
+        }
+    }
+    if run.first.is_some()
+        && let Some(error) = &seen.gap
+    {
+        let minutes = conditions::late_minutes(run, seen, now.tick_ms);
+        return Some(Hold::Blind { minutes, error: error.clone() });
+    }
+    let last_of_stage = run.judged.as_ref().is_some_and(|judged| judged.weight == run.weight);
+    if run.first.is_some() && run.weight > Weight::ZERO && !last_of_stage {
+        return Some(Hold::NotJudgedYet);
+    }
+    None
+}
+
+/// What to write for a decision; nothing in shadow mode, whatever it is.
+fn shift_for(run: &Run, decision: &Decision) -> Option<Shift> {
+    if run.mode == Mode::Shadow {
+        return None;
+    }
+    let cause = |kind, text: String| Cause { kind, text };
+    match decision {
+        Decision::Advance { to, proof } => {
+            let kind = if proof.is_some() { CauseKind::Evidence } else { CauseKind::Start };
+            let text = report::words::decision(decision, run, &report::evidence::Clock::utc());
+            Some(Shift { from: Some(run.weight), to: *to, cause: cause(kind, text) })
+        }
+        Decision::Continue { to } => run.intent.as_ref().map(|intent| Shift {
+            from: Some(intent.from),
+            to: *to,
+            cause: intent.cause.clone(),
+        }),
+        Decision::RollBack { reason } => Some(Shift {
+            from: None,
+            to: Weight::ZERO,
+            cause: cause(CauseKind::RollBack, report::words::rollback_reason(reason)),
+        }),
+        Decision::Hold { .. } | Decision::Finish { .. } => None,
+    }
+}
+
+// -------------------------------------------------------------- after the end
+
+/// A finished rollout gets no Rust traffic by anybody but a new start. A raised
+/// weight shortly after a rollback is put back first; later it is only told.
+fn after_the_end(mut draft: Draft, seen: &Seen, now: Now) -> Result<Decided, FoldError> {
+    let nothing = |draft| Ok(Decided { draft, decision: None, shift: None });
+    let Some(run) = draft.journal.run.clone() else { return nothing(draft) };
+    let Some((End::RolledBack, _, ended_ms)) = run.end else { return nothing(draft) };
+    if run.mode == Mode::Shadow || shares(seen).is_none() {
+        return nothing(draft);
+    }
+    if let Some(intent) = &run.intent
+        && all_show(seen, intent.to)
+    {
+        let (from, to, cause) = (intent.from, intent.to, intent.cause.clone());
+        draft.add(now.tick_ms, Event::Applied { from, to, cause })?;
+    }
+    conditions::report_raised_after_rollback(&mut draft, seen, now)?;
+    if all_show(seen, Weight::ZERO) || now.tick_ms > ended_ms + PUT_BACK_MS {
+        return nothing(draft);
+    }
+    let reason = RollBackReason::PutBack;
+    let text = report::words::rollback_reason(&reason);
+    let cause = Cause { kind: CauseKind::PutBack, text };
+    let shift = Shift { from: None, to: Weight::ZERO, cause };
+    intend(&mut draft, &shift, now)?;
+    Ok(Decided { draft, decision: Some(Decision::RollBack { reason }), shift: Some(shift) })
+}

@@ -1,0 +1,224 @@
+//! What a tick decides. Whatever is not progress says why.
+
+use super::evidence::{Breach, HoldReason, Proof};
+use super::page::Topic;
+use super::weight::Weight;
+use serde::{Deserialize, Serialize};
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+#[must_use]
+pub enum Decision {
+    /// Take the first or the next step.
+    Advance {
+        /// The stage to take.
+        to: Weight,
+        /// What it rests on; the first step rests on the history alone.
+        proof: Option<Proof>,
+    },
+    /// Complete a change that a crash or an error left half done.
+    Continue {
+        /// Where it was going.
+        to: Weight,
+    },
+    /// Stay.
+    Hold {
+        /// Why.
+        reason: Hold,
+    },
+    /// Take the new side out of traffic.
+    RollBack {
+        /// Why.
+        reason: RollBackReason,
+    },
+    /// The bake is over.
+    Finish {
+        /// What it rests on.
+        proof: Proof,
+    },
+}
+
+impl Decision {
+    /// Whether something that a decision needs could not be read.
+    pub fn is_blind(&self) -> bool {
+        matches!(
+            self,
+            Self::Hold {
+                reason: Hold::RulesUnreadable { .. }
+                    | Hold::AlarmsUnreadable { .. }
+                    | Hold::Blind { .. }
+                    | Hold::NoHistory { .. }
+            }
+        )
+    }
+
+    /// One word for metrics and logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Advance { .. } => "advance",
+            Self::Continue { .. } => "continue",
+            Self::Hold { .. } => "hold",
+            Self::RollBack { .. } => "rollback",
+            Self::Finish { .. } => "finish",
+        }
+    }
+}
+
+/// Why a rollout stays where it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Hold {
+    /// A change of weight is being made by another process.
+    InFlight {
+        /// Where it goes.
+        to: Weight,
+    },
+    /// Somebody else changed a weight.
+    MovedByOther,
+    /// The load balancer could not be read.
+    RulesUnreadable {
+        /// First error.
+        error: String,
+    },
+    /// The header rule, or stickiness, is not as it must be.
+    RulesUnsafe {
+        /// First finding.
+        finding: String,
+    },
+    /// Somebody paused.
+    Paused {
+        /// Who.
+        by: String,
+        /// Their reason.
+        reason: String,
+        /// When it ends by itself, in milliseconds.
+        until_ms: Option<i64>,
+    },
+    /// The states of alarms could not be read.
+    AlarmsUnreadable {
+        /// Error.
+        error: String,
+    },
+    /// An alarm stands that holds.
+    Alarm {
+        /// Its name.
+        name: String,
+        /// Why it holds and does not roll back.
+        because: AlarmHolds,
+    },
+    /// CloudWatch could not be read, or is late.
+    Blind {
+        /// Minutes since the newest committed minute should have been readable.
+        minutes: u32,
+        /// What is missing.
+        error: String,
+    },
+    /// The old side's history has not been read yet.
+    NoHistory {
+        /// What is missing.
+        error: String,
+    },
+    /// Everything else says advance.
+    Calendar {
+        /// Where it would go.
+        to: Weight,
+        /// When it may, in milliseconds; `None`: not within a year.
+        next_ms: Option<i64>,
+    },
+    /// No minute of the present stage has been judged yet.
+    NotJudgedYet,
+    /// The evidence says hold.
+    Evidence {
+        /// Why.
+        reason: HoldReason,
+    },
+    /// A shadow rollout that would have rolled back.
+    ShadowRolledBack,
+}
+
+/// Why a standing alarm holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlarmHolds {
+    /// It is one of `hold_on`.
+    Listed,
+    /// Its twin on the Python side stands too: the trouble is shared.
+    TwinStands,
+    /// It stood before the rollout began.
+    StoodBefore,
+    /// No alarm has this name; it cannot protect.
+    Missing,
+}
+
+/// Why the new side leaves traffic.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum RollBackReason {
+    /// The evidence reached the threshold.
+    Evidence {
+        /// What it rests on.
+        breach: Breach,
+    },
+    /// An alarm of `rollback_on` stands.
+    Alarm {
+        /// Its name.
+        name: String,
+        /// CloudWatch's words.
+        reason: String,
+    },
+    /// A person said so.
+    Ordered {
+        /// Who.
+        by: String,
+        /// Their reason.
+        reason: String,
+    },
+    /// A rule was raised again after a rollback: put back first, ask afterwards.
+    PutBack,
+}
+
+/// Why a weight is being changed; journalled with the intent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cause {
+    /// Which kind.
+    pub kind: CauseKind,
+    /// One sentence for people.
+    pub text: String,
+}
+
+/// Kinds of causes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CauseKind {
+    /// The first stage.
+    Start,
+    /// The gates are open.
+    Evidence,
+    /// A person skipped the rest of a stage.
+    Promotion,
+    /// Out of traffic.
+    RollBack,
+    /// A foreign change after a rollback is undone.
+    PutBack,
+}
+
+/// One change of weight to make, on every route.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shift {
+    /// What every rule must show; `None`: whatever it shows (rollback only).
+    pub from: Option<Weight>,
+    /// What every rule shall show.
+    pub to: Weight,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// A condition people should know of, as it stands now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// Which.
+    pub topic: Topic,
+    /// One or two sentences.
+    pub text: String,
+}

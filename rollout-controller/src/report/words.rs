@@ -1,0 +1,115 @@
+//! Decisions in words: one sentence each, without a full stop.
+
+use super::evidence::{self, Clock};
+use crate::domain::decision::{AlarmHolds, Decision, Hold, RollBackReason};
+use crate::domain::journal::Run;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// A time of day for people, `2026-11-24 14:32 UTC`.
+pub fn clock_time(ms: i64) -> String {
+    let time = Timestamp::from_millisecond(ms).unwrap_or_default();
+    time.to_zoned_datetime(TimeZone::UTC)
+        .strftime("%Y-%m-%d %H:%M UTC")
+        .to_string()
+}
+
+/// The run's last decision, or that there is none yet.
+pub fn last_decision(run: &Run) -> String {
+    match &run.last {
+        Some((last, _)) => decision(last, run, &Clock::utc()),
+        None => "no tick has decided yet".to_owned(),
+    }
+}
+
+/// What was decided and why. `run` is the run before the decision took effect.
+pub fn decision(decision: &Decision, run: &Run, clock: &Clock) -> String {
+    let at = run.weight;
+    match decision {
+        Decision::Advance {
+            to,
+            proof: Some(proof),
+        } => evidence::advance(*to, proof),
+        Decision::Advance { to, proof: None } => format!(
+            "start at {to}: the largest first stage that is safe at {:.0} requests a minute",
+            run.requests_per_minute
+        ),
+        Decision::Continue { to } => format!("finish the change to {to} that was left half done"),
+        Decision::Hold { reason } => format!("hold at {at}: {}", hold(reason, clock)),
+        Decision::RollBack { reason } => rollback_reason(reason),
+        Decision::Finish { proof } => evidence::complete(proof),
+    }
+}
+
+/// Why, without where.
+pub fn hold(reason: &Hold, clock: &Clock) -> String {
+    match reason {
+        Hold::InFlight { to } => {
+            format!("another process is changing the weight to {to}; its time is not over yet")
+        }
+        Hold::MovedByOther => {
+            "somebody else changed a weight; `resume --adopt` takes it over, or set it back"
+                .to_owned()
+        }
+        Hold::RulesUnreadable { error } => format!("the load balancer cannot be read: {error}"),
+        Hold::RulesUnsafe { finding } => finding.clone(),
+        Hold::Paused {
+            by,
+            reason,
+            until_ms,
+        } => match until_ms {
+            Some(until) => format!("paused by {by} until {}: {reason}", clock_time(*until)),
+            None => format!("paused by {by}: {reason}"),
+        },
+        Hold::AlarmsUnreadable { error } => format!("alarms cannot be read: {error}"),
+        Hold::Alarm { name, because } => match because {
+            AlarmHolds::Listed => format!("alarm `{name}` stands"),
+            AlarmHolds::TwinStands => {
+                format!("alarm `{name}` stands on both sides: the trouble is shared")
+            }
+            AlarmHolds::StoodBefore => {
+                format!("alarm `{name}` stood before the rollout began and has not been OK since")
+            }
+            AlarmHolds::Missing => {
+                format!("alarm `{name}` does not exist; create it or take it out of the config")
+            }
+        },
+        Hold::Blind { minutes, error } => {
+            let unit = if *minutes == 1 { "minute" } else { "minutes" };
+            format!("blind for {minutes} {unit}: {error}")
+        }
+        Hold::NoHistory { error } => format!("waiting for the old side's history: {error}"),
+        Hold::Calendar { to, next_ms } => match next_ms {
+            Some(next) => format!(
+                "ready for {to}; the calendar allows it from {}",
+                clock_time(*next)
+            ),
+            None => format!("ready for {to}; the calendar allows it at no time within a year"),
+        },
+        Hold::NotJudgedYet => "no minute of this stage has been judged yet".to_owned(),
+        Hold::Evidence { reason } => evidence::hold_reason(reason, clock),
+        Hold::ShadowRolledBack => {
+            "shadow: it would have rolled back; start again to judge afresh".to_owned()
+        }
+    }
+}
+
+/// Why the new side leaves traffic.
+pub fn rollback_reason(reason: &RollBackReason) -> String {
+    match reason {
+        RollBackReason::Evidence { breach } => evidence::rollback(breach),
+        RollBackReason::Alarm { name, reason } if reason.is_empty() => {
+            format!("rollback: alarm `{name}` stands")
+        }
+        RollBackReason::Alarm { name, reason } => {
+            format!(
+                "rollback: alarm `{name}` stands: {}",
+                reason.trim_end_matches('.')
+            )
+        }
+        RollBackReason::Ordered { by, reason } => format!("rollback ordered by {by}: {reason}"),
+        RollBackReason::PutBack => {
+            "a weight was raised within 15 minutes after a rollback; put back to 0 %".to_owned()
+        }
+    }
+}
