@@ -15,11 +15,13 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Replay(cli::replay::Args),
     Vectors(cli::vectors::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Replay(args) => cli::replay::run(&args),
         Command::Vectors(args) => cli::vectors::run(&args),
     };
     result.unwrap_or_else(|error| {

@@ -3,4 +3,19 @@
 //! Each has an `Args` for clap and a `run` that prints to stdout and returns
 //! the exit code. An error is printed once, with its chain, by the caller.
 
+use std::io::{self, Write as _};
+
+pub mod replay;
 pub mod vectors;
+
+/// Writes to stdout. A reader that has seen enough (`| head`) is no error.
+fn out(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}

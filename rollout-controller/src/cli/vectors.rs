@@ -24,7 +24,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let text = std::fs::read_to_string(&args.file)
         .with_context(|| format!("reading {}", args.file.display()))?;
     let outcome = vectors::run(&text).with_context(|| format!("in {}", args.file.display()))?;
-    print!("{}", outcome.render());
+    super::out(&outcome.render())?;
     Ok(if outcome.failed() == 0 {
         ExitCode::SUCCESS
     } else {

@@ -1,0 +1,184 @@
+//! The file that describes recordings: settings they share, and for each the
+//! decisions on record.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{Agreement, Decision, EvidenceConfig, Replay, ReplayError, Slo, Weight};
+use crate::domain::minute::Edges;
+
+/// Largest difference of `ln E` that rounding in the file explains.
+const LOG_E_TOLERANCE: f64 = 1e-5;
+
+/// What all recordings share.
+#[derive(Deserialize)]
+pub(super) struct Meta {
+    edges_ms: Vec<f64>,
+    pub(super) metric_lag_minutes: u32,
+    stages_pct: Vec<f64>,
+    bake_minutes: u32,
+    #[serde(default)]
+    pub(super) slo: Slo,
+    #[serde(default)]
+    pub(super) traces: BTreeMap<String, Recorded>,
+}
+
+/// What is on record about one recording. Only what is there is compared.
+#[derive(Deserialize)]
+pub(super) struct Recorded {
+    pub(super) rel_edges_ms: Option<RelativeEdgesMs>,
+    reference_end: Option<String>,
+    reference_decisions: Option<Vec<RecordedDecision>>,
+}
+
+/// Edges of the comparison of P50, P95 and P99 with the old side.
+#[derive(Deserialize)]
+pub(super) struct RelativeEdgesMs {
+    pub(super) old: [f64; 3],
+    new: [f64; 3],
+}
+
+#[derive(Deserialize)]
+struct RecordedDecision {
+    minute: i64,
+    verdict: String,
+    log_e: Option<f64>,
+    lead: Option<String>,
+    to: Option<f64>,
+}
+
+impl Meta {
+    pub(super) fn config(&self) -> Result<EvidenceConfig, ReplayError> {
+        let default = EvidenceConfig::default();
+        Ok(EvidenceConfig {
+            edges_ms: Edges::new(self.edges_ms.clone()).map_err(ReplayError::Edges)?,
+            bake_ticks: self.bake_minutes,
+            min_gate_ticks: default.min_gate_ticks.min(self.bake_minutes),
+            ..default
+        })
+    }
+
+    pub(super) fn stages(&self) -> Result<Vec<Weight>, ReplayError> {
+        let refused = |problem: String| ReplayError::Stages { problem };
+        let stages: Vec<Weight> = self
+            .stages_pct
+            .iter()
+            .map(|&percent| Weight::from_percent(percent).map_err(ReplayError::Stage))
+            .collect::<Result<_, _>>()?;
+        if let Some(pair) = stages.windows(2).find(|pair| pair[0] >= pair[1]) {
+            return Err(refused(format!(
+                "has {} after {}; they must rise",
+                pair[1], pair[0]
+            )));
+        }
+        if stages.last() != Some(&Weight::FULL) {
+            return Err(refused("must end in 100".to_owned()));
+        }
+        Ok(stages)
+    }
+}
+
+impl Recorded {
+    /// `None` when no decisions are on record.
+    pub(super) fn compare(&self, replay: &Replay) -> Option<Agreement> {
+        let decisions = self.reference_decisions.as_ref()?;
+        let mut differences = Vec::new();
+        for (at, recorded) in decisions.iter().enumerate() {
+            match replay.decisions.get(at) {
+                Some(found) => recorded.compare(found, &mut differences),
+                None => differences.push(format!(
+                    "{} on record at minute {} did not come",
+                    recorded.verdict, recorded.minute
+                )),
+            }
+        }
+        for found in replay.decisions.iter().skip(decisions.len()) {
+            differences.push(format!(
+                "{} at minute {} is not on record",
+                found.verdict, found.minute
+            ));
+        }
+        self.compare_end(replay, &mut differences);
+        self.compare_edges(replay, &mut differences);
+        Some(Agreement {
+            agrees: differences.is_empty(),
+            differences,
+        })
+    }
+
+    fn compare_end(&self, replay: &Replay, differences: &mut Vec<String>) {
+        let ended = |name| matches!(name, "complete" | "rollback");
+        let found = match replay.end {
+            super::End::Complete => "complete",
+            super::End::Rollback => "rollback",
+            super::End::Running => "running",
+        };
+        if let Some(recorded) = self.reference_end.as_deref()
+            && (ended(recorded) || ended(found))
+            && recorded != found
+        {
+            differences.push(format!("the end is {found}, on record {recorded}"));
+        }
+    }
+
+    fn compare_edges(&self, replay: &Replay, differences: &mut Vec<String>) {
+        let Some(recorded) = &self.rel_edges_ms else {
+            return;
+        };
+        for (q, name) in ["P50", "P95", "P99"].into_iter().enumerate() {
+            let recorded = [recorded.old[q], recorded.new[q]];
+            let found = replay.rel_edges_ms[q];
+            let same = found.is_some_and(|found| {
+                found
+                    .iter()
+                    .zip(recorded)
+                    .all(|(a, b)| (a - b).abs() <= 1e-9 * b)
+            });
+            if !same {
+                differences.push(format!(
+                    "the {name} edges are {found:?}, on record {recorded:?}"
+                ));
+            }
+        }
+    }
+}
+
+impl RecordedDecision {
+    fn compare(&self, found: &Decision, differences: &mut Vec<String>) {
+        let at = |minute: i64, verdict: &str| format!("{verdict} at minute {minute}");
+        if self.minute != found.minute || self.verdict != found.verdict {
+            let recorded = at(self.minute, &self.verdict);
+            differences.push(format!(
+                "{}, on record {recorded}",
+                at(found.minute, found.verdict)
+            ));
+            return;
+        }
+        let here = at(found.minute, found.verdict);
+        if let Some(log_e) = self.log_e
+            && (log_e - found.log_e).abs() > LOG_E_TOLERANCE
+        {
+            differences.push(format!(
+                "{here}: ln E is {}, on record {log_e}",
+                found.log_e
+            ));
+        }
+        if let Some(lead) = &self.lead
+            && lead != found.lead
+        {
+            differences.push(format!(
+                "{here}: the lead is {}, on record {lead}",
+                found.lead
+            ));
+        }
+        if let Some(to) = self.to
+            && (to - found.to).abs() > 1e-9
+        {
+            differences.push(format!(
+                "{here}: the step is to {} %, on record {to} %",
+                found.to
+            ));
+        }
+    }
+}

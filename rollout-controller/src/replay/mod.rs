@@ -1,0 +1,301 @@
+//! Judges a recorded rollout again, minute by minute.
+//!
+//! The weights are those in the file. A step counts only while the judged minute
+//! still has the weight of the current stage: minutes of the old stage that
+//! become due after a decision are judged, but cannot advance again.
+
+mod meta;
+mod trace;
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::domain::evidence::{
+    ConfigError, Engine, EvidenceConfig, HoldReason, JudgeError, Judged, Stage, StageDecision,
+};
+use crate::domain::minute::{EdgesError, Minute};
+use crate::domain::slo::Slo;
+use crate::domain::weight::{Weight, WeightError};
+use crate::report::evidence::{Clock, decision as sentence};
+
+use meta::{Meta, Recorded};
+use trace::Trace;
+
+/// Why a recording could not be replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// A line of the recording is not as it should be.
+    #[error("line {line}: {problem}")]
+    Line {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The recording as a whole is not as it should be.
+    #[error("the recording {problem}")]
+    Trace {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The description of the recordings is not as it should be.
+    #[error("the meta file does not have the expected form")]
+    Meta(#[source] serde_json::Error),
+    /// A stage in the meta file is no weight.
+    #[error("stages_pct in the meta file")]
+    Stage(#[source] WeightError),
+    /// The stages in the meta file do not rise to 100 %.
+    #[error("stages_pct in the meta file {problem}")]
+    Stages {
+        /// What is wrong with them.
+        problem: String,
+    },
+    /// The edges in the meta file are no edges.
+    #[error("in the meta file")]
+    Edges(#[source] EdgesError),
+    /// The settings make no sense.
+    #[error("the settings in the meta file make no sense")]
+    Config(#[source] ConfigError),
+    /// The engine refused a minute.
+    #[error("judging minute {minute}")]
+    Judge {
+        /// Which one.
+        minute: i64,
+        /// Why.
+        #[source]
+        source: JudgeError,
+    },
+}
+
+/// How a replay ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum End {
+    /// The bake was over.
+    Complete,
+    /// The new side was taken out of traffic.
+    Rollback,
+    /// The recording ended first.
+    Running,
+}
+
+/// One decision other than to hold.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Decision {
+    /// The newest judged minute.
+    pub minute: i64,
+    /// The minute in which the controller acts: the lag later.
+    pub acted_minute: i64,
+    /// `ADVANCE`, `ROLLBACK` or `COMPLETE`.
+    pub verdict: &'static str,
+    /// `ln E` against the new side.
+    pub log_e: f64,
+    /// The family that contributes most to it.
+    pub lead: &'static str,
+    /// The weight before, percent.
+    pub from: f64,
+    /// The weight after, percent.
+    pub to: f64,
+    /// The decision in a sentence.
+    pub reason: String,
+}
+
+/// Whether the decisions are those on record.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Agreement {
+    /// Whether nothing differs.
+    pub agrees: bool,
+    /// What does, one sentence each.
+    pub differences: Vec<String>,
+}
+
+/// What became of a recorded rollout.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Replay {
+    /// Name of the recording.
+    pub trace: String,
+    /// All decisions but holds, in order.
+    pub decisions: Vec<Decision>,
+    /// How it ended.
+    pub end: End,
+    /// Minutes judged.
+    pub judged_minutes: usize,
+    /// The minute of the last action, or the last one recorded.
+    pub last_minute: i64,
+    /// Edges `[old, new]` of the comparison of P50, P95 and P99 with the old
+    /// side, milliseconds; `null` where it is off.
+    pub rel_edges_ms: [Option<[f64; 2]>; 3],
+    /// The hold in force at the end of a recording without an end.
+    pub holding: Option<String>,
+    /// Comparison with the decisions on record, where there are any.
+    pub agreement: Option<Agreement>,
+}
+
+impl Replay {
+    /// For people: a line a decision, then how it ended.
+    pub fn render(&self) -> String {
+        let mut text = format!("{}: {} minutes judged\n", self.trace, self.judged_minutes);
+        for Decision {
+            minute,
+            acted_minute,
+            log_e,
+            reason,
+            ..
+        } in &self.decisions
+        {
+            let _ = writeln!(
+                text,
+                "minute {minute} (acted on in minute {acted_minute}, ln E {log_e:.3}): {reason}"
+            );
+        }
+        let _ = match (self.end, &self.holding) {
+            (End::Complete, _) => writeln!(text, "the rollout is complete"),
+            (End::Rollback, _) => writeln!(text, "the new side is out of traffic"),
+            (End::Running, Some(hold)) => writeln!(text, "the recording ends: {hold}"),
+            (End::Running, None) => writeln!(text, "the recording ends before the first verdict"),
+        };
+        match &self.agreement {
+            None => text.push_str("no decisions on record to compare with\n"),
+            Some(Agreement { agrees: true, .. }) => text.push_str("as on record\n"),
+            Some(Agreement { differences, .. }) => {
+                for difference in differences {
+                    let _ = writeln!(text, "differs from the record: {difference}");
+                }
+            }
+        }
+        text
+    }
+}
+
+/// Replays the text of a recording, described by the text of a meta file.
+///
+/// `name` finds it among the meta file's `traces`; a recording that is not
+/// there is replayed too, without a comparison.
+///
+/// # Errors
+/// [`ReplayError`] naming the line or field that is not of the expected form.
+pub fn run(name: &str, trace: &str, meta: &str) -> Result<Replay, ReplayError> {
+    let meta: Meta = serde_json::from_str(meta).map_err(ReplayError::Meta)?;
+    let config = meta.config()?;
+    let stages = meta.stages()?;
+    let engine = Engine::new(config, meta.slo).map_err(ReplayError::Config)?;
+    let trace = Trace::parse(trace, engine.config().edges_ms.buckets())?;
+    let recorded = meta.traces.get(name);
+    let mut replay = play(
+        name,
+        &engine,
+        &stages,
+        &trace,
+        meta.metric_lag_minutes.into(),
+        recorded,
+    )?;
+    replay.agreement = recorded.and_then(|recorded| recorded.compare(&replay));
+    Ok(replay)
+}
+
+fn play(
+    name: &str,
+    engine: &Engine,
+    stages: &[Weight],
+    trace: &Trace,
+    lag: i64,
+    recorded: Option<&Recorded>,
+) -> Result<Replay, ReplayError> {
+    let planned = u32::try_from(stages.len()).unwrap_or(u32::MAX);
+    let mut evidence = engine.start(planned);
+    evidence.learn_history(engine, &trace.history);
+    if trace.history.is_empty()
+        && let Some(edges) = recorded.and_then(|recorded| recorded.rel_edges_ms.as_ref())
+    {
+        evidence.set_relative_edges(engine.relative_edges_at(edges.old));
+    }
+    let next_after = |weight: Weight| stages.iter().copied().find(|&stage| stage > weight);
+    let mut replay = Replay {
+        trace: name.to_owned(),
+        decisions: Vec::new(),
+        end: End::Running,
+        judged_minutes: 0,
+        last_minute: trace.last_minute.0,
+        rel_edges_ms: engine
+            .relative_edges_ms(evidence.relative_edges())
+            .map(|pair| pair.map(|(old, new)| [old, new])),
+        holding: None,
+        agreement: None,
+    };
+    let mut at = trace
+        .rollout
+        .first()
+        .map_or(Weight::ZERO, |minute| minute.weight);
+    for minute in &trace.rollout {
+        // A minute becomes due only when the lag has passed.
+        if minute.minute.plus(lag) > trace.last_minute {
+            break;
+        }
+        let to_prove = next_after(minute.weight).unwrap_or(Weight::FULL);
+        let judged = engine
+            .judge(&mut evidence, minute, to_prove)
+            .map_err(|source| ReplayError::Judge {
+                minute: minute.minute.0,
+                source,
+            })?;
+        replay.judged_minutes += 1;
+        let stage = Stage {
+            weight: at,
+            next: next_after(at),
+        };
+        let decision = engine.stage_gate(&evidence, &judged, stage);
+        let reason = sentence(&decision, at, &Clock::Counted);
+        let to = match decision {
+            StageDecision::Hold {
+                reason: HoldReason::EarlierStage { .. },
+            } => continue,
+            StageDecision::Hold { .. } => {
+                replay.holding = Some(reason);
+                continue;
+            }
+            StageDecision::Advance { to, .. } => to,
+            StageDecision::Complete { .. } => at,
+            StageDecision::Rollback { .. } => Weight::ZERO,
+        };
+        let (verdict, end) = match decision {
+            StageDecision::Complete { .. } => ("COMPLETE", End::Complete),
+            StageDecision::Rollback { .. } => ("ROLLBACK", End::Rollback),
+            StageDecision::Advance { .. } | StageDecision::Hold { .. } => ("ADVANCE", End::Running),
+        };
+        replay
+            .decisions
+            .push(Decision::of(&judged, lag, verdict, at, to, reason));
+        replay.holding = None;
+        at = to;
+        if end != End::Running {
+            replay.end = end;
+            replay.last_minute = minute.minute.plus(lag).0;
+            break;
+        }
+    }
+    Ok(replay)
+}
+
+impl Decision {
+    fn of(
+        judged: &Judged,
+        lag: i64,
+        verdict: &'static str,
+        from: Weight,
+        to: Weight,
+        reason: String,
+    ) -> Self {
+        let Minute(minute) = judged.minute;
+        Self {
+            minute,
+            acted_minute: judged.minute.plus(lag).0,
+            verdict,
+            log_e: judged.log_e,
+            lead: judged.lead.name(),
+            from: from.percent(),
+            to: to.percent(),
+            reason,
+        }
+    }
+}
