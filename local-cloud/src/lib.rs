@@ -2,6 +2,7 @@
 
 pub mod foreign;
 pub mod load;
+pub mod parity;
 pub mod pgbouncer;
 pub mod postgres;
 mod supervised;

@@ -1,0 +1,11 @@
+//! Is the Rust function a drop-in for the recorded Python service?
+//!
+//! The golden cases were recorded from the real service. This module reads
+//! them, watches what a request writes, and compares as the file's own
+//! preamble says; [`run`] sends every step through the local cloud's load
+//! balancer.
+
+pub mod cases;
+pub mod compare;
+pub mod fake_redis;
+pub mod snapshot;
