@@ -1,1 +1,16 @@
-//! Stand-in for the Python scorer.
+//! x
+pub mod answer;
+pub mod app;
+pub mod config;
+pub mod credential;
+pub mod decimal;
+pub mod event;
+pub mod fault;
+pub mod log;
+pub mod python;
+pub mod redis;
+pub mod score;
+pub mod secrets;
+pub mod store;
+pub mod telemetry;
+pub mod time;

@@ -1,0 +1,135 @@
+//! The router that both entry points serve.
+//!
+//! There is one route, and everything else falls back to the same handler: the
+//! contract looks at the last and the third last segment of any path, and at
+//! no method. An event that comes from Lambda travels beside the HTTP request
+//! as it was, because HTTP cannot say that a field is missing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::answer::Answer;
+use crate::event::Event;
+use crate::fault::Fault;
+use crate::log::{self, Line};
+use crate::score::Scorer;
+use crate::time;
+
+/// Largest body, in bytes: an ALB passes no more to a Lambda.
+const MAX_BODY: usize = 1 << 20;
+
+/// The service and what it says about itself.
+#[derive(Debug)]
+pub struct App {
+    scorer: Scorer,
+    /// True until the first request is answered.
+    cold: AtomicBool,
+    telemetry: crate::telemetry::Telemetry,
+}
+
+/// Who calls, as far as the log needs to know.
+#[derive(Clone, Debug, Default)]
+pub struct Call {
+    /// The invocation's id; for plain HTTP the trace header, or a number.
+    pub request_id: String,
+    /// When the function must have answered; none for plain HTTP.
+    pub deadline: Option<Instant>,
+}
+
+impl App {
+    /// Around a scorer.
+    pub fn new(scorer: Scorer) -> Arc<Self> {
+        let telemetry = crate::telemetry::Telemetry::from_env();
+        Arc::new(Self { scorer, cold: AtomicBool::new(true), telemetry })
+    }
+}
+
+/// The router.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/v2/stamps/{scorer_id}/score/{address}", any(handle))
+        .fallback(handle)
+        .with_state(app)
+}
+
+/// Answers a raw ALB event through the router, in the form that an ALB takes.
+pub async fn serve_alb(router: Router, raw: &Value, call: Call) -> Value {
+    let event = Event::from_alb(raw);
+    let method = raw.get("httpMethod").and_then(Value::as_str).unwrap_or("GET");
+    // A path that HTTP would not carry still reaches the handler, in the event.
+    let uri = event.path.as_deref().filter(|path| path.starts_with('/')).unwrap_or("/");
+    let request = Request::builder().method(method).uri(uri).body(Body::empty()).unwrap_or_default();
+    let request = with_extensions(request, event, call);
+    let response = match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    match response.extensions().get::<Answer>() {
+        Some(answer) => answer.to_alb(),
+        None => Answer::internal("the router gave no answer of ours").to_alb(),
+    }
+}
+
+fn with_extensions(mut request: Request, event: Event, call: Call) -> Request {
+    request.extensions_mut().insert(event);
+    request.extensions_mut().insert(call);
+    request
+}
+
+async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
+    let started = Instant::now();
+    let now = time::now();
+    let cold = app.cold.swap(false, Ordering::Relaxed);
+    let (mut parts, body) = request.into_parts();
+    let call = parts.extensions.remove::<Call>();
+    let event = match parts.extensions.remove::<Event>() {
+        Some(event) => event,
+        None => match http_body_util::Limited::new(body, MAX_BODY).collect().await {
+            Ok(body) => Event::from_http(&parts, &body.to_bytes()),
+            Err(_) => return Answer::plain_error(413, "The body is larger than 1 MB.").into_response(),
+        },
+    };
+    let trace = event.header("x-amzn-trace-id").unwrap_or_default().to_owned();
+    let call = call.unwrap_or_else(|| Call { request_id: log::http_request_id(&trace), deadline: None });
+
+    let injected = if app.scorer.obeys_faults() { Fault::asked_by(&event) } else { Vec::new() };
+    let (answer, notes) = match crate::fault::suffer(&injected).await {
+        Some(answer) => (answer, crate::score::Notes::default()),
+        None => within(call.deadline, app.scorer.answer(&event, now)).await,
+    };
+    let took = started.elapsed();
+    let line = Line { call: &call, trace: &trace, answer: &answer, notes: &notes, took, cold };
+    log::print(&line.to_json());
+    app.telemetry.report(&line, now).await;
+    answer.into_response()
+}
+
+/// Answers 503 shortly before the function would be stopped: a stopped function
+/// is a 502 at the load balancer, and nobody knows why.
+async fn within(
+    deadline: Option<Instant>,
+    work: impl Future<Output = (Answer, crate::score::Notes)>,
+) -> (Answer, crate::score::Notes) {
+    const MARGIN: Duration = Duration::from_millis(250);
+    let Some(left) = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) else {
+        return work.await;
+    };
+    match tokio::time::timeout(left.saturating_sub(MARGIN), work).await {
+        Ok(done) => done,
+        Err(_) => {
+            let trouble = Some(("deadline", "the work was given up shortly before the function's timeout".to_owned()));
+            let answer = Answer::plain_error(503, "The service is busy, try again.");
+            (answer, crate::score::Notes { trouble, ..crate::score::Notes::default() })
+        }
+    }
+}

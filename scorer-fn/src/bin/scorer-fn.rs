@@ -1,0 +1,35 @@
+//! The score endpoint as a Lambda function behind an Application Load Balancer.
+//!
+//! Before the first `next` this reads the environment and nothing else. The
+//! database, Secrets Manager and the collector are met by the first request
+//! that needs them.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use scorer_fn::app::{App, Call, router, serve_alb};
+use scorer_fn::config::Config;
+use scorer_fn::log;
+use scorer_fn::score::Scorer;
+use serde_json::{Value, json};
+
+fn main() -> Result<(), Error> {
+    let config = match Config::read(|name| std::env::var(name).ok()) {
+        Ok(config) => config,
+        Err(error) => {
+            log::print_event("ERROR", &format!("not started: {error}"), &json!({"error_type": "configuration"}));
+            std::process::exit(1);
+        }
+    };
+    // One request at a time: one thread is enough, and starts faster.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let router = router(App::new(Scorer::new(config)));
+    runtime.block_on(lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+        let router = router.clone();
+        async move {
+            let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
+            let call = Call { request_id: event.context.request_id, deadline: Some(Instant::now() + left) };
+            Ok::<_, Error>(serve_alb(router, &event.payload, call).await)
+        }
+    })))
+}

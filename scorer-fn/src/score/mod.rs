@@ -1,0 +1,481 @@
+//! One request, in the order of the contract's section 1.
+
+pub mod dedup;
+pub mod key;
+pub mod rate;
+pub mod request;
+pub mod weigh;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::answer::Answer;
+use crate::config::{Config, Settings};
+use crate::credential::{self, Reading, Stamp};
+use crate::decimal::Decimal;
+use crate::event::Event;
+use crate::store::queries::{self, CommunityRow, Outcome, ScoreRow, Visit};
+use crate::store::{Database, DbError, Trips, Tx};
+use crate::time::{Micros, OffsetTime};
+use key::Check;
+use rate::{Limiter, Rate};
+use weigh::{Rules, Score, StampScore};
+
+/// How often a request starts again when another one took its links, as in Python.
+const TRIES: u32 = 5;
+
+/// Python's words when it gives up on the links.
+const LINKS_FAILED: &str = "Failed to save HashScorerLinks";
+
+/// Whether a try may still write links.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Links {
+    Write,
+    /// All tries met a race: a score error, which needs no links.
+    GiveUp,
+}
+
+/// The scoring service: settings and connections.
+#[derive(Debug)]
+pub struct Scorer {
+    settings: Settings,
+    database: Database,
+    limiter: Option<Limiter>,
+}
+
+/// What happened, for the log. Never shown to the caller.
+#[derive(Debug, Default)]
+pub struct Notes {
+    /// Cost in the database, over all tries.
+    pub trips: Trips,
+    /// Times that the request started again.
+    pub retries: u32,
+    /// Stamps left out: provider and reason.
+    pub left_out: Vec<(String, &'static str)>,
+    /// A fault on our side of the wire, or one that an operator should see.
+    pub trouble: Option<(&'static str, String)>,
+}
+
+/// A refusal that is recorded with the API key.
+struct Refusal {
+    answer: Answer,
+    /// Whether the body had been read when it was refused.
+    payload: Option<Value>,
+}
+
+/// Why a try did not end in an answer.
+enum Failure {
+    Database(DbError),
+    /// Another request changed the links.
+    Race,
+}
+
+impl From<DbError> for Failure {
+    fn from(error: DbError) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// What survives a new try: the slow key check and the count are not repeated.
+#[derive(Default)]
+struct Memory {
+    slow_key: Option<bool>,
+    within_limit: Option<Result<bool, String>>,
+}
+
+impl Scorer {
+    /// Connects to nothing yet.
+    pub fn new(config: Config) -> Self {
+        let database = Database::new(config.source, config.limits);
+        Self { settings: config.settings, database, limiter: config.limiter }
+    }
+
+    /// Whether injected faults are obeyed.
+    pub fn obeys_faults(&self) -> bool {
+        self.settings.faults
+    }
+
+    /// Answers one request.
+    pub async fn answer(&self, event: &Event, now: Micros) -> (Answer, Notes) {
+        let mut notes = Notes::default();
+        let mut memory = Memory::default();
+        let mut reconnected = false;
+        let answer = loop {
+            let links = if notes.retries < TRIES { Links::Write } else { Links::GiveUp };
+            match self.try_once(event, now, links, &mut memory, &mut notes).await {
+                Ok(answer) => break answer,
+                Err(Failure::Race) if links == Links::Write => notes.retries += 1,
+                Err(Failure::Race) => {
+                    break internal(&mut notes, "race", "a score error without links met a race".to_owned());
+                }
+                // Nothing was committed, so once more on a fresh connection.
+                Err(Failure::Database(DbError::Lost(_))) if !reconnected => reconnected = true,
+                Err(Failure::Database(error)) => break database_answer(&error, &mut notes),
+            }
+        };
+        (answer, notes)
+    }
+
+    async fn try_once(
+        &self,
+        event: &Event,
+        now: Micros,
+        links: Links,
+        memory: &mut Memory,
+        notes: &mut Notes,
+    ) -> Result<Answer, Failure> {
+        let Some(key) = self.api_key(event) else { return Ok(unauthorized()) };
+        let target = event.path.as_deref().and_then(request::target);
+        let demo = self.settings.demo_scorer.as_deref();
+        let wanted = target.and_then(|target| request::community_key(target.scorer, demo));
+        // PostgreSQL has no text with NUL, so such a key or name is not there.
+        if key.contains('\0') {
+            return Ok(unauthorized());
+        }
+        let wanted = wanted.filter(|wanted| !wanted.external.contains('\0'));
+
+        let mut tx = self.database.begin().await?;
+        let admitted = queries::admit(&mut tx, key::prefix(key), wanted.as_ref()).await;
+        let Some((row, community)) = admitted.map_err(|error| spent(&tx, notes, error))? else {
+            notes.trips += tx.commit().await?;
+            return Ok(unauthorized());
+        };
+        let migrate = match key::check(key, &row.hashed, row.hashed_sha256.as_deref()) {
+            Check::Right => None,
+            Check::Slow(hash) if slow_check(&hash, key, memory).await => Some(key::sha256_form(key)),
+            Check::Slow(_) | Check::Wrong => {
+                notes.trips += tx.commit().await?;
+                return Ok(unauthorized());
+            }
+        };
+        let analytics = self.settings.analytics;
+        let mut visit = Visit { api_key_id: row.id, migrate, analytics, event, payload: None };
+        let limit = row.rate_limit.as_deref();
+        let admitted = match self.check_rate(limit, key::prefix(key), now, memory).await {
+            Some(answer) => Err(Refusal { answer, payload: None }),
+            None => examine(event, target, community),
+        };
+        let (community, address) = match admitted {
+            Ok((payload, community, address)) => {
+                visit.payload = Some(payload);
+                (community, address)
+            }
+            Err(refusal) => {
+                visit.payload = refusal.payload;
+                let noted = note(&mut tx, &visit, &refusal.answer, now).await;
+                noted.map_err(|error| spent(&tx, notes, error))?;
+                notes.trips += tx.commit().await?;
+                return Ok(refusal.answer);
+            }
+        };
+        let rules = match rules(&community) {
+            Ok(rules) => rules,
+            Err(description) => {
+                let answer = Answer::internal(description);
+                let noted = note(&mut tx, &visit, &answer, now).await;
+                noted.map_err(|error| spent(&tx, notes, error))?;
+                notes.trips += tx.commit().await?;
+                return Ok(answer);
+            }
+        };
+        let done = self.score(&mut tx, &visit, &community, &address, &rules, now, links, notes).await;
+        match done {
+            Ok(Ok(answer)) => {
+                notes.trips += tx.commit().await?;
+                Ok(answer)
+            }
+            Ok(Err(answer)) => {
+                // Too late for a clean refusal: take the passport back, then note the visit.
+                notes.trips += tx.rollback().await?;
+                let mut tx = self.database.begin().await?;
+                let noted = note(&mut tx, &visit, &answer, now).await;
+                noted.map_err(|error| spent(&tx, notes, error))?;
+                notes.trips += tx.commit().await?;
+                Ok(answer)
+            }
+            Err(Failure::Database(error)) if error.is_race() => {
+                notes.trips += tx.rollback().await?;
+                Err(Failure::Race)
+            }
+            Err(Failure::Race) => {
+                notes.trips += tx.rollback().await?;
+                Err(Failure::Race)
+            }
+            Err(Failure::Database(error)) => Err(spent(&tx, notes, error).into()),
+        }
+    }
+
+    /// Steps 7 to 10. The inner error is an answer that must leave nothing written.
+    #[expect(clippy::too_many_arguments, reason = "the steps share everything that was found so far")]
+    async fn score(
+        &self,
+        tx: &mut Tx<'_>,
+        visit: &Visit<'_>,
+        community: &CommunityRow,
+        address: &str,
+        rules: &Rules,
+        now: Micros,
+        links: Links,
+        notes: &mut Notes,
+    ) -> Result<Result<Answer, Answer>, Failure> {
+        let (passport_id, rows) = queries::lock_passport(tx, address, community.id).await?;
+        let stamps = match self.read_stamps(&rows, address, now, notes) {
+            Ok(stamps) => Ok(stamps),
+            Err(StampTrouble::Fails(text)) => Err(text),
+            Err(StampTrouble::Unsupported { provider, kind }) => {
+                let text = format!("stamp {provider} of a trusted issuer has a proof of type {kind}");
+                return Ok(Err(internal(notes, "unsupported_proof", text)));
+            }
+        };
+        let deduplicated = match (stamps, links) {
+            (Err(text), _) => Err(text),
+            (Ok(_), _) if community.rule != "LIFO" => Err("Invalid rule".to_owned()),
+            (Ok(_), Links::GiveUp) => Err(LINKS_FAILED.to_owned()),
+            (Ok(stamps), Links::Write) => self.deduplicate(tx, stamps, community.id, address, now).await?,
+        };
+        // A score error leaves what came before it: links and stamps if only the weights fail.
+        let (plan, scored) = match deduplicated {
+            Ok(plan) => {
+                let scored = weigh::weigh(&plan, rules);
+                (plan, scored)
+            }
+            Err(text) => (dedup::Plan::default(), Err(text)),
+        };
+        let (body, row) = render(address, &rules.threshold, &scored, now);
+        let answer = Answer::ok(body);
+        let outcome = Outcome { status: 200, body: &answer.body, error: None };
+        let wallet = (address, community.id, passport_id);
+        if queries::write(tx, wallet, &plan, &row, visit, outcome, now).await? {
+            Ok(Ok(answer))
+        } else {
+            Err(Failure::Race)
+        }
+    }
+
+    fn api_key<'e>(&'e self, event: &'e Event) -> Option<&'e str> {
+        let key = event.header("x-api-key").filter(|key| !key.is_empty())?;
+        if self.settings.demo_aliases.iter().any(|alias| alias == key) {
+            return self.settings.demo_key.as_deref();
+        }
+        Some(key)
+    }
+
+    /// The refusal, if the key has used up its rate.
+    async fn check_rate(&self, limit: Option<&str>, prefix: &str, now: Micros, memory: &mut Memory) -> Option<Answer> {
+        let limiter = self.limiter.as_ref()?;
+        let limit = limit.filter(|limit| !limit.is_empty())?;
+        let Some(rate) = Rate::parse(limit) else {
+            return Some(Answer::internal(format!("rate_limit {limit:?} is no COUNT/PERIOD")));
+        };
+        if memory.within_limit.is_none() {
+            memory.within_limit = Some(limiter.allows(rate, prefix, now).await);
+        }
+        match memory.within_limit.as_ref()? {
+            Ok(true) => None,
+            Ok(false) => {
+                let form = &self.settings.rate_limit_form;
+                let text =
+                    format!("You have been rate limited! Use this form to request a rate limit elevation: {form}");
+                Some(Answer::error(429, &text, ""))
+            }
+            Err(error) => Some(Answer::internal(error)),
+        }
+    }
+
+    fn read_stamps(
+        &self,
+        rows: &[(String, String)],
+        address: &str,
+        now: Micros,
+        notes: &mut Notes,
+    ) -> Result<Vec<Stamp>, StampTrouble> {
+        let mut stamps = Vec::new();
+        notes.left_out.clear();
+        for (provider, json) in rows {
+            match credential::read(provider, json, address, &self.settings.trusted_issuers, now) {
+                Reading::Counts(stamp) => stamps.push(*stamp),
+                Reading::LeftOut(reason) => notes.left_out.push((provider.clone(), reason)),
+                Reading::FailsScore(text) => return Err(StampTrouble::Fails(text)),
+                Reading::Unsupported(kind) => {
+                    return Err(StampTrouble::Unsupported { provider: provider.clone(), kind });
+                }
+            }
+        }
+        Ok(stamps)
+    }
+
+    async fn deduplicate(
+        &self,
+        tx: &mut Tx<'_>,
+        stamps: Vec<Stamp>,
+        community_id: i64,
+        address: &str,
+        now: Micros,
+    ) -> Result<Result<dedup::Plan, String>, DbError> {
+        let multi = self.settings.multi_nullifier;
+        let hashes: Vec<String> = stamps.iter().flat_map(|stamp| dedup::nullifiers(stamp, multi)).cloned().collect();
+        let links =
+            if hashes.is_empty() { Vec::new() } else { queries::links(tx, community_id, hashes).await? };
+        let plan = dedup::plan(stamps, &links, address, multi, now);
+        Ok(plan.map_err(|dedup::LinkedTwice| LINKS_FAILED.to_owned()))
+    }
+}
+
+enum StampTrouble {
+    Fails(String),
+    Unsupported { provider: String, kind: String },
+}
+
+/// Steps 4 to 6: body, path, community, address.
+fn examine(
+    event: &Event,
+    target: Option<request::Target<'_>>,
+    community: Option<CommunityRow>,
+) -> Result<(Value, CommunityRow, String), Refusal> {
+    let payload = event.payload().map_err(|text| Refusal { answer: Answer::internal(text), payload: None })?;
+    let refuse = |answer: Answer| Refusal { answer, payload: Some(payload.clone()) };
+    if event.path.is_none() {
+        return Err(refuse(Answer::internal("'path'")));
+    }
+    let target = target.ok_or_else(|| refuse(Answer::internal("list index out of range")))?;
+    let community = community
+        .ok_or_else(|| refuse(Answer::plain_error(404, "No scorer matches the given criteria.")))?;
+    let address =
+        request::address(target.address).ok_or_else(|| refuse(Answer::plain_error(400, "Invalid address.")))?;
+    Ok((payload, community, address))
+}
+
+/// Step 7: the scorer's own row.
+fn rules(community: &CommunityRow) -> Result<Rules, String> {
+    let missing = || match community.scorer_type.as_str() {
+        "WEIGHTED" => "WeightedScorer matching query does not exist.".to_owned(),
+        "WEIGHTED_BINARY" => "BinaryWeightedScorer matching query does not exist.".to_owned(),
+        other => format!("scorer type {other:?} is not known"),
+    };
+    let threshold = community.threshold.as_deref().and_then(Decimal::parse).ok_or_else(missing)?;
+    let weights = community.weights.as_deref().map_or(Ok(Value::Null), serde_json::from_str);
+    let weights = weights.map_err(|error| error.to_string())?;
+    Ok(Rules { weights, custom: community.custom.clone(), threshold })
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    address: &'a str,
+    score: String,
+    passing_score: bool,
+    last_score_timestamp: Option<String>,
+    expiration_timestamp: Option<String>,
+    threshold: String,
+    error: Option<&'a str>,
+    stamps: &'a std::collections::BTreeMap<String, StampScore>,
+    points_data: (),
+    possible_points_data: (),
+    linked_score: (),
+}
+
+/// The body to send and the row to write.
+fn render(address: &str, threshold: &Decimal, scored: &Result<Score, String>, now: Micros) -> (String, ScoreRow) {
+    let none = std::collections::BTreeMap::new();
+    let moment = OffsetTime::from_micros(now);
+    let body = match scored {
+        Ok(score) => Body {
+            address,
+            score: score.sum.to_fixed5(),
+            passing_score: score.passing,
+            last_score_timestamp: Some(moment.python_isoformat()),
+            expiration_timestamp: score.expires.map(|time| time.python_isoformat()),
+            threshold: threshold.to_fixed5(),
+            error: None,
+            stamps: &score.stamps,
+            points_data: (),
+            possible_points_data: (),
+            linked_score: (),
+        },
+        Err(text) => Body {
+            address,
+            score: "0.00000".to_owned(),
+            passing_score: false,
+            last_score_timestamp: None,
+            expiration_timestamp: None,
+            // Python answers its default here, not the scorer's threshold.
+            threshold: "20.00000".to_owned(),
+            error: Some(text),
+            stamps: &none,
+            points_data: (),
+            possible_points_data: (),
+            linked_score: (),
+        },
+    };
+    let body = serde_json::to_string(&body).unwrap_or_default();
+    let row = match scored {
+        Err(text) => ScoreRow { error: Some(text.clone()), ..ScoreRow::default() },
+        Ok(score) => {
+            let verdict = if score.passing { "1" } else { "0" };
+            let evidence = json!({
+                "type": "ThresholdScoreCheck",
+                "success": score.passing,
+                "rawScore": score.sum.to_string(),
+                "threshold": threshold.to_fixed5(),
+            });
+            let event_fields = json!({
+                "score": verdict,
+                "status": "DONE",
+                "error": null,
+                "evidence": evidence,
+                "stamp_scores": score.stamp_scores,
+                "stamps": score.stamps,
+                "expiration_date": score.expires.map(|time| time.event_spelling()),
+                "last_score_timestamp": moment.event_spelling(),
+            });
+            ScoreRow {
+                score: Some(verdict),
+                error: None,
+                evidence: Some(evidence.to_string()),
+                stamp_scores: serde_json::to_string(&score.stamp_scores).ok(),
+                stamps: serde_json::to_string(&score.stamps).ok(),
+                expires: score.expires,
+                event_fields: Some(event_fields.to_string()),
+            }
+        }
+    };
+    (body, row)
+}
+
+async fn slow_check(hash: &key::SlowHash, key: &str, memory: &mut Memory) -> bool {
+    if let Some(known) = memory.slow_key {
+        return known;
+    }
+    let (hash, key) = (hash.clone(), key.to_owned());
+    let right = tokio::task::spawn_blocking(move || hash.check(&key)).await.unwrap_or(false);
+    memory.slow_key = Some(right);
+    right
+}
+
+async fn note(tx: &mut Tx<'_>, visit: &Visit<'_>, answer: &Answer, now: Micros) -> Result<(), DbError> {
+    let error = Some(answer.description.as_str());
+    queries::note(tx, visit, Outcome { status: answer.status, body: &answer.body, error }, now).await
+}
+
+/// Counts what a failed transaction cost, and passes its error on.
+fn spent(tx: &Tx<'_>, notes: &mut Notes, error: DbError) -> DbError {
+    notes.trips += tx.trips();
+    error
+}
+
+fn unauthorized() -> Answer {
+    Answer::plain_error(401, "Invalid API Key.")
+}
+
+fn internal(notes: &mut Notes, kind: &'static str, text: String) -> Answer {
+    notes.trouble = Some((kind, text.clone()));
+    Answer::internal(text)
+}
+
+/// 503 while the database is out, 500 if it refuses this request.
+fn database_answer(error: &DbError, notes: &mut Notes) -> Answer {
+    let class = error.python_class();
+    let (status, kind) = if error.is_outage() { (503, "database_unavailable") } else { (500, "database_error") };
+    notes.trouble = Some((kind, error.to_string()));
+    let shown = format!("DB Error: {class}");
+    Answer::error(status, &shown, shown.clone())
+}

@@ -1,0 +1,92 @@
+//! Texts that must never be printed, and where they come from.
+
+use std::fmt;
+
+/// A text that `Debug` does not show.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("[redacted]")
+    }
+}
+
+/// Reads one secret from Secrets Manager.
+///
+/// The client is made at the first read. It takes region, credentials and
+/// endpoint from the variables that Lambda sets; the default provider chain
+/// would bring several more SDKs into the binary to find the same values.
+#[derive(Debug)]
+pub struct SecretReader {
+    arn: String,
+}
+
+impl SecretReader {
+    /// For the secret with this ARN or name.
+    pub fn new(arn: String) -> Self {
+        Self { arn }
+    }
+
+    /// Reads the current version.
+    ///
+    /// # Errors
+    /// What failed and what to do, without any secret in it.
+    #[cfg(feature = "secrets")]
+    pub async fn read(&self) -> Result<Secret, String> {
+        use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
+        use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata};
+        use aws_sdk_secretsmanager::{Client, Config};
+        use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let needed = |name: &str| variable(name).ok_or_else(|| format!("{name} is not set; Lambda sets it"));
+        let credentials = Credentials::new(
+            needed("AWS_ACCESS_KEY_ID")?,
+            needed("AWS_SECRET_ACCESS_KEY")?,
+            variable("AWS_SESSION_TOKEN"),
+            None,
+            "environment",
+        );
+        let http = aws_smithy_http_client::Builder::new();
+        let endpoint =
+            variable("AWS_ENDPOINT_URL_SECRETS_MANAGER").or_else(|| variable("AWS_ENDPOINT_URL"));
+        let mut config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(needed("AWS_REGION")?))
+            .credentials_provider(credentials)
+            .retry_config(RetryConfig::standard().with_max_attempts(2))
+            .http_client(http.tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https());
+        if let Some(endpoint) = endpoint {
+            config = config.endpoint_url(endpoint);
+        }
+        let answer = Client::from_conf(config.build()).get_secret_value().secret_id(&self.arn).send().await;
+        let answer = answer.map_err(|error| {
+            let code = error.code().unwrap_or("no answer").to_owned();
+            format!("reading the secret {}: {code}: {}", self.arn, DisplayErrorContext(&error))
+        })?;
+        let text = answer.secret_string().ok_or_else(|| format!("the secret {} is binary, not text", self.arn))?;
+        Ok(Secret::new(text))
+    }
+
+    /// Reads the current version.
+    ///
+    /// # Errors
+    /// Always: this binary was built without the feature `secrets`.
+    #[cfg(not(feature = "secrets"))]
+    pub async fn read(&self) -> Result<Secret, String> {
+        std::future::ready(Err(format!("{}: built without the feature `secrets`; set DATABASE_URL", self.arn))).await
+    }
+}
