@@ -1,0 +1,186 @@
+//! One side's counts of one minute, from values that may be absent.
+//!
+//! - No `RequestCount`: no data. With it, an absent error count or latency count is
+//!   zero, since CloudWatch publishes those only when there is something.
+//! - Answered errors or latencies without `RequestCount` come from the same source,
+//!   so one of them is missing: a contradiction, not a minute.
+//! - `LambdaUserError` alone is no contradiction: a request that is too large fails
+//!   before a target is chosen and is in no `RequestCount`. It is no data either.
+//! - The buckets must add up to the samples, within 2 %. What little is missing then
+//!   counts as slow, the safe reading; more means that somebody counts differently
+//!   (one stand-in answers every unknown statistic with the average).
+
+use super::queries::Side;
+use crate::domain::minute::{Histogram, SideCounts};
+
+/// Samples that may be missing from the buckets or be too many there, as 1 in so many.
+const ONE_IN: u64 = 50;
+
+/// Reads a side; `value` gives the value of the query at a position, if there is one.
+/// The error says what does not fit.
+pub(super) fn side(
+    side: &Side,
+    value: impl Fn(usize) -> Option<f64>,
+) -> Result<Option<SideCounts>, String> {
+    let count = |what: &str, position: usize| match value(position) {
+        None => Ok(None),
+        Some(value) => whole(value)
+            .map(Some)
+            .ok_or_else(|| format!("{what} is {value}")),
+    };
+    let or_zero = |what, position| count(what, position).map(Option::unwrap_or_default);
+    let requests = count("RequestCount", side.requests)?;
+    let answered = or_zero("HTTPCode_Target_5XX_Count", side.answered_errors)?;
+    let [user, internal] = side.failed_calls;
+    let failed = or_zero("LambdaUserError", user)? + or_zero("LambdaInternalError", internal)?;
+    let samples = or_zero("the number of latency samples", side.samples)?;
+    let mut buckets = Vec::with_capacity(side.buckets.len());
+    for &position in &side.buckets {
+        buckets.push(or_zero("a latency bucket", position)?);
+    }
+    let sum = buckets
+        .iter()
+        .fold(0_u64, |sum, &bucket| sum.saturating_add(bucket));
+    if sum.abs_diff(samples) > samples / ONE_IN {
+        return Err(format!(
+            "{samples} latency samples, but {sum} in all buckets"
+        ));
+    }
+    let Some(requests) = requests else {
+        return match (answered, samples) {
+            (0, 0) => Ok(None),
+            (0, samples) => Err(format!("{samples} latency samples without a request count")),
+            (errors, _) => Err(format!("{errors} answered errors without a request count")),
+        };
+    };
+    let errors = answered.saturating_add(failed);
+    Ok(Some(SideCounts {
+        requests,
+        errors,
+        latency: Histogram::new(samples, buckets),
+    }))
+}
+
+/// A count from its floating-point form; `None` if it is not one.
+fn whole(value: f64) -> Option<u64> {
+    // Up to 2^53 every whole number has its own floating-point value.
+    let fits = (-0.5..9_007_199_254_740_992.0).contains(&value);
+    let near = (value - value.round()).abs() <= 1e-6;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked above"
+    )]
+    (fits && near).then(|| value.round() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIDE: [&str; 8] = [
+        "requests", "5xx", "user", "internal", "samples", "fast", "middle", "slow",
+    ];
+
+    fn read(values: &[(&str, f64)]) -> Result<Option<SideCounts>, String> {
+        let positions = Side {
+            requests: 0,
+            answered_errors: 1,
+            failed_calls: [2, 3],
+            samples: 4,
+            buckets: vec![5, 6, 7],
+        };
+        side(&positions, |position| {
+            values
+                .iter()
+                .find(|(name, _)| *name == SIDE[position])
+                .map(|(_, value)| *value)
+        })
+    }
+
+    #[test]
+    fn what_is_absent_beside_requests_is_zero() {
+        let counts = read(&[("requests", 12.0)]).unwrap().unwrap();
+        assert_eq!(
+            counts,
+            SideCounts {
+                requests: 12,
+                ..SideCounts::default()
+            }
+        );
+        let zero = read(&[("requests", 0.0), ("5xx", 0.0)]).unwrap();
+        assert_eq!(
+            zero,
+            Some(SideCounts::default()),
+            "an explicit zero is data"
+        );
+    }
+
+    #[test]
+    fn no_request_count_is_no_data_and_never_zero_requests() {
+        assert_eq!(read(&[]), Ok(None));
+        assert_eq!(read(&[("5xx", 0.0)]), Ok(None));
+        assert_eq!(
+            read(&[("user", 2.0)]),
+            Ok(None),
+            "a request too large for any target"
+        );
+    }
+
+    #[test]
+    fn errors_of_all_three_kinds_add_up() {
+        let values = [
+            ("requests", 100.0),
+            ("5xx", 1.0),
+            ("user", 2.0),
+            ("internal", 4.0),
+        ];
+        assert_eq!(read(&values).unwrap().unwrap().errors, 7);
+    }
+
+    #[test]
+    fn answers_without_requests_contradict() {
+        assert!(read(&[("5xx", 3.0)]).is_err());
+        assert!(read(&[("samples", 1.0), ("fast", 1.0)]).is_err());
+    }
+
+    #[test]
+    fn buckets_must_add_up_to_the_samples() {
+        let sums = |samples: f64, fast: f64, slow: f64| {
+            read(&[
+                ("requests", 200.0),
+                ("samples", samples),
+                ("fast", fast),
+                ("slow", slow),
+            ])
+        };
+        assert_eq!(
+            sums(3.0, 2.0, 1.0).unwrap().unwrap().latency.slower_than(1),
+            1
+        );
+        assert_eq!(
+            sums(100.0, 97.0, 1.0)
+                .unwrap()
+                .unwrap()
+                .latency
+                .slower_than(1),
+            3
+        );
+        assert!(sums(100.0, 96.0, 1.0).is_err());
+        assert!(sums(100.0, 103.0, 0.0).is_err());
+        assert!(
+            sums(3.0, 2.0, 0.0).is_err(),
+            "few samples must match exactly"
+        );
+        assert!(sums(3.0, 0.123, 0.123).is_err(), "an average is no count");
+        assert!(sums(0.0, 1.0, 0.0).is_err());
+    }
+
+    #[test]
+    fn a_count_is_whole_and_not_negative() {
+        assert_eq!(whole(41.0), Some(41));
+        for value in [-1.0, 0.5, f64::NAN, f64::INFINITY, 1e300] {
+            assert_eq!(whole(value), None, "{value}");
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! GetMetricData: as few calls as the quotas allow, all pages of each.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{MessageData, MetricDataResult, ScanBy, StatusCode};
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+
+use super::queries::Query;
+use crate::adapters::aws::{Aws, CallError};
+use crate::domain::minute::Minute;
+
+/// Queries in one call.
+const MOST_QUERIES: usize = 500;
+/// Data points in one answer, over all its pages.
+const MOST_POINTS: i32 = 100_800;
+/// Calls at a time. AWS takes 50 a second in a region.
+const MOST_CALLS: usize = 8;
+/// Pages of one call; more mean that the token leads in circles.
+const MOST_PAGES: usize = 100;
+
+/// Values of one query by minute.
+pub(super) type Series = BTreeMap<Minute, f64>;
+
+/// One result for each query, in the order asked.
+pub(super) type Answers = Vec<Result<Series, Trouble>>;
+
+/// Why a query has no values.
+#[derive(Clone, Debug)]
+pub(super) enum Trouble {
+    /// Its call failed.
+    Call(CallError),
+    /// It was answered, and not completely.
+    Status(String),
+}
+
+/// Values of all queries from a minute until before another.
+pub(super) async fn all(aws: &Aws, queries: &[Query], from: Minute, until: Minute) -> Answers {
+    let mut answers: Answers = queries.iter().map(|_| Ok(Series::new())).collect();
+    if queries.is_empty() || until <= from {
+        return answers;
+    }
+    let client = aws.cloudwatch().await;
+    let mut calls = JoinSet::new();
+    for (first, end, span_from, span_until) in spans(queries.len(), from, until) {
+        if calls.len() >= MOST_CALLS {
+            settle(&mut answers, calls.join_next().await);
+        }
+        let (client, asked) = (client.clone(), queries[first..end].to_vec());
+        let call = async move { (first, call(&client, &asked, span_from, span_until).await) };
+        calls.spawn(call.in_current_span());
+    }
+    while !calls.is_empty() {
+        settle(&mut answers, calls.join_next().await);
+    }
+    answers
+}
+
+/// Calls as (first query, end of queries, first minute, end of minutes).
+fn spans(queries: usize, from: Minute, until: Minute) -> Vec<(usize, usize, Minute, Minute)> {
+    let mut spans = Vec::new();
+    for first in (0..queries).step_by(MOST_QUERIES) {
+        let end = queries.min(first + MOST_QUERIES);
+        let in_call = i64::try_from(end - first).unwrap_or(i64::MAX);
+        let minutes = (i64::from(MOST_POINTS) / in_call).max(1);
+        let mut start = from;
+        while start < until {
+            let stop = start.plus(minutes).min(until);
+            spans.push((first, end, start, stop));
+            start = stop;
+        }
+    }
+    spans
+}
+
+type Called = (usize, Result<Answers, CallError>);
+
+/// Adds the answers of one call; the first trouble of a query stays.
+fn settle(answers: &mut Answers, called: Option<Result<Called, tokio::task::JoinError>>) {
+    let (first, result) = match called {
+        None => return,
+        Some(Ok(called)) => called,
+        // A bug in the call, nothing that waiting would mend.
+        Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+    };
+    match result {
+        Ok(series) => {
+            for (known, new) in answers[first..].iter_mut().zip(series) {
+                match (known, new) {
+                    (Ok(known), Ok(new)) => known.extend(new),
+                    (known @ Ok(_), Err(trouble)) => *known = Err(trouble),
+                    (Err(_), _) => {}
+                }
+            }
+        }
+        Err(error) => {
+            let end = answers.len().min(first + MOST_QUERIES);
+            for known in &mut answers[first..end] {
+                if known.is_ok() {
+                    *known = Err(Trouble::Call(error.clone()));
+                }
+            }
+        }
+    }
+}
+
+/// What the pages said about one query so far.
+#[derive(Default)]
+struct Heard {
+    series: Series,
+    status: Option<StatusCode>,
+    messages: Vec<String>,
+}
+
+async fn call(
+    client: &Client,
+    queries: &[Query],
+    from: Minute,
+    until: Minute,
+) -> Result<Answers, CallError> {
+    const OPERATION: &str = "GetMetricData";
+    let ids: Vec<String> = (0..queries.len())
+        .map(|index| format!("q{index}"))
+        .collect();
+    let asked: Vec<_> = queries
+        .iter()
+        .zip(&ids)
+        .map(|(query, id)| query.to_sdk(id))
+        .collect();
+    let mut heard: Vec<Heard> = queries.iter().map(|_| Heard::default()).collect();
+    let mut general = Vec::new();
+    let mut token = None;
+    for _ in 0..MOST_PAGES {
+        let page = client
+            .get_metric_data()
+            .set_metric_data_queries(Some(asked.clone()))
+            .start_time(DateTime::from_secs(from.epoch_secs()))
+            .end_time(DateTime::from_secs(until.epoch_secs()))
+            .scan_by(ScanBy::TimestampAscending)
+            .max_datapoints(MOST_POINTS)
+            .set_next_token(token)
+            .send()
+            .await
+            .map_err(|error| CallError::new(OPERATION, &error))?;
+        general.extend(words(page.messages()));
+        for result in page.metric_data_results() {
+            let place = result
+                .id()
+                .and_then(|id| id.strip_prefix('q')?.parse::<usize>().ok());
+            if let Some(heard) = place.and_then(|place| heard.get_mut(place)) {
+                hear(heard, result, from, until);
+            }
+        }
+        token = page.next_token.filter(|token| !token.is_empty());
+        if token.is_none() {
+            return Ok(heard
+                .into_iter()
+                .map(|heard| conclude(heard, &general))
+                .collect());
+        }
+    }
+    Err(CallError::finding(
+        OPERATION,
+        format!("more than {MOST_PAGES} pages"),
+    ))
+}
+
+fn hear(heard: &mut Heard, result: &MetricDataResult, from: Minute, until: Minute) {
+    for (time, value) in result.timestamps().iter().zip(result.values()) {
+        let minute = Minute(time.secs().div_euclid(60));
+        if minute >= from && minute < until {
+            heard.series.insert(minute, *value);
+        }
+    }
+    if result.timestamps().len() != result.values().len() {
+        heard
+            .messages
+            .push("as many times as values were expected".to_owned());
+        heard.status = Some(StatusCode::PartialData);
+        return;
+    }
+    heard.status = result.status_code().cloned();
+    heard.messages.extend(words(result.messages()));
+}
+
+fn conclude(heard: Heard, general: &[String]) -> Result<Series, Trouble> {
+    match heard.status {
+        Some(StatusCode::Complete) => Ok(heard.series),
+        status => {
+            let status = status
+                .as_ref()
+                .map_or("missing from the answer", StatusCode::as_str);
+            let messages = heard.messages.iter().chain(general).map(String::as_str);
+            let told: Vec<&str> = std::iter::once(status).chain(messages).collect();
+            Err(Trouble::Status(told.join("; ")))
+        }
+    }
+}
+
+fn words(messages: &[MessageData]) -> impl Iterator<Item = String> + '_ {
+    messages.iter().map(|message| {
+        let (code, value) = (
+            message.code().unwrap_or_default(),
+            message.value().unwrap_or_default(),
+        );
+        format!("{code} {value}").trim().to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_stay_within_queries_and_data_points() {
+        let spans = spans(1_080, Minute(0), Minute(300));
+        for &(first, end, from, until) in &spans {
+            assert!(end - first <= MOST_QUERIES);
+            let points = i64::try_from(end - first).unwrap() * until.since(from);
+            assert!(points <= i64::from(MOST_POINTS), "{points}");
+        }
+        let asked: i64 = spans
+            .iter()
+            .map(|(first, end, from, until)| {
+                i64::try_from(end - first).unwrap() * until.since(*from)
+            })
+            .sum();
+        assert_eq!(asked, 1_080 * 300, "every query of every minute once");
+        assert_eq!(
+            super::spans(80, Minute(5), Minute(65)).len(),
+            1,
+            "an hour is one call"
+        );
+    }
+
+    #[test]
+    fn a_query_without_a_complete_answer_has_no_values() {
+        let heard = |status| Heard {
+            status,
+            ..Heard::default()
+        };
+        assert!(conclude(heard(Some(StatusCode::Complete)), &[]).is_ok());
+        for (status, told) in [
+            (None, "missing from the answer; Busy try later"),
+            (Some(StatusCode::PartialData), "PartialData; Busy try later"),
+            (Some(StatusCode::Forbidden), "Forbidden; Busy try later"),
+        ] {
+            match conclude(heard(status), &["Busy try later".to_owned()]) {
+                Err(Trouble::Status(words)) => assert_eq!(words, told),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
