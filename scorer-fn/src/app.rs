@@ -34,7 +34,17 @@ pub struct App {
     scorer: Scorer,
     /// True until the first request is answered.
     cold: AtomicBool,
+    lines: Lines,
     telemetry: crate::telemetry::Telemetry,
+}
+
+/// What becomes of the line per request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lines {
+    /// To standard output.
+    Print,
+    /// Nowhere, for tests.
+    Drop,
 }
 
 /// Who calls, as far as the log needs to know.
@@ -48,9 +58,9 @@ pub struct Call {
 
 impl App {
     /// Around a scorer.
-    pub fn new(scorer: Scorer) -> Arc<Self> {
+    pub fn new(scorer: Scorer, lines: Lines) -> Arc<Self> {
         let telemetry = crate::telemetry::Telemetry::from_env();
-        Arc::new(Self { scorer, cold: AtomicBool::new(true), telemetry })
+        Arc::new(Self { scorer, cold: AtomicBool::new(true), lines, telemetry })
     }
 }
 
@@ -109,7 +119,9 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     };
     let took = started.elapsed();
     let line = Line { call: &call, trace: &trace, answer: &answer, notes: &notes, took, cold };
-    log::print(&line.to_json());
+    if app.lines == Lines::Print {
+        log::print(&line.to_json());
+    }
     app.telemetry.report(&line, now).await;
     answer.into_response()
 }

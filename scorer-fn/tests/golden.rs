@@ -10,7 +10,7 @@ use local_cloud::parity::compare::{self, Seen};
 use local_cloud::parity::fake_redis::FakeRedis;
 use local_cloud::parity::snapshot::Observer;
 use local_cloud::postgres::PrivatePostgres;
-use scorer_fn::app::{App, Call, router, serve_alb};
+use scorer_fn::app::{App, Call, Lines, router, serve_alb};
 use scorer_fn::config::Config;
 use scorer_fn::score::Scorer;
 
@@ -43,7 +43,7 @@ async fn replay(suite: &Suite, case: &Case, url: &str, redis: &FakeRedis) -> any
     variables.insert("DATABASE_URL".to_owned(), url.to_owned());
     variables.insert("REDIS_URL".to_owned(), redis.url());
     let config = Config::read(|name| variables.get(name).cloned())?;
-    let router = router(App::new(Scorer::new(config)));
+    let router = router(App::new(Scorer::new(config), Lines::Drop));
     let mut observer = Observer::connect(url).await?;
     let mut differences = String::new();
     for (number, step) in case.steps.iter().enumerate() {

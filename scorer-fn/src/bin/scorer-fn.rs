@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use scorer_fn::app::{App, Call, router, serve_alb};
+use scorer_fn::app::{App, Call, Lines, router, serve_alb};
 use scorer_fn::config::Config;
 use scorer_fn::log;
 use scorer_fn::score::Scorer;
@@ -23,7 +23,7 @@ fn main() -> Result<(), Error> {
     };
     // One request at a time: one thread is enough, and starts faster.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let router = router(App::new(Scorer::new(config)));
+    let router = router(App::new(Scorer::new(config), Lines::Print));
     runtime.block_on(lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let router = router.clone();
         async move {

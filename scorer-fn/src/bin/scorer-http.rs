@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use clap::Parser;
-use scorer_fn::app::{App, router};
+use scorer_fn::app::{App, Lines, router};
 use scorer_fn::config::Config;
 use scorer_fn::log;
 use scorer_fn::score::Scorer;
@@ -35,7 +35,7 @@ fn main() -> anyhow::Result<()> {
         let listener = listener.with_context(|| format!("listening on {}", arguments.listen))?;
         let address = listener.local_addr()?;
         log::print_event("INFO", &format!("listening on http://{address}"), &json!({"port": address.port()}));
-        axum::serve(listener, router(App::new(Scorer::new(config)))).await?;
+        axum::serve(listener, router(App::new(Scorer::new(config), Lines::Print))).await?;
         Ok(())
     })
 }

@@ -97,6 +97,14 @@ fn shape(credential: &Value) -> Result<&str, &'static str> {
     credential.get("issuer").and_then(Value::as_str).ok_or("issuer is no text")
 }
 
+/// The digest that an issuer signs: of the credential with its (single) proof,
+/// whose `proofValue` may still be missing. None if the data does not fit its types.
+pub fn signing_digest(credential: &Value) -> Option<Word> {
+    let proof = credential.get("proof")?;
+    let created = OffsetTime::parse_rfc3339(proof.get("created")?.as_str()?)?;
+    digest(credential, proof, &created)
+}
+
 /// The digest of the credential as its issuer saw it.
 ///
 /// The dates are spelt anew before hashing: the reference verifier parses them

@@ -1,0 +1,69 @@
+//! A service on a private database, for tests.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use axum::Router;
+use local_cloud::postgres::PrivatePostgres;
+use scorer_fn::app::{App, Call, Lines, router, serve_alb};
+use scorer_fn::config::Config;
+use scorer_fn::score::Scorer;
+use serde_json::{Value, json};
+
+/// A database with rows, and the function's router on it.
+pub(crate) struct Service {
+    pub(crate) postgres: PrivatePostgres,
+    pub(crate) url: String,
+    pub(crate) router: Router,
+}
+
+impl Service {
+    /// Loads a seed file into a fresh cluster; `variables` beside the database's address.
+    pub(crate) async fn start(seed: &str, variables: &BTreeMap<String, String>) -> anyhow::Result<Self> {
+        let postgres = PrivatePostgres::start().await?;
+        postgres.create_database("scorer").await?;
+        postgres.load_sql_file("scorer", Path::new(seed)).await?;
+        let url = postgres.url("scorer");
+        let router = router_on(&url, variables)?;
+        Ok(Self { postgres, url, router })
+    }
+
+    /// The answer to an event.
+    pub(crate) async fn ask(&self, event: &Value) -> Value {
+        serve_alb(self.router.clone(), event, Call::default()).await
+    }
+}
+
+/// The function's router on the database at `url`.
+pub(crate) fn router_on(url: &str, variables: &BTreeMap<String, String>) -> anyhow::Result<Router> {
+    let mut variables = variables.clone();
+    variables.insert("DATABASE_URL".to_owned(), url.to_owned());
+    let config = Config::read(|name| variables.get(name).cloned())?;
+    Ok(router(App::new(Scorer::new(config), Lines::Drop)))
+}
+
+/// An event for a GET.
+pub(crate) fn get(path: &str, key: &str) -> Value {
+    json!({
+        "requestContext": {"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:000000000000:targetgroup/t/0"}},
+        "httpMethod": "GET", "path": path, "queryStringParameters": {},
+        "headers": {"x-api-key": key}, "body": "", "isBase64Encoded": false,
+    })
+}
+
+/// The settings of the demo.
+pub(crate) fn demo_environment() -> anyhow::Result<BTreeMap<String, String>> {
+    let text = std::fs::read_to_string("demo/environment")?;
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+/// The settings of the recorded cases.
+pub(crate) fn golden_environment() -> anyhow::Result<BTreeMap<String, String>> {
+    let suite = local_cloud::parity::cases::Suite::read(Path::new("tests/golden"))?;
+    let mut settings = suite.environment;
+    settings.retain(|_, value| !value.is_null());
+    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    Ok(settings.into_iter().map(|(name, value)| (name, text(value))).collect())
+}
