@@ -1,0 +1,557 @@
+//! The parts of a topology, with their TOML keys and defaults.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// How and when metrics become readable.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricsOptions {
+    /// Simulated minutes until a sample can be read, so the newest minutes
+    /// grow as in AWS. Default 2.
+    pub lag_minutes: f64,
+    /// Publish `RequestCount` = 0 and `HTTPCode_Target_*` = 0 for an idle group
+    /// of a busy load balancer (AWS's page says so, unverified). Default false.
+    pub explicit_zeros: bool,
+    /// Count a failed invocation in `TargetResponseTime` (undocumented at AWS).
+    /// Default false.
+    pub latency_on_failure: bool,
+    /// Simulated hours that metrics are kept. Default 6.
+    pub retention_hours: u32,
+}
+
+impl Default for MetricsOptions {
+    fn default() -> Self {
+        Self {
+            lag_minutes: 2.0,
+            explicit_zeros: false,
+            latency_on_failure: false,
+            retention_hours: 6,
+        }
+    }
+}
+
+/// A Lambda function: a process that speaks the Runtime API.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FunctionSpec {
+    /// Name.
+    pub name: String,
+    /// Program and arguments. A program without `/` is looked up in `PATH`.
+    pub command: Vec<String>,
+    /// Working directory, also `LAMBDA_TASK_ROOT`. Default: that of the local cloud.
+    #[serde(default)]
+    pub cwd: Option<PathBuf>,
+    /// Variables of the function. Nothing is inherited but `PATH`, `HOME` and
+    /// the like.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Real time an invocation may take. Default `"10s"`.
+    #[serde(default = "ten_seconds", deserialize_with = "duration")]
+    pub timeout: Duration,
+    /// Real time a new process may take until it asks for work. Default `"10s"`.
+    #[serde(default = "ten_seconds", deserialize_with = "duration")]
+    pub init_timeout: Duration,
+    /// Told to the function, not enforced. Default 512.
+    #[serde(default = "default_memory")]
+    pub memory_mb: u32,
+    /// Processes at the same time; more requests are throttled (429). Default 10.
+    #[serde(default = "default_environments")]
+    pub max_environments: u32,
+    /// Reserved concurrency: a lower limit than `max_environments`; 0 stops the
+    /// function. Default: none.
+    #[serde(default)]
+    pub reserved_concurrency: Option<u32>,
+    /// Retries of an asynchronous invocation after a function error, 0 to 2,
+    /// after one and two simulated minutes. Default 2, as in AWS.
+    #[serde(default = "two")]
+    pub async_retries: u32,
+    /// Simulated age at which a waiting asynchronous event is dropped. Default `"6h"`.
+    #[serde(default = "six_hours", deserialize_with = "duration")]
+    pub async_max_age: Duration,
+}
+
+impl FunctionSpec {
+    /// A function with all defaults.
+    pub fn new<S: Into<String>>(name: &str, command: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            name: name.to_owned(),
+            command: command.into_iter().map(Into::into).collect(),
+            cwd: None,
+            env: BTreeMap::new(),
+            timeout: ten_seconds(),
+            init_timeout: ten_seconds(),
+            memory_mb: default_memory(),
+            max_environments: default_environments(),
+            reserved_concurrency: None,
+            async_retries: 2,
+            async_max_age: six_hours(),
+        }
+    }
+
+    /// Sets one variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.env.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Sets the working directory.
+    #[must_use]
+    pub fn cwd(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.cwd = Some(dir.into());
+        self
+    }
+
+    /// Sets the real time an invocation may take.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets the number of processes at the same time.
+    #[must_use]
+    pub fn max_environments(mut self, count: u32) -> Self {
+        self.max_environments = count;
+        self
+    }
+
+    /// Sets the reserved concurrency.
+    #[must_use]
+    pub fn reserved_concurrency(mut self, count: u32) -> Self {
+        self.reserved_concurrency = Some(count);
+        self
+    }
+
+    /// Sets retries and greatest simulated age of asynchronous events.
+    #[must_use]
+    pub fn async_retries(mut self, retries: u32, max_age: Duration) -> Self {
+        self.async_retries = retries;
+        self.async_max_age = max_age;
+        self
+    }
+}
+
+/// A target group of type `lambda`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetGroupSpec {
+    /// Name.
+    pub name: String,
+    /// Its one function; a group without one answers 503.
+    #[serde(default)]
+    pub function: Option<String>,
+    /// `lambda.multi_value_headers.enabled`. Default false.
+    #[serde(default)]
+    pub multi_value_headers: bool,
+}
+
+impl TargetGroupSpec {
+    /// A group without multi-value headers.
+    pub fn new(name: &str, function: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            function: Some(function.to_owned()),
+            multi_value_headers: false,
+        }
+    }
+}
+
+/// A load balancer with one HTTP listener.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoadBalancerSpec {
+    /// Name.
+    pub name: String,
+    /// Loopback port; 0 takes a free one. Default 0.
+    #[serde(default)]
+    pub port: u16,
+    /// Real time until a rule change reaches the data plane. Default `"0s"`.
+    #[serde(default, deserialize_with = "duration")]
+    pub propagation: Duration,
+    /// What happens to requests that no rule takes. Default: 404.
+    #[serde(default)]
+    pub default: DefaultAction,
+    /// Rules; tried from the smallest priority upwards.
+    #[serde(default, rename = "rule")]
+    pub rules: Vec<RuleSpec>,
+}
+
+impl LoadBalancerSpec {
+    /// A load balancer on a free port that answers 404 until it has rules.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            port: 0,
+            propagation: Duration::ZERO,
+            default: DefaultAction::default(),
+            rules: Vec::new(),
+        }
+    }
+
+    /// Adds a rule.
+    #[must_use]
+    pub fn rule(mut self, rule: RuleSpec) -> Self {
+        self.rules.push(rule);
+        self
+    }
+
+    /// Sets the real time until a rule change reaches the data plane.
+    #[must_use]
+    pub fn propagation(mut self, delay: Duration) -> Self {
+        self.propagation = delay;
+        self
+    }
+
+    /// Sends what no rule takes to a group.
+    #[must_use]
+    pub fn default_group(mut self, group: &str) -> Self {
+        self.default.forward = vec![Share {
+            group: group.to_owned(),
+            weight: None,
+        }];
+        self
+    }
+}
+
+/// The default rule: a group, or else a fixed answer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DefaultAction {
+    /// Groups with their weights; empty means the fixed answer.
+    pub forward: Vec<Share>,
+    /// Status of the fixed answer. Default 404.
+    pub status: u16,
+    /// Body of the fixed answer. Default `not found`.
+    pub body: String,
+    /// Content type of the fixed answer. Default `text/plain`.
+    pub content_type: String,
+}
+
+impl Default for DefaultAction {
+    fn default() -> Self {
+        Self {
+            forward: Vec::new(),
+            status: 404,
+            body: "not found".to_owned(),
+            content_type: "text/plain".to_owned(),
+        }
+    }
+}
+
+/// A group's part of a forward action.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// Name of the target group.
+    pub group: String,
+    /// 0 to 999. May be left out when the group is the only one.
+    #[serde(default)]
+    pub weight: Option<u32>,
+}
+
+/// A listener rule: all given conditions must hold, any of their values will do.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleSpec {
+    /// 1 to 50000, unique on its load balancer.
+    pub priority: u32,
+    /// `path-pattern` values.
+    #[serde(default)]
+    pub path: Vec<String>,
+    /// `host-header` values.
+    #[serde(default)]
+    pub host: Vec<String>,
+    /// `http-request-method` values.
+    #[serde(default)]
+    pub method: Vec<String>,
+    /// `http-header` conditions.
+    #[serde(default)]
+    pub headers: Vec<HeaderSpec>,
+    /// One `query-string` condition, any of these.
+    #[serde(default)]
+    pub query: Vec<QuerySpec>,
+    /// `source-ip` values, CIDR.
+    #[serde(default)]
+    pub source_ip: Vec<String>,
+    /// Groups with their weights, one to five.
+    #[serde(default)]
+    pub forward: Vec<Share>,
+    /// Group stickiness in seconds, 1 to 604800. Shown by the API, but the data
+    /// plane has no cookie: it logs the request and draws anew. Default: off.
+    #[serde(default)]
+    pub stickiness_secs: Option<u32>,
+    /// Fixed answer in place of `forward`.
+    #[serde(default)]
+    pub fixed: Option<DefaultAction>,
+}
+
+impl RuleSpec {
+    /// A rule without conditions or action yet.
+    pub fn new(priority: u32) -> Self {
+        Self {
+            priority,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a path pattern.
+    #[must_use]
+    pub fn path(mut self, pattern: &str) -> Self {
+        self.path.push(pattern.to_owned());
+        self
+    }
+
+    /// Adds a host pattern.
+    #[must_use]
+    pub fn host(mut self, pattern: &str) -> Self {
+        self.host.push(pattern.to_owned());
+        self
+    }
+
+    /// Adds a condition on a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push(HeaderSpec {
+            name: name.to_owned(),
+            values: vec![value.to_owned()],
+        });
+        self
+    }
+
+    /// Forwards to these groups by these weights.
+    #[must_use]
+    pub fn forward<'a>(mut self, shares: impl IntoIterator<Item = (&'a str, u32)>) -> Self {
+        self.forward = shares
+            .into_iter()
+            .map(|(group, weight)| Share {
+                group: group.to_owned(),
+                weight: Some(weight),
+            })
+            .collect();
+        self
+    }
+}
+
+/// One `http-header` condition.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeaderSpec {
+    /// Name of the header, in any case.
+    pub name: String,
+    /// Patterns, any of which will do.
+    pub values: Vec<String>,
+}
+
+/// One pair of a `query-string` condition.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuerySpec {
+    /// Pattern of the key; any key when left out.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// Pattern of the value.
+    pub value: String,
+}
+
+/// A schedule, `rate(1 minute)`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleSpec {
+    /// Name.
+    pub name: String,
+    /// Function to invoke.
+    pub function: String,
+    /// Its event. `<aws.scheduler.scheduled-time>` and the other placeholders
+    /// of EventBridge Scheduler are replaced.
+    pub input: String,
+    /// Whether it starts by itself; a paused one can still be fired by hand.
+    /// Default true.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+impl ScheduleSpec {
+    /// An enabled schedule.
+    pub fn new(name: &str, function: &str, input: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            function: function.to_owned(),
+            input: input.to_owned(),
+            enabled: true,
+        }
+    }
+
+    /// Fires only by hand.
+    #[must_use]
+    pub fn paused(mut self) -> Self {
+        self.enabled = false;
+        self
+    }
+}
+
+/// How an alarm compares a value with its threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::enum_variant_names)] // AWS's names
+pub enum Comparison {
+    /// value >= threshold
+    GreaterThanOrEqualToThreshold,
+    /// value > threshold
+    GreaterThanThreshold,
+    /// value < threshold
+    LessThanThreshold,
+    /// value <= threshold
+    LessThanOrEqualToThreshold,
+}
+
+/// What a missing datapoint means to an alarm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MissingData {
+    /// Nothing: all missing is `INSUFFICIENT_DATA`.
+    #[default]
+    Missing,
+    /// Keeps the state.
+    Ignore,
+    /// Counts as breaching.
+    Breaching,
+    /// Counts as fine.
+    NotBreaching,
+}
+
+/// A metric alarm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlarmSpec {
+    /// Name.
+    pub name: String,
+    /// Free text. Default empty.
+    #[serde(default)]
+    pub description: String,
+    /// For example `AWS/ApplicationELB`.
+    pub namespace: String,
+    /// For example `LambdaUserError`.
+    pub metric: String,
+    /// Exactly a published set. In a topology `load_balancer = "name"` and
+    /// `target_group = "name"` are written out as AWS does; other keys stay.
+    #[serde(default)]
+    pub dimensions: BTreeMap<String, String>,
+    /// `Sum`, `Average`, …, `p99`, `PR(:0.3)`.
+    pub statistic: String,
+    /// Seconds, a multiple of 60. Default 60.
+    #[serde(default = "sixty")]
+    pub period_secs: u32,
+    /// N: how many periods are looked at.
+    pub evaluation_periods: u32,
+    /// M: how many of them must breach. Default: all.
+    #[serde(default)]
+    pub datapoints_to_alarm: Option<u32>,
+    /// In the unit of the metric.
+    pub threshold: f64,
+    /// Comparison operator.
+    pub comparison: Comparison,
+    /// Default `missing`.
+    #[serde(default)]
+    pub missing_data: MissingData,
+    /// Leave the state alone when a percentile has too few samples. Default false.
+    #[serde(default)]
+    pub ignore_low_samples: bool,
+    /// Names or ARNs of functions and topics told when it enters `ALARM`.
+    #[serde(default)]
+    pub alarm_actions: Vec<String>,
+    /// The same for `OK`.
+    #[serde(default)]
+    pub ok_actions: Vec<String>,
+    /// The same for `INSUFFICIENT_DATA`.
+    #[serde(default)]
+    pub insufficient_data_actions: Vec<String>,
+}
+
+/// A composite alarm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompositeAlarmSpec {
+    /// Name.
+    pub name: String,
+    /// Free text. Default empty.
+    #[serde(default)]
+    pub description: String,
+    /// For example `ALARM("a") AND NOT OK("b")`.
+    pub rule: String,
+    /// Names or ARNs of functions and topics told when it enters `ALARM`.
+    #[serde(default)]
+    pub alarm_actions: Vec<String>,
+    /// The same for `OK`.
+    #[serde(default)]
+    pub ok_actions: Vec<String>,
+    /// The same for `INSUFFICIENT_DATA`.
+    #[serde(default)]
+    pub insufficient_data_actions: Vec<String>,
+}
+
+/// An EventBridge rule with one function as target.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventRuleSpec {
+    /// Name.
+    pub name: String,
+    /// Event sources, for example `aws.cloudwatch`; any when empty.
+    #[serde(default)]
+    pub source: Vec<String>,
+    /// Detail types, for example `CloudWatch Alarm State Change`; any when empty.
+    #[serde(default)]
+    pub detail_type: Vec<String>,
+    /// Function that gets the event.
+    pub function: String,
+}
+
+impl EventRuleSpec {
+    /// Sends every alarm's change of state to a function.
+    pub fn alarms(name: &str, function: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            source: vec!["aws.cloudwatch".to_owned()],
+            detail_type: vec!["CloudWatch Alarm State Change".to_owned()],
+            function: function.to_owned(),
+        }
+    }
+}
+
+pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text).map_err(|error| {
+        serde::de::Error::custom(format!("{text:?}: {error}; write for example \"1500ms\""))
+    })
+}
+
+fn ten_seconds() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn six_hours() -> Duration {
+    Duration::from_hours(6)
+}
+
+fn default_memory() -> u32 {
+    512
+}
+
+fn default_environments() -> u32 {
+    10
+}
+
+fn two() -> u32 {
+    2
+}
+
+fn sixty() -> u32 {
+    60
+}
+
+fn yes() -> bool {
+    true
+}
