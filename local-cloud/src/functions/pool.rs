@@ -1,0 +1,279 @@
+//! The processes of one function: who is idle, who is busy, how many at most.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::environment::{Environment, Ran};
+use super::logs::{Log, LogLine};
+use super::{CallContext, ColdStart, FunctionStats, InvokeError, Surroundings};
+use crate::clock::Clock;
+use crate::metrics::{Metrics, dimensions};
+use crate::tasks::Tasks;
+use crate::topology::FunctionSpec;
+
+/// One function.
+#[derive(Debug)]
+pub(super) struct Pool {
+    spec: FunctionSpec,
+    surroundings: Arc<Surroundings>,
+    pub(super) clock: Arc<Clock>,
+    pub(super) metrics: Arc<Metrics>,
+    tasks: Tasks,
+    pub(super) log: Log,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    live: BTreeMap<u64, Arc<Environment>>,
+    /// Numbers of live environments that wait for work, the latest used last.
+    idle: Vec<u64>,
+    in_flight: u32,
+    started: u64,
+    cold_starts: Vec<ColdStart>,
+    invocations: u64,
+    errors: u64,
+    throttles: u64,
+    peak_rss_kib: u64,
+    stopped: bool,
+}
+
+impl Pool {
+    pub(super) fn new(
+        spec: FunctionSpec,
+        surroundings: Arc<Surroundings>,
+        clock: Arc<Clock>,
+        metrics: Arc<Metrics>,
+        tasks: Tasks,
+    ) -> Self {
+        let file = surroundings
+            .log_dir
+            .as_ref()
+            .map(|dir| dir.join(format!("{}.log", spec.name)));
+        let log = Log::new(file);
+        Self {
+            spec,
+            surroundings,
+            clock,
+            metrics,
+            tasks,
+            log,
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) fn spec(&self) -> &FunctionSpec {
+        &self.spec
+    }
+
+    pub(super) fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
+    pub(super) fn arn(&self) -> String {
+        self.surroundings.names.function(&self.spec.name)
+    }
+
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Runs one event to its end, even if the caller goes away meanwhile.
+    pub(super) async fn invoke(
+        self: &Arc<Self>,
+        payload: Bytes,
+        context: CallContext,
+    ) -> Result<Bytes, InvokeError> {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let pool = self.clone();
+        self.spawn(async move {
+            // Fails only if the caller has left; the invocation counts all the same.
+            let _ = tell.send(pool.admit(payload, context).await);
+        });
+        told.await
+            .unwrap_or_else(|_| Err(InvokeError::Service("the local cloud stops".to_owned())))
+    }
+
+    async fn admit(
+        self: &Arc<Self>,
+        payload: Bytes,
+        context: CallContext,
+    ) -> Result<Bytes, InvokeError> {
+        let begun = Instant::now();
+        self.enter()?;
+        let result = self.dispatch(payload, context).await;
+        let failed = matches!(result, Err(InvokeError::Function { .. }));
+        {
+            let mut state = self.lock();
+            state.in_flight -= 1;
+            state.invocations += 1;
+            state.errors += u64::from(failed);
+        }
+        let at_ms = self.clock.now_ms();
+        let dimensions = dimensions([("FunctionName", self.spec.name.as_str())]);
+        let count = |name: &str, value: f64| {
+            self.metrics
+                .count("AWS/Lambda", name, &dimensions, at_ms, value);
+        };
+        count("Invocations", 1.0);
+        count("Duration", begun.elapsed().as_secs_f64() * 1000.0);
+        count("Errors", if failed { 1.0 } else { 0.0 });
+        result
+    }
+
+    /// Takes one of the allowed places or is throttled.
+    fn enter(&self) -> Result<(), InvokeError> {
+        let mut state = self.lock();
+        let reserved = self.spec.reserved_concurrency;
+        let limit = reserved.map_or(self.spec.max_environments, |reserved| {
+            reserved.min(self.spec.max_environments)
+        });
+        if state.stopped {
+            return Err(InvokeError::Service("the local cloud stops".to_owned()));
+        }
+        if state.in_flight >= limit {
+            state.throttles += 1;
+            drop(state);
+            self.metrics.count(
+                "AWS/Lambda",
+                "Throttles",
+                &dimensions([("FunctionName", self.spec.name.as_str())]),
+                self.clock.now_ms(),
+                1.0,
+            );
+            let reason = if reserved.is_some() {
+                "ReservedFunctionConcurrentInvocationLimitExceeded"
+            } else {
+                "ConcurrentInvocationLimitExceeded"
+            };
+            return Err(InvokeError::Throttled { reason });
+        }
+        state.in_flight += 1;
+        Ok(())
+    }
+
+    async fn dispatch(
+        self: &Arc<Self>,
+        payload: Bytes,
+        context: CallContext,
+    ) -> Result<Bytes, InvokeError> {
+        loop {
+            let environment = match self.take_idle() {
+                Some(environment) => environment,
+                None => self.start().await?,
+            };
+            let fresh = environment.init_ms().is_none();
+            let ran = environment
+                .run(payload.clone(), context.clone(), self.spec.init_timeout)
+                .await;
+            if fresh && let Some(init_ms) = environment.init_ms() {
+                let environment = environment.id;
+                self.lock().cold_starts.push(ColdStart {
+                    environment,
+                    init_ms,
+                });
+            }
+            match ran {
+                Ran::Done(result) => {
+                    let mut state = self.lock();
+                    if state.live.contains_key(&environment.id) {
+                        state.idle.push(environment.id);
+                    }
+                    return result;
+                }
+                Ran::Failed(error) => {
+                    self.forget(environment.id);
+                    return Err(error);
+                }
+                Ran::NeverTaken => self.forget(environment.id),
+            }
+        }
+    }
+
+    fn take_idle(&self) -> Option<Arc<Environment>> {
+        let mut state = self.lock();
+        let id = state.idle.pop()?;
+        state.live.get(&id).cloned()
+    }
+
+    async fn start(self: &Arc<Self>) -> Result<Arc<Environment>, InvokeError> {
+        let id = {
+            let mut state = self.lock();
+            state.started += 1;
+            state.started
+        };
+        let environment = Environment::start(self, id).await?;
+        let mut state = self.lock();
+        if state.stopped {
+            environment.kill();
+        }
+        state.live.insert(id, environment.clone());
+        Ok(environment)
+    }
+
+    /// Takes a dead process off the list.
+    pub(super) fn forget(&self, id: u64) {
+        let mut state = self.lock();
+        state.idle.retain(|idle| *idle != id);
+        state.live.remove(&id);
+    }
+
+    /// Ends every process; the next invocation starts a new one.
+    pub(super) fn kill_all(&self) -> usize {
+        self.sample_memory();
+        let mut state = self.lock();
+        state.idle.clear();
+        for environment in state.live.values() {
+            environment.kill();
+        }
+        state.live.len()
+    }
+
+    pub(super) fn stop(&self) {
+        self.lock().stopped = true;
+        self.kill_all();
+    }
+
+    pub(super) fn sample_memory(&self) {
+        let live: Vec<_> = self.lock().live.values().cloned().collect();
+        let peak = live
+            .iter()
+            .filter_map(|one| one.peak_rss_kib())
+            .max()
+            .unwrap_or(0);
+        let mut state = self.lock();
+        state.peak_rss_kib = state.peak_rss_kib.max(peak);
+    }
+
+    pub(super) fn stats(&self) -> FunctionStats {
+        self.sample_memory();
+        let state = self.lock();
+        FunctionStats {
+            name: self.spec.name.clone(),
+            environments: state.live.len(),
+            busy: state.in_flight,
+            pids: state
+                .live
+                .values()
+                .map(|environment| environment.pid)
+                .collect(),
+            invocations: state.invocations,
+            errors: state.errors,
+            throttles: state.throttles,
+            peak_rss_kib: state.peak_rss_kib,
+            cold_starts: state.cold_starts.clone(),
+        }
+    }
+
+    pub(super) fn logs(&self) -> Vec<LogLine> {
+        self.log.lines()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().expect("pool lock")
+    }
+}
