@@ -1,0 +1,655 @@
+//! The control plane: what rules are set, and when the data plane sees them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::rule::{Action, Condition, Rule, WeightedGroup};
+use crate::aws::AwsError;
+use crate::clock::Clock;
+use crate::names::{Names, dimension};
+use crate::topology::{DefaultAction, LoadBalancerSpec, RuleSpec, Share, TargetGroupSpec};
+
+/// Rules per load balancer besides the default ones (quota).
+const MAX_RULES: usize = 100;
+const RING_CHANGES: usize = 5000;
+
+/// A load balancer with its one listener.
+#[derive(Debug)]
+pub(crate) struct Balancer {
+    pub(crate) name: String,
+    pub(crate) arn: String,
+    pub(crate) listener_arn: String,
+    /// Value of the `LoadBalancer` dimension.
+    pub(crate) dimension: String,
+    pub(crate) port: u16,
+    propagation: Duration,
+    published: Mutex<VecDeque<(Instant, Arc<Vec<Rule>>)>>,
+}
+
+impl Balancer {
+    /// The rules that the data plane follows now, in the order they are tried.
+    pub(crate) fn effective_rules(&self) -> Arc<Vec<Rule>> {
+        let mut published = self.published.lock().expect("published lock");
+        let now = Instant::now();
+        while published.get(1).is_some_and(|(from, _)| *from <= now) {
+            published.pop_front();
+        }
+        published
+            .front()
+            .map(|(_, rules)| rules.clone())
+            .unwrap_or_default()
+    }
+
+    fn publish(&self, mut rules: Vec<Rule>, delay: Duration) {
+        rules.sort_by_key(Rule::rank);
+        let mut published = self.published.lock().expect("published lock");
+        published.push_back((Instant::now() + delay, Arc::new(rules)));
+    }
+}
+
+/// A target group.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) name: String,
+    pub(crate) arn: String,
+    /// Value of the `TargetGroup` dimension.
+    pub(crate) dimension: String,
+    pub(crate) function: Option<String>,
+    pub(crate) multi_value: bool,
+}
+
+/// A change of a rule, by anybody.
+#[derive(Clone, Debug, Serialize)]
+pub struct RuleChange {
+    /// Simulated milliseconds since 1970.
+    pub at_ms: i64,
+    /// The rule.
+    pub rule: String,
+    /// `ModifyRule` and the like, or `foreign` for the helper that plays somebody else.
+    pub by: String,
+    /// Groups and weights afterwards; empty if the rule is gone.
+    pub weights: Vec<Share>,
+}
+
+/// Input of CreateRule.
+#[derive(Debug)]
+pub(crate) struct RuleInput {
+    pub(crate) listener_arn: String,
+    pub(crate) priority: u32,
+    pub(crate) conditions: Vec<Condition>,
+    pub(crate) action: Action,
+    pub(crate) order: u32,
+}
+
+/// All load balancers and target groups.
+#[derive(Debug)]
+pub(crate) struct Balancers {
+    names: Names,
+    clock: Arc<Clock>,
+    pub(crate) balancers: Vec<Arc<Balancer>>,
+    /// By ARN.
+    pub(crate) groups: BTreeMap<String, Group>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Per load balancer, in the order of `balancers`.
+    rules: Vec<Vec<Rule>>,
+    created: u64,
+    changes: VecDeque<RuleChange>,
+}
+
+impl Balancers {
+    /// `ports` are those that the load balancers listen on, in order.
+    pub(crate) fn new(
+        names: &Names,
+        clock: &Arc<Clock>,
+        groups: &[TargetGroupSpec],
+        balancers: &[LoadBalancerSpec],
+        ports: &[u16],
+    ) -> Self {
+        let groups = groups.iter().map(|spec| {
+            let arn = names.target_group(&spec.name);
+            let group = Group {
+                name: spec.name.clone(),
+                dimension: dimension(&arn).unwrap_or_default().to_owned(),
+                arn: arn.clone(),
+                function: spec.function.clone(),
+                multi_value: spec.multi_value_headers,
+            };
+            (arn, group)
+        });
+        let mut inner = Inner::default();
+        let balancers = balancers.iter().zip(ports).map(|(spec, port)| {
+            let arn = names.load_balancer(&spec.name);
+            let balancer = Balancer {
+                name: spec.name.clone(),
+                dimension: dimension(&arn).unwrap_or_default().to_owned(),
+                arn,
+                listener_arn: names.listener(&spec.name),
+                port: *port,
+                propagation: spec.propagation,
+                published: Mutex::default(),
+            };
+            let mut rules: Vec<Rule> = spec
+                .rules
+                .iter()
+                .map(|rule| rule_of(names, &spec.name, rule))
+                .collect();
+            rules.push(Rule {
+                arn: names.default_rule(&spec.name),
+                priority: None,
+                conditions: Vec::new(),
+                action: action_of(names, &spec.default.forward, Some(&spec.default), None),
+                order: 1,
+            });
+            balancer.publish(rules.clone(), Duration::ZERO);
+            inner.rules.push(rules);
+            Arc::new(balancer)
+        });
+        Self {
+            names: names.clone(),
+            clock: clock.clone(),
+            balancers: balancers.collect(),
+            groups: groups.collect(),
+            inner: Mutex::new(inner),
+        }
+    }
+
+    /// Dimensions `(LoadBalancer, TargetGroup)` of groups that have a function.
+    pub(crate) fn attached(&self) -> Vec<(String, String)> {
+        let targets = self
+            .groups
+            .values()
+            .filter(|group| group.function.is_some());
+        targets
+            .filter_map(|group| {
+                let balancer = self.balancer_of_group(&group.arn)?;
+                Some((balancer.dimension.clone(), group.dimension.clone()))
+            })
+            .collect()
+    }
+
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    pub(crate) fn group_by_name(&self, name: &str) -> Option<&Group> {
+        self.groups.get(&self.names.target_group(name))
+    }
+
+    /// Rules of a listener, default last.
+    pub(crate) fn rules_of_listener(&self, listener_arn: &str) -> Result<Vec<Rule>, AwsError> {
+        let at = self
+            .balancer_at(|balancer| balancer.listener_arn == listener_arn)
+            .ok_or_else(|| {
+                AwsError::sender("ListenerNotFound", "One or more listeners not found")
+            })?;
+        let mut rules = self.lock().rules[at].clone();
+        rules.sort_by_key(Rule::rank);
+        Ok(rules)
+    }
+
+    pub(crate) fn rule(&self, arn: &str) -> Result<Rule, AwsError> {
+        let inner = self.lock();
+        inner
+            .rules
+            .iter()
+            .flatten()
+            .find(|rule| rule.arn == arn)
+            .cloned()
+            .ok_or_else(rule_not_found)
+    }
+
+    /// Load balancer that a group is attached to, by its rules.
+    pub(crate) fn balancer_of_group(&self, group_arn: &str) -> Option<&Arc<Balancer>> {
+        let inner = self.lock();
+        let at = inner.rules.iter().position(|rules| {
+            rules
+                .iter()
+                .flat_map(Rule::groups)
+                .any(|group| group.arn == group_arn)
+        })?;
+        self.balancers.get(at)
+    }
+
+    /// Replaces actions or conditions, each as a whole.
+    pub(crate) fn modify(
+        &self,
+        arn: &str,
+        conditions: Option<Vec<Condition>>,
+        action: Option<(Action, u32)>,
+        by: &str,
+    ) -> Result<Rule, AwsError> {
+        let mut inner = self.lock();
+        let (balancer, at) = locate(&inner, arn).ok_or_else(rule_not_found)?;
+        if inner.rules[balancer][at].priority.is_none() {
+            return Err(AwsError::sender(
+                "OperationNotPermitted",
+                format!("Default rule '{arn}' cannot be modified"),
+            ));
+        }
+        if let Some((action, _)) = &action {
+            self.check_action(&inner, balancer, action)?;
+        }
+        let rule = &mut inner.rules[balancer][at];
+        if let Some(conditions) = conditions {
+            check_conditions(&conditions)?;
+            rule.conditions = conditions;
+        }
+        if let Some((action, order)) = action {
+            rule.action = action;
+            rule.order = order;
+        }
+        let rule = rule.clone();
+        self.note(&mut inner, balancer, arn, by);
+        Ok(rule)
+    }
+
+    pub(crate) fn create(&self, input: RuleInput) -> Result<Rule, AwsError> {
+        let mut inner = self.lock();
+        let at = self
+            .balancer_at(|balancer| balancer.listener_arn == input.listener_arn)
+            .ok_or_else(|| {
+                AwsError::sender("ListenerNotFound", "One or more listeners not found")
+            })?;
+        check_priority(input.priority)?;
+        if input.conditions.is_empty() {
+            return Err(AwsError::validation("A condition must be specified"));
+        }
+        check_conditions(&input.conditions)?;
+        if inner.rules[at]
+            .iter()
+            .any(|rule| rule.priority == Some(input.priority))
+        {
+            return Err(priority_in_use(input.priority));
+        }
+        if inner.rules[at].len() > MAX_RULES {
+            return Err(AwsError::sender(
+                "TooManyRules",
+                "The maximum number of rules has been reached",
+            ));
+        }
+        self.check_action(&inner, at, &input.action)?;
+        inner.created += 1;
+        let name = &self.balancers[at].name;
+        let id = crate::names::id("created rule", &format!("{name}#{}", inner.created));
+        let rule = Rule {
+            arn: self.names.rule_with_id(name, &id),
+            priority: Some(input.priority),
+            conditions: input.conditions,
+            action: input.action,
+            order: input.order,
+        };
+        inner.rules[at].push(rule.clone());
+        self.note(&mut inner, at, &rule.arn, "CreateRule");
+        Ok(rule)
+    }
+
+    pub(crate) fn delete(&self, arn: &str) -> Result<(), AwsError> {
+        let mut inner = self.lock();
+        let (balancer, at) = locate(&inner, arn).ok_or_else(rule_not_found)?;
+        if inner.rules[balancer][at].priority.is_none() {
+            return Err(AwsError::sender(
+                "OperationNotPermitted",
+                format!("Default rule '{arn}' cannot be deleted"),
+            ));
+        }
+        inner.rules[balancer].remove(at);
+        self.note(&mut inner, balancer, arn, "DeleteRule");
+        Ok(())
+    }
+
+    /// Sets priorities, all of them or none.
+    pub(crate) fn set_priorities(&self, wanted: &[(String, u32)]) -> Result<Vec<Rule>, AwsError> {
+        let mut inner = self.lock();
+        let mut after = inner.rules.clone();
+        let mut touched = Vec::new();
+        for (arn, priority) in wanted {
+            check_priority(*priority)?;
+            let (balancer, at) = locate(&inner, arn).ok_or_else(rule_not_found)?;
+            if after[balancer][at].priority.is_none() {
+                return Err(AwsError::sender(
+                    "OperationNotPermitted",
+                    format!("Default rule '{arn}' has no priority"),
+                ));
+            }
+            after[balancer][at].priority = Some(*priority);
+            touched.push((balancer, at));
+        }
+        for rules in &after {
+            let mut seen = std::collections::BTreeSet::new();
+            for priority in rules.iter().filter_map(|rule| rule.priority) {
+                if !seen.insert(priority) {
+                    return Err(priority_in_use(priority));
+                }
+            }
+        }
+        inner.rules = after;
+        for (balancer, at) in &touched {
+            let arn = inner.rules[*balancer][*at].arn.clone();
+            self.note(&mut inner, *balancer, &arn, "SetRulePriorities");
+        }
+        Ok(touched
+            .iter()
+            .map(|(balancer, at)| inner.rules[*balancer][*at].clone())
+            .collect())
+    }
+
+    /// Groups and weights of a rule, by name.
+    pub(crate) fn weights(&self, arn: &str) -> Result<Vec<Share>, AwsError> {
+        Ok(self.shares(&self.rule(arn)?))
+    }
+
+    /// Sets weights of groups that the rule has, leaving everything else.
+    pub(crate) fn set_weights(
+        &self,
+        arn: &str,
+        shares: &[Share],
+        by: &str,
+    ) -> Result<(), AwsError> {
+        let rule = self.rule(arn)?;
+        let Action::Forward {
+            mut groups,
+            stickiness_secs,
+        } = rule.action
+        else {
+            return Err(AwsError::validation(format!("rule {arn} does not forward")));
+        };
+        for share in shares {
+            let group_arn = self.names.target_group(&share.group);
+            let group = groups
+                .iter_mut()
+                .find(|group| group.arn == group_arn)
+                .ok_or_else(|| {
+                    AwsError::validation(format!("rule {arn} has no group {}", share.group))
+                })?;
+            group.weight = share.weight.unwrap_or(group.weight);
+        }
+        let action = Action::Forward {
+            groups,
+            stickiness_secs,
+        };
+        self.modify(arn, None, Some((action, rule.order)), by)?;
+        Ok(())
+    }
+
+    /// Greatest share, in percent, that a weighted rule of this load balancer
+    /// gives a function; 100 if no weighted rule knows it.
+    pub(crate) fn share_of(&self, rules: &[Rule], function: &str) -> f64 {
+        let mut greatest: Option<f64> = None;
+        for groups in rules
+            .iter()
+            .map(Rule::groups)
+            .filter(|groups| groups.len() > 1)
+        {
+            let total: u32 = groups.iter().map(|group| group.weight).sum();
+            let ours = groups.iter().filter(|group| {
+                self.groups
+                    .get(&group.arn)
+                    .and_then(|group| group.function.as_deref())
+                    == Some(function)
+            });
+            let mut known = ours.map(|group| group.weight).peekable();
+            if known.peek().is_some() {
+                let share = 100.0 * f64::from(known.sum::<u32>()) / f64::from(total.max(1));
+                greatest = Some(greatest.map_or(share, |other| other.max(share)));
+            }
+        }
+        greatest.unwrap_or(100.0)
+    }
+
+    pub(crate) fn changes(&self) -> Vec<RuleChange> {
+        self.lock().changes.iter().cloned().collect()
+    }
+
+    fn shares(&self, rule: &Rule) -> Vec<Share> {
+        let name = |arn: &str| {
+            self.groups
+                .get(arn)
+                .map_or(arn.to_owned(), |group| group.name.clone())
+        };
+        rule.groups()
+            .iter()
+            .map(|group| Share {
+                group: name(&group.arn),
+                weight: Some(group.weight),
+            })
+            .collect()
+    }
+
+    fn note(&self, inner: &mut Inner, balancer: usize, arn: &str, by: &str) {
+        let weights = inner.rules[balancer]
+            .iter()
+            .find(|rule| rule.arn == arn)
+            .map_or_else(Vec::new, |rule| self.shares(rule));
+        if inner.changes.len() == RING_CHANGES {
+            inner.changes.pop_front();
+        }
+        inner.changes.push_back(RuleChange {
+            at_ms: self.clock.now_ms(),
+            rule: arn.to_owned(),
+            by: by.to_owned(),
+            weights,
+        });
+        let balancer_of = &self.balancers[balancer];
+        balancer_of.publish(inner.rules[balancer].clone(), balancer_of.propagation);
+    }
+
+    fn check_action(
+        &self,
+        inner: &Inner,
+        balancer: usize,
+        action: &Action,
+    ) -> Result<(), AwsError> {
+        let Action::Forward {
+            groups,
+            stickiness_secs,
+        } = action
+        else {
+            return Ok(());
+        };
+        if groups.is_empty() || groups.len() > 5 {
+            return Err(AwsError::sender(
+                "InvalidLoadBalancerAction",
+                "A forward action must have between 1 and 5 target groups",
+            ));
+        }
+        if let Some(secs) = stickiness_secs.filter(|secs| !(1..=604_800).contains(secs)) {
+            return Err(AwsError::validation(format!(
+                "Target group stickiness duration '{secs}' must be between 1 and 604800 seconds"
+            )));
+        }
+        for (at, group) in groups.iter().enumerate() {
+            if !self.groups.contains_key(&group.arn) {
+                return Err(AwsError::sender(
+                    "TargetGroupNotFound",
+                    format!("Target groups '{}' not found", group.arn),
+                ));
+            }
+            if groups[..at].iter().any(|other| other.arn == group.arn) {
+                return Err(AwsError::sender(
+                    "InvalidLoadBalancerAction",
+                    format!("Target group '{}' is listed twice", group.arn),
+                ));
+            }
+            if group.weight > 999 {
+                return Err(AwsError::validation(format!(
+                    "Target group weight '{}' must be between 0 and 999",
+                    group.weight
+                )));
+            }
+            let elsewhere = inner.rules.iter().enumerate().any(|(other, rules)| {
+                other != balancer
+                    && rules
+                        .iter()
+                        .flat_map(Rule::groups)
+                        .any(|used| used.arn == group.arn)
+            });
+            if elsewhere {
+                return Err(AwsError::sender(
+                    "TargetGroupAssociationLimit",
+                    format!(
+                        "The following target groups cannot be associated with more than one \
+                         load balancer: {}",
+                        group.arn
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn balancer_at(&self, is: impl Fn(&Balancer) -> bool) -> Option<usize> {
+        self.balancers.iter().position(|balancer| is(balancer))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().expect("rules lock")
+    }
+}
+
+fn locate(inner: &Inner, arn: &str) -> Option<(usize, usize)> {
+    inner
+        .rules
+        .iter()
+        .enumerate()
+        .find_map(|(balancer, rules)| {
+            rules
+                .iter()
+                .position(|rule| rule.arn == arn)
+                .map(|at| (balancer, at))
+        })
+}
+
+fn rule_not_found() -> AwsError {
+    AwsError::sender("RuleNotFound", "One or more rules not found")
+}
+
+fn priority_in_use(priority: u32) -> AwsError {
+    AwsError::sender(
+        "PriorityInUse",
+        format!("Priority '{priority}' is currently in use"),
+    )
+}
+
+fn check_priority(priority: u32) -> Result<(), AwsError> {
+    if (1..=50_000).contains(&priority) {
+        return Ok(());
+    }
+    Err(AwsError::validation(format!(
+        "Priority '{priority}' must be between 1 and 50000"
+    )))
+}
+
+fn check_conditions(conditions: &[Condition]) -> Result<(), AwsError> {
+    let values: Vec<&str> = conditions.iter().flat_map(Condition::values).collect();
+    if values.len() > 5 {
+        return Err(AwsError::validation(format!(
+            "Rules can have at most 5 condition values, found {}",
+            values.len()
+        )));
+    }
+    let wildcards = values
+        .iter()
+        .flat_map(|text| text.chars())
+        .filter(|c| matches!(c, '*' | '?'));
+    if wildcards.count() > 5 {
+        return Err(AwsError::validation("Rules can have at most 5 wildcards"));
+    }
+    for (at, condition) in conditions.iter().enumerate() {
+        let field = condition.field();
+        if condition.values().is_empty() {
+            return Err(AwsError::validation(format!(
+                "Condition '{field}' needs a value"
+            )));
+        }
+        let repeatable = matches!(condition, Condition::Header { .. } | Condition::Query(_));
+        if !repeatable && conditions[..at].iter().any(|other| other.field() == field) {
+            return Err(AwsError::validation(format!(
+                "A rule can have only one '{field}' condition"
+            )));
+        }
+        if let Some(long) = condition.values().iter().find(|value| value.len() > 128) {
+            return Err(AwsError::validation(format!(
+                "Condition value '{long}' is too long"
+            )));
+        }
+        if let Condition::SourceIp(blocks) = condition
+            && let Some(bad) = blocks
+                .iter()
+                .find(|block| super::rule::parse_block(block).is_none())
+        {
+            return Err(AwsError::validation(format!("'{bad}' is not a CIDR block")));
+        }
+    }
+    Ok(())
+}
+
+fn rule_of(names: &Names, balancer: &str, spec: &RuleSpec) -> Rule {
+    let mut conditions = Vec::new();
+    let mut add = |values: &Vec<String>, build: fn(Vec<String>) -> Condition| {
+        if !values.is_empty() {
+            conditions.push(build(values.clone()));
+        }
+    };
+    add(&spec.host, Condition::Host);
+    add(&spec.path, Condition::Path);
+    add(&spec.method, Condition::Method);
+    add(&spec.source_ip, Condition::SourceIp);
+    for header in &spec.headers {
+        conditions.push(Condition::Header {
+            name: header.name.clone(),
+            values: header.values.clone(),
+        });
+    }
+    if !spec.query.is_empty() {
+        let pairs = spec
+            .query
+            .iter()
+            .map(|pair| (pair.key.clone(), pair.value.clone()));
+        conditions.push(Condition::Query(pairs.collect()));
+    }
+    Rule {
+        arn: names.rule(balancer, spec.priority),
+        priority: Some(spec.priority),
+        conditions,
+        action: action_of(
+            names,
+            &spec.forward,
+            spec.fixed.as_ref(),
+            spec.stickiness_secs,
+        ),
+        order: 1,
+    }
+}
+
+fn action_of(
+    names: &Names,
+    shares: &[Share],
+    fixed: Option<&DefaultAction>,
+    stickiness_secs: Option<u32>,
+) -> Action {
+    match fixed {
+        Some(fixed) if shares.is_empty() => Action::Fixed {
+            status: fixed.status,
+            content_type: fixed.content_type.clone(),
+            body: fixed.body.clone(),
+        },
+        _ => Action::Forward {
+            groups: shares
+                .iter()
+                .map(|share| WeightedGroup {
+                    arn: names.target_group(&share.group),
+                    // A single group without a weight shows 1 (the provider's and moto's default).
+                    weight: share.weight.unwrap_or(1),
+                })
+                .collect(),
+            stickiness_secs,
+        },
+    }
+}

@@ -1,0 +1,537 @@
+//! The data plane: one HTTP request in, one function invocation behind.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use bytes::Bytes;
+use hyper::body::{Body, Incoming as IncomingBody};
+use hyper::header::{HOST, HeaderValue, SERVER};
+use hyper::{Request, StatusCode, Uri};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+use tokio::net::TcpListener;
+
+use super::control::{Balancer, Balancers, Group};
+use super::event::{self, Incoming};
+use super::response;
+use super::rule::{Action, Head, Rule, WeightedGroup};
+use crate::clock::Clock;
+use crate::faults::Faults;
+use crate::functions::{CallContext, Functions, InvokeError};
+use crate::metrics::{Metrics, dimensions};
+use crate::serve::{Answer, BodyError, answer, read_body, serve};
+use crate::tasks::Tasks;
+
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+const MAX_LINE_BYTES: usize = 16 * 1024;
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+const RING_ENTRIES: usize = 20_000;
+
+/// A line of the access log.
+#[derive(Clone, Debug, Serialize)]
+pub struct AccessEntry {
+    /// Simulated milliseconds since 1970.
+    pub at_ms: i64,
+    /// Load balancer.
+    pub load_balancer: String,
+    /// Method.
+    pub method: String,
+    /// Path and query as sent.
+    pub target: String,
+    /// Status the client saw; 460 if it left first.
+    pub status: u16,
+    /// Status the function gave, if it gave one.
+    pub target_status: Option<u16>,
+    /// Priority of the rule, or `default`.
+    pub rule: String,
+    /// Target group, if one was chosen.
+    pub group: Option<String>,
+    /// Why the function gave no usable answer, in AWS's words.
+    pub error_reason: Option<String>,
+    /// Real milliseconds the function took; -1 if it was not called.
+    pub target_ms: f64,
+    /// Trace header sent on.
+    pub trace: String,
+    /// Fault that was put in.
+    pub fault: Option<String>,
+    /// Something that AWS would have done otherwise.
+    pub note: Option<String>,
+}
+
+/// Everything that requests pass through.
+#[derive(Debug)]
+pub(crate) struct DataPlane {
+    pub(crate) balancers: Arc<Balancers>,
+    pub(crate) functions: Arc<Functions>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) clock: Arc<Clock>,
+    latency_on_failure: bool,
+    dice: Mutex<ChaCha8Rng>,
+    log: Mutex<VecDeque<AccessEntry>>,
+    warned: AtomicUsize,
+}
+
+/// How a request ended, before it is counted.
+struct Outcome {
+    answer: Answer,
+    rule: String,
+    group: Option<Group>,
+    target_status: Option<u16>,
+    error: Option<TargetError>,
+    target_ms: f64,
+    trace: String,
+    fault: Option<String>,
+    note: Option<String>,
+}
+
+/// The row of the failure table that applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct TargetError {
+    reason: &'static str,
+    status: u16,
+    /// `LambdaUserError` or `LambdaInternalError`.
+    metric: &'static str,
+    /// Whether the request counts in `RequestCount` of the group.
+    counts: bool,
+}
+
+const fn user_error(reason: &'static str, status: u16, counts: bool) -> TargetError {
+    TargetError {
+        reason,
+        status,
+        metric: "LambdaUserError",
+        counts,
+    }
+}
+
+const UNHANDLED: TargetError = user_error("LambdaUnhandled", 502, true);
+const THROTTLING: TargetError = user_error("LambdaThrottling", 502, true);
+const INVALID_RESPONSE: TargetError = user_error("LambdaInvalidResponse", 502, true);
+const RESPONSE_TOO_LARGE: TargetError = user_error("LambdaResponseTooLarge", 502, true);
+const NOT_FOUND: TargetError = user_error("LambdaResourceNotFound", 502, true);
+const BAD_REQUEST: TargetError = user_error("LambdaBadRequest", 400, true);
+const REQUEST_TOO_LARGE: TargetError = user_error("LambdaRequestTooLarge", 413, false);
+const SERVICE: TargetError = TargetError {
+    reason: "LambdaServiceException",
+    status: 502,
+    metric: "LambdaInternalError",
+    counts: true,
+};
+
+impl DataPlane {
+    pub(crate) fn new(
+        balancers: Arc<Balancers>,
+        functions: Arc<Functions>,
+        metrics: Arc<Metrics>,
+        faults: Arc<Faults>,
+        clock: Arc<Clock>,
+        seed: u64,
+        latency_on_failure: bool,
+    ) -> Self {
+        Self {
+            balancers,
+            functions,
+            metrics,
+            faults,
+            clock,
+            latency_on_failure,
+            dice: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
+            log: Mutex::default(),
+            warned: AtomicUsize::new(0),
+        }
+    }
+
+    /// Serves one load balancer.
+    pub(crate) fn listen(
+        self: &Arc<Self>,
+        tasks: &Tasks,
+        balancer: Arc<Balancer>,
+        on: TcpListener,
+    ) {
+        let plane = self.clone();
+        let detached = tasks.clone();
+        serve(tasks, on, move |request, peer| {
+            let (plane, balancer, tasks) = (plane.clone(), balancer.clone(), detached.clone());
+            async move { plane.request(&tasks, balancer, request, peer).await }
+        });
+    }
+
+    pub(crate) fn access_log(&self) -> Vec<AccessEntry> {
+        self.log
+            .lock()
+            .expect("access log lock")
+            .iter()
+            .cloned()
+            .collect()
+    }
+
+    /// The invocation goes on when the client leaves, and the request is
+    /// counted in any case; so it runs in a task of its own.
+    async fn request(
+        self: Arc<Self>,
+        tasks: &Tasks,
+        balancer: Arc<Balancer>,
+        request: Request<IncomingBody>,
+        peer: SocketAddr,
+    ) -> Option<Answer> {
+        let left = Arc::new(AtomicBool::new(false));
+        // Dropped after the answer too, when nobody looks at it any more.
+        let _guard = LeftGuard(left.clone());
+        let (tell, told) = tokio::sync::oneshot::channel();
+        tasks.spawn(async move {
+            let method = request.method().as_str().to_owned();
+            let uri = request.uri().clone();
+            let outcome = self.route(&balancer, request, peer).await;
+            let answer = self.settle(&balancer, method, &uri, outcome, &left);
+            // Fails only if the client has left.
+            let _ = tell.send(answer);
+        });
+        told.await.ok()
+    }
+
+    async fn route(
+        &self,
+        balancer: &Balancer,
+        request: Request<IncomingBody>,
+        peer: SocketAddr,
+    ) -> Outcome {
+        let unique = &crate::functions::request_id().replace('-', "")[..24];
+        let trace = event::trace_header(
+            request
+                .headers()
+                .get("x-amzn-trace-id")
+                .and_then(|value| value.to_str().ok()),
+            self.clock.now_ms() / 1000,
+            unique,
+        );
+        let mut outcome = Outcome {
+            answer: own_answer(StatusCode::OK),
+            rule: String::new(),
+            group: None,
+            target_status: None,
+            error: None,
+            target_ms: -1.0,
+            trace,
+            fault: None,
+            note: None,
+        };
+        if let Some(status) = refuse_head(&request) {
+            outcome.answer = own_answer(status);
+            return outcome;
+        }
+        let host = request
+            .headers()
+            .get(HOST)
+            .and_then(|value| value.to_str().ok())
+            .or_else(|| request.uri().host())
+            .unwrap_or_default()
+            .to_owned();
+        let head = Head {
+            method: request.method().as_str(),
+            host: &host,
+            path: request.uri().path(),
+            query: request.uri().query().unwrap_or_default(),
+            headers: request.headers(),
+            peer: peer.ip(),
+        };
+        let rules = balancer.effective_rules();
+        let Some(rule) = rules.iter().find(|rule| rule.takes(&head)) else {
+            outcome.answer = own_answer(StatusCode::NOT_FOUND);
+            return outcome;
+        };
+        outcome.rule = rule
+            .priority
+            .map_or_else(|| "default".to_owned(), |one| one.to_string());
+        match &rule.action {
+            Action::Fixed {
+                status,
+                content_type,
+                body,
+            } => {
+                let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::NOT_FOUND);
+                outcome.answer = signed(answer(status, content_type, body.clone()));
+                outcome
+            }
+            Action::Forward {
+                groups,
+                stickiness_secs,
+            } => {
+                if stickiness_secs.is_some() {
+                    outcome.note = Some("stickiness is on; local-cloud drew anew".to_owned());
+                }
+                match self.draw(groups) {
+                    Some(group) => {
+                        self.forward(balancer, &rules, group, request, peer, outcome)
+                            .await
+                    }
+                    None => self.no_target(balancer, rule, outcome),
+                }
+            }
+        }
+    }
+
+    /// All weights zero, or no function registered.
+    fn no_target(&self, balancer: &Balancer, rule: &Rule, mut outcome: Outcome) -> Outcome {
+        let text = format!(
+            "{}: rule {} forwards to nobody: all its weights are 0 or its group is unknown",
+            balancer.name, outcome.rule
+        );
+        // Loud, but not once per request.
+        let seen = self.warned.fetch_add(1, Ordering::Relaxed);
+        if seen.is_multiple_of(1000) {
+            eprintln!("local-cloud: {text} ({})", rule.arn);
+        }
+        outcome.note = Some(text.clone());
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        outcome.answer = signed(answer(
+            status,
+            "text/plain",
+            format!("local-cloud: {text}\n"),
+        ));
+        outcome
+    }
+
+    /// An independent draw per request.
+    fn draw(&self, groups: &[WeightedGroup]) -> Option<&Group> {
+        let total: u32 = groups.iter().map(|group| group.weight).sum();
+        if total == 0 {
+            return None;
+        }
+        let mut left = self.dice.lock().expect("dice lock").random_range(0..total);
+        for group in groups {
+            if left < group.weight {
+                return self.balancers.groups.get(&group.arn);
+            }
+            left -= group.weight;
+        }
+        None
+    }
+
+    async fn forward(
+        &self,
+        balancer: &Balancer,
+        rules: &[Rule],
+        group: &Group,
+        request: Request<IncomingBody>,
+        peer: SocketAddr,
+        mut outcome: Outcome,
+    ) -> Outcome {
+        let Some(function) = &group.function else {
+            outcome.group = Some(group.clone());
+            outcome.note = Some("the group has no registered target".to_owned());
+            outcome.answer = own_answer(StatusCode::SERVICE_UNAVAILABLE);
+            return outcome;
+        };
+        outcome.group = Some(group.clone());
+        let (parts, body) = request.into_parts();
+        if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+            return failed(outcome, REQUEST_TOO_LARGE);
+        }
+        let body = match read_body(body, MAX_BODY_BYTES).await {
+            Ok(body) => body,
+            Err(BodyError::TooLarge) => return failed(outcome, REQUEST_TOO_LARGE),
+            Err(BodyError::Broken) => {
+                outcome.group = None;
+                outcome.answer = own_answer(StatusCode::BAD_REQUEST);
+                return outcome;
+            }
+        };
+        let share = self.balancers.share_of(rules, function);
+        outcome.fault = self.faults.draw_function(function, &group.name, share);
+        let incoming = Incoming {
+            group_arn: &group.arn,
+            multi_value: group.multi_value,
+            method: parts.method.as_str(),
+            path: parts.uri.path(),
+            query: parts.uri.query().unwrap_or_default(),
+            headers: &parts.headers,
+            body: &body,
+            peer: &peer.ip().to_string(),
+            port: balancer.port,
+            trace: &outcome.trace,
+            fault: outcome.fault.as_deref(),
+        };
+        let Ok(event) = incoming.event() else {
+            return failed(outcome, BAD_REQUEST);
+        };
+        let context = CallContext {
+            trace: Some(outcome.trace.clone()),
+            client_context: None,
+        };
+        let sent = Instant::now();
+        let result = self
+            .functions
+            .invoke(function, Bytes::from(event.to_string()), context)
+            .await;
+        outcome.target_ms = sent.elapsed().as_secs_f64() * 1000.0;
+        let payload = match result {
+            Ok(payload) => payload,
+            Err(error) => {
+                outcome.note = Some(error.to_string());
+                let row = match error {
+                    InvokeError::Function { .. } => UNHANDLED,
+                    InvokeError::Throttled { .. } => THROTTLING,
+                    InvokeError::NotFound { .. } => NOT_FOUND,
+                    InvokeError::Service(_) => SERVICE,
+                };
+                return failed(outcome, row);
+            }
+        };
+        if payload.len() > response::MAX_ANSWER_BYTES {
+            return failed(outcome, RESPONSE_TOO_LARGE);
+        }
+        let Some(target) = response::parse(&payload, group.multi_value) else {
+            return failed(outcome, INVALID_RESPONSE);
+        };
+        outcome.target_status = Some(target.status.as_u16());
+        let mut answer = answer(target.status, "", target.body);
+        *answer.headers_mut() = target.headers;
+        outcome.answer = answer;
+        outcome
+    }
+
+    /// Counts and logs; returns what the client gets.
+    fn settle(
+        &self,
+        balancer: &Balancer,
+        method: String,
+        uri: &Uri,
+        outcome: Outcome,
+        left: &AtomicBool,
+    ) -> Answer {
+        let gone = left.load(Ordering::SeqCst);
+        let status = if gone {
+            460
+        } else {
+            outcome.answer.status().as_u16()
+        };
+        self.count(balancer, &outcome, status);
+        let mut log = self.log.lock().expect("access log lock");
+        if log.len() == RING_ENTRIES {
+            log.pop_front();
+        }
+        log.push_back(AccessEntry {
+            at_ms: self.clock.now_ms(),
+            load_balancer: balancer.name.clone(),
+            method,
+            target: uri
+                .path_and_query()
+                .map_or_else(String::new, ToString::to_string),
+            status,
+            target_status: outcome.target_status,
+            rule: outcome.rule,
+            group: outcome.group.map(|group| group.name),
+            error_reason: outcome.error.map(|error| error.reason.to_owned()),
+            target_ms: outcome.target_ms,
+            trace: outcome.trace,
+            fault: outcome.fault,
+            note: outcome.note,
+        });
+        outcome.answer
+    }
+
+    fn count(&self, balancer: &Balancer, outcome: &Outcome, status: u16) {
+        let at_ms = self.clock.now_ms();
+        let lb = dimensions([("LoadBalancer", &balancer.dimension)]);
+        let add = |name: &str, set: &_, value: f64| {
+            self.metrics
+                .count("AWS/ApplicationELB", name, set, at_ms, value);
+        };
+        let own = outcome.target_status.is_none() || status == 460;
+        if own && status >= 400 {
+            add(&format!("HTTPCode_ELB_{}XX_Count", status / 100), &lb, 1.0);
+            if matches!(status, 500 | 502 | 503 | 504) {
+                add(&format!("HTTPCode_ELB_{status}_Count"), &lb, 1.0);
+            }
+        }
+        let Some(group) = outcome
+            .group
+            .as_ref()
+            .filter(|group| group.function.is_some())
+        else {
+            return;
+        };
+        let tg = dimensions([("TargetGroup", &group.dimension)]);
+        let both = dimensions([
+            ("LoadBalancer", &balancer.dimension),
+            ("TargetGroup", &group.dimension),
+        ]);
+        if outcome.error.is_none_or(|error| error.counts) {
+            add("RequestCount", &lb, 1.0);
+            add("RequestCount", &both, 1.0);
+        }
+        if let Some(error) = outcome.error {
+            add(error.metric, &tg, 1.0);
+            add(error.metric, &both, 1.0);
+        }
+        if let Some(status) = outcome.target_status {
+            let name = format!("HTTPCode_Target_{}XX_Count", status / 100);
+            add(&name, &lb, 1.0);
+            add(&name, &both, 1.0);
+        }
+        let answered = outcome.target_status.is_some()
+            || (self.latency_on_failure && outcome.target_ms >= 0.0);
+        if answered {
+            add("TargetResponseTime", &lb, outcome.target_ms / 1000.0);
+            add("TargetResponseTime", &both, outcome.target_ms / 1000.0);
+        }
+    }
+}
+
+/// Set when the client's connection goes away before the answer.
+struct LeftGuard(Arc<AtomicBool>);
+
+impl Drop for LeftGuard {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+fn failed(mut outcome: Outcome, error: TargetError) -> Outcome {
+    outcome.error = Some(error);
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    outcome.answer = own_answer(status);
+    outcome
+}
+
+/// A page of the load balancer itself.
+fn own_answer(status: StatusCode) -> Answer {
+    let text = format!(
+        "<html>\r\n<head><title>{status}</title></head>\r\n<body>\r\n<center><h1>{status}</h1>\
+         </center>\r\n</body>\r\n</html>\r\n"
+    );
+    signed(answer(status, "text/html", text))
+}
+
+fn signed(mut answer: Answer) -> Answer {
+    answer
+        .headers_mut()
+        .insert(SERVER, HeaderValue::from_static("awselb/2.0"));
+    answer
+}
+
+/// Heads that the load balancer refuses before any rule.
+fn refuse_head(request: &Request<IncomingBody>) -> Option<StatusCode> {
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
+    if request.method().as_str().len() + target + " HTTP/1.1 ".len() > MAX_LINE_BYTES {
+        return Some(StatusCode::URI_TOO_LONG);
+    }
+    let mut size = 0;
+    for (name, value) in request.headers() {
+        let line = name.as_str().len() + value.len() + 4;
+        if line > MAX_LINE_BYTES {
+            return Some(StatusCode::BAD_REQUEST);
+        }
+        size += line;
+    }
+    let upgrade = request.headers().contains_key("upgrade");
+    (size > MAX_HEAD_BYTES || upgrade).then_some(StatusCode::BAD_REQUEST)
+}
