@@ -1,0 +1,366 @@
+//! Who is asked, in which format, and which fault comes in between.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::HeaderValue;
+use hyper::{HeaderMap, Method, Request, StatusCode};
+use percent_encoding::percent_decode_str;
+use tokio::net::TcpListener;
+
+use super::form::Form;
+use super::value::Val;
+use super::xml::{self, Xml};
+use super::{AwsError, cloudwatch, elbv2, others};
+use crate::admin;
+use crate::cloud::Cloud;
+use crate::faults::ApiFaultKind;
+use crate::serve::{Answer, answer, read_body, serve};
+use crate::tasks::Tasks;
+
+/// More than any call may carry.
+const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+
+/// Prefix of CloudWatch's CBOR operations, and its target in JSON.
+const CLOUDWATCH: &str = "GraniteServiceVersion20100801";
+
+/// How a client speaks; decides how errors are written.
+#[derive(Clone, Copy, Debug)]
+enum Wire {
+    Query {
+        namespace: &'static str,
+    },
+    Cbor,
+    /// awsJson; CloudWatch also names its old error codes in a header.
+    Json {
+        query_codes: bool,
+    },
+    Rest,
+}
+
+/// One call, understood.
+enum Call {
+    Elbv2(String, Form),
+    Sns(String, Form),
+    Sts(String),
+    CloudWatch(String, Val, Wire),
+    Events(String, serde_json::Value),
+    Secrets(String, serde_json::Value),
+    Invoke(String, HeaderMap, bytes::Bytes),
+}
+
+impl Call {
+    fn operation(&self) -> &str {
+        match self {
+            Self::Elbv2(name, _)
+            | Self::Sns(name, _)
+            | Self::Sts(name)
+            | Self::CloudWatch(name, ..)
+            | Self::Events(name, _)
+            | Self::Secrets(name, _) => name,
+            Self::Invoke(..) => "Invoke",
+        }
+    }
+
+    fn wire(&self) -> Wire {
+        match self {
+            Self::Elbv2(..) => Wire::Query {
+                namespace: elbv2::NAMESPACE,
+            },
+            Self::Sns(..) => Wire::Query {
+                namespace: others::SNS_NAMESPACE,
+            },
+            Self::Sts(_) => Wire::Query {
+                namespace: others::STS_NAMESPACE,
+            },
+            Self::CloudWatch(_, _, wire) => *wire,
+            Self::Events(..) | Self::Secrets(..) => Wire::Json { query_codes: false },
+            Self::Invoke(..) => Wire::Rest,
+        }
+    }
+
+    /// The code for too many calls, which differs from service to service.
+    fn throttle(&self) -> AwsError {
+        match self {
+            Self::CloudWatch(..) | Self::Sns(..) | Self::Sts(_) => {
+                AwsError::sender("Throttling", "Rate exceeded")
+            }
+            Self::Invoke(..) => AwsError {
+                status: 429,
+                code: "TooManyRequestsException".to_owned(),
+                message: "Rate Exceeded.".to_owned(),
+            },
+            _ => AwsError::sender("ThrottlingException", "Rate exceeded"),
+        }
+    }
+}
+
+/// Serves the endpoint and the admin calls.
+pub(crate) fn listen(cloud: &Arc<Cloud>, tasks: &Tasks, on: TcpListener) {
+    let cloud = cloud.clone();
+    serve(tasks, on, move |request, _peer| {
+        let cloud = cloud.clone();
+        async move { handle(&cloud, request).await }
+    });
+}
+
+async fn handle(cloud: &Arc<Cloud>, request: Request<Incoming>) -> Option<Answer> {
+    if request.uri().path().starts_with("/_local/") {
+        return Some(admin::handle(cloud, request).await);
+    }
+    let call = match understand(request).await {
+        Ok(call) => call,
+        Err(error) => {
+            let wire = Wire::Query {
+                namespace: "http://webservices.amazon.com/",
+            };
+            return Some(write_error(wire, &error));
+        }
+    };
+    let fault = cloud.faults.draw_api(call.operation());
+    let wire = call.wire();
+    let kind = fault.as_ref().map(|fault| fault.kind);
+    let internal = || AwsError {
+        status: 500,
+        code: "InternalFailure".to_owned(),
+        message: "The request processing has failed because of an unknown error".to_owned(),
+    };
+    match kind {
+        Some(ApiFaultKind::Throttle) => return Some(write_error(wire, &call.throttle())),
+        Some(ApiFaultKind::Denied) => {
+            let text = format!("User is not authorized to perform {}", call.operation());
+            let code = if matches!(wire, Wire::Query { .. }) {
+                "AccessDenied"
+            } else {
+                "AccessDeniedException"
+            };
+            let error = AwsError {
+                status: 403,
+                code: code.to_owned(),
+                message: text,
+            };
+            return Some(write_error(wire, &error));
+        }
+        Some(ApiFaultKind::Error) => return Some(write_error(wire, &internal())),
+        Some(ApiFaultKind::Drop) => return None,
+        Some(ApiFaultKind::Delay) => {
+            let delay_ms = fault.as_ref().map_or(0, |fault| fault.delay_ms);
+            tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+        }
+        _ => {}
+    }
+    let result = carry_out(cloud, call, kind).await;
+    match kind {
+        Some(ApiFaultKind::ErrorAfterCommit) => return Some(write_error(wire, &internal())),
+        Some(ApiFaultKind::DropAfterCommit) => return None,
+        Some(ApiFaultKind::ForeignWrite) => {
+            if let Some(fault) = &fault {
+                cloud.foreign_write(fault);
+            }
+        }
+        _ => {}
+    }
+    Some(result.unwrap_or_else(|error| write_error(wire, &error)))
+}
+
+async fn understand(request: Request<Incoming>) -> Result<Call, AwsError> {
+    let (parts, body) = request.into_parts();
+    let header = |name: &str| {
+        parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let path = parts.uri.path().to_owned();
+    if header("content-encoding")
+        .is_some_and(|encoding| encoding != "identity" && encoding != "aws-chunked")
+    {
+        return Err(AwsError::unsupported("request compression"));
+    }
+    let body = read_body(body, MAX_BODY_BYTES)
+        .await
+        .map_err(|_| AwsError::validation("the body is too large or was cut off"))?;
+    if let Some(function) = path
+        .strip_prefix("/2015-03-31/functions/")
+        .and_then(|rest| rest.strip_suffix("/invocations"))
+    {
+        let name = percent_decode_str(function)
+            .decode_utf8_lossy()
+            .into_owned();
+        return Ok(Call::Invoke(name, parts.headers, body));
+    }
+    if let Some(operation) = path.strip_prefix(&format!("/service/{CLOUDWATCH}/operation/")) {
+        let input = Val::from_cbor(&body)
+            .ok_or_else(|| AwsError::sender("SerializationException", "the body is not CBOR"))?;
+        return Ok(Call::CloudWatch(operation.to_owned(), input, Wire::Cbor));
+    }
+    if let Some((service, operation)) =
+        header("x-amz-target").and_then(|target| target.split_once('.'))
+    {
+        let operation = operation.to_owned();
+        let bad = || AwsError::sender("SerializationException", "the body is not JSON");
+        return match service {
+            CLOUDWATCH => {
+                let input = Val::from_json(&body).ok_or_else(bad)?;
+                Ok(Call::CloudWatch(
+                    operation,
+                    input,
+                    Wire::Json { query_codes: true },
+                ))
+            }
+            "AWSEvents" => Ok(Call::Events(
+                operation,
+                serde_json::from_slice(&body).map_err(|_| bad())?,
+            )),
+            "secretsmanager" => Ok(Call::Secrets(
+                operation,
+                serde_json::from_slice(&body).map_err(|_| bad())?,
+            )),
+            other => Err(AwsError::unsupported(other)),
+        };
+    }
+    if parts.method != Method::POST {
+        return Err(AwsError::unsupported(&format!("{} {path}", parts.method)));
+    }
+    let form = Form::parse(&body);
+    let operation = form.required("Action")?.to_owned();
+    match form.get("Version") {
+        Some("2015-12-01") => Ok(Call::Elbv2(operation, form)),
+        Some("2010-03-31") => Ok(Call::Sns(operation, form)),
+        Some("2011-06-15") => Ok(Call::Sts(operation)),
+        Some("2010-08-01") => Err(AwsError::unsupported(&format!(
+            "{operation} as a query; use CBOR or JSON"
+        ))),
+        version => Err(AwsError::unsupported(&format!(
+            "version {version:?} of {operation}"
+        ))),
+    }
+}
+
+async fn carry_out(
+    cloud: &Arc<Cloud>,
+    call: Call,
+    fault: Option<ApiFaultKind>,
+) -> Result<Answer, AwsError> {
+    let query = |operation: &str, namespace: &'static str, result: Xml| {
+        let request_id = crate::functions::request_id();
+        let body = xml::response(operation, namespace, &request_id, &result.finish());
+        answer(StatusCode::OK, "text/xml", body)
+    };
+    let json = |value: serde_json::Value| {
+        answer(
+            StatusCode::OK,
+            "application/x-amz-json-1.1",
+            value.to_string(),
+        )
+    };
+    let mut result = Xml::default();
+    match call {
+        Call::Elbv2(operation, form) => {
+            elbv2::call(&cloud.balancers, &operation, &form, &mut result)?;
+            Ok(query(&operation, elbv2::NAMESPACE, result))
+        }
+        Call::Sns(operation, form) => {
+            others::sns(cloud, &operation, &form, &mut result)?;
+            Ok(query(&operation, others::SNS_NAMESPACE, result))
+        }
+        Call::Sts(operation) => {
+            others::sts(cloud, &operation, &mut result)?;
+            Ok(query(&operation, others::STS_NAMESPACE, result))
+        }
+        Call::CloudWatch(operation, input, wire) => {
+            let value = cloudwatch::call(cloud, &operation, &input, fault)?;
+            Ok(if matches!(wire, Wire::Cbor) {
+                cbor(StatusCode::OK, &value)
+            } else {
+                answer(
+                    StatusCode::OK,
+                    "application/x-amz-json-1.0",
+                    value.to_json().to_string(),
+                )
+            })
+        }
+        Call::Events(operation, input) => Ok(json(others::events(cloud, &operation, &input)?)),
+        Call::Secrets(operation, input) => Ok(json(others::secrets(cloud, &operation, &input)?)),
+        Call::Invoke(function, headers, payload) => {
+            others::lambda(cloud, &function, &headers, payload).await
+        }
+    }
+}
+
+fn cbor(status: StatusCode, value: &Val) -> Answer {
+    let mut answer = answer(status, "application/cbor", value.to_cbor());
+    answer
+        .headers_mut()
+        .insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
+    answer
+}
+
+fn write_error(wire: Wire, error: &AwsError) -> Answer {
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let side = if error.status < 500 {
+        "Sender"
+    } else {
+        "Receiver"
+    };
+    let with_query_code = |mut answer: Answer| {
+        if let Ok(value) = HeaderValue::from_str(&format!("{};{side}", error.code)) {
+            answer.headers_mut().insert("x-amzn-query-error", value);
+        }
+        answer
+    };
+    match wire {
+        Wire::Query { namespace } => {
+            let request_id = crate::functions::request_id();
+            answer(
+                status,
+                "text/xml",
+                xml::error(error, namespace, &request_id),
+            )
+        }
+        Wire::Cbor => {
+            let body = super::value::map([
+                (
+                    "__type",
+                    super::value::text(format!("com.amazonaws.cloudwatch#{}", shape(&error.code))),
+                ),
+                ("message", super::value::text(error.message.clone())),
+            ]);
+            with_query_code(cbor(status, &body))
+        }
+        Wire::Json { query_codes } => {
+            let code = if query_codes {
+                shape(&error.code)
+            } else {
+                &error.code
+            };
+            let body = serde_json::json!({ "__type": code, "message": error.message });
+            let answer = answer(status, "application/x-amz-json-1.1", body.to_string());
+            if query_codes {
+                with_query_code(answer)
+            } else {
+                answer
+            }
+        }
+        Wire::Rest => {
+            let body = serde_json::json!({ "Type": "User", "Message": error.message, "message": error.message });
+            let mut answer = answer(status, "application/json", body.to_string());
+            if let Ok(value) = HeaderValue::from_str(&error.code) {
+                answer.headers_mut().insert("x-amzn-errortype", value);
+            }
+            answer
+        }
+    }
+}
+
+/// Name of the error structure behind an old error code of CloudWatch.
+fn shape(code: &str) -> &str {
+    match code {
+        "Throttling" => "ThrottlingException",
+        "InvalidParameterValue" => "InvalidParameterValueException",
+        "MissingParameter" => "MissingRequiredParameterException",
+        "InternalFailure" => "InternalServiceFault",
+        other => other,
+    }
+}

@@ -1,0 +1,250 @@
+//! The small services: SNS, Lambda Invoke, STS, EventBridge, Secrets Manager.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use hyper::StatusCode;
+use hyper::header::{HeaderMap, HeaderValue};
+use serde_json::{Value, json};
+
+use super::AwsError;
+use super::form::Form;
+use super::xml::Xml;
+use crate::alarms::report::whole_second;
+use crate::cloud::Cloud;
+use crate::functions::{CallContext, InvokeError};
+use crate::serve::{Answer, answer};
+
+pub(super) const SNS_NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
+pub(super) const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+
+/// Greatest payload of a synchronous and of an asynchronous invocation.
+const MAX_SYNC_BYTES: usize = 6 * 1024 * 1024;
+const MAX_ASYNC_BYTES: usize = 1024 * 1024;
+
+pub(super) fn sns(
+    cloud: &Cloud,
+    operation: &str,
+    form: &Form,
+    xml: &mut Xml,
+) -> Result<(), AwsError> {
+    match operation {
+        "Publish" => {
+            let topic = form
+                .get("TopicArn")
+                .or_else(|| form.get("TargetArn"))
+                .ok_or_else(|| {
+                    AwsError::sender("InvalidParameter", "Invalid parameter: TopicArn")
+                })?;
+            let message = form.get("Message").unwrap_or_default();
+            let id = cloud.publish(topic, form.get("Subject"), message)?;
+            xml.text("MessageId", id);
+            Ok(())
+        }
+        "ListTopics" => {
+            xml.list("Topics", &cloud.topics, |xml, arn| {
+                xml.text("TopicArn", arn);
+            });
+            Ok(())
+        }
+        "GetTopicAttributes" => {
+            let arn = form.required("TopicArn")?;
+            if !cloud.topics.contains(arn) {
+                return Err(AwsError {
+                    status: 404,
+                    code: "NotFound".to_owned(),
+                    message: "Topic does not exist".to_owned(),
+                });
+            }
+            xml.element("Attributes", |xml| {
+                xml.element("entry", |xml| {
+                    xml.text("key", "TopicArn").text("value", arn);
+                });
+            });
+            Ok(())
+        }
+        other => Err(AwsError::unsupported(other)),
+    }
+}
+
+pub(super) fn sts(cloud: &Cloud, operation: &str, xml: &mut Xml) -> Result<(), AwsError> {
+    if operation != "GetCallerIdentity" {
+        return Err(AwsError::unsupported(operation));
+    }
+    // Everybody is the same person here: signatures are not looked at.
+    xml.text("UserId", "LOCALCLOUD")
+        .text("Account", &cloud.names.account)
+        .text(
+            "Arn",
+            format!("arn:aws:iam::{}:user/local-cloud", cloud.names.account),
+        );
+    Ok(())
+}
+
+/// EventBridge `PutEvents`; whether any entry failed is in the answer.
+pub(super) fn events(cloud: &Cloud, operation: &str, input: &Value) -> Result<Value, AwsError> {
+    if operation != "PutEvents" {
+        return Err(AwsError::unsupported(operation));
+    }
+    let entries = input["Entries"].as_array().map_or(&[][..], Vec::as_slice);
+    if entries.is_empty() || entries.len() > 10 {
+        return Err(AwsError::sender("ValidationException", "1 to 10 Entries"));
+    }
+    let mut failed = 0;
+    let results: Vec<Value> = entries
+        .iter()
+        .map(|entry| {
+            let detail = entry["Detail"]
+                .as_str()
+                .and_then(|text| serde_json::from_str::<Value>(text).ok())
+                .filter(Value::is_object);
+            let (Some(source), Some(kind), Some(detail)) = (
+                entry["Source"].as_str(),
+                entry["DetailType"].as_str(),
+                detail,
+            ) else {
+                failed += 1;
+                return json!({
+                    "ErrorCode": "MalformedDetail",
+                    "ErrorMessage": "Source, DetailType and Detail as a JSON object are needed",
+                });
+            };
+            let id = crate::functions::request_id();
+            let resources = entry.get("Resources").filter(|list| list.is_array());
+            cloud.emit(json!({
+                "version": "0",
+                "id": id,
+                "detail-type": kind,
+                "source": source,
+                "account": cloud.names.account,
+                "time": whole_second(cloud.clock.now_ms()),
+                "region": cloud.names.region,
+                "resources": resources.cloned().unwrap_or_else(|| json!([])),
+                "detail": detail,
+            }));
+            json!({ "EventId": id })
+        })
+        .collect();
+    Ok(json!({ "FailedEntryCount": failed, "Entries": results }))
+}
+
+pub(super) fn secrets(cloud: &Cloud, operation: &str, input: &Value) -> Result<Value, AwsError> {
+    if operation != "GetSecretValue" {
+        return Err(AwsError::unsupported(operation));
+    }
+    let id = input["SecretId"].as_str().unwrap_or_default();
+    let found = cloud
+        .secrets
+        .iter()
+        .find(|(name, _)| *name == id || cloud.names.secret(name) == id);
+    let Some((name, value)) = found else {
+        return Err(AwsError::sender(
+            "ResourceNotFoundException",
+            "Secrets Manager can't find the specified secret.",
+        ));
+    };
+    Ok(json!({
+        "ARN": cloud.names.secret(name),
+        "Name": name,
+        "SecretString": value,
+        "VersionId": "00000000-0000-4000-8000-000000000001",
+        "VersionStages": ["AWSCURRENT"],
+    }))
+}
+
+/// Lambda `Invoke`. Errors of the function are answers, not errors.
+pub(super) async fn lambda(
+    cloud: &Cloud,
+    function: &str,
+    headers: &HeaderMap,
+    payload: Bytes,
+) -> Result<Answer, AwsError> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let not_found = |error: &InvokeError| AwsError {
+        status: 404,
+        code: "ResourceNotFoundException".to_owned(),
+        message: error.to_string(),
+    };
+    let kind = header("x-amz-invocation-type").unwrap_or("RequestResponse");
+    let limit = if kind == "Event" {
+        MAX_ASYNC_BYTES
+    } else {
+        MAX_SYNC_BYTES
+    };
+    if payload.len() > limit {
+        return Err(AwsError {
+            status: 413,
+            code: "RequestTooLargeException".to_owned(),
+            message: format!("{} byte payload is too large", payload.len()),
+        });
+    }
+    let payload = if payload.is_empty() {
+        Bytes::from_static(b"{}")
+    } else {
+        payload
+    };
+    if serde_json::from_slice::<Value>(&payload).is_err() {
+        return Err(AwsError::sender(
+            "InvalidRequestContentException",
+            "Could not parse request body into json",
+        ));
+    }
+    cloud
+        .functions
+        .find(function)
+        .map_err(|error| not_found(&error))?;
+    match kind {
+        "DryRun" => Ok(invoked(StatusCode::NO_CONTENT, Bytes::new(), None)),
+        "Event" => {
+            cloud
+                .functions
+                .invoke_later(function, payload, "invoke")
+                .map_err(|error| not_found(&error))?;
+            Ok(invoked(StatusCode::ACCEPTED, Bytes::new(), None))
+        }
+        "RequestResponse" => {
+            let client_context = header("x-amz-client-context")
+                .and_then(|text| STANDARD.decode(text).ok())
+                .and_then(|bytes| String::from_utf8(bytes).ok());
+            let trace = header("x-amzn-trace-id").map(str::to_owned);
+            let context = CallContext {
+                trace,
+                client_context,
+            };
+            match cloud.functions.invoke(function, payload, context).await {
+                Ok(payload) => Ok(invoked(StatusCode::OK, payload, None)),
+                Err(InvokeError::Function { payload, .. }) => {
+                    Ok(invoked(StatusCode::OK, payload, Some("Unhandled")))
+                }
+                Err(error @ InvokeError::Throttled { .. }) => Err(AwsError {
+                    status: 429,
+                    code: "TooManyRequestsException".to_owned(),
+                    message: error.to_string(),
+                }),
+                Err(error @ InvokeError::NotFound { .. }) => Err(not_found(&error)),
+                Err(error @ InvokeError::Service(_)) => Err(AwsError {
+                    status: 500,
+                    code: "ServiceException".to_owned(),
+                    message: error.to_string(),
+                }),
+            }
+        }
+        other => Err(AwsError::sender(
+            "InvalidParameterValueException",
+            format!("InvocationType '{other}' is not one of RequestResponse, Event, DryRun"),
+        )),
+    }
+}
+
+fn invoked(status: StatusCode, payload: Bytes, error: Option<&'static str>) -> Answer {
+    let mut answer = answer(status, "application/json", payload);
+    let headers = answer.headers_mut();
+    headers.insert(
+        "x-amz-executed-version",
+        HeaderValue::from_static("$LATEST"),
+    );
+    if let Some(error) = error {
+        headers.insert("x-amz-function-error", HeaderValue::from_static(error));
+    }
+    answer
+}
