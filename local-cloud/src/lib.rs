@@ -48,10 +48,10 @@ mod alarms;
 mod alb;
 mod aws;
 mod bus;
+pub mod cli;
 pub mod clock;
 mod cloud;
 pub mod faults;
-
 pub mod foreign;
 mod functions;
 mod handle;

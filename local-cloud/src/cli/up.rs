@@ -1,0 +1,124 @@
+//! `up`: a cloud from a file, until a signal.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::clock::Pace;
+use crate::handle::LocalCloud;
+use crate::topology::Topology;
+
+/// A topology with every part of the scorer's rollout.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
+/// Start the cloud of a topology file and run until a signal.
+///
+/// Addresses go to standard error for people and to standard output as one
+/// line of JSON for programs.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Topology, see `local-cloud example`
+    file: PathBuf,
+    /// Real length of a simulated minute, in place of the file's
+    #[arg(long, value_parser = humantime::parse_duration)]
+    minute: Option<Duration>,
+    /// Seed of every draw, in place of the file's
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// Runs until SIGINT, SIGTERM or SIGHUP; then ends everything it started.
+///
+/// # Errors
+/// A topology that cannot be used, a taken port.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let text = std::fs::read_to_string(&args.file)
+        .with_context(|| format!("reading {}", args.file.display()))?;
+    let mut topology =
+        Topology::from_toml(&text).with_context(|| args.file.display().to_string())?;
+    if let Some(minute) = args.minute {
+        topology.minute = Pace::Minute(minute);
+    }
+    topology.seed = args.seed.unwrap_or(topology.seed);
+    let cloud = LocalCloud::start_printing(topology).await?;
+    let state = cloud.state();
+    eprint!("{}", addresses(&state));
+    println!("{}", summary(&state));
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    eprintln!("local-cloud: stopping");
+    cloud.shutdown().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn addresses(state: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut lines = format!(
+        "local-cloud is up at {} (simulated)\n  AWS_ENDPOINT_URL={}\n",
+        text(&state["now"]),
+        text(&state["aws_endpoint"])
+    );
+    for balancer in state["load_balancers"].as_array().into_iter().flatten() {
+        lines += &format!(
+            "  load balancer {}: {}\n",
+            text(&balancer["name"]),
+            text(&balancer["url"])
+        );
+        for rule in balancer["rules"].as_array().into_iter().flatten() {
+            let weights = rule["weights"].as_array().into_iter().flatten();
+            let weights: Vec<String> = weights
+                .map(|share| format!("{}={}", text(&share["group"]), share["weight"]))
+                .collect();
+            let priority = rule["priority"]
+                .as_u64()
+                .map_or_else(|| "default".to_owned(), |one| one.to_string());
+            lines += &format!(
+                "    rule {priority} {} {}\n",
+                weights.join(" "),
+                text(&rule["arn"])
+            );
+        }
+    }
+    lines
+}
+
+fn summary(state: &Value) -> Value {
+    json!({
+        "aws_endpoint": state["aws_endpoint"],
+        "region": state["region"],
+        "load_balancers": state["load_balancers"],
+        "target_groups": state["target_groups"],
+        "topics": state["topics"],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_is_a_topology() {
+        let mut text = EXAMPLE.to_owned();
+        while let Some(start) = text.find("${") {
+            let end = start + text[start..].find('}').unwrap();
+            text.replace_range(start..=end, "x");
+        }
+        let topology = Topology::from_toml(&text).unwrap();
+        let rules = &topology.load_balancers[0].rules;
+        assert_eq!(
+            rules.iter().map(|rule| rule.priority).collect::<Vec<_>>(),
+            [99, 100]
+        );
+        assert_eq!(topology.schedules.len(), 1);
+    }
+}

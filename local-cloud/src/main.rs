@@ -1,0 +1,60 @@
+//! `local-cloud`: starts a cloud, looks into it, breaks it.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use local_cloud::{cli, load};
+
+/// A load balancer and a few AWS APIs on this machine, for development.
+///
+/// Exit codes: 0 fine, 1 failed (the text says why), 2 usage.
+#[derive(Debug, Parser)]
+#[command(name = "local-cloud")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the cloud of a topology file and run until a signal
+    Up(cli::up::Args),
+    /// Print a topology with every part of the scorer's rollout
+    Example,
+    /// Show something of a running cloud, as JSON
+    Show(cli::look::ShowArgs),
+    /// Print what a function has printed lately
+    Logs(cli::look::LogsArgs),
+    /// Set, list and clear faults of a running cloud
+    Fault(cli::fault::Args),
+    /// Change the weights of a rule as somebody else would
+    Weights(cli::look::WeightsArgs),
+    /// Pause, resume or fire a schedule
+    Schedule(cli::look::ScheduleArgs),
+    /// Move simulated time forward
+    Advance(cli::look::AdvanceArgs),
+    /// Send requests at a fixed rate and show how long they took
+    Load(load::cli::Args),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Args::parse().command {
+        Command::Up(args) => cli::up::run(args).await,
+        Command::Example => {
+            print!("{}", cli::up::EXAMPLE);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Show(args) => cli::look::show(args).await,
+        Command::Logs(args) => cli::look::logs(args).await,
+        Command::Fault(args) => cli::fault::run(args).await,
+        Command::Weights(args) => cli::look::weights(args).await,
+        Command::Schedule(args) => cli::look::schedule(args).await,
+        Command::Advance(args) => cli::look::advance(args).await,
+        Command::Load(args) => load::cli::run(args).await,
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("local-cloud: {error:#}");
+        ExitCode::FAILURE
+    })
+}
