@@ -66,11 +66,10 @@ impl Meta {
             .iter()
             .map(|&percent| Weight::from_percent(percent).map_err(ReplayError::Stage))
             .collect::<Result<_, _>>()?;
-        if let Some(pair) = stages.windows(2).find(|pair| pair[0] >= pair[1]) {
-            return Err(refused(format!(
-                "has {} after {}; they must rise",
-                pair[1], pair[0]
-            )));
+        for (low, high) in stages.iter().zip(stages.iter().skip(1)) {
+            if low >= high {
+                return Err(refused(format!("has {high} after {low}; they must rise")));
+            }
         }
         if stages.last() != Some(&Weight::FULL) {
             return Err(refused("must end in 100".to_owned()));

@@ -98,7 +98,7 @@ mod tests {
         for (log, text) in cases {
             assert_eq!(odds(log), text);
         }
-        assert_eq!(odds(-2.302_585), "1:0.1");
+        assert_eq!(odds(0.1_f64.ln()), "1:0.1");
         assert_eq!(
             (count(0), count(999), count(1_000)),
             ("0".into(), "999".into(), "1,000".into())

@@ -179,7 +179,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    fn new(field: impl Into<String>, found: impl ToString, fix: impl Into<String>) -> Self {
+    fn new(field: impl Into<String>, found: &impl ToString, fix: impl Into<String>) -> Self {
         Self {
             field: field.into(),
             found: found.to_string(),
@@ -192,7 +192,7 @@ fn require(good: bool, field: &str, found: f64, fix: &str) -> Result<(), ConfigE
     if good && found.is_finite() {
         Ok(())
     } else {
-        Err(ConfigError::new(field, found, fix))
+        Err(ConfigError::new(field, &found, fix))
     }
 }
 
@@ -275,13 +275,13 @@ impl EvidenceConfig {
         if self.min_gate_ticks == 0 {
             return Err(ConfigError::new(
                 "min_gate_ticks",
-                0,
+                &0,
                 "give at least 1 minute",
             ));
         }
         if self.bake_ticks < self.min_gate_ticks {
             let fix = format!("give at least min_gate_ticks, {}", self.min_gate_ticks);
-            return Err(ConfigError::new("bake_ticks", self.bake_ticks, fix));
+            return Err(ConfigError::new("bake_ticks", &self.bake_ticks, fix));
         }
         require(
             self.dispersion_prior > 0.0,
@@ -326,7 +326,7 @@ impl EvidenceConfig {
         if self.odds.is_empty() || self.odds.len() > 32 {
             return Err(ConfigError::new(
                 "odds",
-                format!("a list of {}", self.odds.len()),
+                &format!("a list of {}", self.odds.len()),
                 "give 1 to 32 odds ratios",
             ));
         }
@@ -349,7 +349,7 @@ impl EvidenceConfig {
                 let fix = format!("give one cap for each of the {} odds", self.odds.len());
                 return Err(ConfigError::new(
                     field,
-                    format!("a list of {}", caps.len()),
+                    &format!("a list of {}", caps.len()),
                     fix,
                 ));
             }
@@ -380,7 +380,7 @@ impl EvidenceConfig {
         if (sum - 1.0).abs() > 1e-6 {
             return Err(ConfigError::new(
                 "family_weights",
-                format!("a list that sums to {sum}"),
+                &format!("a list that sums to {sum}"),
                 "make the eight weights sum to 1",
             ));
         }
@@ -402,7 +402,7 @@ impl EvidenceConfig {
             require(limit > 0.0 && limit >= below, &field, limit, fix)?;
             if self.edges_ms.position(limit).is_none() {
                 let fix = format!("use one of edges_ms ({}) or add it there", self.near(limit));
-                return Err(ConfigError::new(field, limit, fix));
+                return Err(ConfigError::new(field, &limit, fix));
             }
             below = limit;
         }

@@ -5,8 +5,9 @@ use super::detector::Prior;
 use super::family::Family;
 use super::judged::{Judged, Signal, Traffic};
 use super::math::{Pair, gate_limit, lf_abs, lf_rel, log_sum_exp, tilt};
-use super::state::{Count, Evidence, RelativeEdges};
-use crate::domain::minute::{CommittedMinute, Histogram, Minute, SideCounts};
+use super::state::{Count, Evidence};
+use super::tally::TallyMinute;
+use crate::domain::minute::{CommittedMinute, Minute};
 use crate::domain::slo::{Metric, Slo};
 use crate::domain::weight::Weight;
 
@@ -23,7 +24,7 @@ pub struct Engine {
     /// Largest allowed rate of each metric.
     limits: [f64; 4],
     /// Position of each latency limit among the edges: P50, P95, P99.
-    limit_edges: [usize; 3],
+    pub(super) limit_edges: [usize; 3],
     breach_caps: Vec<f64>,
     gate_caps: Vec<f64>,
     prior: Prior,
@@ -45,27 +46,6 @@ pub enum JudgeError {
         "the evidence was gathered under other settings; rebuild it from the journalled minutes"
     )]
     OtherSettings,
-}
-
-/// The counts of one side in the terms of the tests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    /// Requests.
-    pub(crate) requests: u64,
-    /// Per metric.
-    pub(crate) counts: [Count; 4],
-    /// Bad among counted in the relative latency comparison, P50, P95, P99;
-    /// `n` is 0 where that comparison is off.
-    pub(crate) relative: [Count; 3],
-}
-
-/// One minute in the terms of the tests.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TallyMinute {
-    pub(crate) minute: Minute,
-    pub(crate) weight: Weight,
-    pub(crate) old: Tally,
-    pub(crate) new: Tally,
 }
 
 impl Engine {
@@ -147,73 +127,6 @@ impl Engine {
         Evidence::empty(self.config.odds.len(), stages_planned)
     }
 
-    /// Bad among counted of each metric.
-    pub(super) fn counts(&self, side: &SideCounts) -> [Count; 4] {
-        let slow = |edge| Count {
-            k: side.latency.slower_than(edge),
-            n: side.latency.samples(),
-        };
-        let [p50, p95, p99] = self.limit_edges;
-        let errors = Count {
-            k: side.failed(),
-            n: side.requests,
-        };
-        [errors, slow(p50), slow(p95), slow(p99)]
-    }
-
-    /// The edges that at most a share `1 - q` of these latencies exceeds.
-    pub(super) fn relative_edges(&self, latency: &Histogram) -> RelativeEdges {
-        let samples = latency.samples() as f64;
-        let last = self.config.edges_ms.as_ms().len() - 1;
-        RelativeEdges([0.50, 0.95, 0.99].map(|q| {
-            let allowed = (1.0 - q) * samples;
-            // Fewer samples than one beyond the quantile do not place it; and the
-            // new side needs a next edge to be measured at.
-            if allowed < 1.0 {
-                return None;
-            }
-            let edge = (0..last).find(|&edge| latency.slower_than(edge) as f64 <= allowed)?;
-            u16::try_from(edge).ok()
-        }))
-    }
-
-    /// The edges `(old, new)` of each relative latency comparison, milliseconds.
-    pub fn relative_edges_ms(&self, edges: RelativeEdges) -> [Option<(f64, f64)>; 3] {
-        let ms = self.config.edges_ms.as_ms();
-        edges.0.map(|at| {
-            let at = usize::from(at?);
-            Some((*ms.get(at)?, *ms.get(at + 1)?))
-        })
-    }
-
-    /// The edges at which the old side's tails are measured, from milliseconds
-    /// known from elsewhere. `None` for a value that is not among the edges or
-    /// has none after it.
-    pub fn relative_edges_at(&self, old_ms: [f64; 3]) -> RelativeEdges {
-        let edges = &self.config.edges_ms;
-        RelativeEdges(old_ms.map(|ms| {
-            let at = edges
-                .position(ms)
-                .filter(|at| at + 1 < edges.as_ms().len())?;
-            u16::try_from(at).ok()
-        }))
-    }
-
-    fn tally(&self, side: &SideCounts, edges: RelativeEdges, further: usize) -> Tally {
-        let relative = std::array::from_fn(|q| match edges.old(q) {
-            Some(edge) => Count {
-                k: side.latency.slower_than(edge + further),
-                n: side.latency.samples(),
-            },
-            None => Count::default(),
-        });
-        Tally {
-            requests: side.requests,
-            counts: self.counts(side),
-            relative,
-        }
-    }
-
     /// Judges the next committed minute.
     ///
     /// `next` is the weight that comes after the one in force in that minute
@@ -228,13 +141,7 @@ impl Engine {
         minute: &CommittedMinute,
         next: Weight,
     ) -> Result<Judged, JudgeError> {
-        let edges = evidence.relative_edges();
-        let tally = TallyMinute {
-            minute: minute.minute,
-            weight: minute.weight,
-            old: self.tally(&minute.old, edges, 0),
-            new: self.tally(&minute.new, edges, 1),
-        };
+        let tally = self.tally_minute(minute, evidence.relative_edges());
         let judged = self.fold(evidence, &tally, next.ratio())?;
         evidence.add_latencies(&minute.old, &minute.new);
         Ok(judged)
@@ -392,7 +299,7 @@ impl Engine {
         now: &TallyMinute,
         dispersion: &[f64; 4],
     ) {
-        for metric in 0..4 {
+        for metric in Metric::ALL.map(Metric::index) {
             let Count { k, n } = now.old.counts[metric];
             let limit = self.limits[metric];
             let bet = tilt(limit, self.config.incident_odds);

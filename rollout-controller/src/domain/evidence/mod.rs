@@ -27,10 +27,10 @@ pub mod math;
 mod stage_gate;
 mod start;
 mod state;
+mod tally;
 
 pub use config::{ConfigError, EvidenceConfig, FamilyWeights};
 pub use engine::{Engine, JudgeError};
-pub(crate) use engine::{Tally, TallyMinute};
 pub use estimate::TimeLeft;
 pub use family::Family;
 pub use interval::{Interval, Quantile, interval, quantile};
@@ -38,3 +38,4 @@ pub use judged::{Judged, Signal, Traffic};
 pub use stage_gate::{Breach, HoldReason, OpenGate, Proof, Rate, Stage, StageDecision};
 pub use start::start_weight;
 pub use state::{Count, Evidence, RelativeEdges, Silence, StageTotals};
+pub(crate) use tally::{Tally, TallyMinute};
