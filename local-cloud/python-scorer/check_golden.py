@@ -1,6 +1,7 @@
 """Runs recorded cases against the function, each on a fresh copy of the seed.
 
-Usage: check_golden.py CASES.json URL_OF_A_SERVER SEED_DATABASE
+Usage: check_golden.py CASES.json URL SEED_DATABASE
+URL is a PostgreSQL address in which `%` stands for the database's name.
 Settings come from the file. Cases about what the function leaves out (see
 app.py) are named below with the reason; any other difference in status,
 headers or body, or in the rows of the tables that the function writes, fails.
@@ -84,10 +85,13 @@ def differences(step, app, url):
 
 
 def main(cases, server, seed):
+    def url_of(database):
+        return server.replace("%", database, 1)
+
     with open(cases, encoding="utf-8") as file:
         golden = json.load(file)
     passed = failed = 0
-    admin = psycopg.connect(f"{server}/postgres", autocommit=True)
+    admin = psycopg.connect(url_of("postgres"), autocommit=True)
     app = None
     for case in golden["cases"]:
         if case["name"] in LEFT_OUT:
@@ -95,7 +99,7 @@ def main(cases, server, seed):
             continue
         admin.execute("DROP DATABASE IF EXISTS twin WITH (FORCE)")
         admin.execute(f'CREATE DATABASE twin TEMPLATE "{seed}"')
-        url = f"{server}/twin"
+        url = url_of("twin")
         os.environ["DATABASE_URL"] = url
         for name, value in {**golden["environment"], **case.get("settings", {})}.items():
             os.environ[name] = value if isinstance(value, str) else json.dumps(value)
