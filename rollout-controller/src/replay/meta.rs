@@ -35,8 +35,8 @@ pub(super) struct Recorded {
 /// Edges of the comparison of P50, P95 and P99 with the old side.
 #[derive(Deserialize)]
 pub(super) struct RelativeEdgesMs {
-    pub(super) old: [f64; 3],
-    new: [f64; 3],
+    pub(super) old: [Option<f64>; 3],
+    new: [Option<f64>; 3],
 }
 
 #[derive(Deserialize)]
@@ -126,14 +126,17 @@ impl Recorded {
             return;
         };
         for (q, name) in ["P50", "P95", "P99"].into_iter().enumerate() {
-            let recorded = [recorded.old[q], recorded.new[q]];
+            let recorded = recorded.old[q]
+                .zip(recorded.new[q])
+                .map(|(old, new)| [old, new]);
             let found = replay.rel_edges_ms[q];
-            let same = found.is_some_and(|found| {
-                found
+            let same = match (found, recorded) {
+                (Some(found), Some(recorded)) => found
                     .iter()
                     .zip(recorded)
-                    .all(|(a, b)| (a - b).abs() <= 1e-9 * b)
-            });
+                    .all(|(a, b)| (a - b).abs() <= 1e-9 * b),
+                (found, recorded) => found.is_none() && recorded.is_none(),
+            };
             if !same {
                 differences.push(format!(
                     "the {name} edges are {found:?}, on record {recorded:?}"

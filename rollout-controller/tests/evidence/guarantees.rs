@@ -45,7 +45,7 @@ impl Rates {
 fn rollout(engine: &Engine, rng: &mut ChaCha8Rng, old: Rates, new: Rates) -> Vec<Judged> {
     let mut evidence = engine.start(6);
     // With this pair of edges "slow" means the same on both sides.
-    evidence.set_relative_edges(engine.relative_edges_at([100.0, 200.0, 500.0]));
+    evidence.set_relative_edges(engine.relative_edges_at([100.0, 200.0, 500.0].map(Some)));
     let mut draw = |at: i64| -> CommittedMinute {
         let (n_old, n_new) = (rng.random_range(20..60), rng.random_range(20..60));
         let old = old.draw(engine, rng, n_old);

@@ -63,7 +63,7 @@ fn judge_all(engine: &Engine, evidence: &mut Evidence, minutes: &[CommittedMinut
 
 fn started(engine: &Engine) -> Evidence {
     let mut evidence = engine.start(6);
-    evidence.set_relative_edges(engine.relative_edges_at([63.0, 160.0, 400.0]));
+    evidence.set_relative_edges(engine.relative_edges_at([63.0, 160.0, 400.0].map(Some)));
     evidence
 }
 

@@ -26,7 +26,12 @@ fn judge(engine: &Engine, evidence: &mut Evidence, minute: &CommittedMinute) -> 
 }
 
 fn gate(engine: &Engine, evidence: &Evidence, judged: &Judged, stage: Stage) -> StageDecision {
-    engine.stage_gate(evidence, judged, stage)
+    let decision = engine.stage_gate(evidence, judged, stage);
+    // Decisions are journalled: what is written must read back.
+    let written = serde_json::to_value((&decision, judged)).unwrap();
+    let read: (StageDecision, Judged) = serde_json::from_value(written).unwrap();
+    assert_eq!((&read.0, &read.1), (&decision, judged));
+    decision
 }
 
 fn hold(decision: StageDecision) -> HoldReason {

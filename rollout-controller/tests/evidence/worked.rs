@@ -129,7 +129,7 @@ fn six_minutes_of_a_fault_from_counts_to_verdict() {
     let engine = engine();
     let mut evidence = engine.start(6);
     // Old exceedances at 63, 125 and 315 ms; new ones an edge further out.
-    evidence.set_relative_edges(engine.relative_edges_at([63.0, 125.0, 315.0]));
+    evidence.set_relative_edges(engine.relative_edges_at([63.0, 125.0, 315.0].map(Some)));
     // Over 80: 20, over 100: 5, over 160: 2, over 200: 0.
     let new = [(50.0, 40), (90.0, 15), (110.0, 3), (180.0, 2)];
     // Over 63: 270, over 100: 97, over 125: 27, over 200: 15, over 315: 5, over 500: 2.

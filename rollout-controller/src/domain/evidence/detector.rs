@@ -99,3 +99,43 @@ impl Prior {
         self.entry_share * unentered + (1.0 - self.entry_share) * self.remaining(ticks)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prior_sums_to_one_whenever_stages_are_entered() {
+        let prior = Prior {
+            horizon: 60.0,
+            entry_share: 0.5,
+        };
+        let stages = 6;
+        let (mut injected, mut entered) = (0.0, 0);
+        for tick in 0..5000 {
+            injected += prior.at_tick(tick);
+            if tick % 700 == 0 && entered < stages {
+                injected += prior.at_entry(stages);
+                entered += 1;
+            }
+            let whole = injected + prior.left(tick + 1, entered, stages);
+            assert!((whole - 1.0).abs() < 1e-12, "tick {tick}: {whole}");
+        }
+    }
+
+    #[test]
+    fn one_minute_adds_no_more_than_the_cap_and_minus_infinity_is_null() {
+        let mut masses = Masses::none(2);
+        assert_eq!(serde_json::to_string(&masses).unwrap(), "[null,null]");
+        masses.update(1.0, [1e6, -1.0].into_iter(), &[4.0, 4.0]);
+        let half = 0.5_f64.ln();
+        assert!((masses.0[0] - (half + 4.0)).abs() < 1e-12);
+        assert!((masses.0[1] - (half - 1.0)).abs() < 1e-12);
+        let text = serde_json::to_string(&Masses::none(3)).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Masses>(&text).unwrap(),
+            Masses::none(3)
+        );
+        assert!(!Masses(vec![f64::NAN]).is_sound() && !Masses(vec![f64::INFINITY]).is_sound());
+    }
+}

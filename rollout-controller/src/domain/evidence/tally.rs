@@ -67,13 +67,13 @@ impl Engine {
     }
 
     /// The edges at which the old side's tails are measured, from milliseconds
-    /// known from elsewhere. `None` for a value that is not among the edges or
+    /// known from elsewhere. `None` for none, and for a value that is not among the edges or
     /// has none after it.
-    pub fn relative_edges_at(&self, old_ms: [f64; 3]) -> RelativeEdges {
+    pub fn relative_edges_at(&self, old_ms: [Option<f64>; 3]) -> RelativeEdges {
         let edges = &self.config().edges_ms;
         RelativeEdges(old_ms.map(|ms| {
             let at = edges
-                .position(ms)
+                .position(ms?)
                 .filter(|at| at + 1 < edges.as_ms().len())?;
             u16::try_from(at).ok()
         }))
