@@ -10,6 +10,7 @@ use http::HeaderMap;
 use serde_json::{Map, Value};
 
 use crate::python;
+use crate::python_json::{self, Json};
 
 /// An ALB target-group event, as far as it matters here.
 #[derive(Clone, Debug, Default)]
@@ -70,17 +71,17 @@ impl Event {
     ///
     /// # Errors
     /// The text of the exception that Python raises.
-    pub fn payload(&self) -> Result<Value, String> {
+    pub fn payload(&self) -> Result<Json, String> {
         let base64 = self.base64.ok_or("'isBase64Encoded'")?;
         let Some(body) = self.body.as_deref().filter(|body| !body.is_empty()) else {
-            return Ok(Value::Object(Map::new()));
+            return Ok(Json { value: Value::Object(Map::new()), storable: true });
         };
         if !base64 {
-            return parse(body);
+            return python_json::loads(body);
         }
         let bytes = python::b64decode(body)?;
         match std::str::from_utf8(&bytes) {
-            Ok(text) => parse(text),
+            Ok(text) => python_json::loads(text),
             Err(error) => {
                 let at = error.valid_up_to();
                 let byte = bytes.get(at).copied().unwrap_or(0);
@@ -88,16 +89,6 @@ impl Event {
             }
         }
     }
-}
-
-/// Python names the place where it gave up; for a body that does not even
-/// begin as JSON that is the first character, else our parser's place stands in.
-fn parse(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| {
-        let (line, column) = (error.line().max(1), error.column().max(1));
-        let line_start: usize = text.split_inclusive('\n').take(line - 1).map(|line| line.chars().count()).sum();
-        format!("Expecting value: line {line} column {column} (char {})", line_start + column - 1)
-    })
 }
 
 /// The content types that an ALB passes on as text (none at all is text, too).

@@ -8,6 +8,7 @@ pub mod event;
 pub mod fault;
 pub mod log;
 pub mod python;
+pub mod python_json;
 pub mod redis;
 pub mod score;
 pub mod secrets;

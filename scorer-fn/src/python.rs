@@ -1,7 +1,7 @@
 //! The corners of Python that the contract makes visible.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 /// The name of the type that `json.loads` makes of a value.
@@ -30,7 +30,8 @@ pub fn repr(text: &str) -> String {
             '\t' => out.push_str("\\t"),
             c if c == quote => out.extend(['\\', c]),
             c if u32::from(c) < 0x20 || u32::from(c) == 0x7f => {
-                out.push_str(&format!("\\x{:02x}", u32::from(c)));
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\x{:02x}", u32::from(c));
             }
             c => out.push(c),
         }
@@ -64,7 +65,7 @@ pub enum Integer {
     TooSmall,
 }
 
-/// `int(text)`: blanks around, one sign, leading zeros, and `_` between digits pass.
+/// `int(text)`, for ASCII digits: blanks around, one sign, leading zeros, and `_` between digits pass.
 pub fn integer(text: &str) -> Integer {
     let text = text.trim();
     let (negative, digits) = match text.as_bytes().first() {
@@ -90,36 +91,57 @@ fn is_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// `base64.b64decode(text)`: what is not of the alphabet is skipped.
+/// `base64.b64decode(text)`: what is not of the alphabet is skipped, and
+/// padding in a place where a group can end finishes the data.
 ///
 /// # Errors
-/// Python's message, if the padding is wrong.
+/// Python's message, if the data end inside a group.
 pub fn b64decode(text: &str) -> Result<Vec<u8>, String> {
-    let mut kept = String::new();
-    for c in text.chars() {
-        match c {
-            // Padding in a place where a group can end finishes the data.
-            '=' if kept.len() % 4 >= 2 => break,
-            'A'..='Z' | 'a'..='z' | '0'..='9' | '+' | '/' => kept.push(c),
-            _ => {}
+    let mut out = Vec::new();
+    let (mut in_group, mut pads, mut left) = (0_u8, 0_u8, 0_u8);
+    for byte in text.bytes() {
+        if byte == b'=' {
+            if in_group >= 2 {
+                pads += 1;
+                if in_group + pads >= 4 {
+                    return Ok(out);
+                }
+            }
+            continue;
         }
-    }
-    let padding = text.chars().filter(|c| *c == '=').count();
-    match kept.len() % 4 {
-        0 => {}
-        1 => {
-            return Err(format!(
-                "Invalid base64-encoded string: number of data characters ({}) cannot be 1 more than a multiple of 4",
-                kept.len()
-            ));
+        let Some(value) = base64_digit(byte) else { continue };
+        pads = 0;
+        match in_group {
+            0 => left = value << 2,
+            1 => {
+                out.push(left | value >> 4);
+                left = value << 4;
+            }
+            2 => {
+                out.push(left | value >> 2);
+                left = value << 6;
+            }
+            _ => out.push(left | value),
         }
-        rest if rest + padding < 4 => return Err("Incorrect padding".to_owned()),
-        rest => kept.extend(std::iter::repeat_n('=', 4 - rest)),
+        in_group = (in_group + 1) % 4;
     }
-    // Python ignores the unused bits of the last character; so does this engine's lenient twin.
-    let lenient = base64::engine::GeneralPurpose::new(
-        &base64::alphabet::STANDARD,
-        base64::engine::GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
-    );
-    lenient.decode(&kept).or_else(|_| STANDARD.decode(&kept)).map_err(|error| error.to_string())
+    match in_group {
+        0 => Ok(out),
+        1 => Err(format!(
+            "Invalid base64-encoded string: number of data characters ({}) cannot be 1 more than a multiple of 4",
+            out.len() / 3 * 4 + 1
+        )),
+        _ => Err("Incorrect padding".to_owned()),
+    }
+}
+
+fn base64_digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    }
 }

@@ -38,7 +38,7 @@ pub enum IsoError {
     /// The shape is wrong; Python names the whole text.
     Shape,
     /// A field is out of range; Python names the field.
-    Range(&'static str),
+    Range(String),
 }
 
 /// What `datetime.fromisoformat` makes of a text.
@@ -193,7 +193,8 @@ pub fn parse_python_iso(text: &str) -> Result<PythonTime, IsoError> {
         return Err(IsoError::Shape);
     }
     let (clock, zone) = split_zone(clock.unwrap_or("00"))?;
-    let [hour, minute, second, micro] = clock_fields(clock.as_bytes())?;
+    let tail = if zone.is_some() { Tail::OneMayFollow } else { Tail::Nothing };
+    let [hour, minute, second, micro] = clock_fields(clock.as_bytes(), tail)?;
     let days = days_from_civil(year, month, day)?;
     let nanos = nanos_of_day(hour, minute, second, micro)?;
     Ok(match zone {
@@ -213,18 +214,38 @@ fn split_zone(text: &str) -> Result<(&str, Option<i32>), IsoError> {
         b'-' => -1,
         _ => return Err(IsoError::Shape),
     };
-    let [hours, minutes, seconds, _] = clock_fields(&zone.as_bytes()[1..])?;
+    let [hours, minutes, seconds, _] = clock_fields(&zone.as_bytes()[1..], Tail::Nothing)?;
     let total = hours * 3600 + minutes * 60 + seconds;
     if total >= 86_400 {
-        return Err(IsoError::Range(
-            "offset must be a timedelta strictly between -timedelta(hours=24) and timedelta(hours=24)",
-        ));
+        return Err(out_of_range(&offset_too_large(i64::from(east) * i64::from(total))));
     }
     Ok((clock, Some(east * i32::try_from(total).unwrap_or(0))))
 }
 
+fn out_of_range(field: &str) -> IsoError {
+    IsoError::Range(field.to_owned())
+}
+
+/// Python's words for an offset of a day or more.
+fn offset_too_large(seconds: i64) -> String {
+    let (days, rest) = (seconds.div_euclid(SECONDS_PER_DAY), seconds.rem_euclid(SECONDS_PER_DAY));
+    let rest = if rest == 0 { String::new() } else { format!(", seconds={rest}") };
+    format!(
+        "offset must be a timedelta strictly between -timedelta(hours=24) and timedelta(hours=24), \
+         not datetime.timedelta(days={days}{rest})."
+    )
+}
+
+/// What may stand between the clock and the end of its text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tail {
+    Nothing,
+    /// CPython overlooks one character of any kind before a zone.
+    OneMayFollow,
+}
+
 /// `HH[:MM[:SS[.fraction]]]` or the same without colons: hour, minute, second, microsecond.
-fn clock_fields(text: &[u8]) -> Result<[u32; 4], IsoError> {
+fn clock_fields(text: &[u8], tail: Tail) -> Result<[u32; 4], IsoError> {
     let mut fields = [0; 4];
     let mut at = 0;
     let colons = text.get(2) == Some(&b':');
@@ -232,23 +253,21 @@ fn clock_fields(text: &[u8]) -> Result<[u32; 4], IsoError> {
         let part = text.get(at..at + 2).ok_or(IsoError::Shape)?;
         *field = digits(part).ok_or(IsoError::Shape)?;
         at += 2;
-        if at == text.len() || index == 2 {
-            break;
+        if at == text.len() || (tail == Tail::OneMayFollow && at + 1 == text.len()) {
+            return Ok(fields);
         }
-        if colons {
+        if index < 2 && colons {
             if text[at] != b':' {
                 return Err(IsoError::Shape);
             }
             at += 1;
         }
     }
-    if at < text.len() {
-        let fraction = &text[at + 1..];
-        if !matches!(text[at], b'.' | b',') || fraction.is_empty() || !fraction.iter().all(u8::is_ascii_digit) {
-            return Err(IsoError::Shape);
-        }
-        fields[3] = u32::try_from(fraction_nanos(fraction) / 1000).unwrap_or(0);
+    let fraction = &text[at + 1..];
+    if !matches!(text[at], b'.' | b',') || fraction.is_empty() || !fraction.iter().all(u8::is_ascii_digit) {
+        return Err(IsoError::Shape);
     }
+    fields[3] = u32::try_from(fraction_nanos(fraction) / 1000).unwrap_or(0);
     Ok(fields)
 }
 
@@ -264,13 +283,13 @@ fn fraction_nanos(text: &[u8]) -> u64 {
 
 fn nanos_of_day(hour: u32, minute: u32, second: u32, micro: u32) -> Result<u64, IsoError> {
     if hour > 23 {
-        return Err(IsoError::Range("hour must be in 0..23"));
+        return Err(out_of_range("hour must be in 0..23"));
     }
     if minute > 59 {
-        return Err(IsoError::Range("minute must be in 0..59"));
+        return Err(out_of_range("minute must be in 0..59"));
     }
     if second > 59 {
-        return Err(IsoError::Range("second must be in 0..59"));
+        return Err(out_of_range("second must be in 0..59"));
     }
     Ok(u64::from(hour * 3600 + minute * 60 + second) * NANOS_PER_SECOND + u64::from(micro) * 1000)
 }
@@ -280,13 +299,13 @@ fn nanos_of_day(hour: u32, minute: u32, second: u32, micro: u32) -> Result<u64, 
 /// Source: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms".
 fn days_from_civil(year: u32, month: u32, day: u32) -> Result<i64, IsoError> {
     if year == 0 || year > 9999 {
-        return Err(IsoError::Range("year 0 is out of range"));
+        return Err(out_of_range("year 0 is out of range"));
     }
     if !(1..=12).contains(&month) {
-        return Err(IsoError::Range("month must be in 1..12"));
+        return Err(out_of_range("month must be in 1..12"));
     }
     if day == 0 || day > days_in_month(year, month) {
-        return Err(IsoError::Range("day is out of range for month"));
+        return Err(out_of_range("day is out of range for month"));
     }
     let (year, month, day) = (i64::from(year), i64::from(month), i64::from(day));
     // Years begin in March, so that the leap day is the last one.

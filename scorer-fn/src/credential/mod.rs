@@ -90,7 +90,7 @@ fn expiration(credential: &Value) -> Result<(OffsetTime, String), String> {
         Ok(PythonTime::Aware(time)) => Ok((time, text.clone())),
         Ok(PythonTime::Naive) => Err("can't compare offset-naive and offset-aware datetimes".to_owned()),
         Err(IsoError::Shape) => Err(format!("Invalid isoformat string: {}", python::repr(text))),
-        Err(IsoError::Range(field)) => Err(field.to_owned()),
+        Err(IsoError::Range(field)) => Err(field),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::config::{Config, Settings};
 use crate::credential::{self, Reading, Stamp};
 use crate::decimal::Decimal;
 use crate::event::Event;
+use crate::python_json::Json;
 use crate::store::queries::{self, CommunityRow, Outcome, ScoreRow, Visit};
 use crate::store::{Database, DbError, Trips, Tx};
 use crate::time::{Micros, OffsetTime};
@@ -60,7 +61,7 @@ pub struct Notes {
 struct Refusal {
     answer: Answer,
     /// Whether the body had been read when it was refused.
-    payload: Option<Value>,
+    payload: Option<Json>,
 }
 
 /// Why a try did not end in an answer.
@@ -331,7 +332,7 @@ fn examine(
     event: &Event,
     target: Option<request::Target<'_>>,
     community: Option<CommunityRow>,
-) -> Result<(Value, CommunityRow, String), Refusal> {
+) -> Result<(Json, CommunityRow, String), Refusal> {
     let payload = event.payload().map_err(|text| Refusal { answer: Answer::internal(text), payload: None })?;
     let refuse = |answer: Answer| Refusal { answer, payload: Some(payload.clone()) };
     if event.path.is_none() {

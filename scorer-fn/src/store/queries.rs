@@ -9,6 +9,7 @@ use sqlx::{Arguments, Decode, Encode, Postgres, Row, Type};
 
 use super::{DbError, Tx};
 use crate::event::Event;
+use crate::python_json::Json;
 use crate::score::dedup::{Link, Plan};
 use crate::score::request::CommunityKey;
 use crate::time::{Micros, OffsetTime};
@@ -190,7 +191,7 @@ pub struct Visit<'e> {
     /// The request.
     pub event: &'e Event,
     /// Its parsed body; None if that was never reached.
-    pub payload: Option<serde_json::Value>,
+    pub payload: Option<Json>,
 }
 
 /// The outcome as the analytics row has it.
@@ -334,7 +335,7 @@ impl Visit<'_> {
             && fits(path)
             && fits(&query.to_string())
             && fits(&headers.to_string())
-            && self.payload.as_ref().is_none_or(|payload| fits(&payload.to_string()))
+            && self.payload.as_ref().is_none_or(|payload| payload.storable)
     }
 }
 
@@ -372,7 +373,7 @@ impl Values {
             .with(outcome.error.filter(|_| noted))
             .with(noted.then(|| serde_json::Value::Object(headers).to_string()))
             .with(noted.then(|| serde_json::Value::from(segments).to_string()))
-            .with(json(visit.payload.as_ref()).filter(|_| noted))
+            .with(json(visit.payload.as_ref().map(|payload| &payload.value)).filter(|_| noted))
             .with(json(visit.event.query.as_ref()).filter(|_| noted))
             .with(noted.then(|| serde_json::Value::from(outcome.body).to_string()))
             .with(i32::from(outcome.status))

@@ -1,0 +1,251 @@
+//! `json.loads`, with what it takes beyond JSON and with its messages.
+//!
+//! The body is parsed only to be noted in the analytics row, but a body that
+//! Python refuses is a 500, and the message lands in that row. So NaN, the
+//! infinities and lone surrogates pass here as they do there.
+
+use serde_json::{Map, Number, Value};
+
+/// Python gives up at its recursion limit of 1,000 frames, a few of which are taken.
+const MAX_DEPTH: usize = 950;
+
+/// A parsed text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Json {
+    /// Its value; what JSON cannot say (NaN, a lone surrogate) is replaced.
+    pub value: Value,
+    /// False if something was replaced, or PostgreSQL could not store it (NUL in a text).
+    pub storable: bool,
+}
+
+/// Parses a text.
+///
+/// # Errors
+/// The text of the exception that Python raises.
+pub fn loads(text: &str) -> Result<Json, String> {
+    let mut reader = Reader { chars: text.chars().collect(), at: 0, depth: 0, storable: true };
+    reader.skip_blanks();
+    let value = reader.value()?;
+    reader.skip_blanks();
+    if reader.at < reader.chars.len() {
+        return Err(reader.error("Extra data", reader.at));
+    }
+    Ok(Json { value, storable: reader.storable })
+}
+
+struct Reader {
+    chars: Vec<char>,
+    at: usize,
+    depth: usize,
+    storable: bool,
+}
+
+impl Reader {
+    fn value(&mut self) -> Result<Value, String> {
+        let start = self.at;
+        match self.peek() {
+            Some('"') => Ok(Value::String(self.string()?)),
+            Some('{') => self.nested(Self::object),
+            Some('[') => self.nested(Self::array),
+            _ => {
+                for (word, value) in [("null", Value::Null), ("true", true.into()), ("false", false.into())] {
+                    if self.take(word) {
+                        return Ok(value);
+                    }
+                }
+                for word in ["NaN", "Infinity", "-Infinity"] {
+                    if self.take(word) {
+                        self.storable = false;
+                        return Ok(Value::Null);
+                    }
+                }
+                self.number().ok_or_else(|| self.error("Expecting value", start))
+            }
+        }
+    }
+
+    fn nested(&mut self, read: fn(&mut Self) -> Result<Value, String>) -> Result<Value, String> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err("maximum recursion depth exceeded while decoding a JSON value".to_owned());
+        }
+        self.at += 1;
+        self.skip_blanks();
+        let value = read(self)?;
+        self.depth -= 1;
+        Ok(value)
+    }
+
+    fn array(&mut self) -> Result<Value, String> {
+        let mut items = Vec::new();
+        if self.take("]") {
+            return Ok(items.into());
+        }
+        loop {
+            items.push(self.value()?);
+            self.skip_blanks();
+            if self.take("]") {
+                return Ok(items.into());
+            }
+            self.expect(',')?;
+            self.skip_blanks();
+        }
+    }
+
+    fn object(&mut self) -> Result<Value, String> {
+        let mut members = Map::new();
+        if self.take("}") {
+            return Ok(members.into());
+        }
+        loop {
+            if self.peek() != Some('"') {
+                return Err(self.error("Expecting property name enclosed in double quotes", self.at));
+            }
+            let key = self.string()?;
+            self.skip_blanks();
+            self.expect(':')?;
+            self.skip_blanks();
+            let value = self.value()?;
+            members.insert(key, value);
+            self.skip_blanks();
+            if self.take("}") {
+                return Ok(members.into());
+            }
+            self.expect(',')?;
+            self.skip_blanks();
+        }
+    }
+
+    fn string(&mut self) -> Result<String, String> {
+        let start = self.at;
+        self.at += 1;
+        let mut out = String::new();
+        loop {
+            let at = self.at;
+            let Some(c) = self.peek() else {
+                return Err(self.error("Unterminated string starting at", start));
+            };
+            self.at += 1;
+            match c {
+                '"' => return Ok(out),
+                '\\' => self.escape(at, start, &mut out)?,
+                c if u32::from(c) < 0x20 => return Err(self.error("Invalid control character at", at)),
+                c => out.push(c),
+            }
+        }
+    }
+
+    fn escape(&mut self, backslash: usize, start: usize, out: &mut String) -> Result<(), String> {
+        let Some(c) = self.peek() else {
+            return Err(self.error("Unterminated string starting at", start));
+        };
+        self.at += 1;
+        out.push(match c {
+            '"' | '\\' | '/' => c,
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'u' => self.unicode(backslash + 1)?,
+            _ => return Err(self.error("Invalid \\escape", backslash)),
+        });
+        Ok(())
+    }
+
+    fn unicode(&mut self, at: usize) -> Result<char, String> {
+        let first = self.hex4().ok_or_else(|| self.error("Invalid \\uXXXX escape", at))?;
+        let mut unit = u32::from(first);
+        if (0xd800..0xdc00).contains(&unit) && self.chars.get(self.at..self.at + 2) == Some(&['\\', 'u']) {
+            let before = self.at;
+            self.at += 2;
+            match self.hex4().map(u32::from) {
+                Some(low) if (0xdc00..0xe000).contains(&low) => {
+                    unit = 0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+                }
+                _ => self.at = before,
+            }
+        }
+        // PostgreSQL stores neither NUL nor half a pair.
+        self.storable &= unit != 0 && char::from_u32(unit).is_some();
+        Ok(char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER))
+    }
+
+    fn hex4(&mut self) -> Option<u16> {
+        let digits: String = self.chars.get(self.at..self.at + 4)?.iter().collect();
+        if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        self.at += 4;
+        u16::from_str_radix(&digits, 16).ok()
+    }
+
+    /// As much as reads as a number; none if nothing does.
+    fn number(&mut self) -> Option<Value> {
+        let start = self.at;
+        let mut end = start + usize::from(self.peek() == Some('-'));
+        match self.chars.get(end) {
+            Some('0') => end += 1,
+            Some('1'..='9') => end = self.digits_from(end),
+            _ => return None,
+        }
+        let mut float = false;
+        if self.chars.get(end) == Some(&'.') && self.digits_from(end + 1) > end + 1 {
+            end = self.digits_from(end + 1);
+            float = true;
+        }
+        if matches!(self.chars.get(end), Some('e' | 'E')) {
+            let digits = end + 1 + usize::from(matches!(self.chars.get(end + 1), Some('+' | '-')));
+            if self.digits_from(digits) > digits {
+                end = self.digits_from(digits);
+                float = true;
+            }
+        }
+        self.at = end;
+        let text: String = self.chars[start..end].iter().collect();
+        if !float && let Ok(value) = text.parse::<i64>() {
+            return Some(value.into());
+        }
+        let double = text.parse::<f64>().ok().and_then(Number::from_f64);
+        // An overflow is an infinity to Python, which the row cannot hold.
+        self.storable &= double.is_some();
+        Some(double.map_or(Value::Null, Value::Number))
+    }
+
+    fn digits_from(&self, start: usize) -> usize {
+        start + self.chars.iter().skip(start).take_while(|c| c.is_ascii_digit()).count()
+    }
+
+    fn expect(&mut self, wanted: char) -> Result<(), String> {
+        if self.peek() != Some(wanted) {
+            return Err(self.error(&format!("Expecting '{wanted}' delimiter"), self.at));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn take(&mut self, word: &str) -> bool {
+        let matches = word.chars().enumerate().all(|(at, c)| self.chars.get(self.at + at) == Some(&c));
+        if matches {
+            self.at += word.len();
+        }
+        matches
+    }
+
+    fn skip_blanks(&mut self) {
+        while matches!(self.peek(), Some(' ' | '\t' | '\n' | '\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.chars.get(self.at).copied()
+    }
+
+    fn error(&self, what: &str, at: usize) -> String {
+        let before = &self.chars[..at.min(self.chars.len())];
+        let line = before.iter().filter(|c| **c == '\n').count() + 1;
+        let column = before.iter().rev().take_while(|c| **c != '\n').count() + 1;
+        format!("{what}: line {line} column {column} (char {at})")
+    }
+}
