@@ -1,5 +1,7 @@
 //! `local-cloud load`: the generator by hand.
 
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -67,7 +69,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let asks = asks(&args)?;
     let side_header = args.side_header;
-    let running = start(
+    let mut running = start(
         address,
         asks,
         &plan,
@@ -77,35 +79,37 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }),
     )?;
 
-    let expected = running.expected();
-    let progress = async {
-        let mut seconds = tokio::time::interval(Duration::from_secs(1));
-        seconds.tick().await;
-        loop {
-            seconds.tick().await;
-            let now = running.summary();
-            eprintln!(
-                "{:>4.0} s  {} of about {expected} sent, {} ended, {} hurt, {}",
-                now.elapsed_secs,
-                now.sent,
-                now.total.ended,
-                now.hurt(),
-                now.total.latency
-            );
-            if now.elapsed_secs > args.duration.as_secs_f64() {
-                return;
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    seconds.tick().await;
+    loop {
+        tokio::select! {
+            () = running.wait() => break,
+            _ = tokio::signal::ctrl_c() => running.stop(),
+            _ = seconds.tick() => {
+                let now = running.summary();
+                eprintln!(
+                    "{:>4.0} s  {} of about {} sent, {} ended, {} hurt, {}",
+                    now.elapsed_secs,
+                    now.sent,
+                    running.expected(),
+                    now.total.ended,
+                    now.hurt(),
+                    now.total.latency
+                );
             }
         }
-    };
-    tokio::select! {
-        () = progress => {}
-        _ = tokio::signal::ctrl_c() => running.stop(),
     }
-    let (summary, _) = running.finish().await;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&summary)?);
+    let summary = running.summary();
+    let mut text = if args.json {
+        serde_json::to_string_pretty(&summary)?
     } else {
-        print(&summary);
+        described(&summary)?
+    };
+    text.push('\n');
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // A reader like `head` has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        written => written?,
     }
     Ok(if summary.hurt() == 0 {
         ExitCode::SUCCESS
@@ -157,8 +161,8 @@ fn address(url: &Uri) -> anyhow::Result<SocketAddr> {
     Ok(SocketAddr::new(ip, url.port_u16().unwrap_or(80)))
 }
 
-fn print(summary: &Summary) {
-    println!(
+fn described(summary: &Summary) -> Result<String, std::fmt::Error> {
+    let mut text = format!(
         "{} sent in {:.1} s, {} served, {} hurt",
         summary.sent,
         summary.elapsed_secs,
@@ -166,7 +170,7 @@ fn print(summary: &Summary) {
         summary.hurt()
     );
     for (status, count) in &summary.by_status {
-        println!("  status {status}: {count}");
+        write!(text, "\n  status {status}: {count}")?;
     }
     for (name, count) in [
         ("not connected", summary.not_connected),
@@ -174,15 +178,17 @@ fn print(summary: &Summary) {
         ("timed out", summary.timed_out),
     ] {
         if count > 0 {
-            println!("  {name}: {count}");
+            write!(text, "\n  {name}: {count}")?;
         }
     }
-    println!("  all: {}", summary.total.latency);
+    write!(text, "\n  all: {}", summary.total.latency)?;
     for (name, side) in &summary.sides {
-        println!(
-            "  {name}: {} ended, {} served, {}",
+        write!(
+            text,
+            "\n  {name}: {} ended, {} served, {}",
             side.ended, side.served, side.latency
-        );
+        )?;
     }
-    println!("  sent late by: {}", summary.lag);
+    write!(text, "\n  sent late by: {}", summary.lag)?;
+    Ok(text)
 }

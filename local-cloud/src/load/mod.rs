@@ -425,21 +425,21 @@ impl Running {
         }
     }
 
-    /// Waits for the end of the schedule and of every request.
-    ///
-    /// The records are in the order in which requests ended; empty unless
-    /// [`Plan::keep_records`]. Cancel-safe: dropping the future stops the load.
-    pub async fn finish(mut self) -> (Summary, Vec<Record>) {
+    /// Waits for the end of the schedule and of every request. Cancel-safe.
+    pub async fn wait(&mut self) {
         // Nothing is ever sent: this ends when the last task has ended.
         let _ = self.ended.recv().await;
-        let summary = self.summary();
+    }
+
+    /// Waits to the end and hands over the counts and the records.
+    ///
+    /// The records are in the order in which requests ended; empty unless
+    /// [`Plan::keep_records`]. Dropping the future stops the load.
+    pub async fn finish(mut self) -> (Summary, Vec<Record>) {
+        self.wait().await;
         let records = self.shared.records.as_ref();
-        (
-            summary,
-            records
-                .map(|records| std::mem::take(&mut *locked(records)))
-                .unwrap_or_default(),
-        )
+        let records = records.map(|records| std::mem::take(&mut *locked(records)));
+        (self.summary(), records.unwrap_or_default())
     }
 }
 
