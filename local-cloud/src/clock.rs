@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(clock.now().to_string(), "2026-11-24T08:01:30Z");
     }
 
-    #[tokio::test(start_paused = false)]
+    #[tokio::test]
     async fn a_sleeper_wakes_when_the_clock_jumps_past_its_time() {
         let clock = std::sync::Arc::new(Clock::new(Pace::Manual, start()));
         let until = clock.now_ms() + 120_000;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::alarms::{Alarm, Alarms};
+use crate::alarms::{Alarm, Alarms, next_evaluation};
 use crate::alb::{AccessEntry, Balancers, DataPlane, RuleChange};
 use crate::aws::{self, AwsError};
 use crate::bus::{BusEvent, Page, Ring};
@@ -178,7 +178,8 @@ impl LocalCloud {
         for (balancer, listener) in cloud.balancers.balancers.iter().zip(listeners) {
             cloud.plane.listen(&tasks, balancer.clone(), listener);
         }
-        tasks.spawn(scheduler::run(cloud.clone()));
+        let first_minute = next_evaluation(cloud.clock.now_ms());
+        tasks.spawn(scheduler::run(cloud.clone(), first_minute));
         tasks.spawn({
             let functions = cloud.functions.clone();
             async move {

@@ -82,8 +82,10 @@ impl Scheduler {
 }
 
 /// Runs schedules and alarm evaluations until the task is ended.
-pub(crate) async fn run(cloud: Arc<Cloud>) {
-    let mut next_ms = next_evaluation(cloud.clock.now_ms());
+///
+/// `next_ms` is the first minute that counts: taken at the start, so that a
+/// clock moved right afterwards loses none.
+pub(crate) async fn run(cloud: Arc<Cloud>, mut next_ms: i64) {
     loop {
         cloud.clock.sleep_until(next_ms).await;
         // Alarms first: an alarm that is due is known when the tick looks.

@@ -1,0 +1,434 @@
+//! The wire formats by hand, faults of calls, alarms end to end.
+
+mod common;
+
+use std::time::Duration;
+
+use ciborium::Value as Cbor;
+use common::{Client, tiny, two_sides, until};
+use hyper::Method;
+use local_cloud::metrics::Datum;
+use local_cloud::{
+    AlarmSpec, AlarmState, ApiFault, ApiFaultKind, Comparison, CompositeAlarmSpec, EventRuleSpec,
+    Fault, LocalCloud, MissingData, Share,
+};
+use serde_json::{Value, json};
+
+const FORM: &[(&str, &str)] = &[("content-type", "application/x-www-form-urlencoded")];
+const CBOR: &[(&str, &str)] = &[
+    ("content-type", "application/cbor"),
+    ("accept", "application/cbor"),
+    ("smithy-protocol", "rpc-v2-cbor"),
+];
+
+fn form(pairs: &[(&str, &str)]) -> String {
+    let encode = |text: &str| {
+        text.bytes()
+            .map(|byte| format!("%{byte:02X}"))
+            .collect::<String>()
+    };
+    pairs
+        .iter()
+        .map(|(k, v)| format!("{k}={}", encode(v)))
+        .collect::<Vec<_>>()
+        .join("&")
+}
+
+fn modify(rule: &str, cloud: &LocalCloud, python: &str, rust: &str) -> String {
+    let groups = "Actions.member.1.ForwardConfig.TargetGroups.member";
+    form(&[
+        ("Action", "ModifyRule"),
+        ("Version", "2015-12-01"),
+        ("RuleArn", rule),
+        ("Actions.member.1.Type", "forward"),
+        (
+            &format!("{groups}.1.TargetGroupArn"),
+            &cloud.names().target_group("tg-python"),
+        ),
+        (&format!("{groups}.1.Weight"), python),
+        (
+            &format!("{groups}.2.TargetGroupArn"),
+            &cloud.names().target_group("tg-rust"),
+        ),
+        (&format!("{groups}.2.Weight"), rust),
+    ])
+}
+
+async fn client(cloud: &LocalCloud) -> Client {
+    Client::to(&cloud.aws_endpoint()).await
+}
+
+fn to_json(value: Cbor) -> Value {
+    match value {
+        Cbor::Integer(value) => json!(i64::try_from(value).unwrap()),
+        Cbor::Float(value) => json!(value),
+        Cbor::Text(value) => json!(value),
+        Cbor::Bool(value) => json!(value),
+        Cbor::Tag(1, value) => to_json(*value),
+        Cbor::Array(values) => values.into_iter().map(to_json).collect(),
+        Cbor::Map(pairs) => pairs
+            .into_iter()
+            .map(|(key, value)| (key.into_text().unwrap(), to_json(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn to_cbor(value: &Value, key: &str) -> Cbor {
+    match value {
+        // The SDK tags times; as JSON they are bare numbers.
+        Value::Number(number) if key.ends_with("Time") => {
+            Cbor::Tag(1, Box::new(Cbor::Float(number.as_f64().unwrap())))
+        }
+        Value::Number(number) => Cbor::Integer(number.as_i64().unwrap().into()),
+        Value::String(text) => Cbor::Text(text.clone()),
+        Value::Array(values) => Cbor::Array(values.iter().map(|one| to_cbor(one, "")).collect()),
+        Value::Object(pairs) => Cbor::Map(
+            pairs
+                .iter()
+                .map(|(key, one)| (Cbor::Text(key.clone()), to_cbor(one, key)))
+                .collect(),
+        ),
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cbor_and_json_give_equal_answers() {
+    let mut topology = two_sides(1, 1);
+    topology.start = Some("2026-11-24T08:00:00Z".parse().unwrap());
+    let cloud = LocalCloud::start(topology).await.unwrap();
+    let metric = cloud.group_metric("lb", "tg-rust", "TargetResponseTime");
+    let start_ms = cloud.clock().now_ms();
+    for _ in 0..3 {
+        let samples = vec![(0.1, 2.0), (0.25, 1.0), (1.5, 1.0)];
+        cloud.metrics().put(
+            metric.clone(),
+            cloud.clock().now_ms(),
+            &Datum::Values(samples),
+        );
+        cloud.clock().advance(Duration::from_mins(1));
+    }
+    let mut client = client(&cloud).await;
+    let dimensions: Vec<Value> = metric
+        .dimensions
+        .iter()
+        .map(|(name, value)| json!({ "Name": name, "Value": value }))
+        .collect();
+    let query = |id: &str, stat: &str| {
+        json!({ "Id": id, "MetricStat": { "Period": 60, "Stat": stat, "Metric": {
+            "Namespace": "AWS/ApplicationELB", "MetricName": "TargetResponseTime",
+            "Dimensions": dimensions } } })
+    };
+    let start = start_ms / 1000;
+    let data = json!({
+        "MetricDataQueries": [query("a", "p50"), query("b", "TC(0.1:0.3)"), query("c", "Sum")],
+        "StartTime": start, "EndTime": start + 120, "ScanBy": "TimestampAscending",
+    });
+    let alarms = json!({ "AlarmTypes": ["MetricAlarm", "CompositeAlarm"] });
+    let unknown = json!({ "AlarmName": "x", "StateValue": "OK", "StateReason": "y" });
+    for (operation, input, status) in [
+        ("GetMetricData", data, 200),
+        ("DescribeAlarms", alarms, 200),
+        (
+            "ListMetrics",
+            json!({ "Namespace": "AWS/ApplicationELB" }),
+            200,
+        ),
+        ("SetAlarmState", unknown, 404),
+        ("GetDashboard", json!({}), 501),
+    ] {
+        let mut body = Vec::new();
+        ciborium::into_writer(&to_cbor(&input, ""), &mut body).unwrap();
+        let path = format!("/service/GraniteServiceVersion20100801/operation/{operation}");
+        let (cbor_status, cbor_headers, bytes) =
+            client.send_raw(Method::POST, &path, CBOR, body).await;
+        let target = format!("GraniteServiceVersion20100801.{operation}");
+        let headers = [
+            ("x-amz-target", target.as_str()),
+            ("content-type", "application/x-amz-json-1.0"),
+        ];
+        let by_json = client
+            .send(Method::POST, "/", &headers, input.to_string())
+            .await;
+        assert_eq!(
+            (cbor_status, by_json.status),
+            (status, status),
+            "{operation}"
+        );
+        let mut from_cbor = to_json(ciborium::from_reader(bytes.as_slice()).unwrap());
+        let mut from_json = by_json.json();
+        assert_eq!(
+            cbor_headers.get("x-amzn-query-error"),
+            by_json.headers.get("x-amzn-query-error")
+        );
+        if status == 200 {
+            assert_eq!(from_cbor, from_json, "{operation}");
+        } else {
+            let short = |value: &mut Value| {
+                let text = value["__type"].as_str().unwrap().to_owned();
+                value["__type"] = text.rsplit('#').next().unwrap().into();
+            };
+            short(&mut from_cbor);
+            short(&mut from_json);
+            assert_eq!(from_cbor, from_json, "{operation}");
+            assert!(cbor_headers["x-amzn-query-error"].contains(';'));
+        }
+        if operation == "GetMetricData" {
+            let results = &from_json["MetricDataResults"];
+            assert_eq!(results[0]["Values"], json!([0.1, 0.1]));
+            assert_eq!(results[1]["Values"], json!([1.0, 1.0]));
+            assert_eq!(
+                results[2]["Timestamps"],
+                json!([start as f64, (start + 60) as f64])
+            );
+        }
+    }
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_come_before_or_after_the_change() {
+    let cloud = LocalCloud::start(two_sides(100, 0)).await.unwrap();
+    let rule = cloud.names().rule("lb", 100);
+    let rust_weight = || cloud.weights(&rule).unwrap()[1].weight.unwrap();
+    let api = |kind| Fault::Api(ApiFault::new("ModifyRule", kind).times(1));
+    let table = [
+        (
+            ApiFaultKind::Throttle,
+            Some((400, "ThrottlingException")),
+            false,
+        ),
+        (ApiFaultKind::Denied, Some((403, "AccessDenied")), false),
+        (ApiFaultKind::Error, Some((500, "InternalFailure")), false),
+        (ApiFaultKind::Drop, None, false),
+        (
+            ApiFaultKind::ErrorAfterCommit,
+            Some((500, "InternalFailure")),
+            true,
+        ),
+        (ApiFaultKind::DropAfterCommit, None, true),
+    ];
+    for (step, (kind, answer, committed)) in (1..).zip(table) {
+        let before = rust_weight();
+        cloud.add_fault(api(kind));
+        let body = modify(&rule, &cloud, "100", &step.to_string());
+        let mut client = client(&cloud).await;
+        let got = client.try_send(Method::POST, "/", FORM, body.clone()).await;
+        match (got, answer) {
+            (Ok(got), Some((status, code))) => {
+                assert_eq!(got.status, status, "{kind:?}");
+                assert!(
+                    got.body.contains(&format!("<Code>{code}</Code>")),
+                    "{}",
+                    got.body
+                );
+            }
+            (Err(_), None) => {}
+            (got, expected) => panic!("{kind:?}: {got:?}, expected {expected:?}"),
+        }
+        assert_eq!(
+            rust_weight(),
+            if committed { step } else { before },
+            "{kind:?}"
+        );
+        // The next call is spared.
+        let mut client = common::Client::to(&cloud.aws_endpoint()).await;
+        assert_eq!(client.send(Method::POST, "/", FORM, body).await.status, 200);
+        assert_eq!(rust_weight(), step);
+    }
+    let mut foreign = ApiFault::new("DescribeRules", ApiFaultKind::ForeignWrite).times(1);
+    foreign.rule = Some(rule.clone());
+    foreign.weights = vec![Share {
+        group: "tg-rust".into(),
+        weight: Some(77),
+    }];
+    cloud.add_fault(Fault::Api(foreign));
+    let read = form(&[
+        ("Action", "DescribeRules"),
+        ("Version", "2015-12-01"),
+        ("RuleArns.member.1", &rule),
+    ]);
+    let mut client = client(&cloud).await;
+    let seen = client.send(Method::POST, "/", FORM, read).await.body;
+    assert!(
+        seen.contains("<Weight>6</Weight>") && !seen.contains("<Weight>77</Weight>"),
+        "{seen}"
+    );
+    assert_eq!(rust_weight(), 77);
+    assert_eq!(cloud.rule_changes().last().unwrap().by, "foreign");
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_admin_calls_do_what_the_library_does() {
+    let cloud = LocalCloud::start(two_sides(100, 0)).await.unwrap();
+    let rule = cloud.names().rule("lb", 100);
+    let mut client = client(&cloud).await;
+    let fault = json!({ "on": "function", "function": "rust", "kind": "latency", "latency_ms": 5 });
+    let set = client
+        .send(Method::POST, "/_local/faults", &[], fault.to_string())
+        .await;
+    assert_eq!(set.status, 200, "{set:?}");
+    assert_eq!(
+        client.get("/_local/faults").await.json()[0]["latency_ms"],
+        5
+    );
+    for (body, word) in [
+        (
+            json!({ "on": "function", "function": "rsut", "kind": "error" }),
+            "rsut",
+        ),
+        (
+            json!({ "on": "api", "operation": "*", "kind": "trottle" }),
+            "trottle",
+        ),
+        (
+            json!({ "on": "metrics", "kind": "stale", "group": "nobody" }),
+            "nobody",
+        ),
+        (
+            json!({ "on": "api", "operation": "*", "kind": "error", "probability": 2 }),
+            "probability",
+        ),
+    ] {
+        let refused = client
+            .send(Method::POST, "/_local/faults", &[], body.to_string())
+            .await;
+        assert_eq!(refused.status, 400);
+        assert!(refused.body.contains(word), "{}", refused.body);
+    }
+    let path = format!("/_local/faults/{}", set.json()["id"]);
+    assert_eq!(
+        client.send(Method::DELETE, &path, &[], "").await.json()["cleared"],
+        1
+    );
+
+    let weights = json!({ "rule": rule, "weights": [{ "group": "tg-rust", "weight": 7 }] });
+    let got = client
+        .send(Method::POST, "/_local/weights", &[], weights.to_string())
+        .await;
+    assert_eq!(got.status, 200);
+    let state = client.get("/_local/state").await.json();
+    assert_eq!(
+        state["load_balancers"][0]["rules"][1]["weights"][1]["weight"],
+        7
+    );
+    let before = cloud.clock().now_ms();
+    let moved = client
+        .send(Method::POST, "/_local/clock", &[], r#"{"advance": "90s"}"#)
+        .await;
+    assert_eq!(moved.json()["now_ms"], before + 90_000);
+    let missing = client.get("/_local/nothing").await;
+    assert_eq!(missing.status, 404);
+    let fired = client
+        .send(Method::POST, "/_local/schedules/none/fire", &[], "")
+        .await;
+    assert!(fired.json()["error"].as_str().unwrap().contains("none"));
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alarm_goes_off_tells_everybody_and_calms_down() {
+    let alarm = AlarmSpec {
+        name: "rust-errors".into(),
+        description: "text".into(),
+        namespace: "AWS/ApplicationELB".into(),
+        metric: "LambdaUserError".into(),
+        dimensions: [("load_balancer", "lb"), ("target_group", "tg-rust")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
+        statistic: "Sum".into(),
+        period_secs: 60,
+        evaluation_periods: 1,
+        datapoints_to_alarm: None,
+        threshold: 2.0,
+        comparison: Comparison::GreaterThanThreshold,
+        missing_data: MissingData::NotBreaching,
+        ignore_low_samples: false,
+        alarm_actions: vec!["direct".into(), "pages".into()],
+        ok_actions: Vec::new(),
+        insufficient_data_actions: Vec::new(),
+    };
+    let composite = CompositeAlarmSpec {
+        name: "bad".into(),
+        description: String::new(),
+        rule: "ALARM(\"rust-errors\") AND NOT OK(\"rust-errors\")".into(),
+        alarm_actions: Vec::new(),
+        ok_actions: Vec::new(),
+        insufficient_data_actions: Vec::new(),
+    };
+    let topology = two_sides(0, 1)
+        .function(tiny("tick"))
+        .function(tiny("direct"))
+        .event_rule(EventRuleSpec::alarms("alarms", "tick"))
+        .alarm(alarm)
+        .composite_alarm(composite);
+    let cloud = LocalCloud::start(topology).await.unwrap();
+    let state = |name: &str| {
+        cloud
+            .alarms()
+            .into_iter()
+            .find(|one| one.name() == name)
+            .unwrap()
+            .now
+            .state
+    };
+    assert_eq!(state("rust-errors"), AlarmState::InsufficientData);
+    cloud.clock().advance(Duration::from_mins(1));
+    until("it is fine", || state("rust-errors") == AlarmState::Ok).await;
+
+    let mut client = Client::to(&cloud.alb_url("lb")).await;
+    for _ in 0..3 {
+        assert_eq!(client.get("/raise").await.status, 502);
+    }
+    cloud.clock().advance(Duration::from_mins(1));
+    until("it goes off", || state("bad") == AlarmState::Alarm).await;
+    until("all are told", || {
+        let told = |name: &str| {
+            cloud
+                .async_records()
+                .iter()
+                .any(|one| one.function == name && one.event.contains("\"ALARM\""))
+        };
+        told("tick") && told("direct")
+    })
+    .await;
+    let records = cloud.async_records();
+    let event = |function: &str| {
+        let found = records.iter().find(|one| {
+            one.function == function
+                && one.event.contains("rust-errors")
+                && one.event.contains("\"ALARM\"")
+        });
+        serde_json::from_str::<Value>(&found.unwrap().event).unwrap()
+    };
+    let bus = event("tick");
+    assert_eq!(bus["detail-type"], "CloudWatch Alarm State Change");
+    assert_eq!(bus["detail"]["state"]["value"], "ALARM");
+    assert_eq!(bus["detail"]["previousState"]["value"], "OK");
+    let metric = &bus["detail"]["configuration"]["metrics"][0]["metricStat"]["metric"];
+    assert!(
+        metric["dimensions"]["TargetGroup"]
+            .as_str()
+            .unwrap()
+            .starts_with("targetgroup/tg-rust/")
+    );
+    let direct = event("direct");
+    assert_eq!(direct["alarmData"]["state"]["value"], "ALARM");
+    assert_eq!(direct["alarmArn"], cloud.names().alarm("rust-errors"));
+    let page: Value = serde_json::from_str(&cloud.pages()[0].message).unwrap();
+    assert_eq!(
+        (&page["NewStateValue"], &page["OldStateValue"]),
+        (&json!("ALARM"), &json!("OK"))
+    );
+    assert_eq!(page["Trigger"]["Statistic"], "Sum");
+
+    // Three quiet minutes: the bad one leaves the evaluation range.
+    for _ in 0..4 {
+        cloud.clock().advance(Duration::from_mins(1));
+    }
+    until("it calms down", || state("bad") == AlarmState::Ok).await;
+    cloud.shutdown().await;
+}

@@ -1,0 +1,251 @@
+//! Functions as processes: starts, limits, failures, what they are told.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{tiny, until};
+use local_cloud::{InvokeError, LocalCloud, ScheduleSpec, Statistic, Topology};
+use serde_json::{Value, json};
+
+async fn cloud(topology: Topology) -> LocalCloud {
+    LocalCloud::start(topology.manual_clock().lag_minutes(0.0))
+        .await
+        .unwrap()
+}
+
+async fn invoke(cloud: &LocalCloud, function: &str, event: Value) -> Result<Value, InvokeError> {
+    let answer = cloud.invoke(function, event.to_string()).await?;
+    Ok(serde_json::from_slice(&answer).unwrap())
+}
+
+fn error_type(error: &InvokeError) -> &str {
+    match error {
+        InvokeError::Function { error_type, .. } => error_type,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_is_reused_and_more_start_only_on_demand() {
+    let cloud = cloud(Topology::new().function(tiny("f").max_environments(2))).await;
+    let first = invoke(&cloud, "f", json!({})).await.unwrap();
+    let second = invoke(&cloud, "f", json!({})).await.unwrap();
+    assert_eq!(first["pid"], second["pid"]);
+    let slow = json!({ "sleep_ms": 300 });
+    let (one, two, three) = tokio::join!(
+        invoke(&cloud, "f", slow.clone()),
+        invoke(&cloud, "f", slow.clone()),
+        invoke(&cloud, "f", slow)
+    );
+    let results = [one, two, three];
+    let throttled = results
+        .iter()
+        .filter(|one| matches!(one, Err(InvokeError::Throttled { .. })))
+        .count();
+    assert_eq!(throttled, 1);
+    let stats = cloud.function_stats().remove(0);
+    assert_eq!(
+        (stats.environments, stats.cold_starts.len(), stats.throttles),
+        (2, 2, 1)
+    );
+    assert!(stats.peak_rss_kib > 1000, "{stats:?}");
+    assert!(
+        stats.cold_starts.iter().all(|start| start.init_ms > 0.0),
+        "{stats:?}"
+    );
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_crashes_and_timeouts_are_told_apart() {
+    let limited = tiny("f").timeout(Duration::from_millis(300));
+    let cloud = cloud(Topology::new().function(limited)).await;
+    let raised = invoke(&cloud, "f", json!({ "raise": true }))
+        .await
+        .unwrap_err();
+    assert_eq!(error_type(&raised), "ValueError");
+    let crashed = invoke(&cloud, "f", json!({ "path": "/exit" }))
+        .await
+        .unwrap_err();
+    assert_eq!(error_type(&crashed), "Runtime.ExitError");
+    assert!(crashed.to_string().contains("exit status: 3"), "{crashed}");
+    let late = invoke(&cloud, "f", json!({ "sleep_ms": 5000 }))
+        .await
+        .unwrap_err();
+    assert_eq!(error_type(&late), "Sandbox.Timedout");
+    // Each of the two ended its process.
+    invoke(&cloud, "f", json!({})).await.unwrap();
+    let stats = cloud.function_stats().remove(0);
+    assert_eq!(
+        (stats.cold_starts.len(), stats.errors, stats.invocations),
+        (3, 3, 4)
+    );
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_died_idle_is_replaced_without_an_error() {
+    let cloud = cloud(Topology::new().function(tiny("f"))).await;
+    let first = invoke(&cloud, "f", json!({})).await.unwrap();
+    assert_eq!(cloud.recycle("f").unwrap(), 1);
+    let second = invoke(&cloud, "f", json!({})).await.unwrap();
+    assert_ne!(first["pid"], second["pid"]);
+    assert_eq!(cloud.function_stats()[0].errors, 0);
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spoiled_start_is_an_error_of_the_function() {
+    let mut hangs = tiny("hang").env("TINY_INIT", "hang");
+    hangs.init_timeout = Duration::from_millis(300);
+    let topology = Topology::new()
+        .function(tiny("fail").env("TINY_INIT", "fail"))
+        .function(tiny("exit").env("TINY_INIT", "exit"))
+        .function(hangs)
+        .function(local_cloud::FunctionSpec::new(
+            "absent",
+            ["/no/such/program"],
+        ));
+    let cloud = cloud(topology).await;
+    for (function, expected) in [
+        ("fail", "Tiny.Config"),
+        ("exit", "Runtime.ExitError"),
+        ("hang", "Sandbox.Timedout"),
+    ] {
+        let error = invoke(&cloud, function, json!({})).await.unwrap_err();
+        assert_eq!(error_type(&error), expected, "{function}");
+    }
+    let absent = invoke(&cloud, "absent", json!({})).await.unwrap_err();
+    assert!(absent.to_string().contains("/no/such/program"), "{absent}");
+    assert!(matches!(
+        invoke(&cloud, "who", json!({})).await,
+        Err(InvokeError::NotFound { .. })
+    ));
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_is_told_what_lambda_tells() {
+    let cloud = cloud(Topology::new().function(tiny("f"))).await;
+    let answer = invoke(&cloud, "f", json!({})).await.unwrap();
+    let headers = &answer["headers"];
+    let arn = cloud.names().function("f");
+    assert_eq!(headers["lambda-runtime-invoked-function-arn"], arn);
+    assert!(
+        headers["lambda-runtime-deadline-ms"]
+            .as_str()
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+            > 0
+    );
+    assert!(
+        headers["lambda-runtime-trace-id"]
+            .as_str()
+            .unwrap()
+            .starts_with("Root=1-")
+    );
+    assert_eq!(
+        headers["lambda-runtime-aws-request-id"]
+            .as_str()
+            .unwrap()
+            .len(),
+        36
+    );
+    // EMF printed at the start.
+    until("the line is read", || !cloud.logs("f").is_empty()).await;
+    let metric = local_cloud::Metric {
+        namespace: "Tiny".into(),
+        name: "Started".into(),
+        dimensions: local_cloud::metrics::dimensions([("Service", "tiny")]),
+    };
+    let start_ms = cloud.clock().now_ms();
+    assert_eq!(
+        cloud
+            .metrics()
+            .value(&metric, Statistic::Sum, start_ms, 60_000),
+        Some(1.0)
+    );
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_process_is_gone_after_the_end() {
+    let cloud = cloud(Topology::new().function(tiny("f"))).await;
+    invoke(&cloud, "f", json!({})).await.unwrap();
+    let pid = cloud.function_stats()[0].pids[0];
+    let alive = || std::path::Path::new(&format!("/proc/{pid}")).exists();
+    assert!(alive());
+    cloud.shutdown().await;
+    assert!(!alive());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asynchronous_errors_are_retried_after_one_and_two_minutes() {
+    let cloud = cloud(
+        Topology::new()
+            .function(tiny("f"))
+            .function(tiny("once").async_retries(0, Duration::from_mins(1))),
+    )
+    .await;
+    cloud.invoke_async("f", r#"{"raise": true}"#).unwrap();
+    cloud.invoke_async("once", r#"{"raise": true}"#).unwrap();
+    until("the first attempts", || {
+        cloud
+            .function_stats()
+            .iter()
+            .all(|one| one.invocations == 1)
+    })
+    .await;
+    until("one is given up", || cloud.async_records().len() == 1).await;
+    for (minutes, attempts) in [(1, 2), (2, 3)] {
+        // The retry sleeps from when the attempt ended, which is now.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        cloud.clock().advance(Duration::from_mins(minutes));
+        until("the next attempt", || {
+            cloud.function_stats()[0].invocations == attempts
+        })
+        .await;
+    }
+    until("it is given up", || cloud.async_records().len() == 2).await;
+    let record = cloud.async_records().pop().unwrap();
+    assert_eq!((record.function.as_str(), record.attempts), ("f", 3));
+    assert!(record.error.is_some());
+    assert_eq!(cloud.function_stats()[1].invocations, 1);
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_fires_every_minute_with_its_time_until_paused() {
+    let input = r#"{"source":"rollout.schedule","time":"<aws.scheduler.scheduled-time>"}"#;
+    let mut topology = Topology::new()
+        .function(tiny("tick").reserved_concurrency(1))
+        .schedule(ScheduleSpec::new("every", "tick", input));
+    topology.start = Some("2026-11-24T08:00:00Z".parse().unwrap());
+    let cloud = cloud(topology).await;
+    for minutes in 1..=2 {
+        cloud.clock().advance(Duration::from_mins(1));
+        until("the tick is settled", || {
+            cloud.async_records().len() == minutes
+        })
+        .await;
+    }
+    let times: Vec<String> = cloud
+        .async_records()
+        .iter()
+        .map(|record| serde_json::from_str::<Value>(&record.event).unwrap()["time"].to_string())
+        .collect();
+    assert_eq!(
+        times,
+        ["\"2026-11-24T08:01:00Z\"", "\"2026-11-24T08:02:00Z\""]
+    );
+    assert!(cloud.enable_schedule("every", false));
+    assert!(!cloud.enable_schedule("other", false));
+    cloud.clock().advance(Duration::from_mins(1));
+    let at = "2026-11-24T09:30:00Z".parse().unwrap();
+    let answer: Value = serde_json::from_slice(&cloud.fire("every", at).await.unwrap()).unwrap();
+    assert_eq!(answer["event"]["time"], "2026-11-24T09:30:00Z");
+    assert_eq!(cloud.async_records().len(), 2);
+    cloud.shutdown().await;
+}
