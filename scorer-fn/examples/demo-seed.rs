@@ -38,8 +38,12 @@ const PROVIDERS: [(&str, &str); 13] = [
 fn main() -> std::io::Result<()> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let golden = std::fs::read_to_string(here.join("tests/golden/seed.sql"))?;
-    let (schema, _) = golden.split_once("-- ---- rows ----").unwrap_or((&golden, ""));
-    let schema = schema.split_once("-- ---- schema ----").map_or(schema, |(_, schema)| schema);
+    let (schema, _) = golden
+        .split_once("-- ---- rows ----")
+        .unwrap_or((&golden, ""));
+    let schema = schema
+        .split_once("-- ---- schema ----")
+        .map_or(schema, |(_, schema)| schema);
     let issuer = Issuer::new("scorer-fn demo issuer");
     let (rows, addresses) = rows(&issuer);
     let head = format!(
@@ -47,7 +51,10 @@ fn main() -> std::io::Result<()> {
          -- API key: {API_KEY}\n-- Scorers: 1 (weighted, also called demo), 2 (binary), 3 (customized).\n\
          -- Addresses: addresses.txt. Settings: environment.\n"
     );
-    std::fs::write(here.join("demo/seed.sql"), format!("{head}{schema}-- ---- rows ----\n\n{rows}"))?;
+    std::fs::write(
+        here.join("demo/seed.sql"),
+        format!("{head}{schema}-- ---- rows ----\n\n{rows}"),
+    )?;
     std::fs::write(here.join("demo/addresses.txt"), addresses.join("\n") + "\n")?;
     let environment = format!(
         "TRUSTED_IAM_ISSUERS=[\"{}\"]\nFF_MULTI_NULLIFIER=on\nFF_API_ANALYTICS=on\nRATELIMIT_ENABLE=false\n",
@@ -61,9 +68,20 @@ fn rows(issuer: &Issuer) -> (String, Vec<String>) {
     let hashed = sha256_form(API_KEY);
     let weights = |quoted: bool| {
         let entries = PROVIDERS.iter().map(|(name, weight)| {
-            (*name, if quoted { json!(weight) } else { json!(weight.parse::<f64>().unwrap_or_default()) })
+            (
+                *name,
+                if quoted {
+                    json!(weight)
+                } else {
+                    json!(weight.parse::<f64>().unwrap_or_default())
+                },
+            )
         });
-        Value::Object(entries.map(|(name, weight)| (name.to_owned(), weight)).collect())
+        Value::Object(
+            entries
+                .map(|(name, weight)| (name.to_owned(), weight))
+                .collect(),
+        )
     };
     let _ = write!(
         sql,
@@ -97,21 +115,41 @@ fn rows(issuer: &Issuer) -> (String, Vec<String>) {
     let mut stamps = Vec::new();
     for number in 0..PLAIN_WALLETS {
         let wallet = address(&format!("wallet {number}"));
-        for (provider, _) in PROVIDERS.iter().cycle().skip(number).take(number % PROVIDERS.len()) {
-            stamps.push(issuer.stamp(&wallet, provider, &format!("{wallet} {provider}"), "2099-06-01T12:34:56.789Z"));
+        for (provider, _) in PROVIDERS
+            .iter()
+            .cycle()
+            .skip(number)
+            .take(number % PROVIDERS.len())
+        {
+            stamps.push(issuer.stamp(
+                &wallet,
+                provider,
+                &format!("{wallet} {provider}"),
+                "2099-06-01T12:34:56.789Z",
+            ));
         }
         addresses.push(wallet);
     }
     // One person with two wallets, one stamp that has ended, and one with an offset.
     for name in ["twin a", "twin b"] {
         let wallet = address(name);
-        stamps.push(issuer.stamp(&wallet, "HolonymGovIdProvider", "one person", "2099-01-01T00:00:00Z"));
+        stamps.push(issuer.stamp(
+            &wallet,
+            "HolonymGovIdProvider",
+            "one person",
+            "2099-01-01T00:00:00Z",
+        ));
         stamps.push(issuer.stamp(&wallet, "Ens", &wallet, "2098-01-01T00:00:00.500Z"));
         addresses.push(wallet);
     }
     let wallet = address("ended");
     stamps.push(issuer.stamp(&wallet, "Google", &wallet, "2024-01-01T00:00:00Z"));
-    stamps.push(issuer.stamp(&wallet, "AllowList#DemoList", "listed", "2097-03-04T05:06:07+02:00"));
+    stamps.push(issuer.stamp(
+        &wallet,
+        "AllowList#DemoList",
+        "listed",
+        "2097-03-04T05:06:07+02:00",
+    ));
     addresses.push(wallet);
 
     sql.push_str(
@@ -134,7 +172,10 @@ fn rows(issuer: &Issuer) -> (String, Vec<String>) {
 }
 
 fn address(name: &str) -> String {
-    format!("0x{}", hex(&keccak(format!("scorer-fn demo {name}").as_bytes())[12..]))
+    format!(
+        "0x{}",
+        hex(&keccak(format!("scorer-fn demo {name}").as_bytes())[12..])
+    )
 }
 
 struct Issuer {
@@ -144,14 +185,24 @@ struct Issuer {
 
 impl Issuer {
     fn new(name: &str) -> Self {
-        let key = SigningKey::from_slice(&keccak(name.as_bytes())).expect("a hash is a valid key but for one in 2^128");
+        let key = SigningKey::from_slice(&keccak(name.as_bytes()))
+            .expect("a hash is a valid key but for one in 2^128");
         let did = format!("did:ethr:0x{}", hex(&address_of(key.verifying_key())));
         Self { key, did }
     }
 
     /// A credential in the shape of production: the struct is called `@context`.
-    fn stamp(&self, wallet: &str, provider: &str, person: &str, expires: &str) -> (String, String, Value) {
-        let nullifier = format!("v0:{}", STANDARD.encode(keccak(format!("{person} {provider}").as_bytes())));
+    fn stamp(
+        &self,
+        wallet: &str,
+        provider: &str,
+        person: &str,
+        expires: &str,
+    ) -> (String, String, Value) {
+        let nullifier = format!(
+            "v0:{}",
+            STANDARD.encode(keccak(format!("{person} {provider}").as_bytes()))
+        );
         let text = |name: &str| json!({"name": name, "type": "string"});
         let typed = |name: &str, kind: &str| json!({"name": name, "type": kind});
         let mut credential = json!({

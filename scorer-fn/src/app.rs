@@ -60,7 +60,12 @@ impl App {
     /// Around a scorer.
     pub fn new(scorer: Scorer, lines: Lines) -> Arc<Self> {
         let telemetry = crate::telemetry::Telemetry::from_env();
-        Arc::new(Self { scorer, cold: AtomicBool::new(true), lines, telemetry })
+        Arc::new(Self {
+            scorer,
+            cold: AtomicBool::new(true),
+            lines,
+            telemetry,
+        })
     }
 }
 
@@ -75,10 +80,21 @@ pub fn router(app: Arc<App>) -> Router {
 /// Answers a raw ALB event through the router, in the form that an ALB takes.
 pub async fn serve_alb(router: Router, raw: &Value, call: Call) -> Value {
     let event = Event::from_alb(raw);
-    let method = raw.get("httpMethod").and_then(Value::as_str).unwrap_or("GET");
+    let method = raw
+        .get("httpMethod")
+        .and_then(Value::as_str)
+        .unwrap_or("GET");
     // A path that HTTP would not carry still reaches the handler, in the event.
-    let uri = event.path.as_deref().filter(|path| path.starts_with('/')).unwrap_or("/");
-    let request = Request::builder().method(method).uri(uri).body(Body::empty()).unwrap_or_default();
+    let uri = event
+        .path
+        .as_deref()
+        .filter(|path| path.starts_with('/'))
+        .unwrap_or("/");
+    let request = Request::builder()
+        .method(method)
+        .uri(uri)
+        .body(Body::empty())
+        .unwrap_or_default();
     let request = with_extensions(request, event, call);
     let response = match router.oneshot(request).await {
         Ok(response) => response,
@@ -106,19 +122,38 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
         Some(event) => event,
         None => match http_body_util::Limited::new(body, MAX_BODY).collect().await {
             Ok(body) => Event::from_http(&parts, &body.to_bytes()),
-            Err(_) => return Answer::plain_error(413, "The body is larger than 1 MB.").into_response(),
+            Err(_) => {
+                return Answer::plain_error(413, "The body is larger than 1 MB.").into_response();
+            }
         },
     };
-    let trace = event.header("x-amzn-trace-id").unwrap_or_default().to_owned();
-    let call = call.unwrap_or_else(|| Call { request_id: log::http_request_id(&trace), deadline: None });
+    let trace = event
+        .header("x-amzn-trace-id")
+        .unwrap_or_default()
+        .to_owned();
+    let call = call.unwrap_or_else(|| Call {
+        request_id: log::http_request_id(&trace),
+        deadline: None,
+    });
 
-    let injected = if app.scorer.obeys_faults() { Fault::asked_by(&event) } else { Vec::new() };
+    let injected = if app.scorer.obeys_faults() {
+        Fault::asked_by(&event)
+    } else {
+        Vec::new()
+    };
     let (answer, notes) = match crate::fault::suffer(&injected).await {
         Some(answer) => (answer, crate::score::Notes::default()),
         None => within(call.deadline, app.scorer.answer(&event, now)).await,
     };
     let took = started.elapsed();
-    let line = Line { call: &call, trace: &trace, answer: &answer, notes: &notes, took, cold };
+    let line = Line {
+        call: &call,
+        trace: &trace,
+        answer: &answer,
+        notes: &notes,
+        took,
+        cold,
+    };
     if app.lines == Lines::Print {
         log::print(&line.to_json());
     }
@@ -133,15 +168,25 @@ async fn within(
     work: impl Future<Output = (Answer, crate::score::Notes)>,
 ) -> (Answer, crate::score::Notes) {
     const MARGIN: Duration = Duration::from_millis(250);
-    let Some(left) = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) else {
+    let Some(left) = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    else {
         return work.await;
     };
     match tokio::time::timeout(left.saturating_sub(MARGIN), work).await {
         Ok(done) => done,
         Err(_) => {
-            let trouble = Some(("deadline", "the work was given up shortly before the function's timeout".to_owned()));
+            let trouble = Some((
+                "deadline",
+                "the work was given up shortly before the function's timeout".to_owned(),
+            ));
             let answer = Answer::plain_error(503, "The service is busy, try again.");
-            (answer, crate::score::Notes { trouble, ..crate::score::Notes::default() })
+            (
+                answer,
+                crate::score::Notes {
+                    trouble,
+                    ..crate::score::Notes::default()
+                },
+            )
         }
     }
 }

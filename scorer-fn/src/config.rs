@@ -8,8 +8,7 @@ use crate::secrets::{Secret, SecretReader};
 use crate::store::{Limits, Overrides, Source};
 
 /// Where refused callers are sent unless `PASSPORT_API_RATE_LIMITING_FORM` says otherwise.
-const RATE_LIMIT_FORM: &str =
-    "https://docs.google.com/forms/d/e/1FAIpQLSeUATg0nTE9ws3qESGBktFcOX0brF19iv2L0BLoiub9pbSMeg/viewform";
+const RATE_LIMIT_FORM: &str = "https://docs.google.com/forms/d/e/1FAIpQLSeUATg0nTE9ws3qESGBktFcOX0brF19iv2L0BLoiub9pbSMeg/viewform";
 
 /// A setting that keeps the service from starting.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -88,7 +87,9 @@ impl Config {
                          (a counter of our own would double every limit), or turn the limit off",
                     )
                 })?;
-                Some(Limiter::new(Redis::at(&url).map_err(|problem| error("REDIS_URL", &problem))?))
+                Some(Limiter::new(
+                    Redis::at(&url).map_err(|problem| error("REDIS_URL", &problem))?,
+                ))
             }
         };
         let settings = Settings {
@@ -101,15 +102,25 @@ impl Config {
                 None => Vec::new(),
             },
             demo_scorer: get("DEMO_API_SCORER_ID"),
-            rate_limit_form: get("PASSPORT_API_RATE_LIMITING_FORM").unwrap_or_else(|| RATE_LIMIT_FORM.to_owned()),
+            rate_limit_form: get("PASSPORT_API_RATE_LIMITING_FORM")
+                .unwrap_or_else(|| RATE_LIMIT_FORM.to_owned()),
             faults: get("LOCAL_CLOUD_FAULTS").as_deref() == Some("1"),
         };
         let limits = Limits {
             connections: number("DATABASE_CONNECTIONS", &get, 1)?.max(1),
             connect: Duration::from_millis(number("DATABASE_CONNECT_TIMEOUT_MS", &get, 2000)?),
-            statement: Duration::from_millis(number("DATABASE_STATEMENT_TIMEOUT_MS", &get, 10_000)?),
+            statement: Duration::from_millis(number(
+                "DATABASE_STATEMENT_TIMEOUT_MS",
+                &get,
+                10_000,
+            )?),
         };
-        Ok(Self { settings, source: source(&get)?, limits, limiter })
+        Ok(Self {
+            settings,
+            source: source(&get)?,
+            limits,
+            limiter,
+        })
     }
 }
 
@@ -145,7 +156,12 @@ fn list(variable: &'static str, text: &str) -> Result<Vec<String>, ConfigError> 
         return serde_json::from_str(text)
             .map_err(|problem| error(variable, &format!("no JSON list of texts: {problem}")));
     }
-    Ok(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
+    Ok(text
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(str::to_owned)
+        .collect())
 }
 
 fn number<T: std::str::FromStr>(
@@ -155,15 +171,23 @@ fn number<T: std::str::FromStr>(
 ) -> Result<T, ConfigError> {
     match get(variable) {
         None => Ok(default),
-        Some(text) => text.parse().map_err(|_| error(variable, &format!("{text:?} is no whole number that fits"))),
+        Some(text) => text
+            .parse()
+            .map_err(|_| error(variable, &format!("{text:?} is no whole number that fits"))),
     }
 }
 
 /// The words that the Python side reads as true.
 fn is_true(text: &str) -> bool {
-    matches!(text.to_ascii_lowercase().as_str(), "true" | "on" | "ok" | "y" | "yes" | "1")
+    matches!(
+        text.to_ascii_lowercase().as_str(),
+        "true" | "on" | "ok" | "y" | "yes" | "1"
+    )
 }
 
 fn error(variable: &'static str, problem: &str) -> ConfigError {
-    ConfigError { variable, problem: problem.to_owned() }
+    ConfigError {
+        variable,
+        problem: problem.to_owned(),
+    }
 }

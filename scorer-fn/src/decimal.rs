@@ -27,7 +27,10 @@ pub struct Decimal {
 impl Decimal {
     /// Zero, spelt `0`.
     pub fn zero() -> Self {
-        Self { coefficient: BigInt::from(0), exponent: 0 }
+        Self {
+            coefficient: BigInt::from(0),
+            exponent: 0,
+        }
     }
 
     /// Python's `Decimal(text)` for finite numbers: blanks around and `_` between digits pass.
@@ -52,8 +55,15 @@ impl Decimal {
             return None;
         }
         let magnitude: BigInt = all.parse().ok()?;
-        let coefficient = if sign == Sign::Minus { -magnitude } else { magnitude };
-        Some(Self { coefficient, exponent })
+        let coefficient = if sign == Sign::Minus {
+            -magnitude
+        } else {
+            magnitude
+        };
+        Some(Self {
+            coefficient,
+            exponent,
+        })
     }
 
     /// The exact value of a double, as `Decimal(float)` gives it. None if it is not finite.
@@ -64,8 +74,11 @@ impl Decimal {
         let bits = value.to_bits();
         let raw_exponent = i64::try_from(bits >> 52 & 0x7ff).ok()?;
         let fraction = bits & ((1 << 52) - 1);
-        let (mut mantissa, mut power) =
-            if raw_exponent == 0 { (fraction, -1074) } else { (fraction | 1 << 52, raw_exponent - 1075) };
+        let (mut mantissa, mut power) = if raw_exponent == 0 {
+            (fraction, -1074)
+        } else {
+            (fraction | 1 << 52, raw_exponent - 1075)
+        };
         if mantissa == 0 {
             return Some(Self::zero());
         }
@@ -81,8 +94,15 @@ impl Decimal {
         } else {
             (magnitude * BigInt::from(2).pow(steps), 0)
         };
-        let coefficient = if value.is_sign_negative() { -magnitude } else { magnitude };
-        Some(Self { coefficient, exponent })
+        let coefficient = if value.is_sign_negative() {
+            -magnitude
+        } else {
+            magnitude
+        };
+        Some(Self {
+            coefficient,
+            exponent,
+        })
     }
 
     /// Sum, rounded to 28 significant digits, half to even.
@@ -92,16 +112,25 @@ impl Decimal {
         let coefficient = self.scaled_to(exponent) + other.scaled_to(exponent);
         let digits = count_digits(&coefficient);
         if digits <= PRECISION {
-            return Self { coefficient, exponent };
+            return Self {
+                coefficient,
+                exponent,
+            };
         }
         let drop = digits - PRECISION;
         let rounded = divide_half_even(&coefficient, drop);
         let exponent = exponent + i64::try_from(drop).unwrap_or(0);
         // 9.99…95 may have become 10.0…0, one digit too long but with a zero at its end.
         if count_digits(&rounded) > PRECISION {
-            return Self { coefficient: rounded / 10, exponent: exponent + 1 };
+            return Self {
+                coefficient: rounded / 10,
+                exponent: exponent + 1,
+            };
         }
-        Self { coefficient: rounded, exponent }
+        Self {
+            coefficient: rounded,
+            exponent,
+        }
     }
 
     /// Exactly five digits after the point, half to even on the exact value.
@@ -120,7 +149,9 @@ impl Decimal {
     /// The nearest double.
     pub fn to_f64(&self) -> f64 {
         // Rust's parser rounds correctly, which an arithmetic conversion would not.
-        format!("{}e{}", self.coefficient, self.exponent).parse().unwrap_or(f64::INFINITY)
+        format!("{}e{}", self.coefficient, self.exponent)
+            .parse()
+            .unwrap_or(f64::INFINITY)
     }
 
     fn scaled_to(&self, exponent: i64) -> BigInt {
@@ -149,7 +180,11 @@ impl PartialOrd for Decimal {
 impl fmt::Display for Decimal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.coefficient.magnitude().to_string();
-        let sign = if self.coefficient.sign() == Sign::Minus { "-" } else { "" };
+        let sign = if self.coefficient.sign() == Sign::Minus {
+            "-"
+        } else {
+            ""
+        };
         let length = i64::try_from(digits.len()).map_err(|_| fmt::Error)?;
         let left = self.exponent + length;
         if self.exponent <= 0 && left > -6 {
@@ -195,5 +230,9 @@ fn divide_half_even(value: &BigInt, digits: u64) -> BigInt {
         Ordering::Less => false,
     };
     let rounded = if up { quotient + 1 } else { quotient };
-    if value.sign() == Sign::Minus { -rounded } else { rounded }
+    if value.sign() == Sign::Minus {
+        -rounded
+    } else {
+        rounded
+    }
 }

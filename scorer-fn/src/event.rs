@@ -45,14 +45,25 @@ impl Event {
     pub fn from_http(parts: &http::request::Parts, body: &Bytes) -> Self {
         let mut headers = Map::new();
         for (name, value) in &parts.headers {
-            headers.insert(name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into());
+            headers.insert(
+                name.as_str().to_owned(),
+                String::from_utf8_lossy(value.as_bytes()).into(),
+            );
         }
         let mut query = Map::new();
-        for pair in parts.uri.query().unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
+        for pair in parts
+            .uri
+            .query()
+            .unwrap_or("")
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+        {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             query.insert(key.to_owned(), value.into());
         }
-        let text = std::str::from_utf8(body).ok().filter(|_| is_text(&parts.headers));
+        let text = std::str::from_utf8(body)
+            .ok()
+            .filter(|_| is_text(&parts.headers));
         Self {
             path: Some(parts.uri.path().to_owned()),
             headers: Some(headers),
@@ -74,7 +85,10 @@ impl Event {
     pub fn payload(&self) -> Result<Json, String> {
         let base64 = self.base64.ok_or("'isBase64Encoded'")?;
         let Some(body) = self.body.as_deref().filter(|body| !body.is_empty()) else {
-            return Ok(Json { value: Value::Object(Map::new()), storable: true });
+            return Ok(Json {
+                value: Value::Object(Map::new()),
+                storable: true,
+            });
         };
         if !base64 {
             return python_json::loads(body);
@@ -85,7 +99,9 @@ impl Event {
             Err(error) => {
                 let at = error.valid_up_to();
                 let byte = bytes.get(at).copied().unwrap_or(0);
-                Err(format!("'utf-8' codec can't decode byte 0x{byte:02x} in position {at}: invalid start byte"))
+                Err(format!(
+                    "'utf-8' codec can't decode byte 0x{byte:02x} in position {at}: invalid start byte"
+                ))
             }
         }
     }
@@ -96,8 +112,20 @@ fn is_text(headers: &HeaderMap) -> bool {
     if headers.contains_key(http::header::CONTENT_ENCODING) {
         return false;
     }
-    let Some(kind) = headers.get(http::header::CONTENT_TYPE) else { return true };
-    let kind = kind.to_str().unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let Some(kind) = headers.get(http::header::CONTENT_TYPE) else {
+        return true;
+    };
+    let kind = kind
+        .to_str()
+        .unwrap_or("")
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .to_ascii_lowercase();
     kind.starts_with("text/")
-        || matches!(kind.as_str(), "application/json" | "application/javascript" | "application/xml")
+        || matches!(
+            kind.as_str(),
+            "application/json" | "application/javascript" | "application/xml"
+        )
 }

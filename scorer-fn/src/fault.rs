@@ -22,7 +22,10 @@ impl Fault {
     /// The faults that a request asks for; unknown words are ignored.
     pub fn asked_by(event: &Event) -> Vec<Self> {
         let words = event.header("x-local-cloud-fault").unwrap_or_default();
-        words.split(',').filter_map(|word| Self::read(word.trim())).collect()
+        words
+            .split(',')
+            .filter_map(|word| Self::read(word.trim()))
+            .collect()
     }
 
     fn read(word: &str) -> Option<Self> {
@@ -30,7 +33,12 @@ impl Fault {
             "error" => Some(Self::Error),
             "crash" => Some(Self::Crash),
             "hang" => Some(Self::Hang),
-            _ => word.strip_prefix("latency=")?.parse().ok().map(Duration::from_millis).map(Self::Latency),
+            _ => word
+                .strip_prefix("latency=")?
+                .parse()
+                .ok()
+                .map(Duration::from_millis)
+                .map(Self::Latency),
         }
     }
 }

@@ -19,7 +19,11 @@ pub fn type_name(value: &Value) -> &'static str {
 
 /// `repr` of a text: single quotes unless only those occur inside.
 pub fn repr(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
     let mut out = String::with_capacity(text.len() + 2);
     out.push(quote);
     for c in text.chars() {
@@ -73,13 +77,24 @@ pub fn integer(text: &str) -> Integer {
         Some(b'+') => (false, &text[1..]),
         _ => (false, text),
     };
-    let well_formed = !digits.is_empty() && digits.split('_').all(|part| !part.is_empty() && is_digits(part));
+    let well_formed = !digits.is_empty()
+        && digits
+            .split('_')
+            .all(|part| !part.is_empty() && is_digits(part));
     if !well_formed {
         return Integer::No;
     }
     let plain: String = digits.chars().filter(|c| *c != '_').collect();
     let significant = plain.trim_start_matches('0');
-    let signed = format!("{}{}", if negative { "-" } else { "" }, if significant.is_empty() { "0" } else { significant });
+    let signed = format!(
+        "{}{}",
+        if negative { "-" } else { "" },
+        if significant.is_empty() {
+            "0"
+        } else {
+            significant
+        }
+    );
     match signed.parse() {
         Ok(value) => Integer::Fits(value),
         Err(_) if negative => Integer::TooSmall,
@@ -109,7 +124,9 @@ pub fn b64decode(text: &str) -> Result<Vec<u8>, String> {
             }
             continue;
         }
-        let Some(value) = base64_digit(byte) else { continue };
+        let Some(value) = base64_digit(byte) else {
+            continue;
+        };
         pads = 0;
         match in_group {
             0 => left = value << 2,

@@ -24,14 +24,22 @@ pub struct Json {
 /// # Errors
 /// The text of the exception that Python raises.
 pub fn loads(text: &str) -> Result<Json, String> {
-    let mut reader = Reader { chars: text.chars().collect(), at: 0, depth: 0, storable: true };
+    let mut reader = Reader {
+        chars: text.chars().collect(),
+        at: 0,
+        depth: 0,
+        storable: true,
+    };
     reader.skip_blanks();
     let value = reader.value()?;
     reader.skip_blanks();
     if reader.at < reader.chars.len() {
         return Err(reader.error("Extra data", reader.at));
     }
-    Ok(Json { value, storable: reader.storable })
+    Ok(Json {
+        value,
+        storable: reader.storable,
+    })
 }
 
 struct Reader {
@@ -49,7 +57,11 @@ impl Reader {
             Some('{') => self.nested(Self::object),
             Some('[') => self.nested(Self::array),
             _ => {
-                for (word, value) in [("null", Value::Null), ("true", true.into()), ("false", false.into())] {
+                for (word, value) in [
+                    ("null", Value::Null),
+                    ("true", true.into()),
+                    ("false", false.into()),
+                ] {
                     if self.take(word) {
                         return Ok(value);
                     }
@@ -60,7 +72,8 @@ impl Reader {
                         return Ok(Value::Null);
                     }
                 }
-                self.number().ok_or_else(|| self.error("Expecting value", start))
+                self.number()
+                    .ok_or_else(|| self.error("Expecting value", start))
             }
         }
     }
@@ -100,7 +113,9 @@ impl Reader {
         }
         loop {
             if self.peek() != Some('"') {
-                return Err(self.error("Expecting property name enclosed in double quotes", self.at));
+                return Err(
+                    self.error("Expecting property name enclosed in double quotes", self.at)
+                );
             }
             let key = self.string()?;
             self.skip_blanks();
@@ -130,7 +145,9 @@ impl Reader {
             match c {
                 '"' => return Ok(out),
                 '\\' => self.escape(at, start, &mut out)?,
-                c if u32::from(c) < 0x20 => return Err(self.error("Invalid control character at", at)),
+                c if u32::from(c) < 0x20 => {
+                    return Err(self.error("Invalid control character at", at));
+                }
                 c => out.push(c),
             }
         }
@@ -155,9 +172,13 @@ impl Reader {
     }
 
     fn unicode(&mut self, at: usize) -> Result<char, String> {
-        let first = self.hex4().ok_or_else(|| self.error("Invalid \\uXXXX escape", at))?;
+        let first = self
+            .hex4()
+            .ok_or_else(|| self.error("Invalid \\uXXXX escape", at))?;
         let mut unit = u32::from(first);
-        if (0xd800..0xdc00).contains(&unit) && self.chars.get(self.at..self.at + 2) == Some(&['\\', 'u']) {
+        if (0xd800..0xdc00).contains(&unit)
+            && self.chars.get(self.at..self.at + 2) == Some(&['\\', 'u'])
+        {
             let before = self.at;
             self.at += 2;
             match self.hex4().map(u32::from) {
@@ -214,7 +235,13 @@ impl Reader {
     }
 
     fn digits_from(&self, start: usize) -> usize {
-        start + self.chars.iter().skip(start).take_while(|c| c.is_ascii_digit()).count()
+        start
+            + self
+                .chars
+                .iter()
+                .skip(start)
+                .take_while(|c| c.is_ascii_digit())
+                .count()
     }
 
     fn expect(&mut self, wanted: char) -> Result<(), String> {
@@ -226,7 +253,10 @@ impl Reader {
     }
 
     fn take(&mut self, word: &str) -> bool {
-        let matches = word.chars().enumerate().all(|(at, c)| self.chars.get(self.at + at) == Some(&c));
+        let matches = word
+            .chars()
+            .enumerate()
+            .all(|(at, c)| self.chars.get(self.at + at) == Some(&c));
         if matches {
             self.at += word.len();
         }

@@ -39,9 +39,13 @@ impl Redis {
     pub fn at(url: &str) -> Result<Self, String> {
         let form = "use redis://[user:password@]host[:port][/number]";
         if url.starts_with("rediss://") {
-            return Err("TLS to Redis is not supported; use a redis:// endpoint inside the VPC".to_owned());
+            return Err(
+                "TLS to Redis is not supported; use a redis:// endpoint inside the VPC".to_owned(),
+            );
         }
-        let rest = url.strip_prefix("redis://").ok_or_else(|| format!("no Redis address; {form}"))?;
+        let rest = url
+            .strip_prefix("redis://")
+            .ok_or_else(|| format!("no Redis address; {form}"))?;
         let (login, rest) = match rest.rsplit_once('@') {
             Some((login, rest)) => (Some(login), rest),
             None => (None, rest),
@@ -52,13 +56,26 @@ impl Redis {
             None => (None, Secret::new(login)),
         });
         let (host, number) = rest.split_once('/').unwrap_or((rest, ""));
-        let number = if number.is_empty() { Some(0) } else { number.parse().ok() };
+        let number = if number.is_empty() {
+            Some(0)
+        } else {
+            number.parse().ok()
+        };
         let number = number.ok_or_else(|| format!("the database after / is no number; {form}"))?;
         if host.is_empty() {
             return Err(format!("the host is missing; {form}"));
         }
-        let address = if host.contains(':') { host.to_owned() } else { format!("{host}:6379") };
-        Ok(Self { address, login, number, connection: Mutex::new(None) })
+        let address = if host.contains(':') {
+            host.to_owned()
+        } else {
+            format!("{host}:6379")
+        };
+        Ok(Self {
+            address,
+            login,
+            number,
+            connection: Mutex::new(None),
+        })
     }
 
     /// Sets the counter to 1 if it is not there (to live for `life`), else adds 1; gives its value.
@@ -74,7 +91,9 @@ impl Redis {
             return Ok(count);
         }
         let mut open = self.connect().await?;
-        let count = count_on(&mut open, key, life).await.map_err(|error| format!("{}: {error}", self.address))?;
+        let count = count_on(&mut open, key, life)
+            .await
+            .map_err(|error| format!("{}: {error}", self.address))?;
         *connection = Some(open);
         Ok(count)
     }
@@ -82,7 +101,9 @@ impl Redis {
     async fn connect(&self) -> Result<BufReader<TcpStream>, String> {
         let failed = |error: String| format!("Error connecting to {}. {error}", self.address);
         let stream = timeout(PATIENCE, TcpStream::connect(&self.address)).await;
-        let stream = stream.map_err(|_| failed("Timeout.".to_owned()))?.map_err(|error| failed(error.to_string()))?;
+        let stream = stream
+            .map_err(|_| failed("Timeout.".to_owned()))?
+            .map_err(|error| failed(error.to_string()))?;
         let _ = stream.set_nodelay(true);
         let mut open = BufReader::new(stream);
         if let Some((user, password)) = &self.login {
@@ -98,7 +119,11 @@ impl Redis {
     }
 }
 
-async fn count_on(open: &mut BufReader<TcpStream>, key: &str, life: Duration) -> Result<u64, String> {
+async fn count_on(
+    open: &mut BufReader<TcpStream>,
+    key: &str,
+    life: Duration,
+) -> Result<u64, String> {
     let seconds = life.as_secs().to_string();
     match command(open, &["SET", key, "1", "EX", &seconds, "NX"]).await? {
         Reply::Text => return Ok(1),
@@ -112,7 +137,9 @@ async fn count_on(open: &mut BufReader<TcpStream>, key: &str, life: Duration) ->
 }
 
 async fn command(open: &mut BufReader<TcpStream>, words: &[&str]) -> Result<Reply, String> {
-    timeout(PATIENCE, exchange(open, words)).await.map_err(|_| "Timeout.".to_owned())?
+    timeout(PATIENCE, exchange(open, words))
+        .await
+        .map_err(|_| "Timeout.".to_owned())?
 }
 
 async fn exchange(open: &mut BufReader<TcpStream>, words: &[&str]) -> Result<Reply, String> {
@@ -120,15 +147,27 @@ async fn exchange(open: &mut BufReader<TcpStream>, words: &[&str]) -> Result<Rep
     for word in words {
         request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
     }
-    open.get_mut().write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
+    open.get_mut()
+        .write_all(request.as_bytes())
+        .await
+        .map_err(|error| error.to_string())?;
     let mut line = String::new();
     // A counter's reply is one short line; whatever is longer is no Redis.
-    (&mut *open).take(4096).read_line(&mut line).await.map_err(|error| error.to_string())?;
-    let line = line.strip_suffix("\r\n").ok_or("Connection closed by server.")?;
+    (&mut *open)
+        .take(4096)
+        .read_line(&mut line)
+        .await
+        .map_err(|error| error.to_string())?;
+    let line = line
+        .strip_suffix("\r\n")
+        .ok_or("Connection closed by server.")?;
     match line.split_at_checked(1) {
         Some(("+", _)) => Ok(Reply::Text),
         Some(("-", error)) => Err(error.to_owned()),
-        Some((":", number)) => number.parse().map(Reply::Number).map_err(|_| format!("no count: {number}")),
+        Some((":", number)) => number
+            .parse()
+            .map(Reply::Number)
+            .map_err(|_| format!("no count: {number}")),
         Some(("$" | "*", "-1")) | Some(("_", "")) => Ok(Reply::Nil),
         _ => Err("unexpected reply".to_owned()),
     }

@@ -46,13 +46,16 @@ impl SecretReader {
     /// What failed and what to do, without any secret in it.
     #[cfg(feature = "secrets")]
     pub async fn read(&self) -> Result<Secret, String> {
-        use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
+        use aws_sdk_secretsmanager::config::{
+            BehaviorVersion, Credentials, Region, retry::RetryConfig,
+        };
         use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata};
         use aws_sdk_secretsmanager::{Client, Config};
         use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let needed = |name: &str| variable(name).ok_or_else(|| format!("{name} is not set; Lambda sets it"));
+        let needed =
+            |name: &str| variable(name).ok_or_else(|| format!("{name} is not set; Lambda sets it"));
         let credentials = Credentials::new(
             needed("AWS_ACCESS_KEY_ID")?,
             needed("AWS_SECRET_ACCESS_KEY")?,
@@ -68,16 +71,29 @@ impl SecretReader {
             .region(Region::new(needed("AWS_REGION")?))
             .credentials_provider(credentials)
             .retry_config(RetryConfig::standard().with_max_attempts(2))
-            .http_client(http.tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https());
+            .http_client(
+                http.tls_provider(Provider::Rustls(CryptoMode::Ring))
+                    .build_https(),
+            );
         if let Some(endpoint) = endpoint {
             config = config.endpoint_url(endpoint);
         }
-        let answer = Client::from_conf(config.build()).get_secret_value().secret_id(&self.arn).send().await;
+        let answer = Client::from_conf(config.build())
+            .get_secret_value()
+            .secret_id(&self.arn)
+            .send()
+            .await;
         let answer = answer.map_err(|error| {
             let code = error.code().unwrap_or("no answer").to_owned();
-            format!("reading the secret {}: {code}: {}", self.arn, DisplayErrorContext(&error))
+            format!(
+                "reading the secret {}: {code}: {}",
+                self.arn,
+                DisplayErrorContext(&error)
+            )
         })?;
-        let text = answer.secret_string().ok_or_else(|| format!("the secret {} is binary, not text", self.arn))?;
+        let text = answer
+            .secret_string()
+            .ok_or_else(|| format!("the secret {} is binary, not text", self.arn))?;
         Ok(Secret::new(text))
     }
 
@@ -87,6 +103,10 @@ impl SecretReader {
     /// Always: this binary was built without the feature `secrets`.
     #[cfg(not(feature = "secrets"))]
     pub async fn read(&self) -> Result<Secret, String> {
-        std::future::ready(Err(format!("{}: built without the feature `secrets`; set DATABASE_URL", self.arn))).await
+        std::future::ready(Err(format!(
+            "{}: built without the feature `secrets`; set DATABASE_URL",
+            self.arn
+        )))
+        .await
     }
 }

@@ -17,7 +17,9 @@ pub type Micros = i64;
 
 /// The clock of this machine.
 pub fn now() -> Micros {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
 }
 
@@ -55,7 +57,11 @@ impl OffsetTime {
     pub fn from_micros(at: Micros) -> Self {
         let per_day = SECONDS_PER_DAY * MICROS_PER_SECOND;
         let nanos = u64::try_from(at.rem_euclid(per_day)).unwrap_or(0) * 1000;
-        Self { days: at.div_euclid(per_day), nanos, offset_secs: 0 }
+        Self {
+            days: at.div_euclid(per_day),
+            nanos,
+            offset_secs: 0,
+        }
     }
 
     /// The moment, rounded down to a microsecond.
@@ -70,7 +76,11 @@ impl OffsetTime {
     /// 59: a leap second cannot be a Python time either.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
-        if bytes.len() < 20 || bytes[4] != b'-' || bytes[7] != b'-' || !matches!(bytes[10], b'T' | b't') {
+        if bytes.len() < 20
+            || bytes[4] != b'-'
+            || bytes[7] != b'-'
+            || !matches!(bytes[10], b'T' | b't')
+        {
             return None;
         }
         if bytes[13] != b':' || bytes[16] != b':' {
@@ -101,7 +111,11 @@ impl OffsetTime {
             }
             _ => return None,
         };
-        Some(Self { days, nanos, offset_secs })
+        Some(Self {
+            days,
+            nanos,
+            offset_secs,
+        })
     }
 
     /// RFC 3339 with 0, 3, 6 or 9 fraction digits, as few as are needed.
@@ -115,7 +129,11 @@ impl OffsetTime {
             f if f % 1000 == 0 => format!(".{:06}", f / 1000),
             f => format!(".{f:09}"),
         };
-        let zone = if zulu && self.offset_secs == 0 { "Z".to_owned() } else { self.zone() };
+        let zone = if zulu && self.offset_secs == 0 {
+            "Z".to_owned()
+        } else {
+            self.zone()
+        };
         format!("{}{digits}{zone}", self.to_seconds())
     }
 
@@ -127,31 +145,51 @@ impl OffsetTime {
     /// Python's `isoformat()`: six fraction digits or none, offset as given.
     pub fn python_isoformat(&self) -> String {
         let micros = self.nanos % NANOS_PER_SECOND / 1000;
-        let digits = if micros == 0 { String::new() } else { format!(".{micros:06}") };
+        let digits = if micros == 0 {
+            String::new()
+        } else {
+            format!(".{micros:06}")
+        };
         format!("{}{digits}{}", self.to_seconds(), self.zone())
     }
 
     /// The spelling in `registry_event`: milliseconds, cut off, and `Z` for UTC.
     pub fn event_spelling(&self) -> String {
         let micros = self.nanos % NANOS_PER_SECOND / 1000;
-        let digits = if micros == 0 { String::new() } else { format!(".{:03}", micros / 1000) };
-        let zone = if self.offset_secs == 0 { "Z".to_owned() } else { self.zone() };
+        let digits = if micros == 0 {
+            String::new()
+        } else {
+            format!(".{:03}", micros / 1000)
+        };
+        let zone = if self.offset_secs == 0 {
+            "Z".to_owned()
+        } else {
+            self.zone()
+        };
         format!("{}{digits}{zone}", self.to_seconds())
     }
 
     fn in_utc(self) -> Self {
-        let seconds = self.days * SECONDS_PER_DAY + i64::try_from(self.nanos / NANOS_PER_SECOND).unwrap_or(0)
+        let seconds = self.days * SECONDS_PER_DAY
+            + i64::try_from(self.nanos / NANOS_PER_SECOND).unwrap_or(0)
             - i64::from(self.offset_secs);
         let second_of_day = u64::try_from(seconds.rem_euclid(SECONDS_PER_DAY)).unwrap_or(0);
         let nanos = second_of_day * NANOS_PER_SECOND + self.nanos % NANOS_PER_SECOND;
-        Self { days: seconds.div_euclid(SECONDS_PER_DAY), nanos, offset_secs: 0 }
+        Self {
+            days: seconds.div_euclid(SECONDS_PER_DAY),
+            nanos,
+            offset_secs: 0,
+        }
     }
 
     fn to_seconds(self) -> String {
         let (year, month, day) = civil_from_days(self.days);
         let second = self.nanos / NANOS_PER_SECOND;
         let (hour, minute) = (second / 3600, second / 60 % 60);
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}", second % 60)
+        format!(
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}",
+            second % 60
+        )
     }
 
     fn zone(&self) -> String {
@@ -181,9 +219,19 @@ pub fn parse_python_iso(text: &str) -> Result<PythonTime, IsoError> {
         if bytes.len() < 10 || bytes[7] != b'-' {
             return Err(IsoError::Shape);
         }
-        (number(&bytes[..4])?, number(&bytes[5..7])?, number(&bytes[8..10])?, 10)
+        (
+            number(&bytes[..4])?,
+            number(&bytes[5..7])?,
+            number(&bytes[8..10])?,
+            10,
+        )
     } else {
-        (number(&bytes[..4])?, number(&bytes[4..6])?, number(&bytes[6..8])?, 8)
+        (
+            number(&bytes[..4])?,
+            number(&bytes[4..6])?,
+            number(&bytes[6..8])?,
+            8,
+        )
     };
     // One separator of any kind; it may be longer than a byte.
     let after_date = text.get(date_len..).ok_or(IsoError::Shape)?;
@@ -193,18 +241,28 @@ pub fn parse_python_iso(text: &str) -> Result<PythonTime, IsoError> {
         return Err(IsoError::Shape);
     }
     let (clock, zone) = split_zone(clock.unwrap_or("00"))?;
-    let tail = if zone.is_some() { Tail::OneMayFollow } else { Tail::Nothing };
+    let tail = if zone.is_some() {
+        Tail::OneMayFollow
+    } else {
+        Tail::Nothing
+    };
     let [hour, minute, second, micro] = clock_fields(clock.as_bytes(), tail)?;
     let days = days_from_civil(year, month, day)?;
     let nanos = nanos_of_day(hour, minute, second, micro)?;
     Ok(match zone {
         None => PythonTime::Naive,
-        Some(offset_secs) => PythonTime::Aware(OffsetTime { days, nanos, offset_secs }),
+        Some(offset_secs) => PythonTime::Aware(OffsetTime {
+            days,
+            nanos,
+            offset_secs,
+        }),
     })
 }
 
 fn split_zone(text: &str) -> Result<(&str, Option<i32>), IsoError> {
-    let Some(at) = text.find(['-', '+', 'Z']) else { return Ok((text, None)) };
+    let Some(at) = text.find(['-', '+', 'Z']) else {
+        return Ok((text, None));
+    };
     let (clock, zone) = text.split_at(at);
     if zone == "Z" {
         return Ok((clock, Some(0)));
@@ -217,7 +275,9 @@ fn split_zone(text: &str) -> Result<(&str, Option<i32>), IsoError> {
     let [hours, minutes, seconds, _] = clock_fields(&zone.as_bytes()[1..], Tail::Nothing)?;
     let total = hours * 3600 + minutes * 60 + seconds;
     if total >= 86_400 {
-        return Err(out_of_range(&offset_too_large(i64::from(east) * i64::from(total))));
+        return Err(out_of_range(&offset_too_large(
+            i64::from(east) * i64::from(total),
+        )));
     }
     Ok((clock, Some(east * i32::try_from(total).unwrap_or(0))))
 }
@@ -228,8 +288,15 @@ fn out_of_range(field: &str) -> IsoError {
 
 /// Python's words for an offset of a day or more.
 fn offset_too_large(seconds: i64) -> String {
-    let (days, rest) = (seconds.div_euclid(SECONDS_PER_DAY), seconds.rem_euclid(SECONDS_PER_DAY));
-    let rest = if rest == 0 { String::new() } else { format!(", seconds={rest}") };
+    let (days, rest) = (
+        seconds.div_euclid(SECONDS_PER_DAY),
+        seconds.rem_euclid(SECONDS_PER_DAY),
+    );
+    let rest = if rest == 0 {
+        String::new()
+    } else {
+        format!(", seconds={rest}")
+    };
     format!(
         "offset must be a timedelta strictly between -timedelta(hours=24) and timedelta(hours=24), \
          not datetime.timedelta(days={days}{rest})."
@@ -264,7 +331,10 @@ fn clock_fields(text: &[u8], tail: Tail) -> Result<[u32; 4], IsoError> {
         }
     }
     let fraction = &text[at + 1..];
-    if !matches!(text[at], b'.' | b',') || fraction.is_empty() || !fraction.iter().all(u8::is_ascii_digit) {
+    if !matches!(text[at], b'.' | b',')
+        || fraction.is_empty()
+        || !fraction.iter().all(u8::is_ascii_digit)
+    {
         return Err(IsoError::Shape);
     }
     fields[3] = u32::try_from(fraction_nanos(fraction) / 1000).unwrap_or(0);
@@ -273,12 +343,17 @@ fn clock_fields(text: &[u8], tail: Tail) -> Result<[u32; 4], IsoError> {
 
 /// Up to nine ASCII digits as a number.
 fn digits(text: &[u8]) -> Option<u32> {
-    text.iter().try_fold(0_u32, |value, byte| byte.is_ascii_digit().then(|| value * 10 + u32::from(byte - b'0')))
+    text.iter().try_fold(0_u32, |value, byte| {
+        byte.is_ascii_digit()
+            .then(|| value * 10 + u32::from(byte - b'0'))
+    })
 }
 
 /// Digits after the point, as nanoseconds; what is beyond the ninth is cut off.
 fn fraction_nanos(text: &[u8]) -> u64 {
-    (0..9).fold(0, |value, at| value * 10 + text.get(at).map_or(0, |byte| u64::from(byte - b'0')))
+    (0..9).fold(0, |value, at| {
+        value * 10 + text.get(at).map_or(0, |byte| u64::from(byte - b'0'))
+    })
 }
 
 fn nanos_of_day(hour: u32, minute: u32, second: u32, micro: u32) -> Result<u64, IsoError> {
@@ -321,11 +396,16 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
 }
@@ -333,7 +413,9 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 fn days_in_month(year: u32, month: u32) -> u32 {
     match month {
         4 | 6 | 9 | 11 => 30,
-        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => {
+            29
+        }
         2 => 28,
         _ => 31,
     }

@@ -15,7 +15,10 @@ use support::{Service, demo_environment, get, router_on};
 const KEY: &str = "DemoKeyA.3f1c86c2a9d04b57b8e6d1a2f7935c40";
 
 fn body(answer: &Value) -> Value {
-    answer["body"].as_str().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default()
+    answer["body"]
+        .as_str()
+        .and_then(|body| serde_json::from_str(body).ok())
+        .unwrap_or_default()
 }
 
 /// The part of a body that does not depend on the clock.
@@ -37,7 +40,10 @@ async fn eight_clients_behind_a_pooler_get_their_own_answers() -> anyhow::Result
         return Ok(());
     }
     let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
-    let addresses: Vec<String> = std::fs::read_to_string("demo/addresses.txt")?.lines().map(str::to_owned).collect();
+    let addresses: Vec<String> = std::fs::read_to_string("demo/addresses.txt")?
+        .lines()
+        .map(str::to_owned)
+        .collect();
     let mut expected = BTreeMap::new();
     for address in &addresses {
         for scorer in ["1", "2"] {
@@ -58,7 +64,10 @@ async fn eight_clients_behind_a_pooler_get_their_own_answers() -> anyhow::Result
                 let (path, expected) = paths[(client * 11 + turn * 7) % paths.len()];
                 let answer = serve_alb(router.clone(), &get(path, KEY), Call::default()).await;
                 anyhow::ensure!(answer["statusCode"] == 200, "{path}: {answer}");
-                anyhow::ensure!(lasting(&answer) == *expected, "{path}: {answer} instead of {expected}");
+                anyhow::ensure!(
+                    lasting(&answer) == *expected,
+                    "{path}: {answer} instead of {expected}"
+                );
             }
             anyhow::Ok(())
         })
@@ -67,18 +76,32 @@ async fn eight_clients_behind_a_pooler_get_their_own_answers() -> anyhow::Result
         client.await??;
     }
     let scored = i64::try_from(expected.len())?;
-    assert_eq!(count(&service.url, "registry_passport").await?, scored, "one passport per wallet and scorer");
+    assert_eq!(
+        count(&service.url, "registry_passport").await?,
+        scored,
+        "one passport per wallet and scorer"
+    );
     assert_eq!(count(&service.url, "registry_score").await?, scored);
-    assert_eq!(count(&service.url, "account_accountapikeyanalytics").await?, scored + 8 * 40, "one row per call");
+    assert_eq!(
+        count(&service.url, "account_accountapikeyanalytics").await?,
+        scored + 8 * 40,
+        "one row per call"
+    );
     Ok(())
 }
 
 #[tokio::test]
 async fn first_requests_for_one_wallet_at_once_agree() -> anyhow::Result<()> {
     let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
-    let address = std::fs::read_to_string("demo/addresses.txt")?.lines().nth(12).unwrap_or_default().to_owned();
+    let address = std::fs::read_to_string("demo/addresses.txt")?
+        .lines()
+        .nth(12)
+        .unwrap_or_default()
+        .to_owned();
     let event = get(&format!("/v2/stamps/1/score/{address}"), KEY);
-    let routers: Vec<_> = (0..8).map(|_| router_on(&service.url, &demo_environment()?)).collect::<anyhow::Result<_>>()?;
+    let routers: Vec<_> = (0..8)
+        .map(|_| router_on(&service.url, &demo_environment()?))
+        .collect::<anyhow::Result<_>>()?;
     let asked = routers.into_iter().map(|router| {
         let event = event.clone();
         tokio::spawn(async move { serve_alb(router, &event, Call::default()).await })
@@ -94,8 +117,13 @@ async fn first_requests_for_one_wallet_at_once_agree() -> anyhow::Result<()> {
     assert_eq!(body(&answers[0])["error"], Value::Null);
     assert_eq!(count(&service.url, "registry_passport").await?, 1);
     assert_eq!(count(&service.url, "registry_score").await?, 1);
-    let stamps = body(&answers[0])["stamps"].as_object().map_or(0, serde_json::Map::len);
-    assert_eq!(count(&service.url, "registry_stamp").await?, i64::try_from(stamps)?);
+    let stamps = body(&answers[0])["stamps"]
+        .as_object()
+        .map_or(0, serde_json::Map::len);
+    assert_eq!(
+        count(&service.url, "registry_stamp").await?,
+        i64::try_from(stamps)?
+    );
     Ok(())
 }
 
@@ -116,14 +144,21 @@ async fn two_wallets_racing_for_one_nullifier_share_it_out() -> anyhow::Result<(
         assert_eq!(answer["statusCode"], 200, "{answer}");
         counted += i32::from(stamp["dedup"] == false);
     }
-    assert_eq!(counted, 1, "one wallet counts the stamp, the other does not");
+    assert_eq!(
+        counted, 1,
+        "one wallet counts the stamp, the other does not"
+    );
     Ok(())
 }
 
 #[tokio::test]
 async fn a_lost_connection_is_opened_again_within_the_request() -> anyhow::Result<()> {
     let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
-    let address = std::fs::read_to_string("demo/addresses.txt")?.lines().nth(3).unwrap_or_default().to_owned();
+    let address = std::fs::read_to_string("demo/addresses.txt")?
+        .lines()
+        .nth(3)
+        .unwrap_or_default()
+        .to_owned();
     let event = get(&format!("/v2/stamps/1/score/{address}"), KEY);
     let before = service.ask(&event).await;
     let mut admin = sqlx::PgConnection::connect(&service.url).await?;
@@ -142,14 +177,23 @@ async fn an_outage_answers_503_and_ends_with_it() -> anyhow::Result<()> {
     let mut variables = demo_environment()?;
     variables.insert("DATABASE_CONNECT_TIMEOUT_MS".to_owned(), "1000".to_owned());
     let mut service = Service::start("demo/seed.sql", &variables).await?;
-    let event = get("/v2/stamps/1/score/0x2e2a8491ddf6218111cde2bd60d4fc5aa44b32b1", KEY);
+    let event = get(
+        "/v2/stamps/1/score/0x2e2a8491ddf6218111cde2bd60d4fc5aa44b32b1",
+        KEY,
+    );
     assert_eq!(service.ask(&event).await["statusCode"], 200);
     service.postgres.stop_server();
     for _ in 0..3 {
         let answer = service.ask(&event).await;
         assert_eq!(answer["statusCode"], 503, "{answer}");
-        assert_eq!(answer["body"], "{\"error\": \"DB Error: OperationalError\"}");
-        assert!(!answer.to_string().contains(service.postgres.password()), "no secret in an answer");
+        assert_eq!(
+            answer["body"],
+            "{\"error\": \"DB Error: OperationalError\"}"
+        );
+        assert!(
+            !answer.to_string().contains(service.postgres.password()),
+            "no secret in an answer"
+        );
     }
     service.postgres.start_server().await?;
     assert_eq!(service.ask(&event).await["statusCode"], 200);
@@ -159,9 +203,16 @@ async fn an_outage_answers_503_and_ends_with_it() -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_wrong_password_is_an_outage_that_keeps_the_password() -> anyhow::Result<()> {
     let postgres = PrivatePostgres::start().await?;
-    let url = postgres.url("postgres").replace(postgres.password(), "swordfish");
+    let url = postgres
+        .url("postgres")
+        .replace(postgres.password(), "swordfish");
     let router = router_on(&url, &demo_environment()?)?;
-    let answer = serve_alb(router, &get("/v2/stamps/1/score/0x00", KEY), Call::default()).await;
+    let answer = serve_alb(
+        router,
+        &get("/v2/stamps/1/score/0x00", KEY),
+        Call::default(),
+    )
+    .await;
     assert_eq!(answer["statusCode"], 503, "{answer}");
     assert!(!answer.to_string().contains("swordfish"));
     Ok(())
@@ -170,32 +221,62 @@ async fn a_wrong_password_is_an_outage_that_keeps_the_password() -> anyhow::Resu
 #[tokio::test]
 async fn a_score_leaves_all_of_its_rows_or_none() -> anyhow::Result<()> {
     let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
-    let address = std::fs::read_to_string("demo/addresses.txt")?.lines().nth(5).unwrap_or_default().to_owned();
+    let address = std::fs::read_to_string("demo/addresses.txt")?
+        .lines()
+        .nth(5)
+        .unwrap_or_default()
+        .to_owned();
     let mut admin = sqlx::PgConnection::connect(&service.url).await?;
     // The last of the writes fails: the event about the score.
-    admin.execute("ALTER TABLE registry_event ADD CHECK (action <> 'SCU')").await?;
-    let answer = service.ask(&get(&format!("/v2/stamps/1/score/{address}"), KEY)).await;
+    admin
+        .execute("ALTER TABLE registry_event ADD CHECK (action <> 'SCU')")
+        .await?;
+    let answer = service
+        .ask(&get(&format!("/v2/stamps/1/score/{address}"), KEY))
+        .await;
     assert_eq!(answer["statusCode"], 500, "{answer}");
     assert_eq!(answer["body"], "{\"error\": \"DB Error: IntegrityError\"}");
-    for table in ["registry_passport", "registry_stamp", "registry_score", "registry_hashscorerlink", "registry_event"] {
+    for table in [
+        "registry_passport",
+        "registry_stamp",
+        "registry_score",
+        "registry_hashscorerlink",
+        "registry_event",
+    ] {
         assert_eq!(count(&service.url, table).await?, 0, "{table}");
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn a_proof_that_only_python_can_check_answers_500_and_leaves_no_score() -> anyhow::Result<()> {
+async fn a_proof_that_only_python_can_check_answers_500_and_leaves_no_score() -> anyhow::Result<()>
+{
     let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
-    let address = std::fs::read_to_string("demo/addresses.txt")?.lines().nth(5).unwrap_or_default().to_owned();
+    let address = std::fs::read_to_string("demo/addresses.txt")?
+        .lines()
+        .nth(5)
+        .unwrap_or_default()
+        .to_owned();
     let mut admin = sqlx::PgConnection::connect(&service.url).await?;
     let sql = "UPDATE ceramic_cache_ceramiccache SET stamp = jsonb_set(stamp, '{proof,type}', '\"Ed25519Signature2018\"')";
     admin.execute(sql).await?;
-    let answer = service.ask(&get(&format!("/v2/stamps/1/score/{address}"), KEY)).await;
+    let answer = service
+        .ask(&get(&format!("/v2/stamps/1/score/{address}"), KEY))
+        .await;
     assert_eq!(answer["statusCode"], 500, "{answer}");
     assert_eq!(answer["body"], "{\"error\": \"An error has occurred\"}");
-    assert!(answer["statusDescription"].as_str().is_some_and(|text| text.contains("Ed25519Signature2018")), "{answer}");
+    assert!(
+        answer["statusDescription"]
+            .as_str()
+            .is_some_and(|text| text.contains("Ed25519Signature2018")),
+        "{answer}"
+    );
     assert_eq!(count(&service.url, "registry_score").await?, 0);
     assert_eq!(count(&service.url, "registry_passport").await?, 0);
-    assert_eq!(count(&service.url, "account_accountapikeyanalytics").await?, 1, "the visit is noted all the same");
+    assert_eq!(
+        count(&service.url, "account_accountapikeyanalytics").await?,
+        1,
+        "the visit is noted all the same"
+    );
     Ok(())
 }

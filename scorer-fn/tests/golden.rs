@@ -33,12 +33,26 @@ async fn answers_and_rows_are_those_of_the_recorded_service() -> anyhow::Result<
             failed.push(format!("{}\n{differences}", case.name));
         }
     }
-    assert!(failed.is_empty(), "{} of {} differ\n{}", failed.len(), suite.cases.len(), failed.join("\n"));
-    assert!(suite.cases.len() >= 80 || directory != "tests/golden", "the copy of the cases is not complete");
+    assert!(
+        failed.is_empty(),
+        "{} of {} differ\n{}",
+        failed.len(),
+        suite.cases.len(),
+        failed.join("\n")
+    );
+    assert!(
+        suite.cases.len() >= 80 || directory != "tests/golden",
+        "the copy of the cases is not complete"
+    );
     Ok(())
 }
 
-async fn replay(suite: &Suite, case: &Case, url: &str, redis: &FakeRedis) -> anyhow::Result<String> {
+async fn replay(
+    suite: &Suite,
+    case: &Case,
+    url: &str,
+    redis: &FakeRedis,
+) -> anyhow::Result<String> {
     let mut variables = suite.variables(case);
     variables.insert("DATABASE_URL".to_owned(), url.to_owned());
     variables.insert("REDIS_URL".to_owned(), redis.url());

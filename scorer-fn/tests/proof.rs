@@ -43,15 +43,23 @@ fn the_published_example_has_the_published_digest() {
     let (types, domain, message) = mail();
     let digest = Types::read(&types).and_then(|types| types.digest("Mail", &domain, &message));
     let digest = digest.expect("the example fits its types");
-    assert_eq!(hex(&digest), "be609aee343fb3c4b28e1df9e632fca64fcfaede20f02e86244efddf30957bd2");
+    assert_eq!(
+        hex(&digest),
+        "be609aee343fb3c4b28e1df9e632fca64fcfaede20f02e86244efddf30957bd2"
+    );
 }
 
 #[test]
 fn the_published_signature_is_by_the_key_called_cow() {
     let key = SigningKey::from_slice(&keccak(b"cow")).expect("the example's key");
-    assert_eq!(hex(&address_of(key.verifying_key())), "cd2a3d9f938e13cd947ec05abc7fe734df8dd826");
+    assert_eq!(
+        hex(&address_of(key.verifying_key())),
+        "cd2a3d9f938e13cd947ec05abc7fe734df8dd826"
+    );
     let (types, domain, message) = mail();
-    let digest = Types::read(&types).and_then(|types| types.digest("Mail", &domain, &message)).expect("it fits");
+    let digest = Types::read(&types)
+        .and_then(|types| types.digest("Mail", &domain, &message))
+        .expect("it fits");
     let (signature, _) = key.sign_prehash_recoverable(&digest);
     assert_eq!(
         hex(&signature.to_bytes()),
@@ -61,9 +69,12 @@ fn the_published_signature_is_by_the_key_called_cow() {
 }
 
 fn digest_of(kind: &str, value: Option<Value>) -> Result<String, TypedDataError> {
-    let types = json!({"Box": [{"name": "it", "type": kind}], "Inner": [{"name": "n", "type": "int8"}]});
+    let types =
+        json!({"Box": [{"name": "it", "type": kind}], "Inner": [{"name": "n", "type": "int8"}]});
     let message = value.map_or_else(|| json!({}), |value| json!({"it": value}));
-    Types::read(&types)?.digest("Box", &json!({"name": "test"}), &message).map(|digest| hex(&digest))
+    Types::read(&types)?
+        .digest("Box", &json!({"name": "test"}), &message)
+        .map(|digest| hex(&digest))
 }
 
 #[test]
@@ -87,7 +98,10 @@ fn what_does_not_fit_its_type_is_refused() {
         ("bytes33", json!("0x")),
     ];
     for (kind, value) in refused {
-        assert!(digest_of(kind, Some(value.clone())).is_err(), "{kind} {value}");
+        assert!(
+            digest_of(kind, Some(value.clone())).is_err(),
+            "{kind} {value}"
+        );
     }
     let accepted = [
         ("uint256", json!("0x10")),
@@ -99,21 +113,33 @@ fn what_does_not_fit_its_type_is_refused() {
         ("Inner[]", json!([{"n": 1}, {}])),
     ];
     for (kind, value) in accepted {
-        assert!(digest_of(kind, Some(value.clone())).is_ok(), "{kind} {value}");
+        assert!(
+            digest_of(kind, Some(value.clone())).is_ok(),
+            "{kind} {value}"
+        );
     }
 }
 
 #[test]
 fn a_member_without_data_is_zero_and_not_the_empty_value() {
-    assert_eq!(digest_of("uint8", None), digest_of("uint8", Some(json!(0))), "32 zero bytes are the number 0");
-    assert_ne!(digest_of("string", None), digest_of("string", Some(json!(""))));
+    assert_eq!(
+        digest_of("uint8", None),
+        digest_of("uint8", Some(json!(0))),
+        "32 zero bytes are the number 0"
+    );
+    assert_ne!(
+        digest_of("string", None),
+        digest_of("string", Some(json!("")))
+    );
 }
 
 #[test]
 fn a_missing_domain_type_means_a_name() {
     let implicit = json!({"Box": []});
     let explicit = json!({"Box": [], "EIP712Domain": [{"name": "name", "type": "string"}]});
-    let digest = |types: &Value| Types::read(types).and_then(|t| t.digest("Box", &json!({"name": "x"}), &json!({})));
+    let digest = |types: &Value| {
+        Types::read(types).and_then(|t| t.digest("Box", &json!({"name": "x"}), &json!({})))
+    };
     assert_eq!(digest(&implicit), digest(&explicit));
 }
 
@@ -150,7 +176,8 @@ fn signed(change: impl FnOnce(&mut Value)) -> Value {
     change(&mut credential);
     let digest = signing_digest(&credential).expect("it fits its types");
     let (signature, id) = key.sign_prehash_recoverable(&digest);
-    credential["proof"]["proofValue"] = format!("0x{}{:02x}", hex(&signature.to_bytes()), 27 + id.to_byte()).into();
+    credential["proof"]["proofValue"] =
+        format!("0x{}{:02x}", hex(&signature.to_bytes()), 27 + id.to_byte()).into();
     credential
 }
 
@@ -176,7 +203,10 @@ fn any_change_after_signing_is_refused() {
     for (pointer, value) in changes {
         let mut credential = signed(|_| {});
         *credential.pointer_mut(pointer).expect("it is there") = value;
-        assert!(matches!(verdict(&credential), Verdict::Refused(_)), "{pointer}");
+        assert!(
+            matches!(verdict(&credential), Verdict::Refused(_)),
+            "{pointer}"
+        );
     }
 }
 
@@ -196,7 +226,8 @@ fn another_spelling_of_the_types_and_the_domain_passes() {
 #[test]
 fn the_same_moment_in_another_spelling_is_not_the_same_text() {
     // Signed over the text that a parser prints, so these two read alike …
-    let mut credential = signed(|credential| credential["expirationDate"] = json!("2099-06-01T12:34:56.500Z"));
+    let mut credential =
+        signed(|credential| credential["expirationDate"] = json!("2099-06-01T12:34:56.500Z"));
     credential["expirationDate"] = json!("2099-06-01T12:34:56.5Z");
     assert_eq!(verdict(&credential), Verdict::Genuine);
     // … but an offset is kept, except in `created`.
@@ -212,7 +243,10 @@ fn other_proof_types_are_not_judged() {
     let credential = signed(|_| {});
     let mut other = credential.clone();
     other["proof"]["type"] = json!("Ed25519Signature2018");
-    assert_eq!(verdict(&other), Verdict::Unsupported("Ed25519Signature2018".to_owned()));
+    assert_eq!(
+        verdict(&other),
+        Verdict::Unsupported("Ed25519Signature2018".to_owned())
+    );
     for missing in ["/proof", "/proof/type"] {
         let mut other = credential.clone();
         *other.pointer_mut(missing).expect("it is there") = Value::Null;

@@ -10,7 +10,8 @@ use scorer_fn::time::{IsoError, PythonTime, parse_python_iso};
 use serde_json::Value;
 
 fn vectors(group: &str) -> Vec<Value> {
-    let text = std::fs::read_to_string("tests/data/python-vectors.json").expect("the vectors are in the repository");
+    let text = std::fs::read_to_string("tests/data/python-vectors.json")
+        .expect("the vectors are in the repository");
     let all: Value = serde_json::from_str(&text).expect("the vectors are JSON");
     let group = all[group].as_array().cloned().unwrap_or_default();
     assert!(!group.is_empty(), "there are vectors");
@@ -28,7 +29,9 @@ fn sums_round_and_print_as_in_python() {
         for weight in vector["weights"].as_array().into_iter().flatten() {
             let weight = match weight {
                 Value::String(text) => Decimal::parse(text),
-                Value::Number(number) if number.is_f64() => number.as_f64().and_then(Decimal::from_f64),
+                Value::Number(number) if number.is_f64() => {
+                    number.as_f64().and_then(Decimal::from_f64)
+                }
                 other => Decimal::parse(&other.to_string()),
             };
             sum = sum.add(&weight.unwrap_or_else(|| panic!("{vector}")));
@@ -52,14 +55,20 @@ fn dates_read_and_print_as_in_python() {
         let input = text(&vector, "text");
         match parse_python_iso(input) {
             Ok(PythonTime::Aware(time)) => {
-                assert_eq!(time.python_isoformat(), text(&vector, "isoformat"), "{vector}");
+                assert_eq!(
+                    time.python_isoformat(),
+                    text(&vector, "isoformat"),
+                    "{vector}"
+                );
             }
             Ok(PythonTime::Naive) => assert_eq!(vector["aware"], false, "{vector}"),
             Err(IsoError::Shape) => {
                 let message = format!("Invalid isoformat string: {}", python::repr(input));
                 assert_eq!(message, text(&vector, "error"));
             }
-            Err(IsoError::Range(message)) => assert_eq!(message, text(&vector, "error"), "{vector}"),
+            Err(IsoError::Range(message)) => {
+                assert_eq!(message, text(&vector, "error"), "{vector}")
+            }
         }
     }
 }
@@ -83,8 +92,16 @@ fn integers_read_as_in_python() {
 fn base64_is_as_lenient_as_in_python() {
     for vector in vectors("decodings") {
         let found = python::b64decode(text(&vector, "text"));
-        let hex = found.map(|bytes| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-        let expected = vector["hex"].as_str().map(str::to_owned).ok_or_else(|| text(&vector, "error").to_owned());
+        let hex = found.map(|bytes| {
+            bytes
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+        });
+        let expected = vector["hex"]
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| text(&vector, "error").to_owned());
         assert_eq!(hex, expected, "{vector}");
     }
 }
@@ -100,9 +117,17 @@ fn json_is_refused_with_the_words_of_python() {
 #[test]
 fn json_that_the_database_cannot_hold_is_marked() {
     for odd in ["NaN", "[-Infinity]", "1e999", "\"\\u0000\"", "\"\\ud800\""] {
-        assert_eq!(python_json::loads(odd).map(|json| json.storable), Ok(false), "{odd}");
+        assert_eq!(
+            python_json::loads(odd).map(|json| json.storable),
+            Ok(false),
+            "{odd}"
+        );
     }
-    let pair = python_json::loads("[\"\\ud83d\\ude00\", 1, -2.5e3, {\"a\": null}]").expect("it is JSON");
-    assert_eq!(pair.value, serde_json::json!(["😀", 1, -2500.0, {"a": null}]));
+    let pair =
+        python_json::loads("[\"\\ud83d\\ude00\", 1, -2.5e3, {\"a\": null}]").expect("it is JSON");
+    assert_eq!(
+        pair.value,
+        serde_json::json!(["😀", 1, -2500.0, {"a": null}])
+    );
     assert!(pair.storable);
 }

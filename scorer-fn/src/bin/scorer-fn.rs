@@ -17,19 +17,34 @@ fn main() -> Result<(), Error> {
     let config = match Config::read(|name| std::env::var(name).ok()) {
         Ok(config) => config,
         Err(error) => {
-            log::print_event("ERROR", &format!("not started: {error}"), &json!({"error_type": "configuration"}));
+            log::print_event(
+                "ERROR",
+                &format!("not started: {error}"),
+                &json!({"error_type": "configuration"}),
+            );
             std::process::exit(1);
         }
     };
     // One request at a time: one thread is enough, and starts faster.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let router = router(App::new(Scorer::new(config), Lines::Print));
-    runtime.block_on(lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
-        let router = router.clone();
-        async move {
-            let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
-            let call = Call { request_id: event.context.request_id, deadline: Some(Instant::now() + left) };
-            Ok::<_, Error>(serve_alb(router, &event.payload, call).await)
-        }
-    })))
+    runtime.block_on(lambda_runtime::run(service_fn(
+        move |event: LambdaEvent<Value>| {
+            let router = router.clone();
+            async move {
+                let left = event
+                    .context
+                    .deadline()
+                    .duration_since(SystemTime::now())
+                    .unwrap_or(Duration::ZERO);
+                let call = Call {
+                    request_id: event.context.request_id,
+                    deadline: Some(Instant::now() + left),
+                };
+                Ok::<_, Error>(serve_alb(router, &event.payload, call).await)
+            }
+        },
+    )))
 }

@@ -29,13 +29,23 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let mut config = Config::read(|name| std::env::var(name).ok())?;
     config.limits.connections = arguments.connections.max(1);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(arguments.listen).await;
         let listener = listener.with_context(|| format!("listening on {}", arguments.listen))?;
         let address = listener.local_addr()?;
-        log::print_event("INFO", &format!("listening on http://{address}"), &json!({"port": address.port()}));
-        axum::serve(listener, router(App::new(Scorer::new(config), Lines::Print))).await?;
+        log::print_event(
+            "INFO",
+            &format!("listening on http://{address}"),
+            &json!({"port": address.port()}),
+        );
+        axum::serve(
+            listener,
+            router(App::new(Scorer::new(config), Lines::Print)),
+        )
+        .await?;
         Ok(())
     })
 }

@@ -64,11 +64,21 @@ impl<'a> Types<'a> {
                 .as_array()
                 .ok_or(TypedDataError::Types)?
                 .iter()
-                .map(|field| Some(Member { name: text(field, "name")?, kind: text(field, "type")? }))
+                .map(|field| {
+                    Some(Member {
+                        name: text(field, "name")?,
+                        kind: text(field, "type")?,
+                    })
+                })
                 .collect();
             structs.insert(name.as_str(), members.ok_or(TypedDataError::Types)?);
         }
-        structs.entry(DOMAIN).or_insert_with(|| vec![Member { name: "name", kind: "string" }]);
+        structs.entry(DOMAIN).or_insert_with(|| {
+            vec![Member {
+                name: "name",
+                kind: "string",
+            }]
+        });
         Ok(Self(structs))
     }
 
@@ -76,7 +86,12 @@ impl<'a> Types<'a> {
     ///
     /// # Errors
     /// [`TypedDataError`] if domain or message do not fit the types.
-    pub fn digest(&self, primary: &str, domain: &Value, message: &Value) -> Result<Word, TypedDataError> {
+    pub fn digest(
+        &self,
+        primary: &str,
+        domain: &Value,
+        message: &Value,
+    ) -> Result<Word, TypedDataError> {
         let mut input = vec![0x19, 0x01];
         input.extend(self.hash_struct(DOMAIN, domain)?);
         input.extend(self.hash_struct(primary, message)?);
@@ -85,10 +100,17 @@ impl<'a> Types<'a> {
 
     fn hash_struct(&self, name: &str, data: &Value) -> Result<Word, TypedDataError> {
         let members = self.members(name)?;
-        let data: &Map<String, Value> =
-            data.as_object().ok_or_else(|| TypedDataError::Mismatch(name.to_owned()))?;
-        if let Some(key) = data.keys().find(|key| members.iter().all(|member| member.name != key.as_str())) {
-            return Err(TypedDataError::Undeclared { of: name.to_owned(), key: key.clone() });
+        let data: &Map<String, Value> = data
+            .as_object()
+            .ok_or_else(|| TypedDataError::Mismatch(name.to_owned()))?;
+        if let Some(key) = data
+            .keys()
+            .find(|key| members.iter().all(|member| member.name != key.as_str()))
+        {
+            return Err(TypedDataError::Undeclared {
+                of: name.to_owned(),
+                key: key.clone(),
+            });
         }
         let mut input = keccak(self.encode_type(name)?.as_bytes()).to_vec();
         for member in members {
@@ -137,14 +159,21 @@ impl<'a> Types<'a> {
         std::iter::once(name)
             .chain(referenced)
             .map(|name| {
-                let members: Vec<_> =
-                    self.members(name)?.iter().map(|member| format!("{} {}", member.kind, member.name)).collect();
+                let members: Vec<_> = self
+                    .members(name)?
+                    .iter()
+                    .map(|member| format!("{} {}", member.kind, member.name))
+                    .collect();
                 Ok(format!("{name}({})", members.join(",")))
             })
             .collect()
     }
 
-    fn collect<'n>(&'n self, name: &'n str, into: &mut BTreeSet<&'n str>) -> Result<(), TypedDataError> {
+    fn collect<'n>(
+        &'n self,
+        name: &'n str,
+        into: &mut BTreeSet<&'n str>,
+    ) -> Result<(), TypedDataError> {
         if !into.insert(name) {
             return Ok(());
         }
@@ -161,16 +190,25 @@ impl<'a> Types<'a> {
     }
 
     fn members(&self, name: &str) -> Result<&[Member<'a>], TypedDataError> {
-        self.0.get(name).map(Vec::as_slice).ok_or_else(|| TypedDataError::UnknownType(name.to_owned()))
+        self.0
+            .get(name)
+            .map(Vec::as_slice)
+            .ok_or_else(|| TypedDataError::UnknownType(name.to_owned()))
     }
 }
 
 /// `uintN`, `intN` and `bytesN`.
 fn encode_sized(kind: &str, value: &Value) -> Result<Word, TypedDataError> {
     let mismatch = || TypedDataError::Mismatch(kind.to_owned());
-    let size = |prefix: &str| kind.strip_prefix(prefix).and_then(|bits| bits.parse::<usize>().ok());
+    let size = |prefix: &str| {
+        kind.strip_prefix(prefix)
+            .and_then(|bits| bits.parse::<usize>().ok())
+    };
     if let Some(length) = size("bytes").filter(|length| (1..=32).contains(length)) {
-        let bytes = value.as_str().and_then(hex_bytes).filter(|bytes| bytes.len() == length);
+        let bytes = value
+            .as_str()
+            .and_then(hex_bytes)
+            .filter(|bytes| bytes.len() == length);
         let mut word = [0; 32];
         word[..length].copy_from_slice(&bytes.ok_or_else(mismatch)?);
         return Ok(word);
@@ -222,6 +260,13 @@ pub fn hex_bytes(text: &str) -> Option<Vec<u8>> {
     if digits.len() % 2 != 0 {
         return None;
     }
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    digits.chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|value| u8::try_from(value).ok())
+    };
+    digits
+        .chunks(2)
+        .map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))
+        .collect()
 }

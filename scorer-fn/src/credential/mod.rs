@@ -56,7 +56,9 @@ pub fn read(provider: &str, json: &str, address: &str, trusted: &[String], now: 
     if !issuer.is_some_and(|issuer| trusted.iter().any(|known| known == issuer)) {
         return Reading::LeftOut("issuer is not trusted");
     }
-    let Some((nullifiers, id, credential_provider)) = credential.get("credentialSubject").and_then(subject) else {
+    let Some((nullifiers, id, credential_provider)) =
+        credential.get("credentialSubject").and_then(subject)
+    else {
         return Reading::LeftOut("subject is incomplete");
     };
     if id.to_lowercase() != format!("did:pkh:eip155:1:{address}") {
@@ -81,14 +83,25 @@ pub fn read(provider: &str, json: &str, address: &str, trusted: &[String], now: 
 fn expiration(credential: &Value) -> Result<(OffsetTime, String), String> {
     let date = match credential {
         Value::Object(members) => members.get("expirationDate").ok_or("'expirationDate'")?,
-        Value::Array(_) => return Err("list indices must be integers or slices, not str".to_owned()),
+        Value::Array(_) => {
+            return Err("list indices must be integers or slices, not str".to_owned());
+        }
         Value::String(_) => return Err("string indices must be integers, not 'str'".to_owned()),
-        other => return Err(format!("'{}' object is not subscriptable", python::type_name(other))),
+        other => {
+            return Err(format!(
+                "'{}' object is not subscriptable",
+                python::type_name(other)
+            ));
+        }
     };
-    let Value::String(text) = date else { return Err("fromisoformat: argument must be str".to_owned()) };
+    let Value::String(text) = date else {
+        return Err("fromisoformat: argument must be str".to_owned());
+    };
     match parse_python_iso(text) {
         Ok(PythonTime::Aware(time)) => Ok((time, text.clone())),
-        Ok(PythonTime::Naive) => Err("can't compare offset-naive and offset-aware datetimes".to_owned()),
+        Ok(PythonTime::Naive) => {
+            Err("can't compare offset-naive and offset-aware datetimes".to_owned())
+        }
         Err(IsoError::Shape) => Err(format!("Invalid isoformat string: {}", python::repr(text))),
         Err(IsoError::Range(field)) => Err(field),
     }
@@ -100,11 +113,16 @@ fn subject(subject: &Value) -> Option<(Vec<String>, &str, String)> {
         Some(hash) => vec![hash.as_str().filter(|hash| !hash.is_empty())?.to_owned()],
         None => {
             let list = subject.get("nullifiers")?.as_array()?.iter();
-            list.map(|nullifier| nullifier.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()?
+            list.map(|nullifier| nullifier.as_str().map(str::to_owned))
+                .collect::<Option<Vec<_>>>()?
         }
     };
     if nullifiers.is_empty() {
         return None;
     }
-    Some((nullifiers, subject.get("id")?.as_str()?, subject.get("provider")?.as_str()?.to_owned()))
+    Some((
+        nullifiers,
+        subject.get("id")?.as_str()?,
+        subject.get("provider")?.as_str()?.to_owned(),
+    ))
 }

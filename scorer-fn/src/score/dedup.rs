@@ -62,7 +62,10 @@ pub struct LinkedTwice;
 ///
 /// Without `FF_MULTI_NULLIFIER` only the first version does.
 pub fn nullifiers(stamp: &Stamp, multi: bool) -> impl Iterator<Item = &String> {
-    stamp.nullifiers.iter().filter(move |nullifier| multi || nullifier.starts_with("v0"))
+    stamp
+        .nullifiers
+        .iter()
+        .filter(move |nullifier| multi || nullifier.starts_with("v0"))
 }
 
 /// Decides for each stamp whether it counts for `address` at `now`.
@@ -80,7 +83,10 @@ pub fn plan(
     multi: bool,
     now: Micros,
 ) -> Result<Plan, LinkedTwice> {
-    let by_hash: HashMap<&str, &Link> = links.iter().map(|link| (link.hash.as_str(), link)).collect();
+    let by_hash: HashMap<&str, &Link> = links
+        .iter()
+        .map(|link| (link.hash.as_str(), link))
+        .collect();
     let mut plan = Plan::default();
     let mut written = BTreeSet::new();
     for stamp in stamps {
@@ -90,7 +96,10 @@ pub fn plan(
             .filter_map(|nullifier| by_hash.get(nullifier.as_str()))
             .find(|link| link.address != address && link.expires > now);
         if let Some(clash) = clash {
-            for nullifier in own.iter().filter(|nullifier| !by_hash.contains_key(nullifier.as_str())) {
+            for nullifier in own
+                .iter()
+                .filter(|nullifier| !by_hash.contains_key(nullifier.as_str()))
+            {
                 if !written.insert(nullifier.clone()) {
                     return Err(LinkedTwice);
                 }
@@ -101,7 +110,13 @@ pub fn plan(
                 });
             }
             let expires_text = stamp.expires_text;
-            plan.clashing.insert(stamp.credential_provider, Clash { expires_text, nullifiers: own });
+            plan.clashing.insert(
+                stamp.credential_provider,
+                Clash {
+                    expires_text,
+                    nullifiers: own,
+                },
+            );
             continue;
         }
         for nullifier in own {

@@ -32,7 +32,11 @@ pub fn check(key: &str, hashed: &str, hashed_sha256: Option<&str>) -> Check {
         None if hashed.starts_with("sha256$") => hashed,
         None => return SlowHash::read(hashed).map_or(Check::Wrong, Check::Slow),
     };
-    if bool::from(sha256_form(key).as_bytes().ct_eq(stored.as_bytes())) { Check::Right } else { Check::Wrong }
+    if bool::from(sha256_form(key).as_bytes().ct_eq(stored.as_bytes())) {
+        Check::Right
+    } else {
+        Check::Wrong
+    }
 }
 
 /// `sha256$` and the lower-case hex SHA-256 of the whole key.
@@ -59,13 +63,22 @@ impl SlowHash {
         let iterations = parts.next()?.parse().ok().filter(|rounds| *rounds > 0)?;
         let salt = parts.next()?.to_owned();
         let hash = STANDARD.decode(parts.next()?).ok()?;
-        Some(Self { iterations, salt, hash })
+        Some(Self {
+            iterations,
+            salt,
+            hash,
+        })
     }
 
     /// Runs the rounds; about a tenth of a second for production keys.
     pub fn check(&self, key: &str) -> bool {
         let mut derived = [0; 32];
-        pbkdf2::pbkdf2_hmac::<Sha256>(key.as_bytes(), self.salt.as_bytes(), self.iterations, &mut derived);
+        pbkdf2::pbkdf2_hmac::<Sha256>(
+            key.as_bytes(),
+            self.salt.as_bytes(),
+            self.iterations,
+            &mut derived,
+        );
         bool::from(derived.ct_eq(self.hash.as_slice()))
     }
 }

@@ -88,7 +88,11 @@ impl Scorer {
     /// Connects to nothing yet.
     pub fn new(config: Config) -> Self {
         let database = Database::new(config.source, config.limits);
-        Self { settings: config.settings, database, limiter: config.limiter }
+        Self {
+            settings: config.settings,
+            database,
+            limiter: config.limiter,
+        }
     }
 
     /// Whether injected faults are obeyed.
@@ -102,12 +106,23 @@ impl Scorer {
         let mut memory = Memory::default();
         let mut reconnected = false;
         let answer = loop {
-            let links = if notes.retries < TRIES { Links::Write } else { Links::GiveUp };
-            match self.try_once(event, now, links, &mut memory, &mut notes).await {
+            let links = if notes.retries < TRIES {
+                Links::Write
+            } else {
+                Links::GiveUp
+            };
+            match self
+                .try_once(event, now, links, &mut memory, &mut notes)
+                .await
+            {
                 Ok(answer) => break answer,
                 Err(Failure::Race) if links == Links::Write => notes.retries += 1,
                 Err(Failure::Race) => {
-                    break internal(&mut notes, "race", "a score error without links met a race".to_owned());
+                    break internal(
+                        &mut notes,
+                        "race",
+                        "a score error without links met a race".to_owned(),
+                    );
                 }
                 // Nothing was committed, so once more on a fresh connection.
                 Err(Failure::Database(DbError::Lost(_))) if !reconnected => reconnected = true,
@@ -125,7 +140,9 @@ impl Scorer {
         memory: &mut Memory,
         notes: &mut Notes,
     ) -> Result<Answer, Failure> {
-        let Some(key) = self.api_key(event) else { return Ok(unauthorized()) };
+        let Some(key) = self.api_key(event) else {
+            return Ok(unauthorized());
+        };
         let target = event.path.as_deref().and_then(request::target);
         let demo = self.settings.demo_scorer.as_deref();
         let wanted = target.and_then(|target| request::community_key(target.scorer, demo));
@@ -143,17 +160,28 @@ impl Scorer {
         };
         let migrate = match key::check(key, &row.hashed, row.hashed_sha256.as_deref()) {
             Check::Right => None,
-            Check::Slow(hash) if slow_check(&hash, key, memory).await => Some(key::sha256_form(key)),
+            Check::Slow(hash) if slow_check(&hash, key, memory).await => {
+                Some(key::sha256_form(key))
+            }
             Check::Slow(_) | Check::Wrong => {
                 notes.trips += tx.commit().await?;
                 return Ok(unauthorized());
             }
         };
         let analytics = self.settings.analytics;
-        let mut visit = Visit { api_key_id: row.id, migrate, analytics, event, payload: None };
+        let mut visit = Visit {
+            api_key_id: row.id,
+            migrate,
+            analytics,
+            event,
+            payload: None,
+        };
         let limit = row.rate_limit.as_deref();
         let admitted = match self.check_rate(limit, key::prefix(key), now, memory).await {
-            Some(answer) => Err(Refusal { answer, payload: None }),
+            Some(answer) => Err(Refusal {
+                answer,
+                payload: None,
+            }),
             None => examine(event, target, community),
         };
         let (community, address) = match admitted {
@@ -179,7 +207,11 @@ impl Scorer {
                 return Ok(answer);
             }
         };
-        let done = self.score(&mut tx, &visit, &community, &address, &rules, now, links, notes).await;
+        let done = self
+            .score(
+                &mut tx, &visit, &community, &address, &rules, now, links, notes,
+            )
+            .await;
         match done {
             Ok(Ok(answer)) => {
                 notes.trips += tx.commit().await?;
@@ -207,7 +239,10 @@ impl Scorer {
     }
 
     /// Steps 7 to 10. The inner error is an answer that must leave nothing written.
-    #[expect(clippy::too_many_arguments, reason = "the steps share everything that was found so far")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the steps share everything that was found so far"
+    )]
     async fn score(
         &self,
         tx: &mut Tx<'_>,
@@ -224,7 +259,8 @@ impl Scorer {
             Ok(stamps) => Ok(stamps),
             Err(StampTrouble::Fails(text)) => Err(text),
             Err(StampTrouble::Unsupported { provider, kind }) => {
-                let text = format!("stamp {provider} of a trusted issuer has a proof of type {kind}");
+                let text =
+                    format!("stamp {provider} of a trusted issuer has a proof of type {kind}");
                 return Ok(Err(internal(notes, "unsupported_proof", text)));
             }
         };
@@ -232,7 +268,10 @@ impl Scorer {
             (Err(text), _) => Err(text),
             (Ok(_), _) if community.rule != "LIFO" => Err("Invalid rule".to_owned()),
             (Ok(_), Links::GiveUp) => Err(LINKS_FAILED.to_owned()),
-            (Ok(stamps), Links::Write) => self.deduplicate(tx, stamps, community.id, address, now).await?,
+            (Ok(stamps), Links::Write) => {
+                self.deduplicate(tx, stamps, community.id, address, now)
+                    .await?
+            }
         };
         // A score error leaves what came before it: links and stamps if only the weights fail.
         let (plan, scored) = match deduplicated {
@@ -244,7 +283,11 @@ impl Scorer {
         };
         let (body, row) = render(address, &rules.threshold, &scored, now);
         let answer = Answer::ok(body);
-        let outcome = Outcome { status: 200, body: &answer.body, error: None };
+        let outcome = Outcome {
+            status: 200,
+            body: &answer.body,
+            error: None,
+        };
         let wallet = (address, community.id, passport_id);
         if queries::write(tx, wallet, &plan, &row, visit, outcome, now).await? {
             Ok(Ok(answer))
@@ -262,11 +305,19 @@ impl Scorer {
     }
 
     /// The refusal, if the key has used up its rate.
-    async fn check_rate(&self, limit: Option<&str>, prefix: &str, now: Micros, memory: &mut Memory) -> Option<Answer> {
+    async fn check_rate(
+        &self,
+        limit: Option<&str>,
+        prefix: &str,
+        now: Micros,
+        memory: &mut Memory,
+    ) -> Option<Answer> {
         let limiter = self.limiter.as_ref()?;
         let limit = limit.filter(|limit| !limit.is_empty())?;
         let Some(rate) = Rate::parse(limit) else {
-            return Some(Answer::internal(format!("rate_limit {limit:?} is no COUNT/PERIOD")));
+            return Some(Answer::internal(format!(
+                "rate_limit {limit:?} is no COUNT/PERIOD"
+            )));
         };
         if memory.within_limit.is_none() {
             memory.within_limit = Some(limiter.allows(rate, prefix, now).await);
@@ -275,8 +326,9 @@ impl Scorer {
             Ok(true) => None,
             Ok(false) => {
                 let form = &self.settings.rate_limit_form;
-                let text =
-                    format!("You have been rate limited! Use this form to request a rate limit elevation: {form}");
+                let text = format!(
+                    "You have been rate limited! Use this form to request a rate limit elevation: {form}"
+                );
                 Some(Answer::error(429, &text, ""))
             }
             Err(error) => Some(Answer::internal(error)),
@@ -298,7 +350,10 @@ impl Scorer {
                 Reading::LeftOut(reason) => notes.left_out.push((provider.clone(), reason)),
                 Reading::FailsScore(text) => return Err(StampTrouble::Fails(text)),
                 Reading::Unsupported(kind) => {
-                    return Err(StampTrouble::Unsupported { provider: provider.clone(), kind });
+                    return Err(StampTrouble::Unsupported {
+                        provider: provider.clone(),
+                        kind,
+                    });
                 }
             }
         }
@@ -314,9 +369,16 @@ impl Scorer {
         now: Micros,
     ) -> Result<Result<dedup::Plan, String>, DbError> {
         let multi = self.settings.multi_nullifier;
-        let hashes: Vec<String> = stamps.iter().flat_map(|stamp| dedup::nullifiers(stamp, multi)).cloned().collect();
-        let links =
-            if hashes.is_empty() { Vec::new() } else { queries::links(tx, community_id, hashes).await? };
+        let hashes: Vec<String> = stamps
+            .iter()
+            .flat_map(|stamp| dedup::nullifiers(stamp, multi))
+            .cloned()
+            .collect();
+        let links = if hashes.is_empty() {
+            Vec::new()
+        } else {
+            queries::links(tx, community_id, hashes).await?
+        };
         let plan = dedup::plan(stamps, &links, address, multi, now);
         Ok(plan.map_err(|dedup::LinkedTwice| LINKS_FAILED.to_owned()))
     }
@@ -333,16 +395,26 @@ fn examine(
     target: Option<request::Target<'_>>,
     community: Option<CommunityRow>,
 ) -> Result<(Json, CommunityRow, String), Refusal> {
-    let payload = event.payload().map_err(|text| Refusal { answer: Answer::internal(text), payload: None })?;
-    let refuse = |answer: Answer| Refusal { answer, payload: Some(payload.clone()) };
+    let payload = event.payload().map_err(|text| Refusal {
+        answer: Answer::internal(text),
+        payload: None,
+    })?;
+    let refuse = |answer: Answer| Refusal {
+        answer,
+        payload: Some(payload.clone()),
+    };
     if event.path.is_none() {
         return Err(refuse(Answer::internal("'path'")));
     }
     let target = target.ok_or_else(|| refuse(Answer::internal("list index out of range")))?;
-    let community = community
-        .ok_or_else(|| refuse(Answer::plain_error(404, "No scorer matches the given criteria.")))?;
-    let address =
-        request::address(target.address).ok_or_else(|| refuse(Answer::plain_error(400, "Invalid address.")))?;
+    let community = community.ok_or_else(|| {
+        refuse(Answer::plain_error(
+            404,
+            "No scorer matches the given criteria.",
+        ))
+    })?;
+    let address = request::address(target.address)
+        .ok_or_else(|| refuse(Answer::plain_error(400, "Invalid address.")))?;
     Ok((payload, community, address))
 }
 
@@ -353,10 +425,21 @@ fn rules(community: &CommunityRow) -> Result<Rules, String> {
         "WEIGHTED_BINARY" => "BinaryWeightedScorer matching query does not exist.".to_owned(),
         other => format!("scorer type {other:?} is not known"),
     };
-    let threshold = community.threshold.as_deref().and_then(Decimal::parse).ok_or_else(missing)?;
-    let weights = community.weights.as_deref().map_or(Ok(Value::Null), serde_json::from_str);
+    let threshold = community
+        .threshold
+        .as_deref()
+        .and_then(Decimal::parse)
+        .ok_or_else(missing)?;
+    let weights = community
+        .weights
+        .as_deref()
+        .map_or(Ok(Value::Null), serde_json::from_str);
     let weights = weights.map_err(|error| error.to_string())?;
-    Ok(Rules { weights, custom: community.custom.clone(), threshold })
+    Ok(Rules {
+        weights,
+        custom: community.custom.clone(),
+        threshold,
+    })
 }
 
 #[derive(Serialize)]
@@ -375,7 +458,12 @@ struct Body<'a> {
 }
 
 /// The body to send and the row to write.
-fn render(address: &str, threshold: &Decimal, scored: &Result<Score, String>, now: Micros) -> (String, ScoreRow) {
+fn render(
+    address: &str,
+    threshold: &Decimal,
+    scored: &Result<Score, String>,
+    now: Micros,
+) -> (String, ScoreRow) {
     let none = std::collections::BTreeMap::new();
     let moment = OffsetTime::from_micros(now);
     let body = match scored {
@@ -409,7 +497,10 @@ fn render(address: &str, threshold: &Decimal, scored: &Result<Score, String>, no
     };
     let body = serde_json::to_string(&body).unwrap_or_default();
     let row = match scored {
-        Err(text) => ScoreRow { error: Some(text.clone()), ..ScoreRow::default() },
+        Err(text) => ScoreRow {
+            error: Some(text.clone()),
+            ..ScoreRow::default()
+        },
         Ok(score) => {
             let verdict = if score.passing { "1" } else { "0" };
             let evidence = json!({
@@ -447,14 +538,31 @@ async fn slow_check(hash: &key::SlowHash, key: &str, memory: &mut Memory) -> boo
         return known;
     }
     let (hash, key) = (hash.clone(), key.to_owned());
-    let right = tokio::task::spawn_blocking(move || hash.check(&key)).await.unwrap_or(false);
+    let right = tokio::task::spawn_blocking(move || hash.check(&key))
+        .await
+        .unwrap_or(false);
     memory.slow_key = Some(right);
     right
 }
 
-async fn note(tx: &mut Tx<'_>, visit: &Visit<'_>, answer: &Answer, now: Micros) -> Result<(), DbError> {
+async fn note(
+    tx: &mut Tx<'_>,
+    visit: &Visit<'_>,
+    answer: &Answer,
+    now: Micros,
+) -> Result<(), DbError> {
     let error = Some(answer.description.as_str());
-    queries::note(tx, visit, Outcome { status: answer.status, body: &answer.body, error }, now).await
+    queries::note(
+        tx,
+        visit,
+        Outcome {
+            status: answer.status,
+            body: &answer.body,
+            error,
+        },
+        now,
+    )
+    .await
 }
 
 /// Counts what a failed transaction cost, and passes its error on.
@@ -475,7 +583,11 @@ fn internal(notes: &mut Notes, kind: &'static str, text: String) -> Answer {
 /// 503 while the database is out, 500 if it refuses this request.
 fn database_answer(error: &DbError, notes: &mut Notes) -> Answer {
     let class = error.python_class();
-    let (status, kind) = if error.is_outage() { (503, "database_unavailable") } else { (500, "database_error") };
+    let (status, kind) = if error.is_outage() {
+        (503, "database_unavailable")
+    } else {
+        (500, "database_error")
+    };
     notes.trouble = Some((kind, error.to_string()));
     let shown = format!("DB Error: {class}");
     Answer::error(status, &shown, shown.clone())

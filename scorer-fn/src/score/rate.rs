@@ -28,7 +28,9 @@ impl Rate {
     /// Reads `COUNT/[NUMBER]UNIT` with the units s, m, h, d, w.
     pub fn parse(text: &str) -> Option<Self> {
         let (count, period) = text.split_once('/')?;
-        let unit_at = period.find(|c: char| !c.is_ascii_digit()).unwrap_or(period.len());
+        let unit_at = period
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(period.len());
         let (number, unit) = period.split_at(unit_at);
         let unit_secs: u64 = match unit.to_ascii_lowercase().as_str() {
             "" | "s" => 1,
@@ -38,12 +40,19 @@ impl Rate {
             "w" => 604_800,
             _ => return None,
         };
-        let number: u64 = if number.is_empty() { 1 } else { number.parse().ok()? };
+        let number: u64 = if number.is_empty() {
+            1
+        } else {
+            number.parse().ok()?
+        };
         let period_secs = unit_secs.checked_mul(number)?;
         if period_secs == 0 || !count.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        Some(Self { count: count.parse().ok()?, period_secs })
+        Some(Self {
+            count: count.parse().ok()?,
+            period_secs,
+        })
     }
 
     /// The counter of the window that `now` falls in.

@@ -70,22 +70,38 @@ pub fn weigh(plan: &Plan, rules: &Rules) -> Result<Score, String> {
         );
     }
     for (provider, clash) in &plan.clashing {
-        let score = stamps.get(provider).map_or_else(|| "0.00000".to_owned(), |entry| entry.score.clone());
+        let score = stamps
+            .get(provider)
+            .map_or_else(|| "0.00000".to_owned(), |entry| entry.score.clone());
         let expiration_date = clash.expires_text.clone();
-        stamps.insert(provider.clone(), StampScore { score, dedup: true, expiration_date });
+        stamps.insert(
+            provider.clone(),
+            StampScore {
+                score,
+                dedup: true,
+                expiration_date,
+            },
+        );
     }
     Ok(Score {
         passing: sum >= rules.threshold,
         sum,
         stamp_scores,
         stamps,
-        expires: plan.counted.iter().map(|stamp| stamp.expires).min_by_key(OffsetTime::micros),
+        expires: plan
+            .counted
+            .iter()
+            .map(|stamp| stamp.expires)
+            .min_by_key(OffsetTime::micros),
     })
 }
 
 fn weight_of(provider: &str, rules: &Rules) -> Result<Decimal, String> {
     let Value::Object(weights) = &rules.weights else {
-        return Err(format!("'{}' object has no attribute 'get'", python::type_name(&rules.weights)));
+        return Err(format!(
+            "'{}' object has no attribute 'get'",
+            python::type_name(&rules.weights)
+        ));
     };
     let syntax = || "[<class 'decimal.ConversionSyntax'>]".to_owned();
     // The last entry wins, as when Python updates a dict.
@@ -95,13 +111,18 @@ fn weight_of(provider: &str, rules: &Rules) -> Result<Decimal, String> {
     match weights.get(provider) {
         None => Ok(Decimal::zero()),
         Some(Value::String(text)) => Decimal::parse(text).ok_or_else(syntax),
-        Some(Value::Bool(flag)) => Ok(Decimal::from_f64(f64::from(u8::from(*flag))).unwrap_or_else(Decimal::zero)),
+        Some(Value::Bool(flag)) => {
+            Ok(Decimal::from_f64(f64::from(u8::from(*flag))).unwrap_or_else(Decimal::zero))
+        }
         // A JSON number with a fraction is a double to Python, and enters with all its digits.
         Some(Value::Number(number)) => match number.as_f64().filter(|_| number.is_f64()) {
             Some(double) => Decimal::from_f64(double).ok_or_else(syntax),
             None => Decimal::parse(&number.to_string()).ok_or_else(syntax),
         },
         Some(Value::Array(_)) => Err("argument must be a sequence of length 3".to_owned()),
-        Some(other) => Err(format!("conversion from {} to Decimal is not supported", python::type_name(other))),
+        Some(other) => Err(format!(
+            "conversion from {} to Decimal is not supported",
+            python::type_name(other)
+        )),
     }
 }

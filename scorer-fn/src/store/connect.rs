@@ -55,7 +55,9 @@ pub struct Credentials {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
+        out.debug_struct("Credentials")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,7 +69,11 @@ impl Source {
     pub async fn connect(&self) -> Result<PgConnection, DbError> {
         match self {
             Self::Url(url) => open(url_options(url)?).await,
-            Self::Secret { reader, overrides, known } => {
+            Self::Secret {
+                reader,
+                overrides,
+                known,
+            } => {
                 let mut known = known.lock().await;
                 let fresh = known.is_none();
                 if fresh {
@@ -101,18 +107,34 @@ async fn read(reader: &SecretReader) -> Result<Credentials, DbError> {
 
 fn url_options(url: &Secret) -> Result<PgConnectOptions, DbError> {
     PgConnectOptions::from_str(url.expose()).map_err(|_| {
-        DbError::Unavailable("DATABASE_URL is no address like postgres://user@host:5432/name".to_owned())
+        DbError::Unavailable(
+            "DATABASE_URL is no address like postgres://user@host:5432/name".to_owned(),
+        )
     })
 }
 
-fn secret_options(credentials: Option<&Credentials>, overrides: &Overrides) -> Result<PgConnectOptions, DbError> {
-    let missing = |what: &str| DbError::Unavailable(format!("{what} is neither set nor in the secret"));
+fn secret_options(
+    credentials: Option<&Credentials>,
+    overrides: &Overrides,
+) -> Result<PgConnectOptions, DbError> {
+    let missing =
+        |what: &str| DbError::Unavailable(format!("{what} is neither set nor in the secret"));
     let credentials = credentials.ok_or_else(|| missing("DATABASE_SECRET_ARN"))?;
-    let host = overrides.host.as_ref().or(credentials.host.as_ref()).ok_or_else(|| missing("DATABASE_HOST"))?;
-    let name = overrides.name.as_ref().or(credentials.dbname.as_ref()).ok_or_else(|| missing("DATABASE_NAME"))?;
+    let host = overrides
+        .host
+        .as_ref()
+        .or(credentials.host.as_ref())
+        .ok_or_else(|| missing("DATABASE_HOST"))?;
+    let name = overrides
+        .name
+        .as_ref()
+        .or(credentials.dbname.as_ref())
+        .ok_or_else(|| missing("DATABASE_NAME"))?;
     let mode = overrides.ssl_mode.as_deref().unwrap_or("verify-full");
     let mode = mode.parse().map_err(|_| {
-        DbError::Unavailable(format!("DATABASE_SSLMODE={mode}: use disable, require, verify-ca or verify-full"))
+        DbError::Unavailable(format!(
+            "DATABASE_SSLMODE={mode}: use disable, require, verify-ca or verify-full"
+        ))
     })?;
     let mut options = PgConnectOptions::new_without_pgpass()
         .host(host)
@@ -129,9 +151,14 @@ fn secret_options(credentials: Option<&Credentials>, overrides: &Overrides) -> R
 
 async fn open(options: PgConnectOptions) -> Result<PgConnection, DbError> {
     // Slow statements are counted in our own log line; sqlx's would go nowhere.
-    let options = options.application_name("scorer-fn").statement_cache_capacity(0).disable_statement_logging();
-    PgConnection::connect_with(&options).await.map_err(|error| match DbError::from_sqlx(&error) {
-        DbError::Lost(cause) => DbError::Unavailable(cause),
-        other => other,
-    })
+    let options = options
+        .application_name("scorer-fn")
+        .statement_cache_capacity(0)
+        .disable_statement_logging();
+    PgConnection::connect_with(&options)
+        .await
+        .map_err(|error| match DbError::from_sqlx(&error) {
+            DbError::Lost(cause) => DbError::Unavailable(cause),
+            other => other,
+        })
 }

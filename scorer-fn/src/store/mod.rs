@@ -57,7 +57,9 @@ impl DbError {
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::Lost(_) | Self::CommitUnknown(_) => true,
-            Self::Refused { code, .. } => matches!(code.get(..2), Some("08" | "53" | "57" | "28" | "3D")),
+            Self::Refused { code, .. } => {
+                matches!(code.get(..2), Some("08" | "53" | "57" | "28" | "3D"))
+            }
         }
     }
 
@@ -109,7 +111,12 @@ impl Database {
     /// Opens nothing yet: the first [`begin`](Self::begin) does.
     pub fn new(source: Source, limits: Limits) -> Self {
         let free = Semaphore::new(limits.connections);
-        Self { source, limits, free, idle: Mutex::new(Vec::new()) }
+        Self {
+            source,
+            limits,
+            free,
+            idle: Mutex::new(Vec::new()),
+        }
     }
 
     /// Starts a transaction, on an idle connection if there is one.
@@ -123,12 +130,23 @@ impl Database {
             .await
             .map_err(|_| DbError::Unavailable("all connections are busy".to_owned()))?
             .map_err(|error| DbError::Unavailable(error.to_string()))?;
-        let idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .pop();
         if let Some(conn) = idle {
-            let mut tx = Tx { database: self, conn, permit: permit, trips: Trips::default() };
+            let mut tx = Tx {
+                database: self,
+                conn,
+                permit: permit,
+                trips: Trips::default(),
+            };
             match tx.control("BEGIN").await {
                 Ok(()) => return Ok(tx),
-                Err(DbError::Refused { code, message }) if !code.starts_with("57") && !code.starts_with("08") => {
+                Err(DbError::Refused { code, message })
+                    if !code.starts_with("57") && !code.starts_with("08") =>
+                {
                     return Err(DbError::Refused { code, message });
                 }
                 // Dead since the last request: forget it and open another.
@@ -141,8 +159,15 @@ impl Database {
     async fn begin_fresh<'d>(&'d self, permit: SemaphorePermit<'d>) -> Result<Tx<'d>, DbError> {
         let conn = timeout(self.limits.connect, self.source.connect())
             .await
-            .map_err(|_| DbError::Unavailable(format!("no connection within {:?}", self.limits.connect)))??;
-        let mut tx = Tx { database: self, conn, permit: permit, trips: Trips::default() };
+            .map_err(|_| {
+                DbError::Unavailable(format!("no connection within {:?}", self.limits.connect))
+            })??;
+        let mut tx = Tx {
+            database: self,
+            conn,
+            permit: permit,
+            trips: Trips::default(),
+        };
         tx.control("BEGIN").await?;
         Ok(tx)
     }
@@ -179,12 +204,27 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`DbError`] if it is refused or the connection breaks.
-    pub async fn rows(&mut self, sql: &'static str, values: PgArguments) -> Result<Vec<PgRow>, DbError> {
-        self.trips += Trips { statements: 1, round_trips: 2 };
+    pub async fn rows(
+        &mut self,
+        sql: &'static str,
+        values: PgArguments,
+    ) -> Result<Vec<PgRow>, DbError> {
+        self.trips += Trips {
+            statements: 1,
+            round_trips: 2,
+        };
         let query = sqlx::query_with(sql, values).persistent(false);
-        match timeout(self.database.limits.statement, query.fetch_all(&mut self.conn)).await {
+        match timeout(
+            self.database.limits.statement,
+            query.fetch_all(&mut self.conn),
+        )
+        .await
+        {
             Ok(rows) => rows.map_err(|error| DbError::from_sqlx(&error)),
-            Err(_) => Err(DbError::Lost(format!("no answer within {:?}", self.database.limits.statement))),
+            Err(_) => Err(DbError::Lost(format!(
+                "no answer within {:?}",
+                self.database.limits.statement
+            ))),
         }
     }
 
@@ -214,16 +254,36 @@ impl Tx<'_> {
 
     async fn end(mut self, sql: &'static str) -> Result<Trips, DbError> {
         self.control(sql).await?;
-        let Self { database, conn, trips, permit: _ } = self;
-        database.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(conn);
+        let Self {
+            database,
+            conn,
+            trips,
+            permit: _,
+        } = self;
+        database
+            .idle
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .push(conn);
         Ok(trips)
     }
 
     async fn control(&mut self, sql: &'static str) -> Result<(), DbError> {
-        self.trips += Trips { statements: 1, round_trips: 1 };
-        match timeout(self.database.limits.statement, sqlx::raw_sql(sql).execute(&mut self.conn)).await {
+        self.trips += Trips {
+            statements: 1,
+            round_trips: 1,
+        };
+        match timeout(
+            self.database.limits.statement,
+            sqlx::raw_sql(sql).execute(&mut self.conn),
+        )
+        .await
+        {
             Ok(done) => done.map(|_| ()).map_err(|error| DbError::from_sqlx(&error)),
-            Err(_) => Err(DbError::Lost(format!("no answer within {:?}", self.database.limits.statement))),
+            Err(_) => Err(DbError::Lost(format!(
+                "no answer within {:?}",
+                self.database.limits.statement
+            ))),
         }
     }
 }

@@ -84,14 +84,18 @@ pub async fn admit(
         .with(community.map(|key| key.external.as_str()))
         .with(community.and_then(|key| key.id));
     let rows = tx.rows(ADMIT, values.0).await?;
-    let Some(row) = rows.first() else { return Ok(None) };
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
     let key = KeyRow {
         id: get(row, 0)?,
         hashed: get(row, 1)?,
         hashed_sha256: get(row, 2)?,
         rate_limit: get(row, 3)?,
     };
-    let Some(id) = get(row, 4)? else { return Ok(Some((key, None))) };
+    let Some(id) = get(row, 4)? else {
+        return Ok(Some((key, None)));
+    };
     let custom: Option<String> = get(row, 9)?;
     let custom = custom.map_or(Ok(Vec::new()), |text| serde_json::from_str(&text));
     let community = CommunityRow {
@@ -100,7 +104,10 @@ pub async fn admit(
         scorer_type: get::<Option<String>>(row, 6)?.unwrap_or_default(),
         threshold: get(row, 7)?,
         weights: get(row, 8)?,
-        custom: custom.map_err(|error| DbError::Refused { code: "XX000".to_owned(), message: error.to_string() })?,
+        custom: custom.map_err(|error| DbError::Refused {
+            code: "XX000".to_owned(),
+            message: error.to_string(),
+        })?,
     };
     Ok(Some((key, Some(community))))
 }
@@ -133,8 +140,12 @@ pub async fn lock_passport(
     address: &str,
     community_id: i64,
 ) -> Result<(i64, Vec<(String, String)>), DbError> {
-    let rows = tx.rows(LOCK, Values::new().with(address).with(community_id).0).await?;
-    let first = rows.first().ok_or_else(|| DbError::Lost("the passport was neither found nor made".to_owned()))?;
+    let rows = tx
+        .rows(LOCK, Values::new().with(address).with(community_id).0)
+        .await?;
+    let first = rows
+        .first()
+        .ok_or_else(|| DbError::Lost("the passport was neither found nor made".to_owned()))?;
     let passport_id = get(first, 0)?;
     let mut stamps = Vec::new();
     for row in &rows {
@@ -153,10 +164,23 @@ SELECT id, hash, address, (extract(epoch FROM expires_at) * 1000000)::bigint
 ///
 /// # Errors
 /// [`DbError`]
-pub async fn links(tx: &mut Tx<'_>, community_id: i64, hashes: Vec<String>) -> Result<Vec<Link>, DbError> {
-    let rows = tx.rows(LINKS, Values::new().with(community_id).with(hashes).0).await?;
+pub async fn links(
+    tx: &mut Tx<'_>,
+    community_id: i64,
+    hashes: Vec<String>,
+) -> Result<Vec<Link>, DbError> {
+    let rows = tx
+        .rows(LINKS, Values::new().with(community_id).with(hashes).0)
+        .await?;
     rows.iter()
-        .map(|row| Ok(Link { id: get(row, 0)?, hash: get(row, 1)?, address: get(row, 2)?, expires: get(row, 3)? }))
+        .map(|row| {
+            Ok(Link {
+                id: get(row, 0)?,
+                hash: get(row, 1)?,
+                address: get(row, 2)?,
+                expires: get(row, 3)?,
+            })
+        })
         .collect()
 }
 
@@ -274,19 +298,53 @@ pub async fn write(
         .collect();
     let values = Values::new()
         .with(passport_id)
-        .with(plan.counted.iter().map(|stamp| stamp.provider.clone()).collect::<Vec<_>>())
-        .with(plan.counted.iter().map(|stamp| stamp.json.clone()).collect::<Vec<_>>())
+        .with(
+            plan.counted
+                .iter()
+                .map(|stamp| stamp.provider.clone())
+                .collect::<Vec<_>>(),
+        )
+        .with(
+            plan.counted
+                .iter()
+                .map(|stamp| stamp.json.clone())
+                .collect::<Vec<_>>(),
+        )
         .with(community_id)
-        .with(plan.create.iter().map(|link| link.hash.clone()).collect::<Vec<_>>())
-        .with(plan.create.iter().map(|link| link.address.clone()).collect::<Vec<_>>())
-        .with(plan.create.iter().map(|link| iso(&link.expires)).collect::<Vec<_>>())
+        .with(
+            plan.create
+                .iter()
+                .map(|link| link.hash.clone())
+                .collect::<Vec<_>>(),
+        )
+        .with(
+            plan.create
+                .iter()
+                .map(|link| link.address.clone())
+                .collect::<Vec<_>>(),
+        )
+        .with(
+            plan.create
+                .iter()
+                .map(|link| iso(&link.expires))
+                .collect::<Vec<_>>(),
+        )
         .with(address)
         .with(plan.hold.iter().map(|(id, _)| *id).collect::<Vec<_>>())
-        .with(plan.hold.iter().map(|(_, expires)| iso(expires)).collect::<Vec<_>>())
+        .with(
+            plan.hold
+                .iter()
+                .map(|(_, expires)| iso(expires))
+                .collect::<Vec<_>>(),
+        )
         .with(iso(&OffsetTime::from_micros(now)))
         .with(ldp)
         .with(score.score)
-        .with(if score.error.is_some() { "ERROR" } else { "DONE" })
+        .with(if score.error.is_some() {
+            "ERROR"
+        } else {
+            "DONE"
+        })
         .with(score.error.as_deref())
         .with(score.evidence.as_deref())
         .with(score.stamp_scores.as_deref())
@@ -311,11 +369,18 @@ SELECT $1::timestamptz, $5, $3, $6, $7::jsonb, $8::jsonb, $9::jsonb, $10::jsonb,
 ///
 /// # Errors
 /// [`DbError`]
-pub async fn note(tx: &mut Tx<'_>, visit: &Visit<'_>, outcome: Outcome<'_>, now: Micros) -> Result<(), DbError> {
+pub async fn note(
+    tx: &mut Tx<'_>,
+    visit: &Visit<'_>,
+    outcome: Outcome<'_>,
+    now: Micros,
+) -> Result<(), DbError> {
     if visit.migrate.is_none() && !visit.is_noted() {
         return Ok(());
     }
-    let values = Values::new().with(OffsetTime::from_micros(now).python_isoformat()).with_visit(visit, outcome);
+    let values = Values::new()
+        .with(OffsetTime::from_micros(now).python_isoformat())
+        .with_visit(visit, outcome);
     tx.rows(NOTE, values.0).await.map(|_| ())
 }
 
@@ -327,9 +392,18 @@ impl Visit<'_> {
     /// path beyond the column's 1,000 characters, or the NUL that jsonb refuses.
     pub fn is_noted(&self) -> bool {
         let fits = |text: &str| !text.contains('\0') && !text.contains("\\u0000");
-        let Some(path) = &self.event.path else { return false };
-        let Some(query) = &self.event.query else { return false };
-        let headers = self.event.headers.clone().map(serde_json::Value::Object).unwrap_or_default();
+        let Some(path) = &self.event.path else {
+            return false;
+        };
+        let Some(query) = &self.event.query else {
+            return false;
+        };
+        let headers = self
+            .event
+            .headers
+            .clone()
+            .map(serde_json::Value::Object)
+            .unwrap_or_default();
         self.analytics
             && path.chars().count() <= 1000
             && fits(path)
@@ -356,7 +430,9 @@ impl Values {
 
     fn with_visit(self, visit: &Visit<'_>, outcome: Outcome<'_>) -> Self {
         let json = |value: Option<&serde_json::Value>| {
-            value.filter(|value| !value.is_null()).map(ToString::to_string)
+            value
+                .filter(|value| !value.is_null())
+                .map(ToString::to_string)
         };
         let mut headers = visit.event.headers.clone().unwrap_or_default();
         if let Some(key) = headers.get_mut("x-api-key") {
@@ -380,6 +456,12 @@ impl Values {
     }
 }
 
-fn get<'r, T: Decode<'r, Postgres> + Type<Postgres>>(row: &'r PgRow, index: usize) -> Result<T, DbError> {
-    row.try_get(index).map_err(|error| DbError::Refused { code: "XX000".to_owned(), message: error.to_string() })
+fn get<'r, T: Decode<'r, Postgres> + Type<Postgres>>(
+    row: &'r PgRow,
+    index: usize,
+) -> Result<T, DbError> {
+    row.try_get(index).map_err(|error| DbError::Refused {
+        code: "XX000".to_owned(),
+        message: error.to_string(),
+    })
 }

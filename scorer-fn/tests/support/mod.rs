@@ -20,13 +20,20 @@ pub(crate) struct Service {
 
 impl Service {
     /// Loads a seed file into a fresh cluster; `variables` beside the database's address.
-    pub(crate) async fn start(seed: &str, variables: &BTreeMap<String, String>) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        seed: &str,
+        variables: &BTreeMap<String, String>,
+    ) -> anyhow::Result<Self> {
         let postgres = PrivatePostgres::start().await?;
         postgres.create_database("scorer").await?;
         postgres.load_sql_file("scorer", Path::new(seed)).await?;
         let url = postgres.url("scorer");
         let router = router_on(&url, variables)?;
-        Ok(Self { postgres, url, router })
+        Ok(Self {
+            postgres,
+            url,
+            router,
+        })
     }
 
     /// The answer to an event.
@@ -56,7 +63,9 @@ pub(crate) fn get(path: &str, key: &str) -> Value {
 pub(crate) fn demo_environment() -> anyhow::Result<BTreeMap<String, String>> {
     let text = std::fs::read_to_string("demo/environment")?;
     let pairs = text.lines().filter_map(|line| line.split_once('='));
-    Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    Ok(pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect())
 }
 
 /// The settings of the recorded cases.
@@ -64,6 +73,13 @@ pub(crate) fn golden_environment() -> anyhow::Result<BTreeMap<String, String>> {
     let suite = local_cloud::parity::cases::Suite::read(Path::new("tests/golden"))?;
     let mut settings = suite.environment;
     settings.retain(|_, value| !value.is_null());
-    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    Ok(settings.into_iter().map(|(name, value)| (name, text(value))).collect())
+    let text = |value: Value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    };
+    Ok(settings
+        .into_iter()
+        .map(|(name, value)| (name, text(value)))
+        .collect())
 }
