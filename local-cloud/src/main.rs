@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use local_cloud::{cli, load};
+use local_cloud::{cli, load, parity};
 
 /// A load balancer and a few AWS APIs on this machine, for development.
 ///
@@ -35,6 +35,8 @@ enum Command {
     Advance(cli::look::AdvanceArgs),
     /// Send requests at a fixed rate and show how long they took
     Load(load::cli::Args),
+    /// Replay the recorded cases of the Python service through the load balancer
+    Parity(parity::cli::ParityArgs),
 }
 
 #[tokio::main]
@@ -52,6 +54,7 @@ async fn main() -> ExitCode {
         Command::Schedule(args) => cli::look::schedule(args).await,
         Command::Advance(args) => cli::look::advance(args).await,
         Command::Load(args) => load::cli::run(args).await,
+        Command::Parity(args) => parity::cli::parity(args).await,
     };
     done.unwrap_or_else(|error| {
         eprintln!("local-cloud: {error:#}");

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use local_cloud::parity::cases::{Case, Suite};
-use local_cloud::parity::compare::{self, Seen};
+use local_cloud::parity::compare::{self, Seen, Via};
 use local_cloud::parity::fake_redis::FakeRedis;
 use local_cloud::parity::snapshot::Observer;
 use local_cloud::postgres::PrivatePostgres;
@@ -66,7 +66,7 @@ async fn replay(
         let after = observer.look(case.analytics).await?;
         let mut found = compare::answers(step, &Seen::from_alb(&answer));
         found.extend(compare::envelopes(step, &answer));
-        found.extend(compare::writes(step, &before, &after));
+        found.extend(compare::writes(step, &before, &after, Via::Event));
         for difference in found {
             differences.push_str(&format!(" step {}\n{difference}", number + 1));
         }

@@ -67,10 +67,16 @@ impl Suite {
     pub fn read(directory: &Path) -> anyhow::Result<Self> {
         use anyhow::Context;
         let file = directory.join("cases.json");
-        let text = std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
-        let mut suite: Self = serde_json::from_str(&text).with_context(|| format!("reading {}", file.display()))?;
+        let text = std::fs::read_to_string(&file)
+            .with_context(|| format!("reading {}", file.display()))?;
+        let mut suite: Self =
+            serde_json::from_str(&text).with_context(|| format!("reading {}", file.display()))?;
         suite.seed = directory.join("seed.sql");
-        anyhow::ensure!(suite.seed.is_file(), "{} is missing; it belongs beside cases.json", suite.seed.display());
+        anyhow::ensure!(
+            suite.seed.is_file(),
+            "{} is missing; it belongs beside cases.json",
+            suite.seed.display()
+        );
         anyhow::ensure!(!suite.cases.is_empty(), "{} holds no cases", file.display());
         Ok(suite)
     }

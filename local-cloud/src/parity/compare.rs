@@ -60,14 +60,22 @@ impl Seen {
     pub fn from_alb(answer: &Value) -> Self {
         let headers = answer["headers"].as_object().into_iter().flatten();
         Self {
-            status: answer["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(0),
-            headers: headers.map(|(name, value)| (name.clone(), value.as_str().unwrap_or("").to_owned())).collect(),
+            status: answer["statusCode"]
+                .as_u64()
+                .and_then(|status| u16::try_from(status).ok())
+                .unwrap_or(0),
+            headers: headers
+                .map(|(name, value)| (name.clone(), value.as_str().unwrap_or("").to_owned()))
+                .collect(),
             body: answer["body"].as_str().unwrap_or("").to_owned(),
         }
     }
 
     fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -75,16 +83,31 @@ impl Seen {
 pub fn answers(step: &Step, seen: &Seen) -> Vec<Difference> {
     let expected = Seen::from_alb(&step.response);
     let mut found = Vec::new();
-    push(&mut found, "status", Some(expected.status.to_string()), Some(seen.status.to_string()));
+    push(
+        &mut found,
+        "status",
+        Some(expected.status.to_string()),
+        Some(seen.status.to_string()),
+    );
     for name in HEADERS {
         let (expected, seen) = (expected.header(name), seen.header(name));
-        push(&mut found, name, expected.map(str::to_owned), seen.map(str::to_owned));
+        push(
+            &mut found,
+            name,
+            expected.map(str::to_owned),
+            seen.map(str::to_owned),
+        );
     }
     let body = |text: &str| match serde_json::from_str(text) {
         Ok(value) => normal(value).to_string(),
         Err(_) => format!("no JSON: {text}"),
     };
-    push(&mut found, "body", Some(body(&expected.body)), Some(body(&seen.body)));
+    push(
+        &mut found,
+        "body",
+        Some(body(&expected.body)),
+        Some(body(&seen.body)),
+    );
     found
 }
 
@@ -98,30 +121,91 @@ pub fn envelopes(step: &Step, answer: &Value) -> Vec<Difference> {
     found
 }
 
+/// How a step reached the function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// As the recorded event.
+    Event,
+    /// As HTTP through a load balancer, which has its own say about some headers.
+    LoadBalancer,
+}
+
 /// Rows added and gone between two looks at the tables.
-pub fn writes(step: &Step, before: &Snapshot, after: &Snapshot) -> Vec<Difference> {
+pub fn writes(step: &Step, before: &Snapshot, after: &Snapshot, via: Via) -> Vec<Difference> {
     let none = Change::default();
     let mut found = Vec::new();
     for (table, rows_after) in after {
         let rows_before = before.get(table).map_or(&[][..], Vec::as_slice);
         let expected = step.writes.get(*table).unwrap_or(&none);
-        let normal_rows = |rows: &[Value]| rows.iter().cloned().map(normal).collect::<Vec<_>>();
-        rows_differ(&mut found, table, "added", &normal_rows(&expected.added), &minus(rows_after, rows_before));
-        rows_differ(&mut found, table, "gone", &normal_rows(&expected.gone), &minus(rows_before, rows_after));
+        let [added, gone] = [&expected.added, &expected.gone].map(|rows| {
+            rows.iter()
+                .cloned()
+                .map(|row| seen_via(normal(row), via))
+                .collect::<Vec<_>>()
+        });
+        let [seen_added, seen_gone] = [
+            minus(rows_after, rows_before),
+            minus(rows_before, rows_after),
+        ]
+        .map(|rows| {
+            rows.into_iter()
+                .map(|row| seen_via(row, via))
+                .collect::<Vec<_>>()
+        });
+        rows_differ(&mut found, table, "added", &added, &seen_added);
+        rows_differ(&mut found, table, "gone", &gone, &seen_gone);
     }
-    for table in step.writes.keys().filter(|table| !after.contains_key(table.as_str())) {
-        found.push(Difference { what: format!("{table} is not looked at"), expected: None, found: None });
+    for table in step
+        .writes
+        .keys()
+        .filter(|table| !after.contains_key(table.as_str()))
+    {
+        found.push(Difference {
+            what: format!("{table} is not looked at"),
+            expected: None,
+            found: None,
+        });
     }
     found
 }
 
-fn rows_differ(found: &mut Vec<Difference>, table: &str, which: &str, expected: &[Value], seen: &[Value]) {
+/// The row without the request headers that a load balancer sets or HTTP needs.
+fn seen_via(mut row: Value, via: Via) -> Value {
+    if via == Via::LoadBalancer
+        && let Some(headers) = row.get_mut("headers").and_then(Value::as_object_mut)
+    {
+        headers.retain(|name, _| {
+            !name.starts_with("x-forwarded-")
+                && !matches!(
+                    name.as_str(),
+                    "x-amzn-trace-id" | "content-length" | "content-type"
+                )
+        });
+    }
+    row
+}
+
+fn rows_differ(
+    found: &mut Vec<Difference>,
+    table: &str,
+    which: &str,
+    expected: &[Value],
+    seen: &[Value],
+) {
     let what = format!("{table}, {which}");
     for row in minus(expected, seen) {
-        found.push(Difference { what: what.clone(), expected: Some(row.to_string()), found: None });
+        found.push(Difference {
+            what: what.clone(),
+            expected: Some(row.to_string()),
+            found: None,
+        });
     }
     for row in minus(seen, expected) {
-        found.push(Difference { what: what.clone(), expected: None, found: Some(row.to_string()) });
+        found.push(Difference {
+            what: what.clone(),
+            expected: None,
+            found: Some(row.to_string()),
+        });
     }
 }
 
@@ -140,7 +224,11 @@ fn minus(all: &[Value], others: &[Value]) -> Vec<Value> {
 
 fn push(found: &mut Vec<Difference>, what: &str, expected: Option<String>, seen: Option<String>) {
     if expected != seen {
-        found.push(Difference { what: what.to_owned(), expected, found: seen });
+        found.push(Difference {
+            what: what.to_owned(),
+            expected,
+            found: seen,
+        });
     }
 }
 
@@ -157,15 +245,18 @@ pub fn normal(value: Value) -> Value {
 
 fn normal_object(members: Map<String, Value>) -> Value {
     // The event about a score carries two ids; they are the only ones left in a row.
-    let is_score = members.get("model").is_some_and(|model| model == "registry.score");
+    let is_score = members
+        .get("model")
+        .is_some_and(|model| model == "registry.score");
     let mut normal_members = Map::new();
     for (key, value) in members {
         let value = match (key.as_str(), value) {
             ("pk", _) if is_score => Value::from("<id>"),
             ("passport", Value::Number(_)) => Value::from("<id>"),
-            ("rawScore", Value::String(text)) => {
-                Value::from(text.parse::<f64>().map_or(text, |score| format!("{score:.5}")))
-            }
+            ("rawScore", Value::String(text)) => Value::from(
+                text.parse::<f64>()
+                    .map_or(text, |score| format!("{score:.5}")),
+            ),
             // The analytics row holds the body as a text; it is JSON, too.
             ("response", Value::String(text)) => match serde_json::from_str(&text) {
                 Ok(inner) => normal(inner),
@@ -179,6 +270,8 @@ fn normal_object(members: Map<String, Value>) -> Value {
 }
 
 fn is_now(text: &str) -> bool {
-    let Ok(time) = text.parse::<jiff::Timestamp>() else { return false };
+    let Ok(time) = text.parse::<jiff::Timestamp>() else {
+        return false;
+    };
     (time.as_second() - jiff::Timestamp::now().as_second()).abs() <= NOW_WITHIN_SECS
 }

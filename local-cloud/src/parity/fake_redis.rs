@@ -43,12 +43,18 @@ impl FakeRedis {
 
     /// All counters, by key.
     pub fn counters(&self) -> HashMap<String, i64> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Forgets all counters.
     pub fn clear(&self) {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 }
 
@@ -89,14 +95,20 @@ async fn read_length(stream: &mut BufReader<TcpStream>, mark: char) -> Option<us
 
 fn reply(words: &[String], keys: &Keys) -> String {
     let mut keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
-    let name = words.first().map(|word| word.to_ascii_uppercase()).unwrap_or_default();
+    let name = words
+        .first()
+        .map(|word| word.to_ascii_uppercase())
+        .unwrap_or_default();
     match (name.as_str(), words.get(1)) {
         ("SET", Some(key)) => {
             let only_new = words.iter().any(|word| word.eq_ignore_ascii_case("NX"));
             if only_new && keys.contains_key(key) {
                 return "$-1\r\n".to_owned();
             }
-            let value = words.get(2).and_then(|value| value.parse().ok()).unwrap_or(0);
+            let value = words
+                .get(2)
+                .and_then(|value| value.parse().ok())
+                .unwrap_or(0);
             keys.insert(key.clone(), value);
             "+OK\r\n".to_owned()
         }

@@ -2,10 +2,13 @@
 //!
 //! The golden cases were recorded from the real service. This module reads
 //! them, watches what a request writes, and compares as the file's own
-//! preamble says; [`run`] sends every step through the local cloud's load
+//! preamble says; [`run`](mod@run) sends every step through the local cloud's load
 //! balancer.
 
 pub mod cases;
+pub mod cli;
 pub mod compare;
 pub mod fake_redis;
+pub mod http;
+pub mod run;
 pub mod snapshot;

@@ -77,7 +77,9 @@ impl Observer {
     /// What the database said.
     pub async fn connect(url: &str) -> Result<Self, sqlx::Error> {
         let mut connection = PgConnection::connect(url).await?;
-        sqlx::raw_sql("SET TIME ZONE 'UTC'").execute(&mut connection).await?;
+        sqlx::raw_sql("SET TIME ZONE 'UTC'")
+            .execute(&mut connection)
+            .await?;
         Ok(Self(connection))
     }
 
@@ -87,7 +89,10 @@ impl Observer {
     /// What the database said.
     pub async fn look(&mut self, analytics: bool) -> anyhow::Result<Snapshot> {
         let mut snapshot = Snapshot::new();
-        for (table, sql) in TABLES.into_iter().filter(|(table, _)| analytics || *table != ANALYTICS) {
+        for (table, sql) in TABLES
+            .into_iter()
+            .filter(|(table, _)| analytics || *table != ANALYTICS)
+        {
             let mut rows = Vec::new();
             for row in sqlx::query(sql).fetch_all(&mut self.0).await? {
                 rows.push(serde_json::from_str(row.try_get(0)?)?);
@@ -102,11 +107,15 @@ impl Observer {
 
     /// Replaces each credential by the SHA-256 of its JSON with sorted keys and no spaces.
     async fn hash_credentials(&mut self, rows: &mut [Value]) -> anyhow::Result<()> {
-        let texts: Vec<String> = rows.iter().map(|row| ascii_json(&row["credential"])).collect();
-        let hashes = sqlx::query("SELECT encode(sha256(convert_to(t, 'UTF8')), 'hex') FROM unnest($1) AS t")
-            .bind(texts)
-            .fetch_all(&mut self.0)
-            .await?;
+        let texts: Vec<String> = rows
+            .iter()
+            .map(|row| ascii_json(&row["credential"]))
+            .collect();
+        let hashes =
+            sqlx::query("SELECT encode(sha256(convert_to(t, 'UTF8')), 'hex') FROM unnest($1) AS t")
+                .bind(texts)
+                .fetch_all(&mut self.0)
+                .await?;
         for (row, hash) in rows.iter_mut().zip(hashes) {
             row["credential"] = Value::from(format!("sha256:{}", hash.try_get::<String, _>(0)?));
         }
