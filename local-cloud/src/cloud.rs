@@ -159,7 +159,7 @@ impl Cloud {
 
     /// A summary for people and programs.
     pub(crate) fn state(&self) -> Value {
-        let balancers = self.balancers.balancers.iter().map(|balancer| {
+        let balancers = self.balancers.list.iter().map(|balancer| {
             let rules = self.balancers.rules_of_listener(&balancer.listener_arn);
             let rules = rules.unwrap_or_default();
             let rules = rules.iter().map(|rule| {

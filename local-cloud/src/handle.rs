@@ -175,7 +175,7 @@ impl LocalCloud {
             print_pages,
         });
         aws::listen(&cloud, &tasks, aws_listener);
-        for (balancer, listener) in cloud.balancers.balancers.iter().zip(listeners) {
+        for (balancer, listener) in cloud.balancers.list.iter().zip(listeners) {
             cloud.plane.listen(&tasks, balancer.clone(), listener);
         }
         let first_minute = next_evaluation(cloud.clock.now_ms());
@@ -205,7 +205,7 @@ impl LocalCloud {
         let found = self
             .cloud
             .balancers
-            .balancers
+            .list
             .iter()
             .find(|one| one.name == load_balancer);
         let balancer = found.unwrap_or_else(|| panic!("no load balancer {load_balancer}"));

@@ -41,13 +41,9 @@ async fn ten_thousand_draws_follow_the_weights() {
     assert!(chi_square > 0.0 || rust == 2500);
 
     let now = cloud.clock().now();
-    let count = |group| {
-        cloud
-            .group_value("lb", group, "RequestCount", Statistic::Sum, now)
-            .unwrap_or(0.0)
-    };
-    assert_eq!(count("tg-rust"), f64::from(rust));
-    assert_eq!(count("tg-python"), f64::from(10_000 - rust));
+    let count = |group| cloud.group_value("lb", group, "RequestCount", Statistic::Sum, now);
+    assert_eq!(count("tg-rust"), Some(f64::from(rust)));
+    assert_eq!(count("tg-python"), Some(f64::from(10_000 - rust)));
     cloud.shutdown().await;
 }
 
@@ -74,6 +70,19 @@ async fn the_header_rule_wins_at_every_weight_and_counts_in_its_own_group() {
     cloud.shutdown().await;
 }
 
+/// Path, headers, body; status, reason, RequestCount, LambdaUserError, Target_5XX, ELB_502.
+type Row<'a> = (
+    &'a str,
+    &'a [(&'a str, &'a str)],
+    &'a str,
+    u16,
+    Option<&'a str>,
+    [Option<f64>; 4],
+);
+
+const NONE: Option<f64> = None;
+const ONE: Option<f64> = Some(1.0);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_failure_has_its_status_reason_and_metric() {
     let mut topology = two_sides(1, 0);
@@ -84,26 +93,17 @@ async fn every_failure_has_its_status_reason_and_metric() {
     let long_path = format!("/ok?{}", "x".repeat(17_000));
     let long_header = "x".repeat(17_000);
     let body = "b".repeat(1024 * 1024 + 1);
-    // Path, headers, body; status, reason, RequestCount, LambdaUserError, Target_5XX, ELB_502.
-    type Row<'a> = (
-        &'a str,
-        &'a [(&'a str, &'a str)],
-        &'a str,
-        u16,
-        Option<&'a str>,
-        [f64; 4],
-    );
     let text: &[(&str, &str)] = &[("content-type", "text/plain")];
     let table: [Row; 16] = [
-        ("/ok", &[], "", 200, None, [1.0, 0.0, 0.0, 0.0]),
-        ("/5xx", &[], "", 503, None, [1.0, 0.0, 1.0, 0.0]),
+        ("/ok", &[], "", 200, None, [ONE, NONE, NONE, NONE]),
+        ("/5xx", &[], "", 503, None, [ONE, NONE, ONE, NONE]),
         (
             "/raise",
             &[],
             "",
             502,
             Some("LambdaUnhandled"),
-            [1.0, 1.0, 0.0, 1.0],
+            [ONE, ONE, NONE, ONE],
         ),
         (
             "/exit",
@@ -111,7 +111,7 @@ async fn every_failure_has_its_status_reason_and_metric() {
             "",
             502,
             Some("LambdaUnhandled"),
-            [1.0, 1.0, 0.0, 1.0],
+            [ONE, ONE, NONE, ONE],
         ),
         (
             "/slow/2000",
@@ -119,7 +119,7 @@ async fn every_failure_has_its_status_reason_and_metric() {
             "",
             502,
             Some("LambdaUnhandled"),
-            [1.0, 1.0, 0.0, 1.0],
+            [ONE, ONE, NONE, ONE],
         ),
         (
             "/large",
@@ -127,7 +127,7 @@ async fn every_failure_has_its_status_reason_and_metric() {
             "",
             502,
             Some("LambdaResponseTooLarge"),
-            [1.0, 1.0, 0.0, 1.0],
+            [ONE, ONE, NONE, ONE],
         ),
         (
             "/raw",
@@ -135,7 +135,7 @@ async fn every_failure_has_its_status_reason_and_metric() {
             "no json",
             502,
             Some("LambdaInvalidResponse"),
-            [1.0, 1.0, 0.0, 1.0],
+            [ONE, ONE, NONE, ONE],
         ),
         (
             "/raw",
@@ -143,7 +143,7 @@ async fn every_failure_has_its_status_reason_and_metric() {
             r#"{"statusCode":200,"headers":null}"#,
             502,
             Some("LambdaInvalidResponse"),
-            [1.0, 1.0, 0.0, 1.0],
+            [ONE, ONE, NONE, ONE],
         ),
         (
             "/raw",
@@ -151,7 +151,7 @@ async fn every_failure_has_its_status_reason_and_metric() {
             r#"{"statusCode":200,"body":null}"#,
             502,
             Some("LambdaInvalidResponse"),
-            [1.0, 1.0, 0.0, 1.0],
+            [ONE, ONE, NONE, ONE],
         ),
         (
             "/raw",
@@ -159,7 +159,7 @@ async fn every_failure_has_its_status_reason_and_metric() {
             r#"{"statusCode":"200"}"#,
             502,
             Some("LambdaInvalidResponse"),
-            [1.0, 1.0, 0.0, 1.0],
+            [ONE, ONE, NONE, ONE],
         ),
         (
             "/raw",
@@ -167,7 +167,7 @@ async fn every_failure_has_its_status_reason_and_metric() {
             r#"{"statusCode":204}"#,
             204,
             None,
-            [1.0, 0.0, 0.0, 0.0],
+            [ONE, NONE, NONE, NONE],
         ),
         (
             "/ok",
@@ -175,16 +175,16 @@ async fn every_failure_has_its_status_reason_and_metric() {
             &body,
             413,
             Some("LambdaRequestTooLarge"),
-            [0.0, 1.0, 0.0, 0.0],
+            [NONE, ONE, NONE, NONE],
         ),
-        (&long_path, &[], "", 414, None, [0.0, 0.0, 0.0, 0.0]),
+        (&long_path, &[], "", 414, None, [NONE, NONE, NONE, NONE]),
         (
             "/ok",
             &[("x-long", &long_header)],
             "",
             400,
             None,
-            [0.0, 0.0, 0.0, 0.0],
+            [NONE, NONE, NONE, NONE],
         ),
         (
             "/ok",
@@ -192,9 +192,9 @@ async fn every_failure_has_its_status_reason_and_metric() {
             "",
             400,
             None,
-            [0.0, 0.0, 0.0, 0.0],
+            [NONE, NONE, NONE, NONE],
         ),
-        ("/ok", &[], "", 200, None, [1.0, 0.0, 0.0, 0.0]),
+        ("/ok", &[], "", 200, None, [ONE, NONE, NONE, NONE]),
     ];
     for (row, (path, headers, body, status, reason, counted)) in table.into_iter().enumerate() {
         let minute = cloud.clock().now();
@@ -209,11 +209,7 @@ async fn every_failure_has_its_status_reason_and_metric() {
             reason,
             "row {row}: {entry:?}"
         );
-        let group = |name: &str| {
-            cloud
-                .group_value("lb", "tg-python", name, Statistic::Sum, minute)
-                .unwrap_or(0.0)
-        };
+        let group = |name: &str| cloud.group_value("lb", "tg-python", name, Statistic::Sum, minute);
         let mut elb = cloud.group_metric("lb", "tg-python", "HTTPCode_ELB_502_Count");
         elb.dimensions.remove("TargetGroup");
         let start_ms = minute.as_millisecond();
@@ -223,8 +219,7 @@ async fn every_failure_has_its_status_reason_and_metric() {
             group("HTTPCode_Target_5XX_Count"),
             cloud
                 .metrics()
-                .value(&elb, Statistic::Sum, start_ms, 60_000)
-                .unwrap_or(0.0),
+                .value(&elb, Statistic::Sum, start_ms, 60_000),
         ];
         assert_eq!(found, counted, "row {row}: {path}");
         cloud.clock().advance(Duration::from_mins(1));

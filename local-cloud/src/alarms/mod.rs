@@ -248,28 +248,25 @@ impl Alarms {
     fn put(&self, name: String, kind: AlarmKind) {
         let now_ms = self.clock.now_ms();
         let mut inner = self.lock();
-        match inner.get_mut(&name) {
-            Some(alarm) => {
-                alarm.kind = kind;
-                alarm.configured_ms = now_ms;
-            }
-            None => {
-                let now = StateNote {
-                    state: AlarmState::InsufficientData,
-                    reason: "Unchecked: Initial alarm creation".to_owned(),
-                    reason_data: None,
-                    updated_ms: now_ms,
-                };
-                let alarm = Alarm {
-                    kind,
-                    now,
-                    transitioned_ms: now_ms,
-                    configured_ms: now_ms,
-                    actions_enabled: true,
-                };
-                inner.insert(name, alarm);
-            }
+        if let Some(alarm) = inner.get_mut(&name) {
+            alarm.kind = kind;
+            alarm.configured_ms = now_ms;
+            return;
         }
+        let now = StateNote {
+            state: AlarmState::InsufficientData,
+            reason: "Unchecked: Initial alarm creation".to_owned(),
+            reason_data: None,
+            updated_ms: now_ms,
+        };
+        let alarm = Alarm {
+            kind,
+            now,
+            transitioned_ms: now_ms,
+            configured_ms: now_ms,
+            actions_enabled: true,
+        };
+        inner.insert(name, alarm);
     }
 
     /// All alarms by name.

@@ -2,64 +2,22 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 
-use super::rule::{Action, Condition, Rule, WeightedGroup};
+use super::balancer::{Balancer, Group};
+use super::limits::{check_conditions, check_priority, priority_in_use, rule_not_found};
+use super::rule::{Action, Condition, Rule};
+use super::setup::{action_of, rule_of};
 use crate::aws::AwsError;
 use crate::clock::Clock;
 use crate::names::{Names, dimension};
-use crate::topology::{DefaultAction, LoadBalancerSpec, RuleSpec, Share, TargetGroupSpec};
+use crate::topology::{LoadBalancerSpec, Share, TargetGroupSpec};
 
 /// Rules per load balancer besides the default ones (quota).
 const MAX_RULES: usize = 100;
 const RING_CHANGES: usize = 5000;
-
-/// A load balancer with its one listener.
-#[derive(Debug)]
-pub(crate) struct Balancer {
-    pub(crate) name: String,
-    pub(crate) arn: String,
-    pub(crate) listener_arn: String,
-    /// Value of the `LoadBalancer` dimension.
-    pub(crate) dimension: String,
-    pub(crate) port: u16,
-    propagation: Duration,
-    published: Mutex<VecDeque<(Instant, Arc<Vec<Rule>>)>>,
-}
-
-impl Balancer {
-    /// The rules that the data plane follows now, in the order they are tried.
-    pub(crate) fn effective_rules(&self) -> Arc<Vec<Rule>> {
-        let mut published = self.published.lock().expect("published lock");
-        let now = Instant::now();
-        while published.get(1).is_some_and(|(from, _)| *from <= now) {
-            published.pop_front();
-        }
-        published
-            .front()
-            .map(|(_, rules)| rules.clone())
-            .unwrap_or_default()
-    }
-
-    fn publish(&self, mut rules: Vec<Rule>, delay: Duration) {
-        rules.sort_by_key(Rule::rank);
-        let mut published = self.published.lock().expect("published lock");
-        published.push_back((Instant::now() + delay, Arc::new(rules)));
-    }
-}
-
-/// A target group.
-#[derive(Clone, Debug)]
-pub(crate) struct Group {
-    pub(crate) name: String,
-    pub(crate) arn: String,
-    /// Value of the `TargetGroup` dimension.
-    pub(crate) dimension: String,
-    pub(crate) function: Option<String>,
-    pub(crate) multi_value: bool,
-}
 
 /// A change of a rule, by anybody.
 #[derive(Clone, Debug, Serialize)]
@@ -89,7 +47,7 @@ pub(crate) struct RuleInput {
 pub(crate) struct Balancers {
     names: Names,
     clock: Arc<Clock>,
-    pub(crate) balancers: Vec<Arc<Balancer>>,
+    pub(crate) list: Vec<Arc<Balancer>>,
     /// By ARN.
     pub(crate) groups: BTreeMap<String, Group>,
     inner: Mutex<Inner>,
@@ -97,7 +55,7 @@ pub(crate) struct Balancers {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Per load balancer, in the order of `balancers`.
+    /// Per load balancer, in the order of `list`.
     rules: Vec<Vec<Rule>>,
     created: u64,
     changes: VecDeque<RuleChange>,
@@ -154,7 +112,7 @@ impl Balancers {
         Self {
             names: names.clone(),
             clock: clock.clone(),
-            balancers: balancers.collect(),
+            list: balancers.collect(),
             groups: groups.collect(),
             inner: Mutex::new(inner),
         }
@@ -214,7 +172,7 @@ impl Balancers {
                 .flat_map(Rule::groups)
                 .any(|group| group.arn == group_arn)
         })?;
-        self.balancers.get(at)
+        self.list.get(at)
     }
 
     /// Replaces actions or conditions, each as a whole.
@@ -276,7 +234,7 @@ impl Balancers {
         }
         self.check_action(&inner, at, &input.action)?;
         inner.created += 1;
-        let name = &self.balancers[at].name;
+        let name = &self.list[at].name;
         let id = crate::names::id("created rule", &format!("{name}#{}", inner.created));
         let rule = Rule {
             arn: self.names.rule_with_id(name, &id),
@@ -436,7 +394,7 @@ impl Balancers {
             by: by.to_owned(),
             weights,
         });
-        let balancer_of = &self.balancers[balancer];
+        let balancer_of = &self.list[balancer];
         balancer_of.publish(inner.rules[balancer].clone(), balancer_of.propagation);
     }
 
@@ -505,7 +463,7 @@ impl Balancers {
     }
 
     fn balancer_at(&self, is: impl Fn(&Balancer) -> bool) -> Option<usize> {
-        self.balancers.iter().position(|balancer| is(balancer))
+        self.list.iter().position(|balancer| is(balancer))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -524,132 +482,4 @@ fn locate(inner: &Inner, arn: &str) -> Option<(usize, usize)> {
                 .position(|rule| rule.arn == arn)
                 .map(|at| (balancer, at))
         })
-}
-
-fn rule_not_found() -> AwsError {
-    AwsError::sender("RuleNotFound", "One or more rules not found")
-}
-
-fn priority_in_use(priority: u32) -> AwsError {
-    AwsError::sender(
-        "PriorityInUse",
-        format!("Priority '{priority}' is currently in use"),
-    )
-}
-
-fn check_priority(priority: u32) -> Result<(), AwsError> {
-    if (1..=50_000).contains(&priority) {
-        return Ok(());
-    }
-    Err(AwsError::validation(format!(
-        "Priority '{priority}' must be between 1 and 50000"
-    )))
-}
-
-fn check_conditions(conditions: &[Condition]) -> Result<(), AwsError> {
-    let values: Vec<&str> = conditions.iter().flat_map(Condition::values).collect();
-    if values.len() > 5 {
-        return Err(AwsError::validation(format!(
-            "Rules can have at most 5 condition values, found {}",
-            values.len()
-        )));
-    }
-    let wildcards = values
-        .iter()
-        .flat_map(|text| text.chars())
-        .filter(|c| matches!(c, '*' | '?'));
-    if wildcards.count() > 5 {
-        return Err(AwsError::validation("Rules can have at most 5 wildcards"));
-    }
-    for (at, condition) in conditions.iter().enumerate() {
-        let field = condition.field();
-        if condition.values().is_empty() {
-            return Err(AwsError::validation(format!(
-                "Condition '{field}' needs a value"
-            )));
-        }
-        let repeatable = matches!(condition, Condition::Header { .. } | Condition::Query(_));
-        if !repeatable && conditions[..at].iter().any(|other| other.field() == field) {
-            return Err(AwsError::validation(format!(
-                "A rule can have only one '{field}' condition"
-            )));
-        }
-        if let Some(long) = condition.values().iter().find(|value| value.len() > 128) {
-            return Err(AwsError::validation(format!(
-                "Condition value '{long}' is too long"
-            )));
-        }
-        if let Condition::SourceIp(blocks) = condition
-            && let Some(bad) = blocks
-                .iter()
-                .find(|block| super::rule::parse_block(block).is_none())
-        {
-            return Err(AwsError::validation(format!("'{bad}' is not a CIDR block")));
-        }
-    }
-    Ok(())
-}
-
-fn rule_of(names: &Names, balancer: &str, spec: &RuleSpec) -> Rule {
-    let mut conditions = Vec::new();
-    let mut add = |values: &Vec<String>, build: fn(Vec<String>) -> Condition| {
-        if !values.is_empty() {
-            conditions.push(build(values.clone()));
-        }
-    };
-    add(&spec.host, Condition::Host);
-    add(&spec.path, Condition::Path);
-    add(&spec.method, Condition::Method);
-    add(&spec.source_ip, Condition::SourceIp);
-    for header in &spec.headers {
-        conditions.push(Condition::Header {
-            name: header.name.clone(),
-            values: header.values.clone(),
-        });
-    }
-    if !spec.query.is_empty() {
-        let pairs = spec
-            .query
-            .iter()
-            .map(|pair| (pair.key.clone(), pair.value.clone()));
-        conditions.push(Condition::Query(pairs.collect()));
-    }
-    Rule {
-        arn: names.rule(balancer, spec.priority),
-        priority: Some(spec.priority),
-        conditions,
-        action: action_of(
-            names,
-            &spec.forward,
-            spec.fixed.as_ref(),
-            spec.stickiness_secs,
-        ),
-        order: 1,
-    }
-}
-
-fn action_of(
-    names: &Names,
-    shares: &[Share],
-    fixed: Option<&DefaultAction>,
-    stickiness_secs: Option<u32>,
-) -> Action {
-    match fixed {
-        Some(fixed) if shares.is_empty() => Action::Fixed {
-            status: fixed.status,
-            content_type: fixed.content_type.clone(),
-            body: fixed.body.clone(),
-        },
-        _ => Action::Forward {
-            groups: shares
-                .iter()
-                .map(|share| WeightedGroup {
-                    arn: names.target_group(&share.group),
-                    // A single group without a weight shows 1 (the provider's and moto's default).
-                    weight: share.weight.unwrap_or(1),
-                })
-                .collect(),
-            stickiness_secs,
-        },
-    }
 }

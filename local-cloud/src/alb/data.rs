@@ -8,15 +8,20 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::body::{Body, Incoming as IncomingBody};
-use hyper::header::{HOST, HeaderValue, SERVER};
+use hyper::header::HOST;
 use hyper::{Request, StatusCode, Uri};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
-use super::control::{Balancer, Balancers, Group};
+use super::balancer::{Balancer, Group};
+use super::control::Balancers;
 use super::event::{self, Incoming};
+use super::failure::{
+    BAD_REQUEST, INVALID_RESPONSE, NOT_FOUND, REQUEST_TOO_LARGE, RESPONSE_TOO_LARGE, SERVICE,
+    THROTTLING, TargetError, UNHANDLED, own_answer, refuse_head, signed,
+};
 use super::response;
 use super::rule::{Action, Head, Rule, WeightedGroup};
 use crate::clock::Clock;
@@ -27,8 +32,6 @@ use crate::serve::{Answer, BodyError, answer, read_body, serve};
 use crate::tasks::Tasks;
 
 const MAX_BODY_BYTES: usize = 1024 * 1024;
-const MAX_LINE_BYTES: usize = 16 * 1024;
-const MAX_HEAD_BYTES: usize = 64 * 1024;
 const RING_ENTRIES: usize = 20_000;
 
 /// A line of the access log.
@@ -88,40 +91,6 @@ struct Outcome {
     fault: Option<String>,
     note: Option<String>,
 }
-
-/// The row of the failure table that applies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct TargetError {
-    reason: &'static str,
-    status: u16,
-    /// `LambdaUserError` or `LambdaInternalError`.
-    metric: &'static str,
-    /// Whether the request counts in `RequestCount` of the group.
-    counts: bool,
-}
-
-const fn user_error(reason: &'static str, status: u16, counts: bool) -> TargetError {
-    TargetError {
-        reason,
-        status,
-        metric: "LambdaUserError",
-        counts,
-    }
-}
-
-const UNHANDLED: TargetError = user_error("LambdaUnhandled", 502, true);
-const THROTTLING: TargetError = user_error("LambdaThrottling", 502, true);
-const INVALID_RESPONSE: TargetError = user_error("LambdaInvalidResponse", 502, true);
-const RESPONSE_TOO_LARGE: TargetError = user_error("LambdaResponseTooLarge", 502, true);
-const NOT_FOUND: TargetError = user_error("LambdaResourceNotFound", 502, true);
-const BAD_REQUEST: TargetError = user_error("LambdaBadRequest", 400, true);
-const REQUEST_TOO_LARGE: TargetError = user_error("LambdaRequestTooLarge", 413, false);
-const SERVICE: TargetError = TargetError {
-    reason: "LambdaServiceException",
-    status: 502,
-    metric: "LambdaInternalError",
-    counts: true,
-};
 
 impl DataPlane {
     pub(crate) fn new(
@@ -497,41 +466,4 @@ fn failed(mut outcome: Outcome, error: TargetError) -> Outcome {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_GATEWAY);
     outcome.answer = own_answer(status);
     outcome
-}
-
-/// A page of the load balancer itself.
-fn own_answer(status: StatusCode) -> Answer {
-    let text = format!(
-        "<html>\r\n<head><title>{status}</title></head>\r\n<body>\r\n<center><h1>{status}</h1>\
-         </center>\r\n</body>\r\n</html>\r\n"
-    );
-    signed(answer(status, "text/html", text))
-}
-
-fn signed(mut answer: Answer) -> Answer {
-    answer
-        .headers_mut()
-        .insert(SERVER, HeaderValue::from_static("awselb/2.0"));
-    answer
-}
-
-/// Heads that the load balancer refuses before any rule.
-fn refuse_head(request: &Request<IncomingBody>) -> Option<StatusCode> {
-    let target = request
-        .uri()
-        .path_and_query()
-        .map_or(0, |target| target.as_str().len());
-    if request.method().as_str().len() + target + " HTTP/1.1 ".len() > MAX_LINE_BYTES {
-        return Some(StatusCode::URI_TOO_LONG);
-    }
-    let mut size = 0;
-    for (name, value) in request.headers() {
-        let line = name.as_str().len() + value.len() + 4;
-        if line > MAX_LINE_BYTES {
-            return Some(StatusCode::BAD_REQUEST);
-        }
-        size += line;
-    }
-    let upgrade = request.headers().contains_key("upgrade");
-    (size > MAX_HEAD_BYTES || upgrade).then_some(StatusCode::BAD_REQUEST)
 }

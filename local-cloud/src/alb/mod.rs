@@ -4,13 +4,18 @@
 //! stickiness (shown, logged, not honoured), health checks, several listeners
 //! or nodes per load balancer.
 
+mod balancer;
 mod control;
 mod data;
 mod event;
+mod failure;
+mod limits;
 mod response;
 pub(crate) mod rule;
+mod setup;
 
-pub(crate) use control::{Balancer, Balancers, Group, RuleInput};
+pub(crate) use balancer::{Balancer, Group};
+pub(crate) use control::{Balancers, RuleInput};
 pub(crate) use data::DataPlane;
 
 pub use control::RuleChange;

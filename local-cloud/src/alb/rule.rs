@@ -234,7 +234,9 @@ mod tests {
     use super::*;
     use hyper::header::{HeaderName, HeaderValue};
 
-    fn takes(condition: Condition, target: &str, headers: &[(&str, &str)]) -> bool {
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], bool);
+
+    fn takes(condition: &Condition, target: &str, headers: &[(&str, &str)]) -> bool {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(
@@ -272,7 +274,7 @@ mod tests {
         for (pattern, target, expected) in table {
             let condition = Condition::Path(vec![pattern.to_owned()]);
             assert_eq!(
-                takes(condition, target, &[]),
+                takes(&condition, target, &[]),
                 expected,
                 "{pattern} on {target}"
             );
@@ -285,7 +287,7 @@ mod tests {
             name: "X-Use-Rust-Scorer".into(),
             values: vec![value.into(), "yes".into()],
         };
-        let table: [(&str, &[(&str, &str)], bool); 6] = [
+        let table: [Row; 6] = [
             ("true", &[("x-use-rust-scorer", "TRUE")], true),
             (
                 "true",
@@ -299,7 +301,7 @@ mod tests {
         ];
         for (value, headers, expected) in table {
             assert_eq!(
-                takes(condition(value), "/", headers),
+                takes(&condition(value), "/", headers),
                 expected,
                 "{value} {headers:?}"
             );
@@ -335,7 +337,7 @@ mod tests {
         for (condition, expected) in table {
             let text = format!("{condition:?}");
             let target = "/?community=7&name=a%20b&star=*";
-            assert_eq!(takes(condition, target, &[]), expected, "{text}");
+            assert_eq!(takes(&condition, target, &[]), expected, "{text}");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! CloudWatch: metrics. Answers are values; the endpoint writes them as CBOR
 //! or JSON. Left out: metric math (`InternalError`), units, dashboards.
 
+use std::collections::BTreeMap;
+
 use super::value::{Val, map, text};
 use super::{AwsError, cloudwatch_alarms};
 use crate::cloud::Cloud;
@@ -296,8 +298,8 @@ fn get_metric_statistics(cloud: &Cloud, input: &Val) -> Result<Val, AwsError> {
     let period_ms = period(input.int("Period"), "GetMetricStatistics")?;
     let basic = input.texts("Statistics");
     let extended = input.texts("ExtendedStatistics");
-    let mut points: std::collections::BTreeMap<i64, Vec<(String, Val)>> = Default::default();
-    let mut percentiles: std::collections::BTreeMap<i64, Vec<(String, Val)>> = Default::default();
+    let mut points: BTreeMap<i64, Vec<(String, Val)>> = BTreeMap::new();
+    let mut percentiles: BTreeMap<i64, Vec<(String, Val)>> = BTreeMap::new();
     let from_ms = start_ms.div_euclid(period_ms) * period_ms;
     for (names, into) in [(&basic, &mut points), (&extended, &mut percentiles)] {
         for name in names {
@@ -391,7 +393,7 @@ fn put_metric_data(cloud: &Cloud, input: &Val) -> Result<Val, AwsError> {
         if let Datum::Values(values) = &datum
             && values
                 .iter()
-                .any(|(value, count)| !value.is_finite() || !(*count > 0.0))
+                .any(|(value, count)| !value.is_finite() || !count.is_finite() || *count <= 0.0)
         {
             return Err(bad("values must be finite and counts above zero"));
         }

@@ -228,7 +228,7 @@ fn describe_listeners(balancers: &Balancers, form: &Form, xml: &mut Xml) -> Resu
             .text("Port", balancer.port)
             .text("Protocol", "HTTP")
             .list("DefaultActions", [default], |xml, rule| {
-                write_action(xml, rule)
+                write_action(xml, rule);
             });
     });
     Ok(())
@@ -237,7 +237,7 @@ fn describe_listeners(balancers: &Balancers, form: &Form, xml: &mut Xml) -> Resu
 fn describe_balancers(balancers: &Balancers, form: &Form, xml: &mut Xml) -> Result<(), AwsError> {
     let (arns, names) = (form.texts("LoadBalancerArns"), form.texts("Names"));
     let found: Vec<&Balancer> = if arns.is_empty() && names.is_empty() {
-        balancers.balancers.iter().map(AsRef::as_ref).collect()
+        balancers.list.iter().map(AsRef::as_ref).collect()
     } else {
         let by_arn = arns
             .iter()
@@ -272,7 +272,7 @@ fn group_not_found() -> AwsError {
 }
 
 fn balancer(balancers: &Balancers, is: impl Fn(&Balancer) -> bool) -> Result<&Balancer, AwsError> {
-    let found = balancers.balancers.iter().find(|balancer| is(balancer));
+    let found = balancers.list.iter().find(|balancer| is(balancer));
     found.map(AsRef::as_ref).ok_or_else(|| {
         AwsError::sender(
             "LoadBalancerNotFound",

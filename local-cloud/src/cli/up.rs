@@ -1,5 +1,6 @@
 //! `up`: a cloud from a file, until a signal.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -64,13 +65,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 fn addresses(state: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut lines = format!(
-        "local-cloud is up at {} (simulated)\n  AWS_ENDPOINT_URL={}\n",
+        "local-cloud is up at {} (simulated)\n  AWS_ENDPOINT_URL={}",
         text(&state["now"]),
         text(&state["aws_endpoint"])
     );
     for balancer in state["load_balancers"].as_array().into_iter().flatten() {
-        lines += &format!(
-            "  load balancer {}: {}\n",
+        let _ = writeln!(
+            lines,
+            "  load balancer {}: {}",
             text(&balancer["name"]),
             text(&balancer["url"])
         );
@@ -82,8 +84,9 @@ fn addresses(state: &Value) -> String {
             let priority = rule["priority"]
                 .as_u64()
                 .map_or_else(|| "default".to_owned(), |one| one.to_string());
-            lines += &format!(
-                "    rule {priority} {} {}\n",
+            let _ = writeln!(
+                lines,
+                "    rule {priority} {} {}",
                 weights.join(" "),
                 text(&rule["arn"])
             );

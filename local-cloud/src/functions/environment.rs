@@ -280,7 +280,7 @@ impl std::fmt::Debug for Environment {
         out.debug_struct("Environment")
             .field("id", &self.id)
             .field("pid", &self.pid)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

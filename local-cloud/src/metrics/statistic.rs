@@ -307,10 +307,11 @@ mod tests {
 
     #[test]
     fn counted_samples_equal_repeated_ones() {
-        let counted = [(0.1, 3.0), (0.2, 5.0), (0.9, 2.0)];
-        let repeated: Vec<f64> = counted
+        let counts = [(0.1, 3_u8), (0.2, 5), (0.9, 2)];
+        let counted = counts.map(|(value, count)| (value, f64::from(count)));
+        let repeated: Vec<f64> = counts
             .iter()
-            .flat_map(|(value, count)| vec![*value; *count as usize])
+            .flat_map(|(value, count)| vec![*value; usize::from(*count)])
             .collect();
         for text in [
             "p20",

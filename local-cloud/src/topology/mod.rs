@@ -3,6 +3,7 @@
 //! Every key is documented here; `local-cloud example` prints a whole file.
 
 mod parts;
+mod signals;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -13,9 +14,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 
 pub use parts::{
-    AlarmSpec, Comparison, CompositeAlarmSpec, DefaultAction, EventRuleSpec, FunctionSpec,
-    HeaderSpec, LoadBalancerSpec, MetricsOptions, MissingData, QuerySpec, RuleSpec, ScheduleSpec,
+    DefaultAction, FunctionSpec, HeaderSpec, LoadBalancerSpec, MetricsOptions, QuerySpec, RuleSpec,
     Share, TargetGroupSpec,
+};
+pub use signals::{
+    AlarmSpec, Comparison, CompositeAlarmSpec, EventRuleSpec, MissingData, ScheduleSpec,
 };
 
 pub(crate) use validate::check_fault;

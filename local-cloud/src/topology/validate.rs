@@ -1,6 +1,7 @@
 //! Checks that no type can express, and `${NAME}` in strings.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use super::{Share, Topology, TopologyError};
@@ -280,10 +281,10 @@ fn expanded(
     Ok(out)
 }
 
-fn invalid(key: impl Into<String>, value: impl ToString, fix: impl Into<String>) -> TopologyError {
+fn invalid(key: impl Into<String>, value: impl Display, fix: impl Into<String>) -> TopologyError {
     TopologyError::Invalid {
         key: key.into(),
-        value: value.to_string(),
+        value: format!("{value}"),
         fix: fix.into(),
     }
 }
