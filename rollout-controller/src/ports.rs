@@ -109,7 +109,9 @@ pub enum LedgerError {
         source: BoxError,
     },
     /// The database answers, and the tables are not as this version expects.
-    #[error("{operation} the journal of rollout `{rollout}`: tables missing or of another version; run `rolloutctl migrate`")]
+    #[error(
+        "{operation} the journal of rollout `{rollout}`: tables missing or of another version; run `rolloutctl migrate`"
+    )]
     NotMigrated {
         /// What we were doing.
         operation: &'static str,
@@ -146,7 +148,20 @@ impl Turn {
     /// The one exception: protection while the ledger is down. Takes the error
     /// that proves it, and may only ever lower the Rust share (see `tick`).
     pub fn unjournalled(_ledger_is_down: &LedgerError, deadline: Timestamp) -> Self {
-        Self { seq: None, deadline }
+        Self {
+            seq: None,
+            deadline,
+        }
+    }
+
+    /// A person with credentials of their own, who needs nobody's leave
+    /// (`rolloutctl rollback --direct`). The controller finds the rules at 0 and
+    /// journals it.
+    pub fn by_hand(_identity: &str, deadline: Timestamp) -> Self {
+        Self {
+            seq: None,
+            deadline,
+        }
     }
 
     /// Entry that holds the intent; `None` while the ledger is down.
@@ -276,7 +291,10 @@ pub struct MinutesWanted<'a> {
 pub trait Metrics: Send + Sync {
     /// Answers each wish by itself: all its minutes in ascending order, or why not.
     /// Queries of several wishes share calls where they can.
-    async fn minutes(&self, wanted: &[MinutesWanted<'_>]) -> Vec<Result<Vec<MinuteRead>, MetricsError>>;
+    async fn minutes(
+        &self,
+        wanted: &[MinutesWanted<'_>],
+    ) -> Vec<Result<Vec<MinuteRead>, MetricsError>>;
 }
 
 /// Why minutes could not be read.

@@ -1,2 +1,81 @@
-//! The Lambda.
-fn main() {}
+//! The Lambda: configuration, wiring, run. One binary for the three functions.
+
+use jiff::Timestamp;
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use rollout_controller::adapters::aws::Aws;
+use rollout_controller::config;
+use rollout_controller::doors::{Door, Refusal, answer};
+use rollout_controller::observe::chain;
+use rollout_controller::ports::World;
+use rollout_controller::wire;
+use serde_json::Value;
+
+/// What every invocation needs, or why this function cannot work.
+struct Setup {
+    door: Door,
+    config: config::Config,
+    world: World,
+}
+
+fn set_up() -> Result<Setup, String> {
+    let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let door = Door::parse(var("ROLLOUT_DOOR").as_deref())?;
+    let config = config::from_environment(var).map_err(|error| chain(&error))?;
+    let iam = var("ROLLOUT_LEDGER_IAM").is_some_and(|value| value == "1");
+    let world = wire::world(&config, &Aws::new(), iam).map_err(|error| chain(&error))?;
+    Ok(Setup {
+        door,
+        config,
+        world,
+    })
+}
+
+async fn handle(
+    setup: &Result<Setup, String>,
+    event: LambdaEvent<Value>,
+) -> Result<Value, Diagnostic> {
+    let refuse = |refusal: Refusal| {
+        tracing::error!(error_type = refusal.error_type, "{}", refusal.message);
+        Diagnostic {
+            error_type: refusal.error_type.to_owned(),
+            error_message: refusal.message,
+        }
+    };
+    let setup = setup.as_ref().map_err(|message| {
+        refuse(Refusal {
+            error_type: "Config",
+            message: message.clone(),
+        })
+    })?;
+    let until = i64::try_from(event.context.deadline).ok();
+    let until = until.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let Setup {
+        door,
+        config,
+        world,
+    } = setup;
+    answer(*door, world, config, &event.payload, until)
+        .await
+        .map_err(refuse)
+}
+
+fn main() -> Result<(), lambda_runtime::Error> {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("ROLLOUT_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,rollout_controller=info"));
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_env_filter(filter)
+        .init();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        // A configuration that cannot work is told on every event, so that it
+        // shows in the caller's answer and not only in a restart loop.
+        let setup = set_up();
+        let handler = service_fn(|event| handle(&setup, event));
+        lambda_runtime::run(handler).await
+    })
+}

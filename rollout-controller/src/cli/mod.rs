@@ -5,7 +5,12 @@
 
 use std::io::{self, Write as _};
 
+pub mod configure;
+pub mod look;
+pub mod operate;
+pub mod remote;
 pub mod replay;
+pub mod rollback;
 pub mod vectors;
 
 /// Writes to stdout. A reader that has seen enough (`| head`) is no error.

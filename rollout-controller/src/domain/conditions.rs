@@ -19,7 +19,11 @@ pub fn newest_due(run: &Run, tick_ms: i64) -> Minute {
 
 /// Minutes that are due and were not readable.
 pub(super) fn late_minutes(run: &Run, seen: &Seen, tick_ms: i64) -> u32 {
-    let newest = seen.minutes.last().map(|minute| minute.minute).or(run.through);
+    let newest = seen
+        .minutes
+        .last()
+        .map(|minute| minute.minute)
+        .or(run.through);
     let late = newest.map_or(0, |newest| newest_due(run, tick_ms).since(newest));
     u32::try_from(late).unwrap_or(0)
 }
@@ -49,7 +53,9 @@ pub(super) fn report(
     settings: &Settings,
     now: Now,
 ) -> Result<(), FoldError> {
-    let Some(run) = draft.journal.open_run().cloned() else { return Ok(()) };
+    let Some(run) = draft.journal.open_run().cloned() else {
+        return Ok(());
+    };
     let standing = standing(&run, seen, settings, now);
     for condition in &standing {
         if !run.raised.contains_key(&condition.topic) {
@@ -63,7 +69,13 @@ pub(super) fn report(
             let unknown = matches!(topic, Topic::HeaderRuleChanged | Topic::MovedBySomeoneElse)
                 && seen.routes.iter().any(Result::is_err);
             if !unknown {
-                draft.add(now.tick_ms, Event::Cleared { topic: *topic, text: over(*topic).to_owned() })?;
+                draft.add(
+                    now.tick_ms,
+                    Event::Cleared {
+                        topic: *topic,
+                        text: over(*topic).to_owned(),
+                    },
+                )?;
             }
         }
     }
@@ -95,39 +107,77 @@ fn standing(run: &Run, seen: &Seen, settings: &Settings, now: Now) -> Vec<Condit
         let minutes = (now.tick_ms - since).div_euclid(60_000);
         if minutes >= i64::from(settings.blind_after_minutes) {
             let why = crate::report::words::last_decision(run);
-            add(Topic::Blind, format!("Nothing to judge by for {minutes} minutes: {why}. Nothing advances; alarms and manual rollback work as far as AWS does."));
+            add(
+                Topic::Blind,
+                format!(
+                    "Nothing to judge by for {minutes} minutes: {why}. Nothing advances; alarms and manual rollback work as far as AWS does."
+                ),
+            );
         }
     }
     let at_this_weight = (now.tick_ms - run.since_ms).div_euclid(60_000);
     if at_this_weight >= i64::from(settings.max_hold_minutes) && run.pause.is_none() {
         let why = crate::report::words::last_decision(run);
-        add(Topic::HoldingTooLong, format!("At {} for {at_this_weight} minutes: {why}", run.weight));
+        add(
+            Topic::HoldingTooLong,
+            format!("At {} for {at_this_weight} minutes: {why}", run.weight),
+        );
     }
-    let silence = run.judged.as_ref().map(|judged| judged.silence).filter(|s| s.is_alarming());
+    let silence = run
+        .judged
+        .as_ref()
+        .map(|judged| judged.silence)
+        .filter(|s| s.is_alarming());
     if let Some(silence) = silence
         && run.mode == Mode::Active
         && run.weight > Weight::ZERO
     {
-        add(Topic::NoTraffic, format!("No request reached the Rust group for {} minutes although about {:.0} were due: its target group or the rule is wrong, or metrics are missing.", silence.minutes, silence.expected));
+        add(
+            Topic::NoTraffic,
+            format!(
+                "No request reached the Rust group for {} minutes although about {:.0} were due: its target group or the rule is wrong, or metrics are missing.",
+                silence.minutes, silence.expected
+            ),
+        );
     }
     if let Some(moved) = &run.moved {
-        let found: Vec<String> =
-            moved.iter().map(|route| format!("{} {}", route.route, route.text)).collect();
-        add(Topic::MovedBySomeoneElse, format!("The journal says {}, but {}. Nothing is moved until `rolloutctl resume --adopt` takes this over or the weight is set back; evidence and alarms still roll back.", run.weight, found.join(", ")));
+        let found: Vec<String> = moved
+            .iter()
+            .map(|route| format!("{} {}", route.route, route.text))
+            .collect();
+        add(
+            Topic::MovedBySomeoneElse,
+            format!(
+                "The journal says {}, but {}. Nothing is moved until `rolloutctl resume --adopt` takes this over or the weight is set back; evidence and alarms still roll back.",
+                run.weight,
+                found.join(", ")
+            ),
+        );
     }
     let findings = unsafe_rules(seen);
     if !findings.is_empty() {
         add(Topic::HeaderRuleChanged, findings.join("; "));
     }
     if let Some(failed) = &run.rollback_failed {
-        let routes: Vec<String> =
-            failed.iter().map(|route| format!("{}: {}", route.route, route.text)).collect();
-        add(Topic::RollbackIncomplete, format!("Still trying every minute. {}", routes.join("; ")));
+        let routes: Vec<String> = failed
+            .iter()
+            .map(|route| format!("{}: {}", route.route, route.text))
+            .collect();
+        add(
+            Topic::RollbackIncomplete,
+            format!("Still trying every minute. {}", routes.join("; ")),
+        );
     }
     if let Some(until) = run.pause.as_ref().and_then(|pause| pause.until_ms)
         && now.tick_ms >= until - PAUSE_WARNING_MS
     {
-        add(Topic::PauseExpires, format!("The pause ends at {} and the rollout goes on by itself.", crate::report::words::clock_time(until)));
+        add(
+            Topic::PauseExpires,
+            format!(
+                "The pause ends at {} and the rollout goes on by itself.",
+                crate::report::words::clock_time(until)
+            ),
+        );
     }
     found
 }
@@ -138,7 +188,9 @@ pub(super) fn report_raised_after_rollback(
     seen: &Seen,
     now: Now,
 ) -> Result<(), FoldError> {
-    let Some(run) = draft.journal.run.clone() else { return Ok(()) };
+    let Some(run) = draft.journal.run.clone() else {
+        return Ok(());
+    };
     let topic = Topic::MovedBySomeoneElse;
     let routes = run.terms.routes.iter().zip(&seen.routes);
     let raised: Vec<String> = routes
@@ -151,10 +203,19 @@ pub(super) fn report_raised_after_rollback(
         .collect();
     match (raised.is_empty(), run.raised.contains_key(&topic)) {
         (false, false) => {
-            let text = format!("After the rollback {}; only a new start gives Rust traffic.", raised.join(", "));
+            let text = format!(
+                "After the rollback {}; only a new start gives Rust traffic.",
+                raised.join(", ")
+            );
             draft.add(now.tick_ms, Event::Raised { topic, text })
         }
-        (true, true) => draft.add(now.tick_ms, Event::Cleared { topic, text: over(topic).to_owned() }),
+        (true, true) => draft.add(
+            now.tick_ms,
+            Event::Cleared {
+                topic,
+                text: over(topic).to_owned(),
+            },
+        ),
         (true, false) | (false, true) => Ok(()),
     }
 }

@@ -26,7 +26,10 @@ pub struct Who {
 /// What happened. Events are facts: they are never edited, only followed by others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-#[expect(missing_docs, reason = "fields are named after what they are; variants are documented")]
+#[expect(
+    missing_docs,
+    reason = "fields are named after what they are; variants are documented"
+)]
 pub enum Event {
     /// A person started a run.
     Started {
@@ -53,33 +56,66 @@ pub enum Event {
         /// What CloudWatch said when alarms stand, for readers.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         alarms: Vec<String>,
+        /// Alarms from before the start that were OK now.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        recovered: Vec<String>,
         /// Minutes since the newest minute that could be read, if that is late.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         blind_minutes: Option<u32>,
     },
     /// A change of weight is about to be made on every route.
-    Intended { from: Weight, to: Weight, cause: Cause, deadline_ms: i64 },
+    Intended {
+        from: Weight,
+        to: Weight,
+        cause: Cause,
+        deadline_ms: i64,
+    },
     /// Every route shows the new weight.
-    Applied { from: Weight, to: Weight, cause: Cause },
+    Applied {
+        from: Weight,
+        to: Weight,
+        cause: Cause,
+    },
     /// Not every route does; each with what it shows or why it cannot be told.
-    NotApplied { from: Weight, to: Weight, cause: Cause, routes: Vec<RouteOutcome> },
+    NotApplied {
+        from: Weight,
+        to: Weight,
+        cause: Cause,
+        routes: Vec<RouteOutcome>,
+    },
     /// A rule no longer showed what this journal says.
-    MovedByOther { expected: Weight, found: Vec<RouteOutcome> },
+    MovedByOther {
+        expected: Weight,
+        found: Vec<RouteOutcome>,
+    },
     /// A rule was found at 0 although nobody told this journal: somebody rolled
     /// back by hand, or a tick did while the ledger was down. The run is over.
     FoundAtZero { expected: Weight },
     /// A shadow rollout follows the share that the rules show.
     Followed { weight: Weight },
     /// Someone else's change was taken over by `resume --adopt`.
-    Adopted { who: Who, command: String, weight: Weight },
+    Adopted {
+        who: Who,
+        command: String,
+        weight: Weight,
+    },
     /// A person paused advancing, perhaps until a time.
-    Paused { who: Who, command: String, until_ms: Option<i64> },
+    Paused {
+        who: Who,
+        command: String,
+        until_ms: Option<i64>,
+    },
     /// A pause with an end came to it.
     PauseEnded {},
     /// A person ended a pause.
     Resumed { who: Who, command: String },
     /// A person asked for the rest of this stage to be skipped.
-    Promoted { who: Who, command: String, to: Weight, forced: bool },
+    Promoted {
+        who: Who,
+        command: String,
+        to: Weight,
+        forced: bool,
+    },
     /// A person asked for a rollback.
     RollbackOrdered { who: Who, command: String },
     /// A person let a shadow rollout act.
@@ -379,7 +415,11 @@ impl Run {
     /// The weight in force for most of a minute: the last one that began in it
     /// or before. The minute of a change thereby counts as the new stage's entry.
     pub fn weight_at(&self, minute: Minute) -> Weight {
-        let began = self.timeline.iter().rev().find(|(start, _)| *start <= minute);
+        let began = self
+            .timeline
+            .iter()
+            .rev()
+            .find(|(start, _)| *start <= minute);
         began.map_or(Weight::ZERO, |(_, weight)| *weight)
     }
 
@@ -426,8 +466,9 @@ impl Run {
         let engine = self.engine().map_err(|error| error.to_string())?;
         for minute in minutes {
             let next = self.terms.next_after(minute.weight).unwrap_or(Weight::FULL);
-            let judged =
-                engine.judge(&mut self.evidence, minute, next).map_err(|error| error.to_string())?;
+            let judged = engine
+                .judge(&mut self.evidence, minute, next)
+                .map_err(|error| error.to_string())?;
             self.judged = Some(judged);
             self.through = Some(minute.minute);
         }
@@ -437,7 +478,8 @@ impl Run {
     fn set_weight(&mut self, weight: Weight, at_ms: i64) {
         self.weight = weight;
         self.since_ms = at_ms;
-        self.timeline.push((Minute(at_ms.div_euclid(60_000)), weight));
+        self.timeline
+            .push((Minute(at_ms.div_euclid(60_000)), weight));
         // Only minutes that are not judged yet are asked for.
         let excess = self.timeline.len().saturating_sub(64);
         self.timeline.drain(..excess);
@@ -447,7 +489,10 @@ impl Run {
 impl Journal {
     /// The empty journal of a rollout.
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), ..Self::default() }
+        Self {
+            name: name.to_owned(),
+            ..Self::default()
+        }
     }
 
     /// The fold of a whole journal.
@@ -481,14 +526,34 @@ impl Journal {
     /// [`FoldError`]; the journal must then not be used any more.
     pub fn apply(&mut self, stamped: &Stamped) -> Result<(), FoldError> {
         if stamped.seq != self.revision + 1 {
-            return Err(FoldError::OutOfOrder { last: self.revision, found: stamped.seq });
+            return Err(FoldError::OutOfOrder {
+                last: self.revision,
+                found: stamped.seq,
+            });
         }
         let (seq, at_ms, event) = (stamped.seq, stamped.at_ms, &stamped.event);
-        let before = self.run.as_ref().map(|run| (run.number, run.weight, run.end.as_ref().map(|(end, ..)| *end)));
+        let before = self.run.as_ref().map(|run| {
+            (
+                run.number,
+                run.weight,
+                run.end.as_ref().map(|(end, ..)| *end),
+            )
+        });
         match event {
-            Event::Started { run, who, mode, terms, alarms_before, .. } => {
+            Event::Started {
+                run,
+                who,
+                mode,
+                terms,
+                alarms_before,
+                ..
+            } => {
                 let engine = Engine::new(terms.evidence.clone(), terms.slo).map_err(|error| {
-                    FoldError::Engine { seq, kind: event.kind(), problem: error.to_string() }
+                    FoldError::Engine {
+                        seq,
+                        kind: event.kind(),
+                        problem: error.to_string(),
+                    }
                 })?;
                 let stages = u32::try_from(terms.stages.len()).unwrap_or(u32::MAX);
                 self.run = Some(Run {
@@ -531,8 +596,10 @@ impl Journal {
                 });
             }
             _ => {
-                let run =
-                    self.run.as_mut().ok_or(FoldError::NoRun { seq, kind: event.kind() })?;
+                let run = self.run.as_mut().ok_or(FoldError::NoRun {
+                    seq,
+                    kind: event.kind(),
+                })?;
                 apply_to_run(run, seq, at_ms, event).map_err(|problem| FoldError::Engine {
                     seq,
                     kind: event.kind(),
@@ -557,17 +624,30 @@ impl Journal {
 
 fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<(), String> {
     match event {
-        Event::Baseline { history, first, requests_per_minute, through } => {
+        Event::Baseline {
+            history,
+            first,
+            requests_per_minute,
+            through,
+        } => {
             let engine = run.engine().map_err(|error| error.to_string())?;
             run.evidence.learn_history(&engine, history);
             run.first = Some(*first);
             run.requests_per_minute = *requests_per_minute;
             run.through = Some(*through);
         }
-        Event::Ticked { minutes, decision, .. } => {
+        Event::Ticked {
+            minutes,
+            decision,
+            recovered,
+            ..
+        } => {
+            run.alarms_before.retain(|name| !recovered.contains(name));
             run.judge(minutes)?;
             run.last = Some((decision.clone(), at_ms));
-            run.blind_since_ms = decision.is_blind().then(|| run.blind_since_ms.unwrap_or(at_ms));
+            run.blind_since_ms = decision
+                .is_blind()
+                .then(|| run.blind_since_ms.unwrap_or(at_ms));
             if let Decision::RollBack { reason } = decision {
                 let place = match run.mode {
                     Mode::Active => &mut run.rolling_back,
@@ -576,7 +656,12 @@ fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<()
                 place.get_or_insert_with(|| reason.clone());
             }
         }
-        Event::Intended { from, to, cause, deadline_ms } => {
+        Event::Intended {
+            from,
+            to,
+            cause,
+            deadline_ms,
+        } => {
             run.intent = Some(Intent {
                 seq,
                 at_ms,
@@ -617,12 +702,20 @@ fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<()
         }
         Event::Paused { who, until_ms, .. } => {
             let since_ms = run.pause.as_ref().map_or(at_ms, |pause| pause.since_ms);
-            run.pause = Some(Pause { who: who.clone(), since_ms, until_ms: *until_ms });
+            run.pause = Some(Pause {
+                who: who.clone(),
+                since_ms,
+                until_ms: *until_ms,
+            });
         }
         Event::PauseEnded {} | Event::Resumed { .. } => run.pause = None,
         Event::RollbackOrdered { who, .. } => {
-            run.rolling_back =
-                Some(RollBackReason::Ordered { by: who.identity.clone(), reason: who.reason.clone() });
+            // A finished run goes on until every route is at 0.
+            run.end = None;
+            run.rolling_back = Some(RollBackReason::Ordered {
+                by: who.identity.clone(),
+                reason: who.reason.clone(),
+            });
         }
         Event::Activated { .. } => run.mode = Mode::Active,
         Event::Raised { topic, .. } => {

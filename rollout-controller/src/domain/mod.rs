@@ -11,6 +11,7 @@
 //! | [`evidence`] | the engine that turns minutes into rollback, advance or hold |
 
 pub mod calendar;
+pub mod command;
 pub mod conditions;
 pub mod decide;
 pub mod decision;

@@ -18,7 +18,9 @@ pub(super) fn owe(
 ) {
     let Some(run) = &journal.run else { return };
     let name = journal.name.clone();
-    let from = before.filter(|(number, ..)| *number == run.number).map_or(Weight::ZERO, |(_, w, _)| w);
+    let from = before
+        .filter(|(number, ..)| *number == run.number)
+        .map_or(Weight::ZERO, |(_, w, _)| w);
     let page = |topic, urgency, title: String, text: &str| Page {
         rollout: name.clone(),
         run: run.number,
@@ -31,7 +33,11 @@ pub(super) fn owe(
         to: Some(run.weight),
         at_ms: stamped.at_ms,
     };
-    let shadow = if run.mode == Mode::Shadow { " (shadow: nothing is moved)" } else { "" };
+    let shadow = if run.mode == Mode::Shadow {
+        " (shadow: nothing is moved)"
+    } else {
+        ""
+    };
     let pages = match &stamped.event {
         Event::Started { who, .. } => {
             let text = format!("Started by {}: {}", who.identity, who.reason);
@@ -39,8 +45,12 @@ pub(super) fn owe(
             let mut pages = vec![page(Topic::Started, Urgency::Info, title, &text)];
             if let Some((number, _, Some(End::RolledBack))) = before {
                 // The incident of the rollback before ends with the new start.
-                let mut clear =
-                    page(Topic::RolledBack, Urgency::Clear, format!("{name}: started again"), &text);
+                let mut clear = page(
+                    Topic::RolledBack,
+                    Urgency::Clear,
+                    format!("{name}: started again"),
+                    &text,
+                );
                 clear.run = number;
                 pages.push(clear);
             }
@@ -51,7 +61,12 @@ pub(super) fn owe(
             vec![page(Topic::StageReached, Urgency::Info, title, &cause.text)]
         }
         Event::Raised { topic, text } => {
-            vec![page(*topic, Urgency::Trigger, title_of(&name, *topic), text)]
+            vec![page(
+                *topic,
+                Urgency::Trigger,
+                title_of(&name, *topic),
+                text,
+            )]
         }
         Event::Cleared { topic, text } => {
             vec![page(*topic, Urgency::Clear, title_of(&name, *topic), text)]
@@ -60,7 +75,12 @@ pub(super) fn owe(
             let mut pages = match end {
                 End::RolledBack => {
                     let at = highest(run);
-                    vec![page(Topic::RolledBack, Urgency::Trigger, format!("{name}: rolled back, {at} → 0 %"), reason)]
+                    vec![page(
+                        Topic::RolledBack,
+                        Urgency::Trigger,
+                        format!("{name}: rolled back, {at} → 0 %"),
+                        reason,
+                    )]
                 }
                 End::Completed => vec![page(
                     Topic::Completed,
@@ -71,7 +91,12 @@ pub(super) fn owe(
             };
             // What was triggered under this run is over with it.
             pages.extend(run.raised.keys().map(|topic| {
-                page(*topic, Urgency::Clear, title_of(&name, *topic), "The rollout has ended.")
+                page(
+                    *topic,
+                    Urgency::Clear,
+                    title_of(&name, *topic),
+                    "The rollout has ended.",
+                )
             }));
             pages
         }
@@ -103,8 +128,15 @@ pub(super) fn owe(
         reason,
         at_ms: stamped.at_ms,
     });
-    let debts = pages.into_iter().map(Debt::Page).chain(change.map(Debt::Change));
-    journal.outbox.extend(debts.map(|what| Owed { revision: stamped.seq, at_ms: stamped.at_ms, what }));
+    let debts = pages
+        .into_iter()
+        .map(Debt::Page)
+        .chain(change.map(Debt::Change));
+    journal.outbox.extend(debts.map(|what| Owed {
+        revision: stamped.seq,
+        at_ms: stamped.at_ms,
+        what,
+    }));
     if matches!(stamped.event, Event::Finished { .. })
         && let Some(run) = &mut journal.run
     {
@@ -114,7 +146,12 @@ pub(super) fn owe(
 
 /// The largest weight of the run, which a rollback came down from.
 fn highest(run: &Run) -> Weight {
-    run.timeline.iter().rev().map(|(_, weight)| *weight).find(|w| *w > Weight::ZERO).unwrap_or_default()
+    run.timeline
+        .iter()
+        .rev()
+        .map(|(_, weight)| *weight)
+        .find(|w| *w > Weight::ZERO)
+        .unwrap_or_default()
 }
 
 /// One line for each condition.

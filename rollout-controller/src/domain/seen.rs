@@ -83,4 +83,3 @@ pub struct AlarmSeen {
     /// CloudWatch's words.
     pub reason: String,
 }
-

@@ -7,3 +7,5 @@ mod number;
 pub mod sns;
 pub mod stage_table;
 pub mod words;
+pub mod history;
+pub mod status;

@@ -1,0 +1,143 @@
+//! `start`, `pause`, `resume`, `promote`, `activate`, `rollback`.
+
+use super::remote::{Giving, Remote, give};
+use crate::domain::command::Order;
+use crate::domain::weight::Weight;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Begin a rollout: read the old side's history, then take the first stage.
+///
+/// Shows the plan and asks. Refused while another run goes on, while a rule gives
+/// Rust traffic already, and while a named alarm does not exist.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  rolloutctl start --reason \"scorer 2.4, change 1187\"")]
+pub struct Start {
+    #[command(flatten)]
+    remote: Remote,
+    #[command(flatten)]
+    giving: Giving,
+}
+
+/// Stop advancing. Breaches and alarms still roll back.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  rolloutctl pause --reason \"database maintenance\"\n  rolloutctl pause --for 2h --reason \"deploy of the gateway\" --yes"
+)]
+pub struct Pause {
+    /// End the pause by itself after this time.
+    #[arg(long = "for", value_name = "DURATION", value_parser = whole_minutes)]
+    for_minutes: Option<u32>,
+    #[command(flatten)]
+    remote: Remote,
+    #[command(flatten)]
+    giving: Giving,
+}
+
+/// Go on after a pause, or after somebody else changed a weight.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  rolloutctl resume --reason \"maintenance is over\"\n  rolloutctl resume --adopt --reason \"the console change was mine\""
+)]
+pub struct Resume {
+    /// Take over the weight that the rules show.
+    #[arg(long)]
+    adopt: bool,
+    #[command(flatten)]
+    remote: Remote,
+    #[command(flatten)]
+    giving: Giving,
+}
+
+/// Skip the rest of this stage, never its proof.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  rolloutctl promote --reason \"quiet evening\"\n  rolloutctl promote --to 50% --force --reason \"load test, no users\""
+)]
+pub struct Promote {
+    /// Target stage; default is the next one.
+    #[arg(long, value_name = "WEIGHT")]
+    to: Option<Weight>,
+    /// Without proof, and over several stages. Never while a breach or alarm stands.
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    remote: Remote,
+    #[command(flatten)]
+    giving: Giving,
+}
+
+/// Let a shadow rollout act from now on.
+#[derive(Debug, clap::Args)]
+pub struct Activate {
+    #[command(flatten)]
+    remote: Remote,
+    #[command(flatten)]
+    giving: Giving,
+}
+
+fn whole_minutes(text: &str) -> Result<u32, String> {
+    let duration: Duration = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write it like 30m or 2h"))?;
+    if duration.is_zero() || !duration.as_secs().is_multiple_of(60) || duration.subsec_nanos() > 0 {
+        return Err("give whole minutes, like 30m or 2h".to_owned());
+    }
+    u32::try_from(duration.as_secs() / 60).map_err(|_| "that is too long".to_owned())
+}
+
+/// Runs `start`.
+///
+/// # Errors
+/// As [`give`].
+pub fn start(args: &Start) -> anyhow::Result<ExitCode> {
+    give(&args.remote, &args.giving, Order::Start)
+}
+
+/// Runs `pause`.
+///
+/// # Errors
+/// As [`give`].
+pub fn pause(args: &Pause) -> anyhow::Result<ExitCode> {
+    give(
+        &args.remote,
+        &args.giving,
+        Order::Pause {
+            for_minutes: args.for_minutes,
+        },
+    )
+}
+
+/// Runs `resume`.
+///
+/// # Errors
+/// As [`give`].
+pub fn resume(args: &Resume) -> anyhow::Result<ExitCode> {
+    give(
+        &args.remote,
+        &args.giving,
+        Order::Resume { adopt: args.adopt },
+    )
+}
+
+/// Runs `promote`.
+///
+/// # Errors
+/// As [`give`].
+pub fn promote(args: &Promote) -> anyhow::Result<ExitCode> {
+    give(
+        &args.remote,
+        &args.giving,
+        Order::Promote {
+            to: args.to,
+            force: args.force,
+        },
+    )
+}
+
+/// Runs `activate`.
+///
+/// # Errors
+/// As [`give`].
+pub fn activate(args: &Activate) -> anyhow::Result<ExitCode> {
+    give(&args.remote, &args.giving, Order::Activate)
+}

@@ -1,0 +1,68 @@
+//! Metrics as CloudWatch embedded metric format: one JSON object on stdout.
+//!
+//! Format: aws-facts B.6. No PutMetricData call, no permission.
+
+use crate::tick::TickReport;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// CloudWatch namespace of the controller's own metrics.
+pub const NAMESPACE: &str = "Rollout/Controller";
+
+/// Metrics of one tick of one rollout. `Heartbeat` is there whatever happened,
+/// for an alarm that treats missing data as breaching.
+pub fn tick(report: &TickReport, tick_ms: f64, scheduled: Timestamp) -> Value {
+    let mut metrics = vec![
+        metric("Heartbeat", "Count"),
+        metric("TickMs", "Milliseconds"),
+        metric("LedgerErrors", "Count"),
+    ];
+    let mut body = json!({
+        "Rollout": report.rollout,
+        "Heartbeat": 1,
+        "TickMs": tick_ms,
+        "LedgerErrors": u8::from(report.error_type.as_deref() == Some("ledger")),
+        "decision": report.message,
+    });
+    let mut add = |name: &str, unit: &str, value: f64| {
+        metrics.push(metric(name, unit));
+        body[name] = json!(value);
+    };
+    if report.error_type.is_none() {
+        add("WeightRust", "Percent", report.weight.percent());
+        add("Stage", "Count", report.stage.0 as f64);
+        add("MinutesBlind", "Count", f64::from(report.blind_minutes));
+        if let Some(log_e) = report.log_e.filter(|log_e| log_e.is_finite()) {
+            add("LogE", "None", log_e);
+        }
+    }
+    // Decisions by kind: a metric each, so that a dashboard can sum them.
+    let kind = match report.did.as_str() {
+        "advance" | "continue" => "DecisionAdvance",
+        "rollback" => "DecisionRollback",
+        "finish" => "DecisionFinish",
+        "failed" => "DecisionFailed",
+        _ => "DecisionHold",
+    };
+    add(kind, "Count", 1.0);
+    body["_aws"] = json!({
+        "Timestamp": scheduled.as_millisecond(),
+        "CloudWatchMetrics": [{
+            "Namespace": NAMESPACE,
+            "Dimensions": [["Rollout"]],
+            "Metrics": metrics,
+        }],
+    });
+    body
+}
+
+fn metric(name: &str, unit: &str) -> Value {
+    json!({"Name": name, "Unit": unit})
+}
+
+/// Prints one EMF line.
+pub fn print(line: &Value) {
+    use std::io::Write as _;
+    // Nobody is left to tell if stdout is gone.
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}

@@ -1,0 +1,367 @@
+//! One attempt to move every rollout. Safe to repeat; the schedule is the retry.
+
+use crate::act::{act, journal_outcome};
+use crate::config::{Config, Rollout};
+use crate::domain::decide::{Decided, Draft, Now, decide};
+use crate::domain::decision::{Decision, Shift};
+use crate::domain::journal::FoldError;
+use crate::domain::weight::Weight;
+use crate::journal_io::{self, LoadError, Loaded};
+use crate::messages;
+use crate::observe::{Look, chain, observe};
+use crate::ports::{LedgerError, World};
+use crate::protect::{self, Protection};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+/// When a tick is judged for and until when it may write.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
+    /// The scheduled time of the event: a late, doubled or replayed tick is
+    /// judged for the minute it was meant for.
+    pub scheduled: Timestamp,
+    /// Real time after which this process must not write any more.
+    pub deadline: Timestamp,
+}
+
+/// What one tick did for one rollout.
+#[derive(Clone, Debug, Serialize)]
+pub struct TickReport {
+    /// Its name.
+    pub rollout: String,
+    /// Run number; 0 without one.
+    pub run: u32,
+    /// Journal revision after the tick.
+    pub revision: i64,
+    /// What `status` prints.
+    pub state: String,
+    /// Rust share according to the journal, after the tick.
+    pub weight: Weight,
+    /// Stage number from 1, of how many.
+    pub stage: (usize, usize),
+    /// `ln E`, if something was judged.
+    pub log_e: Option<f64>,
+    /// Minutes that were due and could not be read.
+    pub blind_minutes: u32,
+    /// One word: the decision, `idle`, `skipped`, or `failed`.
+    pub did: String,
+    /// One sentence, readable alone.
+    pub message: String,
+    /// Phase that failed, for alarms: `ledger`, `fold`, `write`.
+    pub error_type: Option<String>,
+}
+
+/// Why a tick of one rollout failed; the variants are its phases.
+#[derive(Debug, thiserror::Error)]
+pub enum TickError {
+    /// Reading or writing the journal.
+    #[error("the ledger failed")]
+    Ledger(#[from] LedgerError),
+    /// The journal makes no sense.
+    #[error("the journal cannot be folded")]
+    Load(#[source] LoadError),
+    /// A decision that cannot be journalled: our own bug.
+    #[error("the decision does not fit the journal")]
+    Fold(#[from] FoldError),
+}
+
+impl TickError {
+    fn error_type(&self) -> &'static str {
+        match self {
+            Self::Ledger(_) | Self::Load(LoadError::Ledger(_)) => "ledger",
+            Self::Load(LoadError::Fold { .. }) | Self::Fold(_) => "fold",
+        }
+    }
+}
+
+/// One tick of every rollout. One rollout's failure does not stop another.
+pub async fn tick(world: &World, config: &Config, schedule: Schedule) -> Vec<TickReport> {
+    let mut loaded = Vec::with_capacity(config.rollouts.len());
+    for rollout in &config.rollouts {
+        loaded.push(journal_io::load(&*world.ledger, &rollout.name).await);
+    }
+    let looks: Vec<Look<'_>> = config
+        .rollouts
+        .iter()
+        .zip(&loaded)
+        .filter_map(|(rollout, loaded)| {
+            let journal = &loaded.as_ref().ok()?.journal;
+            Some(Look {
+                journal,
+                settings: &rollout.settings,
+            })
+        })
+        .collect();
+    let tick_ms = schedule.scheduled.as_millisecond();
+    let mut seen = observe(world, &looks, tick_ms).await.into_iter();
+
+    let mut reports = Vec::with_capacity(config.rollouts.len());
+    for (rollout, loaded) in config.rollouts.iter().zip(&loaded) {
+        let report = match loaded {
+            Ok(loaded) => {
+                // One sight for each journal that could be read, in order.
+                let Some(seen) = seen.next() else { continue };
+                let turned = turn(world, rollout, loaded, seen, schedule).await;
+                turned.unwrap_or_else(|error| failed(rollout, &error))
+            }
+            Err(LoadError::Ledger(
+                error @ (LedgerError::Unreachable { .. } | LedgerError::NotMigrated { .. }),
+            )) => {
+                let protection = protect::protect(world, rollout, error, schedule).await;
+                without_ledger(rollout, error, &protection)
+            }
+            Err(error) => corrupt(rollout, error),
+        };
+        reports.push(report);
+    }
+    reports
+}
+
+/// What was seen becomes a decision, an append, perhaps a write, and a record.
+async fn turn(
+    world: &World,
+    rollout: &Rollout,
+    loaded: &Loaded,
+    seen: crate::domain::decide::Seen,
+    schedule: Schedule,
+) -> Result<TickReport, TickError> {
+    let now = now(world, schedule);
+    let decided = decide(&loaded.journal, &seen, &rollout.settings, now)?;
+    let Some(after) = carry_out(world, rollout, loaded, &decided, schedule).await? else {
+        return Ok(skipped(rollout, loaded));
+    };
+    let after = match after {
+        Carried::Recorded(journal) => *journal,
+        Carried::Overtaken => again(world, rollout, schedule).await?,
+    };
+    let after = send_owed(world, rollout, after, loaded.snapshot_seq, schedule).await?;
+    Ok(report(
+        rollout,
+        &after,
+        decided.decision.as_ref(),
+        &loaded.journal,
+        now.tick_ms,
+    ))
+}
+
+/// The times of this moment.
+pub fn now(world: &World, schedule: Schedule) -> Now {
+    Now {
+        tick_ms: schedule.scheduled.as_millisecond(),
+        real_ms: world.clock.now().as_millisecond(),
+        deadline_ms: schedule.deadline.as_millisecond(),
+    }
+}
+
+/// How carrying out a decision went.
+pub enum Carried {
+    /// Everything is in the journal, which is now this.
+    Recorded(Box<crate::domain::journal::Journal>),
+    /// Somebody else wrote to the journal between the intent and its outcome.
+    Overtaken,
+}
+
+/// Appends, writes, reads back, and appends the outcome. `None`: somebody else
+/// was first, and nothing at all was done.
+///
+/// # Errors
+/// The ledger's. After the intent, an error leaves it open for the next tick.
+pub async fn carry_out(
+    world: &World,
+    rollout: &Rollout,
+    loaded: &Loaded,
+    decided: &Decided,
+    schedule: Schedule,
+) -> Result<Option<Carried>, TickError> {
+    let ledger = &*world.ledger;
+    let draft = &decided.draft;
+    if draft.events.is_empty() {
+        return Ok(Some(Carried::Recorded(Box::new(draft.journal.clone()))));
+    }
+    let seq = loaded.snapshot_seq;
+    let appended = journal_io::append(ledger, &rollout.name, draft, seq, schedule.deadline).await?;
+    let Some(turn) = appended else {
+        return Ok(None);
+    };
+    let (Some(shift), Some(run)) = (&decided.shift, &draft.journal.run) else {
+        return Ok(Some(Carried::Recorded(Box::new(draft.journal.clone()))));
+    };
+    let outcome = act(&*world.traffic, &run.terms.routes, &turn, shift).await;
+    let mut after = Draft::of(&draft.journal);
+    journal_outcome(&mut after, shift, &outcome, now(world, schedule))?;
+    if after.events.is_empty() {
+        return Ok(Some(Carried::Recorded(Box::new(after.journal))));
+    }
+    let recorded =
+        journal_io::append(ledger, &rollout.name, &after, seq, schedule.deadline).await?;
+    Ok(Some(match recorded {
+        Some(_) => Carried::Recorded(Box::new(after.journal)),
+        None => Carried::Overtaken,
+    }))
+}
+
+/// A command came between intent and outcome: settle at once what is there now,
+/// so that a write of ours that landed after a rollback does not stay a minute.
+async fn again(
+    world: &World,
+    rollout: &Rollout,
+    schedule: Schedule,
+) -> Result<crate::domain::journal::Journal, TickError> {
+    let loaded = journal_io::load(&*world.ledger, &rollout.name)
+        .await
+        .map_err(TickError::Load)?;
+    let look = Look {
+        journal: &loaded.journal,
+        settings: &rollout.settings,
+    };
+    let tick_ms = schedule.scheduled.as_millisecond();
+    let Some(seen) = observe(world, &[look], tick_ms).await.pop() else {
+        return Ok(loaded.journal);
+    };
+    let decided = decide(
+        &loaded.journal,
+        &seen,
+        &rollout.settings,
+        now(world, schedule),
+    )?;
+    match carry_out(world, rollout, &loaded, &decided, schedule).await? {
+        Some(Carried::Recorded(journal)) => Ok(*journal),
+        // The next tick settles the rest.
+        Some(Carried::Overtaken) | None => Ok(loaded.journal),
+    }
+}
+
+/// Sends the outbox and notes what was accepted. Losing the race for the note
+/// only means that the message may be sent again, under the same key.
+///
+/// # Errors
+/// The ledger's; messages are then sent again later.
+pub async fn send_owed(
+    world: &World,
+    rollout: &Rollout,
+    journal: crate::domain::journal::Journal,
+    snapshot_seq: i64,
+    schedule: Schedule,
+) -> Result<crate::domain::journal::Journal, TickError> {
+    let sent = messages::send(world, &journal).await;
+    if sent.is_empty() {
+        return Ok(journal);
+    }
+    let noted = messages::noted(&journal, sent, schedule.scheduled.as_millisecond())?;
+    let ledger = &*world.ledger;
+    let deadline = schedule.deadline;
+    match journal_io::append(ledger, &rollout.name, &noted, snapshot_seq, deadline).await? {
+        Some(_) => Ok(noted.journal),
+        None => Ok(journal),
+    }
+}
+
+fn report(
+    rollout: &Rollout,
+    journal: &crate::domain::journal::Journal,
+    decision: Option<&Decision>,
+    before: &crate::domain::journal::Journal,
+    tick_ms: i64,
+) -> TickReport {
+    let clock = crate::report::evidence::Clock::utc();
+    let (did, sentence) = match (decision, &before.run, &journal.run) {
+        (Some(decision), Some(run), _) => (
+            decision.name(),
+            crate::report::words::decision(decision, run, &clock),
+        ),
+        (None, _, Some(run)) if !run.is_open() => {
+            let why = run
+                .end
+                .as_ref()
+                .map_or("", |(_, reason, _)| reason.as_str());
+            ("idle", format!("{}: {why}", run.state_name()))
+        }
+        (Some(_) | None, _, _) => ("idle", "no rollout has been started".to_owned()),
+    };
+    let run = journal.run.as_ref();
+    let due = run.filter(|run| run.is_open() && run.first.is_some());
+    let blind = due.and_then(|run| {
+        let newest = crate::domain::conditions::newest_due(run, tick_ms);
+        u32::try_from(newest.since(run.through?)).ok()
+    });
+    TickReport {
+        rollout: rollout.name.clone(),
+        run: run.map_or(0, |run| run.number),
+        revision: journal.revision,
+        state: run.map_or("not started", |run| run.state_name()).to_owned(),
+        weight: run.map_or(Weight::ZERO, |run| run.weight),
+        stage: run.map_or((0, rollout.terms.stages.len()), |run| {
+            (run.terms.stage_number(run.weight), run.terms.stages.len())
+        }),
+        log_e: run
+            .and_then(|run| run.judged.as_ref())
+            .map(|judged| judged.log_e),
+        blind_minutes: blind.unwrap_or(0),
+        did: did.to_owned(),
+        message: format!("{}: {sentence}", rollout.name),
+        error_type: None,
+    }
+}
+
+fn bare(rollout: &Rollout, did: &str, message: String) -> TickReport {
+    TickReport {
+        rollout: rollout.name.clone(),
+        run: 0,
+        revision: 0,
+        state: "unknown".to_owned(),
+        weight: Weight::ZERO,
+        stage: (0, rollout.terms.stages.len()),
+        log_e: None,
+        blind_minutes: 0,
+        did: did.to_owned(),
+        message: format!("{}: {message}", rollout.name),
+        error_type: None,
+    }
+}
+
+fn skipped(rollout: &Rollout, loaded: &Loaded) -> TickReport {
+    let mut report = report(rollout, &loaded.journal, None, &loaded.journal, 0);
+    "skipped".clone_into(&mut report.did);
+    report.message = format!(
+        "{}: somebody else was first; nothing was done",
+        rollout.name
+    );
+    report
+}
+
+fn failed(rollout: &Rollout, error: &TickError) -> TickReport {
+    let mut report = bare(rollout, "failed", chain(error));
+    report.error_type = Some(error.error_type().to_owned());
+    report
+}
+
+fn corrupt(rollout: &Rollout, error: &LoadError) -> TickReport {
+    let mut report = bare(rollout, "failed", chain(error));
+    report.error_type = Some("fold".to_owned());
+    report
+}
+
+fn without_ledger(rollout: &Rollout, error: &LedgerError, protection: &Protection) -> TickReport {
+    let message = format!(
+        "the ledger is down, so nothing advances; {protection} ({})",
+        chain(error)
+    );
+    let mut report = bare(rollout, protection.name(), message);
+    report.error_type = Some("ledger".to_owned());
+    report
+}
+
+/// A deadline in real time: `budget` from now, but never past `latest`.
+pub fn deadline(world: &World, budget: SignedDuration, latest: Option<Timestamp>) -> Timestamp {
+    let own = world
+        .clock
+        .now()
+        .saturating_add(budget)
+        .unwrap_or(Timestamp::MAX);
+    latest.map_or(own, |latest| own.min(latest))
+}
+
+/// The change a decision leads to, for `--dry-run` and shadow reports.
+pub fn planned(decided: &Decided) -> Option<&Shift> {
+    decided.shift.as_ref()
+}

@@ -1,0 +1,181 @@
+//! What may only be looked at: `status` and `history`.
+
+use crate::command::RouteShown;
+use crate::config::{Config, Rollout};
+use crate::domain::journal::Journal;
+use crate::journal_io::{self, event_of};
+use crate::observe::{chain, read_routes};
+use crate::ports::{Seq, World};
+use crate::report::history;
+use crate::report::status::{Standing, Status, status};
+use serde::{Deserialize, Serialize};
+
+/// A question.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "view", rename_all = "snake_case")]
+pub enum Question {
+    /// How a rollout stands.
+    Status {
+        /// Whose; may be left out if there is only one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rollout: Option<String>,
+    },
+    /// What happened, newest last.
+    History {
+        /// See `Status`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rollout: Option<String>,
+        /// Only entries before this revision.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<Seq>,
+        /// At most this many, 1 to 500.
+        #[serde(default = "fifty")]
+        limit: u32,
+        /// Also what ticks held and which messages were sent.
+        #[serde(default)]
+        all: bool,
+    },
+}
+
+fn fifty() -> u32 {
+    50
+}
+
+/// An answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// To `Status`.
+    Status(Box<Status>),
+    /// To `History`.
+    History(History),
+    /// The question cannot be answered as asked.
+    Refused {
+        /// Why, and what to ask instead.
+        message: String,
+    },
+}
+
+/// A page of the journal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct History {
+    /// Whose.
+    pub rollout: String,
+    /// Oldest first.
+    pub lines: Vec<String>,
+    /// The events behind the lines, as journalled.
+    pub events: Vec<crate::domain::journal::Stamped>,
+    /// Ask with this `before` for what came earlier; absent at the beginning.
+    pub earlier: Option<Seq>,
+}
+
+/// Events of late that `status` shows.
+const RECENT: usize = 8;
+
+/// Answers one question. Never writes.
+pub async fn view(world: &World, config: &Config, question: &Question) -> Answer {
+    let named = match question {
+        Question::Status { rollout } | Question::History { rollout, .. } => rollout.as_deref(),
+    };
+    let rollout = match config.rollout(named) {
+        Ok(rollout) => rollout,
+        Err(message) => return Answer::Refused { message },
+    };
+    match question {
+        Question::Status { .. } => Answer::Status(Box::new(status_of(world, rollout).await)),
+        Question::History {
+            before, limit, all, ..
+        } => match history_of(world, rollout, *before, (*limit).clamp(1, 500), *all).await {
+            Ok(history) => Answer::History(history),
+            Err(message) => Answer::Refused { message },
+        },
+    }
+}
+
+/// How one rollout stands, with the rules as they are right now.
+pub async fn status_of(world: &World, rollout: &Rollout) -> Status {
+    let loaded = journal_io::load(&*world.ledger, &rollout.name).await;
+    let run = loaded
+        .as_ref()
+        .ok()
+        .and_then(|loaded| loaded.journal.run.as_ref());
+    let routes = run.map_or(&rollout.terms.routes, |run| &run.terms.routes);
+    let seen = read_routes(world, routes).await;
+    let readable = seen.iter().all(Result::is_ok);
+    let shown: Vec<RouteShown> = routes
+        .iter()
+        .zip(seen)
+        .map(|(route, seen)| RouteShown {
+            route: route.name.clone(),
+            shows: seen.map_or_else(|error| error, |seen| seen.share.to_string()),
+        })
+        .collect();
+    let stages = rollout.terms.stages.len();
+    match &loaded {
+        Ok(loaded) => {
+            let recent = recent(world, rollout).await;
+            status(&loaded.journal, shown, readable, stages, recent)
+        }
+        Err(error) => {
+            let mut status = status(
+                &Journal::new(&rollout.name),
+                shown,
+                false,
+                stages,
+                Vec::new(),
+            );
+            status.standing = Standing::Unknown;
+            "ledger down".clone_into(&mut status.state);
+            status.why = chain(error);
+            "nothing advances; `rolloutctl rollback` works without the ledger"
+                .clone_into(&mut status.next);
+            status
+        }
+    }
+}
+
+async fn recent(world: &World, rollout: &Rollout) -> Vec<String> {
+    let Ok(entries) = world.ledger.history(&rollout.name, None, 100).await else {
+        return Vec::new();
+    };
+    let mut lines: Vec<String> = entries
+        .iter()
+        .filter_map(|entry| event_of(&rollout.name, entry).ok())
+        .filter(|stamped| stamped.event.is_change())
+        .take(RECENT)
+        .map(|stamped| history::line(&stamped))
+        .collect();
+    lines.reverse();
+    lines
+}
+
+async fn history_of(
+    world: &World,
+    rollout: &Rollout,
+    before: Option<Seq>,
+    limit: u32,
+    all: bool,
+) -> Result<History, String> {
+    use crate::domain::journal::Event;
+    let entries = world.ledger.history(&rollout.name, before, limit).await;
+    let entries = entries.map_err(|error| chain(&error))?;
+    let earlier = entries.last().map(|entry| entry.seq).filter(|seq| *seq > 1);
+    let mut events = Vec::with_capacity(entries.len());
+    for entry in entries.iter().rev() {
+        let stamped = event_of(&rollout.name, entry).map_err(|error| chain(&error))?;
+        let detail = matches!(
+            stamped.event,
+            Event::Ticked { .. } | Event::PageSent { .. } | Event::Announced { .. }
+        );
+        if all || !detail {
+            events.push(stamped);
+        }
+    }
+    let lines = events.iter().map(history::line).collect();
+    Ok(History {
+        rollout: rollout.name.clone(),
+        lines,
+        events,
+        earlier,
+    })
+}

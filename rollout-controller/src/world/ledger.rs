@@ -1,0 +1,108 @@
+//! The pretend journal: the same rules as the SQL one, in a list.
+
+use super::Pretend;
+use crate::ports::{Entry, Inserted, Ledger, LedgerError, Seq, Snapshot, Written};
+use async_trait::async_trait;
+
+/// One rollout's rows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rows {
+    entries: Vec<Entry>,
+    snapshot: Option<Snapshot>,
+}
+
+impl Rows {
+    pub(super) fn kinds(&self) -> Vec<(i64, String)> {
+        self.entries
+            .iter()
+            .map(|entry| (entry.seq, entry.kind.clone()))
+            .collect()
+    }
+}
+
+impl Pretend {
+    fn reach(&self, operation: &'static str, rollout: &str) -> Result<(), LedgerError> {
+        let state = self.state();
+        if state.trouble.ledger_down || state.dead {
+            let source = "connection refused".into();
+            return Err(LedgerError::Unreachable {
+                operation,
+                rollout: rollout.to_owned(),
+                source,
+            });
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Ledger for Pretend {
+    async fn read(&self, rollout: &str, version: i64) -> Result<Written, LedgerError> {
+        self.reach("reading", rollout)?;
+        let state = self.state();
+        let Some(rows) = state.journals.get(rollout) else {
+            return Ok(Written::default());
+        };
+        let snapshot = rows
+            .snapshot
+            .clone()
+            .filter(|snapshot| snapshot.version == version);
+        let after = snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
+        let entries = rows
+            .entries
+            .iter()
+            .filter(|entry| entry.seq > after)
+            .cloned()
+            .collect();
+        Ok(Written { snapshot, entries })
+    }
+
+    async fn insert(
+        &self,
+        rollout: &str,
+        entries: &[Entry],
+        snapshot: Option<&Snapshot>,
+    ) -> Result<Inserted, LedgerError> {
+        self.reach("writing", rollout)?;
+        let mut state = self.state();
+        let rows = state.journals.entry(rollout.to_owned()).or_default();
+        let next = rows.entries.last().map_or(1, |entry| entry.seq + 1);
+        if entries.first().is_none_or(|first| first.seq != next) {
+            return Ok(Inserted::Lost);
+        }
+        rows.entries.extend_from_slice(entries);
+        if let Some(snapshot) = snapshot {
+            rows.snapshot = Some(snapshot.clone());
+        }
+        Ok(Inserted::Won)
+    }
+
+    async fn history(
+        &self,
+        rollout: &str,
+        before: Option<Seq>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, LedgerError> {
+        self.reach("reading", rollout)?;
+        let state = self.state();
+        let Some(rows) = state.journals.get(rollout) else {
+            return Ok(Vec::new());
+        };
+        let earlier = rows.entries.iter().rev();
+        let earlier = earlier.filter(|entry| before.is_none_or(|before| entry.seq < before));
+        Ok(earlier.take(limit as usize).cloned().collect())
+    }
+
+    async fn prune(&self, rollout: &str, kind: &str, before_ms: i64) -> Result<u64, LedgerError> {
+        self.reach("pruning", rollout)?;
+        let mut state = self.state();
+        let Some(rows) = state.journals.get_mut(rollout) else {
+            return Ok(0);
+        };
+        let folded = rows.snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
+        let before = rows.entries.len();
+        rows.entries
+            .retain(|e| !(e.kind == kind && e.at_ms < before_ms && e.seq <= folded));
+        Ok((before - rows.entries.len()) as u64)
+    }
+}

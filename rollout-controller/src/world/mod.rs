@@ -1,0 +1,184 @@
+//! A pretend world behind the same ports: in memory, seeded, a thousand times
+//! faster than sockets. Tests and `simulate` use it.
+//!
+//! It has state (weights, traffic, a journal, a pager), not a list of expected
+//! calls: tests assert what the world became and that nothing else was written.
+
+mod ledger;
+mod ports;
+mod traffic;
+
+use crate::domain::minute::{Edges, Minute};
+use crate::domain::page::{Page, StateChange};
+use crate::domain::route::Route;
+use crate::domain::seen::{AlarmSeen, AlarmState, MinuteRead, Share};
+use crate::domain::weight::Weight;
+use crate::ports::World;
+use jiff::Timestamp;
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+pub use traffic::Side;
+
+/// What goes wrong, until told otherwise.
+#[derive(Clone, Debug, Default)]
+pub struct Trouble {
+    /// The load balancer's reads fail.
+    pub rules_unreadable: bool,
+    /// This many writes of weights are refused.
+    pub refuse_writes: u32,
+    /// This many writes are made, and then answered with an error.
+    pub commit_then_fail: u32,
+    /// Writes to routes with these names fail.
+    pub dead_routes: Vec<String>,
+    /// CloudWatch fails.
+    pub metrics_fail: bool,
+    /// CloudWatch publishes nothing for these minutes and later ones.
+    pub metrics_silent_from: Option<Minute>,
+    /// Alarms cannot be read.
+    pub alarms_fail: bool,
+    /// The database is away.
+    pub ledger_down: bool,
+    /// Messages are refused.
+    pub messages_fail: bool,
+    /// The process dies after this many writes of weights, before it can journal them.
+    pub die_after_writes: Option<u32>,
+}
+
+/// One rule of the pretend load balancer.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// What it shows.
+    pub share: Share,
+    /// Group stickiness.
+    pub sticky: bool,
+    /// What is wrong with the header rule.
+    pub header_rule: Vec<String>,
+    /// How often it was written.
+    pub writes: u32,
+}
+
+/// Everything there is.
+pub struct State {
+    /// Simulated time in milliseconds; also the real time of deadlines.
+    pub now_ms: i64,
+    /// By route name.
+    pub rules: BTreeMap<String, Rule>,
+    /// Requests a minute on every route.
+    pub requests_per_minute: f64,
+    /// How each side behaves.
+    pub old: Side,
+    /// See `old`.
+    pub new: Side,
+    /// What goes wrong.
+    pub trouble: Trouble,
+    /// By name.
+    pub alarms: BTreeMap<String, AlarmSeen>,
+    /// Pages that arrived.
+    pub pages: Vec<Page>,
+    /// State changes that arrived.
+    pub changes: Vec<StateChange>,
+    /// Requests to the new side that failed or were slower than 500 ms.
+    pub hurt: u64,
+    edges: Edges,
+    minutes: BTreeMap<Minute, MinuteRead>,
+    journals: BTreeMap<String, ledger::Rows>,
+    rng: ChaCha8Rng,
+    dead: bool,
+}
+
+/// A pretend world; clones share it.
+#[derive(Clone)]
+pub struct Pretend {
+    state: Arc<Mutex<State>>,
+    routes: Arc<Vec<Route>>,
+}
+
+impl Pretend {
+    /// A world in which every rule shows 0 % and both sides are healthy.
+    pub fn new(seed: u64, routes: &[Route], start: Timestamp) -> Self {
+        let rule = Rule { share: Share::Weight(Weight::ZERO), sticky: false, header_rule: Vec::new(), writes: 0 };
+        let state = State {
+            now_ms: start.as_millisecond(),
+            rules: routes.iter().map(|route| (route.name.clone(), rule.clone())).collect(),
+            requests_per_minute: 600.0,
+            old: Side::healthy_python(),
+            new: Side::healthy_rust(),
+            trouble: Trouble::default(),
+            alarms: BTreeMap::new(),
+            pages: Vec::new(),
+            changes: Vec::new(),
+            hurt: 0,
+            edges: Edges::default(),
+            minutes: BTreeMap::new(),
+            journals: BTreeMap::new(),
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            dead: false,
+        };
+        Self { state: Arc::new(Mutex::new(state)), routes: Arc::new(routes.to_vec()) }
+    }
+
+    /// The ports of this world.
+    pub fn world(&self) -> World {
+        let this = Arc::new(self.clone());
+        World {
+            ledger: this.clone(),
+            traffic: this.clone(),
+            metrics: this.clone(),
+            alarms: this.clone(),
+            pager: this.clone(),
+            announcer: this.clone(),
+            clock: this,
+        }
+    }
+
+    /// Looks at the world, or changes it.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        // A test that panicked while it held the lock has failed already.
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Simulated time.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.state().now_ms).unwrap_or_default()
+    }
+
+    /// Lets one minute of traffic pass at the present weights.
+    pub fn pass_minute(&self) {
+        let mut state = self.state();
+        let minute = Minute(state.now_ms.div_euclid(60_000));
+        let routes = self.routes.iter().map(|route| traffic::minute(&mut state, &route.name)).collect();
+        state.minutes.insert(minute, MinuteRead { minute, routes });
+        state.now_ms += 60_000;
+        state.dead = false;
+    }
+
+    /// What the rule of a route shows.
+    pub fn shows(&self, route: &str) -> Share {
+        let state = self.state();
+        state.rules.get(route).map_or(Share::Foreign("no such route".to_owned()), |rule| rule.share.clone())
+    }
+
+    /// Somebody else writes a weight.
+    pub fn console_change(&self, route: &str, weight: Weight) {
+        if let Some(rule) = self.state().rules.get_mut(route) {
+            rule.share = Share::Weight(weight);
+        }
+    }
+
+    /// Puts an alarm into a state.
+    pub fn alarm(&self, name: &str, to: AlarmState) {
+        let mut state = self.state();
+        let since_ms = Some(state.now_ms);
+        let alarm = AlarmSeen { name: name.to_owned(), state: to, since_ms, reason: "Threshold Crossed".to_owned() };
+        state.alarms.insert(name.to_owned(), alarm);
+    }
+
+    /// The journal's rows, as (revision, kind).
+    pub fn journal_kinds(&self, rollout: &str) -> Vec<(i64, String)> {
+        let state = self.state();
+        state.journals.get(rollout).map_or_else(Vec::new, ledger::Rows::kinds)
+    }
+}
