@@ -37,6 +37,8 @@ enum Command {
     Load(load::cli::Args),
     /// Replay the recorded cases of the Python service through the load balancer
     Parity(parity::cli::ParityArgs),
+    /// Compare the Python twin and the Rust function: cold start, latency, memory
+    BenchScorer(parity::bench::BenchArgs),
 }
 
 #[tokio::main]
@@ -55,6 +57,7 @@ async fn main() -> ExitCode {
         Command::Advance(args) => cli::look::advance(args).await,
         Command::Load(args) => load::cli::run(args).await,
         Command::Parity(args) => parity::cli::parity(args).await,
+        Command::BenchScorer(args) => parity::bench::bench(args).await,
     };
     done.unwrap_or_else(|error| {
         eprintln!("local-cloud: {error:#}");

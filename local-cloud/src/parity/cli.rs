@@ -1,4 +1,4 @@
-//! `local-cloud parity` and `local-cloud bench-scorer`.
+//! `local-cloud parity`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

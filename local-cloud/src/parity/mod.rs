@@ -5,6 +5,7 @@
 //! preamble says; [`run`](mod@run) sends every step through the local cloud's load
 //! balancer.
 
+pub mod bench;
 pub mod cases;
 pub mod cli;
 pub mod compare;
