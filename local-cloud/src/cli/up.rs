@@ -65,7 +65,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 fn addresses(state: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut lines = format!(
-        "local-cloud is up at {} (simulated)\n  AWS_ENDPOINT_URL={}",
+        "local-cloud is up at {} (simulated)\n  AWS_ENDPOINT_URL={}\n",
         text(&state["now"]),
         text(&state["aws_endpoint"])
     );
@@ -108,6 +108,23 @@ fn summary(state: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_one_a_line() {
+        let state = json!({
+            "now": "then", "aws_endpoint": "http://127.0.0.1:1",
+            "load_balancers": [{ "name": "lb", "url": "http://127.0.0.1:2", "rules": [
+                { "arn": "arn", "priority": 100, "weights": [{ "group": "a", "weight": 5 }] },
+                { "arn": "last", "priority": null, "weights": [] },
+            ] }],
+        });
+        let expected = "local-cloud is up at then (simulated)\n\
+                        \x20 AWS_ENDPOINT_URL=http://127.0.0.1:1\n\
+                        \x20 load balancer lb: http://127.0.0.1:2\n\
+                        \x20   rule 100 a=5 arn\n\
+                        \x20   rule default  last\n";
+        assert_eq!(addresses(&state), expected);
+    }
 
     #[test]
     fn the_example_is_a_topology() {
