@@ -58,6 +58,29 @@ async fn a_process_is_reused_and_more_start_only_on_demand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_queue_lets_requests_wait_but_not_past_reserved_concurrency() {
+    let wait = Duration::from_secs(5);
+    let patient = tiny("patient").max_environments(1).queue(wait);
+    let strict = tiny("strict").reserved_concurrency(1).queue(wait);
+    let cloud = cloud(Topology::new().function(patient).function(strict)).await;
+    let slow = json!({ "sleep_ms": 100 });
+    let (one, two, three) = tokio::join!(
+        invoke(&cloud, "patient", slow.clone()),
+        invoke(&cloud, "patient", slow.clone()),
+        invoke(&cloud, "patient", slow.clone())
+    );
+    let pids = [one, two, three].map(|one| one.unwrap()["pid"].to_string());
+    assert!(pids.iter().all(|pid| *pid == pids[0]), "{pids:?}");
+    let (one, two) = tokio::join!(
+        invoke(&cloud, "strict", slow.clone()),
+        invoke(&cloud, "strict", slow)
+    );
+    let throttled = |one: &Result<Value, InvokeError>| matches!(one, Err(InvokeError::Throttled { reason }) if reason.starts_with("Reserved"));
+    assert!(throttled(&one) != throttled(&two), "{one:?} {two:?}");
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn errors_crashes_and_timeouts_are_told_apart() {
     let limited = tiny("f").timeout(Duration::from_millis(300));
     let cloud = cloud(Topology::new().function(limited)).await;

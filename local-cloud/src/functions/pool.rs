@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 use super::environment::{Environment, Ran};
 use super::logs::{Log, LogLine};
@@ -25,6 +26,8 @@ pub(super) struct Pool {
     tasks: Tasks,
     pub(super) log: Log,
     state: Mutex<State>,
+    /// Told when a place becomes free.
+    freed: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +66,7 @@ impl Pool {
             tasks,
             log,
             state: Mutex::default(),
+            freed: Notify::new(),
         }
     }
 
@@ -103,8 +107,8 @@ impl Pool {
         payload: Bytes,
         context: CallContext,
     ) -> Result<Bytes, InvokeError> {
+        self.enter().await?;
         let begun = Instant::now();
-        self.enter()?;
         let result = self.dispatch(payload, context).await;
         let failed = matches!(result, Err(InvokeError::Function { .. }));
         {
@@ -113,6 +117,7 @@ impl Pool {
             state.invocations += 1;
             state.errors += u64::from(failed);
         }
+        self.freed.notify_one();
         let at_ms = self.clock.now_ms();
         let dimensions = dimensions([("FunctionName", self.spec.name.as_str())]);
         let count = |name: &str, value: f64| {
@@ -125,35 +130,50 @@ impl Pool {
         result
     }
 
-    /// Takes one of the allowed places or is throttled.
-    fn enter(&self) -> Result<(), InvokeError> {
-        let mut state = self.lock();
-        let reserved = self.spec.reserved_concurrency;
-        let limit = reserved.map_or(self.spec.max_environments, |reserved| {
-            reserved.min(self.spec.max_environments)
-        });
-        if state.stopped {
-            return Err(InvokeError::Service("the local cloud stops".to_owned()));
+    /// Takes one of the allowed places, waits for one, or is throttled.
+    async fn enter(&self) -> Result<(), InvokeError> {
+        let most = self.spec.max_environments;
+        let reserved = self
+            .spec
+            .reserved_concurrency
+            .filter(|reserved| *reserved < most);
+        let wait = if reserved.is_some() {
+            Duration::ZERO
+        } else {
+            self.spec.queue
+        };
+        let until = Instant::now() + wait;
+        loop {
+            let freed = self.freed.notified();
+            {
+                let mut state = self.lock();
+                if state.stopped {
+                    return Err(InvokeError::Service("the local cloud stops".to_owned()));
+                }
+                if state.in_flight < reserved.unwrap_or(most) {
+                    state.in_flight += 1;
+                    return Ok(());
+                }
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if tokio::time::timeout(left, freed).await.is_err() {
+                return Err(self.throttle(reserved.is_some()));
+            }
         }
-        if state.in_flight >= limit {
-            state.throttles += 1;
-            drop(state);
-            self.metrics.count(
-                "AWS/Lambda",
-                "Throttles",
-                &dimensions([("FunctionName", self.spec.name.as_str())]),
-                self.clock.now_ms(),
-                1.0,
-            );
-            let reason = if reserved.is_some() {
-                "ReservedFunctionConcurrentInvocationLimitExceeded"
-            } else {
-                "ConcurrentInvocationLimitExceeded"
-            };
-            return Err(InvokeError::Throttled { reason });
-        }
-        state.in_flight += 1;
-        Ok(())
+    }
+
+    fn throttle(&self, reserved: bool) -> InvokeError {
+        self.lock().throttles += 1;
+        let dimensions = dimensions([("FunctionName", self.spec.name.as_str())]);
+        let at_ms = self.clock.now_ms();
+        self.metrics
+            .count("AWS/Lambda", "Throttles", &dimensions, at_ms, 1.0);
+        let reason = if reserved {
+            "ReservedFunctionConcurrentInvocationLimitExceeded"
+        } else {
+            "ConcurrentInvocationLimitExceeded"
+        };
+        InvokeError::Throttled { reason }
     }
 
     async fn dispatch(

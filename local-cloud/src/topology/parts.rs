@@ -61,7 +61,12 @@ pub struct FunctionSpec {
     /// Processes at the same time; more requests are throttled (429). Default 10.
     #[serde(default = "default_environments")]
     pub max_environments: u32,
-    /// Reserved concurrency: a lower limit than `max_environments`; 0 stops the
+    /// Real time a request waits for a free process when all are busy, before it
+    /// is throttled. Lambda would start another one, which a laptop cannot do
+    /// without end; with `"0s"` (the default) the limit is a sharp one.
+    #[serde(default, deserialize_with = "duration")]
+    pub queue: Duration,
+    /// Reserved concurrency: a lower limit than `max_environments`, without waiting; 0 stops the
     /// function. Default: none.
     #[serde(default)]
     pub reserved_concurrency: Option<u32>,
@@ -86,6 +91,7 @@ impl FunctionSpec {
             init_timeout: ten_seconds(),
             memory_mb: default_memory(),
             max_environments: default_environments(),
+            queue: Duration::ZERO,
             reserved_concurrency: None,
             async_retries: 2,
             async_max_age: six_hours(),
@@ -117,6 +123,13 @@ impl FunctionSpec {
     #[must_use]
     pub fn max_environments(mut self, count: u32) -> Self {
         self.max_environments = count;
+        self
+    }
+
+    /// Sets the real time a request waits for a free process.
+    #[must_use]
+    pub fn queue(mut self, wait: Duration) -> Self {
+        self.queue = wait;
         self
     }
 
