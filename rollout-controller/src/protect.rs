@@ -9,7 +9,7 @@ use crate::act::{Outcome, act};
 use crate::config::Rollout;
 use crate::domain::decision::{Cause, CauseKind, RollBackReason, Shift};
 use crate::domain::evidence::{Engine, Stage, StageDecision};
-use crate::domain::minute::{CommittedMinute, Minute};
+use crate::domain::minute::{CommittedMinute, Minute, SideCounts};
 use crate::domain::page::{Page, Topic, Urgency};
 use crate::domain::seen::{AlarmState, Share};
 use crate::domain::terms::Mode;
@@ -133,7 +133,7 @@ async fn standing_alarm(world: &World, rollout: &Rollout) -> Option<RollBackReas
             && !settings
                 .python_twin
                 .get(*name)
-                .is_some_and(|twin| stands(twin))
+                .is_some_and(stands)
     })?;
     let reason = alarms
         .iter()
@@ -177,8 +177,8 @@ async fn breach(
         let mut committed = CommittedMinute {
             minute: minute.minute,
             weight,
-            old: Default::default(),
-            new: Default::default(),
+            old: SideCounts::default(),
+            new: SideCounts::default(),
         };
         for route in &minute.routes {
             route.old.iter().for_each(|counts| committed.old += counts);

@@ -303,7 +303,7 @@ fn report(
     }
 }
 
-fn bare(rollout: &Rollout, did: &str, message: String) -> TickReport {
+fn bare(rollout: &Rollout, did: &str, message: &str) -> TickReport {
     TickReport {
         rollout: rollout.name.clone(),
         run: 0,
@@ -330,13 +330,13 @@ fn skipped(rollout: &Rollout, loaded: &Loaded) -> TickReport {
 }
 
 fn failed(rollout: &Rollout, error: &TickError) -> TickReport {
-    let mut report = bare(rollout, "failed", chain(error));
+    let mut report = bare(rollout, "failed", &chain(error));
     report.error_type = Some(error.error_type().to_owned());
     report
 }
 
 fn corrupt(rollout: &Rollout, error: &LoadError) -> TickReport {
-    let mut report = bare(rollout, "failed", chain(error));
+    let mut report = bare(rollout, "failed", &chain(error));
     report.error_type = Some("fold".to_owned());
     report
 }
@@ -346,7 +346,7 @@ fn without_ledger(rollout: &Rollout, error: &LedgerError, protection: &Protectio
         "the ledger is down, so nothing advances; {protection} ({})",
         chain(error)
     );
-    let mut report = bare(rollout, protection.name(), message);
+    let mut report = bare(rollout, protection.name(), &message);
     report.error_type = Some("ledger".to_owned());
     report
 }

@@ -494,7 +494,7 @@ async fn without_the_ledger_nothing_advances_and_a_breach_rolls_back() {
 async fn a_rollback_by_hand_works_without_the_ledger() {
     let night = Night::started(config()).await;
     night.until_weight(40, 5.0).await;
-    let request = night.request(Order::Rollback, 0);
+    let request = Night::request(Order::Rollback, 0);
     night.pretend.state().trouble.ledger_down = true;
     let answer = rollout_controller::command::command(
         &night.world,
@@ -523,7 +523,7 @@ async fn messages_wait_in_the_outbox_and_are_sent_once() {
         .state()
         .pages
         .iter()
-        .map(|page| page.id())
+        .map(rollout_controller::domain::page::Page::id)
         .collect();
     let sent = ids.len();
     ids.sort();

@@ -228,7 +228,7 @@ fn rollout(found: &mut Findings, at: &str, raw: raw::Rollout) -> Option<Rollout>
         .enumerate()
         .filter_map(|(index, raw)| route(found, &format!("{at}.route[{index}]"), raw))
         .collect();
-    (found.0.len() == before).then(|| Rollout {
+    (found.0.len() == before).then_some(Rollout {
         name: raw.name,
         mode: raw.mode,
         terms: Terms {

@@ -318,9 +318,9 @@ impl Desk<'_> {
         };
         let missing = named(AlarmState::Missing);
         if !missing.is_empty() {
-            let names = missing.join(", ");
+            let list = missing.join(", ");
             return Ok(self.refused(format!(
-                "these alarms do not exist: {names}; create them or take them out of the config"
+                "these alarms do not exist: {list}; create them or take them out of the config"
             )));
         }
         let run = self.journal.run.as_ref().map_or(1, |run| run.number + 1);

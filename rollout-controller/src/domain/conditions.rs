@@ -127,7 +127,7 @@ fn standing(run: &Run, seen: &Seen, settings: &Settings, now: Now) -> Vec<Condit
         .judged
         .as_ref()
         .map(|judged| judged.silence)
-        .filter(|s| s.is_alarming());
+        .filter(super::evidence::Silence::is_alarming);
     if let Some(silence) = silence
         && run.mode == Mode::Active
         && run.weight > Weight::ZERO

@@ -198,7 +198,6 @@ fn standing(run: &Run, readable: bool) -> Standing {
         return Standing::Holding;
     }
     match &run.last {
-        None => Standing::Fine,
         Some((decision, _)) if decision.is_blind() => match decision {
             Decision::Hold {
                 reason: Hold::NoHistory { .. },
@@ -218,7 +217,7 @@ fn standing(run: &Run, readable: bool) -> Standing {
             | Hold::Calendar { .. }
             | Hold::ShadowRolledBack => Standing::Holding,
         },
-        Some((_, _)) => Standing::Fine,
+        Some((_, _)) | None => Standing::Fine,
     }
 }
 

@@ -24,6 +24,7 @@ pub use traffic::Side;
 
 /// What goes wrong, until told otherwise.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Trouble {
     /// The load balancer's reads fail.
     pub rules_unreadable: bool,

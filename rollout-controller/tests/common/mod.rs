@@ -1,5 +1,10 @@
 //! A pretend world with a rollout in it, for tests of ticks and commands.
-#![allow(dead_code, reason = "every test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    reason = "every test binary uses a part of it"
+)]
 
 use jiff::{SignedDuration, Timestamp};
 use rollout_controller::command::{self, Answer};
@@ -129,7 +134,7 @@ impl Night {
         self.until(limit, |report| report.weight == to).await;
     }
 
-    pub fn request(&self, order: Order, revision: i64) -> Request {
+    pub fn request(order: Order, revision: i64) -> Request {
         let id = IDS.fetch_add(1, Ordering::Relaxed);
         Request {
             rollout: None,
@@ -145,7 +150,7 @@ impl Night {
     /// An order by somebody who has just looked.
     pub async fn order(&self, order: Order) -> Answer {
         let revision = self.journal().await.revision;
-        let request = self.request(order, revision);
+        let request = Self::request(order, revision);
         command::command(&self.world, &self.config, &request, self.schedule())
             .await
             .unwrap()
