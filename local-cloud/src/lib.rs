@@ -32,7 +32,7 @@
 //! # What it leaves out
 //!
 //! - Signatures, permissions, quotas and API throttling (a fault plays it).
-//! - Load balancer: TLS, HTTP/2, WebSockets, redirects, authentication, group
+//! - Load balancer: TLS, HTTP/2, WebSockets, authentication, group
 //!   stickiness (shown and logged, not honoured), health checks, more than one
 //!   listener or node, tags, rule transforms and regular expressions.
 //! - Functions: versions, aliases, memory limits, freezing between requests,

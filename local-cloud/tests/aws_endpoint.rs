@@ -255,6 +255,45 @@ async fn faults_come_before_or_after_the_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_is_kept_shown_and_given() {
+    let cloud = LocalCloud::start(two_sides(1, 0)).await.unwrap();
+    let rule = cloud.names().rule("lb", 100);
+    let config = "Actions.member.1.RedirectConfig";
+    let status = format!("{config}.StatusCode");
+    let host = format!("{config}.Host");
+    let mut pairs = vec![
+        ("Action", "ModifyRule"),
+        ("Version", "2015-12-01"),
+        ("RuleArn", &rule),
+        ("Actions.member.1.Type", "redirect"),
+        (&status, "HTTP_302"),
+    ];
+    let mut aws = client(&cloud).await;
+    let looping = aws.send(Method::POST, "/", FORM, form(&pairs)).await;
+    assert!(
+        looping.body.contains("InvalidLoadBalancerAction"),
+        "{}",
+        looping.body
+    );
+    pairs.push((&host, "elsewhere.example"));
+    let shown = aws.send(Method::POST, "/", FORM, form(&pairs)).await;
+    assert!(
+        shown.body.contains("<Host>elsewhere.example</Host>"),
+        "{}",
+        shown.body
+    );
+    let url = cloud.alb_url("lb");
+    let port = url.rsplit(':').next().unwrap();
+    let got = common::get(&url, "/a?b=c").await;
+    assert_eq!(got.status, 302);
+    assert_eq!(
+        got.headers["location"],
+        format!("http://elsewhere.example:{port}/a?b=c")
+    );
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_admin_calls_do_what_the_library_does() {
     let cloud = LocalCloud::start(two_sides(100, 0)).await.unwrap();
     let rule = cloud.names().rule("lb", 100);

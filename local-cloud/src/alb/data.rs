@@ -226,6 +226,10 @@ impl DataPlane {
                 outcome.answer = signed(answer(status, content_type, body.clone()));
                 outcome
             }
+            Action::Redirect(redirect) => {
+                outcome.answer = redirect.answer(&head, balancer.port);
+                outcome
+            }
             Action::Forward {
                 groups,
                 stickiness_secs,

@@ -1,6 +1,6 @@
 //! The load balancer: rules, weighted draw, Lambda targets, metrics, access log.
 //!
-//! Left out: TLS, HTTP/2, WebSockets (400), redirects, authentication, group
+//! Left out: TLS, HTTP/2, WebSockets (400), authentication, group
 //! stickiness (shown, logged, not honoured), health checks, several listeners
 //! or nodes per load balancer.
 
@@ -10,6 +10,7 @@ mod data;
 mod event;
 mod failure;
 mod limits;
+pub(crate) mod redirect;
 mod response;
 pub(crate) mod rule;
 mod setup;

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use hyper::HeaderMap;
 
+use super::redirect::Redirect;
+
 /// One condition; any of its values will do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
@@ -92,6 +94,7 @@ pub(crate) enum Action {
         content_type: String,
         body: String,
     },
+    Redirect(Redirect),
 }
 
 /// A listener rule.
@@ -116,7 +119,7 @@ impl Rule {
     pub(crate) fn groups(&self) -> &[WeightedGroup] {
         match &self.action {
             Action::Forward { groups, .. } => groups,
-            Action::Fixed { .. } => &[],
+            Action::Fixed { .. } | Action::Redirect(_) => &[],
         }
     }
 

@@ -3,6 +3,7 @@
 use super::AwsError;
 use super::form::{Form, number};
 use super::xml::Xml;
+use crate::alb::redirect::Redirect;
 use crate::alb::rule::{Action, Condition, Rule, WeightedGroup};
 
 pub(super) fn conditions(form: &Form) -> Result<Vec<Condition>, AwsError> {
@@ -94,9 +95,48 @@ pub(super) fn action(form: &Form) -> Result<(Action, u32), AwsError> {
                 body: field("MessageBody").to_owned(),
             }
         }
+        "redirect" => redirect(form, at)?,
         other => return Err(AwsError::unsupported(&format!("action '{other}'"))),
     };
     Ok((action, order))
+}
+
+fn redirect(form: &Form, at: &str) -> Result<Action, AwsError> {
+    let config = format!("{at}.RedirectConfig");
+    let code = form.required(&format!("{config}.StatusCode"))?;
+    if !matches!(code, "HTTP_301" | "HTTP_302") {
+        return Err(AwsError::validation(format!(
+            "StatusCode '{code}' must be HTTP_301 or HTTP_302"
+        )));
+    }
+    let part = |name: &str, own: &str| {
+        form.get(&format!("{config}.{name}"))
+            .unwrap_or(own)
+            .to_owned()
+    };
+    let redirect = Redirect {
+        protocol: part("Protocol", "#{protocol}"),
+        host: part("Host", "#{host}"),
+        port: part("Port", "#{port}"),
+        path: part("Path", "/#{path}"),
+        query: part("Query", "#{query}"),
+        permanent: code == "HTTP_301",
+    };
+    if [
+        &redirect.protocol,
+        &redirect.host,
+        &redirect.port,
+        &redirect.path,
+    ]
+    .iter()
+    .all(|part| part.contains("#{"))
+    {
+        return Err(AwsError::sender(
+            "InvalidLoadBalancerAction",
+            "The redirect configuration is not valid because it creates a loop",
+        ));
+    }
+    Ok(Action::Redirect(redirect))
 }
 
 fn forward(form: &Form, at: &str) -> Result<Action, AwsError> {
@@ -214,6 +254,23 @@ pub(super) fn write_action(xml: &mut Xml, rule: &Rule) {
                             xml.text("DurationSeconds", secs);
                         }
                     });
+                });
+        }
+        Action::Redirect(redirect) => {
+            let code = if redirect.permanent {
+                "HTTP_301"
+            } else {
+                "HTTP_302"
+            };
+            xml.text("Type", "redirect")
+                .text("Order", rule.order)
+                .element("RedirectConfig", |xml| {
+                    xml.text("Protocol", &redirect.protocol)
+                        .text("Port", &redirect.port)
+                        .text("Host", &redirect.host)
+                        .text("Path", &redirect.path)
+                        .text("Query", &redirect.query)
+                        .text("StatusCode", code);
                 });
         }
         Action::Fixed {
