@@ -19,10 +19,12 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use crate::answer::Answer;
+use crate::config::Config;
 use crate::event::Event;
 use crate::fault::Fault;
 use crate::log::{self, Line};
 use crate::score::Scorer;
+use crate::telemetry::Telemetry;
 use crate::time;
 
 /// Largest body, in bytes: an ALB passes no more to a Lambda.
@@ -35,7 +37,7 @@ pub struct App {
     /// True until the first request is answered.
     cold: AtomicBool,
     lines: Lines,
-    telemetry: crate::telemetry::Telemetry,
+    telemetry: Telemetry,
 }
 
 /// What becomes of the line per request.
@@ -57,11 +59,11 @@ pub struct Call {
 }
 
 impl App {
-    /// Around a scorer.
-    pub fn new(scorer: Scorer, lines: Lines) -> Arc<Self> {
-        let telemetry = crate::telemetry::Telemetry::from_env();
+    /// Connects to nothing yet.
+    pub fn new(config: Config, lines: Lines) -> Arc<Self> {
+        let telemetry = Telemetry::new(config.collector.clone());
         Arc::new(Self {
-            scorer,
+            scorer: Scorer::new(config),
             cold: AtomicBool::new(true),
             lines,
             telemetry,
@@ -157,7 +159,7 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     if app.lines == Lines::Print {
         log::print(&line.to_json());
     }
-    app.telemetry.report(&line, now).await;
+    app.telemetry.report(&line).await;
     answer.into_response()
 }
 

@@ -52,7 +52,13 @@ pub struct Config {
     pub limits: Limits,
     /// The shared counter, if the rate limit is on.
     pub limiter: Option<Limiter>,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, where a collector may listen; None if
+    /// `OTEL_SDK_DISABLED` is true.
+    pub collector: Option<String>,
 }
+
+/// The collector extension's address, by OpenTelemetry's convention.
+const COLLECTOR: &str = "http://127.0.0.1:4318";
 
 impl Config {
     /// Reads the configuration through `variable`; empty counts as unset.
@@ -115,11 +121,15 @@ impl Config {
                 10_000,
             )?),
         };
+        let disabled = get("OTEL_SDK_DISABLED").is_some_and(|text| is_true(&text));
+        let collector = get("OTEL_EXPORTER_OTLP_ENDPOINT").unwrap_or_else(|| COLLECTOR.to_owned());
+        let collector = Some(collector).filter(|_| !disabled);
         Ok(Self {
             settings,
             source: source(&get)?,
             limits,
             limiter,
+            collector,
         })
     }
 }

@@ -12,7 +12,6 @@ use local_cloud::parity::snapshot::Observer;
 use local_cloud::postgres::PrivatePostgres;
 use scorer_fn::app::{App, Call, Lines, router, serve_alb};
 use scorer_fn::config::Config;
-use scorer_fn::score::Scorer;
 
 #[tokio::test]
 async fn answers_and_rows_are_those_of_the_recorded_service() -> anyhow::Result<()> {
@@ -57,7 +56,7 @@ async fn replay(
     variables.insert("DATABASE_URL".to_owned(), url.to_owned());
     variables.insert("REDIS_URL".to_owned(), redis.url());
     let config = Config::read(|name| variables.get(name).cloned())?;
-    let router = router(App::new(Scorer::new(config), Lines::Drop));
+    let router = router(App::new(config, Lines::Drop));
     let mut observer = Observer::connect(url).await?;
     let mut differences = String::new();
     for (number, step) in case.steps.iter().enumerate() {

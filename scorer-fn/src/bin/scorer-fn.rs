@@ -10,7 +10,6 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use scorer_fn::app::{App, Call, Lines, router, serve_alb};
 use scorer_fn::config::Config;
 use scorer_fn::log;
-use scorer_fn::score::Scorer;
 use serde_json::{Value, json};
 
 fn main() -> Result<(), Error> {
@@ -29,7 +28,7 @@ fn main() -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let router = router(App::new(Scorer::new(config), Lines::Print));
+    let router = router(App::new(config, Lines::Print));
     runtime.block_on(lambda_runtime::run(service_fn(
         move |event: LambdaEvent<Value>| {
             let router = router.clone();

@@ -7,7 +7,6 @@ use clap::Parser;
 use scorer_fn::app::{App, Lines, router};
 use scorer_fn::config::Config;
 use scorer_fn::log;
-use scorer_fn::score::Scorer;
 use serde_json::json;
 
 /// Serve GET /v2/stamps/{scorer_id}/score/{address} over HTTP.
@@ -41,11 +40,7 @@ fn main() -> anyhow::Result<()> {
             &format!("listening on http://{address}"),
             &json!({"port": address.port()}),
         );
-        axum::serve(
-            listener,
-            router(App::new(Scorer::new(config), Lines::Print)),
-        )
-        .await?;
+        axum::serve(listener, router(App::new(config, Lines::Print))).await?;
         Ok(())
     })
 }

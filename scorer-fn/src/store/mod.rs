@@ -12,7 +12,7 @@ mod connect;
 pub mod queries;
 
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -139,7 +139,7 @@ impl Database {
             let mut tx = Tx {
                 database: self,
                 conn,
-                permit: permit,
+                permit,
                 trips: Trips::default(),
             };
             match tx.control("BEGIN").await {
@@ -165,7 +165,7 @@ impl Database {
         let mut tx = Tx {
             database: self,
             conn,
-            permit: permit,
+            permit,
             trips: Trips::default(),
         };
         tx.control("BEGIN").await?;
@@ -174,19 +174,33 @@ impl Database {
 }
 
 /// What a transaction cost so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trips {
     /// Statements sent, BEGIN and COMMIT included.
     pub statements: u32,
     /// Waits for the server: an unnamed statement with values takes two
     /// (parse, then bind and execute), BEGIN and COMMIT one each.
     pub round_trips: u32,
+    /// Each statement with its time, for the trace.
+    pub timings: Vec<Timing>,
+}
+
+/// When a statement ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// Our name for it; no SQL, no values.
+    pub what: &'static str,
+    /// When it was sent.
+    pub at: Instant,
+    /// Until its last row, or its failure.
+    pub took: Duration,
 }
 
 impl std::ops::AddAssign for Trips {
     fn add_assign(&mut self, other: Self) {
         self.statements += other.statements;
         self.round_trips += other.round_trips;
+        self.timings.extend(other.timings);
     }
 }
 
@@ -200,32 +214,22 @@ pub struct Tx<'d> {
 }
 
 impl Tx<'_> {
-    /// Runs one statement and gives its rows.
+    /// Runs one statement, called `what` in traces, and gives its rows.
     ///
     /// # Errors
     /// [`DbError`] if it is refused or the connection breaks.
     pub async fn rows(
         &mut self,
+        what: &'static str,
         sql: &'static str,
         values: PgArguments,
     ) -> Result<Vec<PgRow>, DbError> {
-        self.trips += Trips {
-            statements: 1,
-            round_trips: 2,
-        };
+        let limit = self.database.limits.statement;
         let query = sqlx::query_with(sql, values).persistent(false);
-        match timeout(
-            self.database.limits.statement,
-            query.fetch_all(&mut self.conn),
-        )
-        .await
-        {
-            Ok(rows) => rows.map_err(|error| DbError::from_sqlx(&error)),
-            Err(_) => Err(DbError::Lost(format!(
-                "no answer within {:?}",
-                self.database.limits.statement
-            ))),
-        }
+        let at = Instant::now();
+        let rows = within(limit, query.fetch_all(&mut self.conn)).await;
+        self.count(what, 2, at);
+        rows
     }
 
     /// Makes the writes permanent and keeps the connection for the next request.
@@ -249,7 +253,7 @@ impl Tx<'_> {
 
     /// Cost so far.
     pub fn trips(&self) -> Trips {
-        self.trips
+        self.trips.clone()
     }
 
     async fn end(mut self, sql: &'static str) -> Result<Trips, DbError> {
@@ -269,21 +273,33 @@ impl Tx<'_> {
     }
 
     async fn control(&mut self, sql: &'static str) -> Result<(), DbError> {
+        let limit = self.database.limits.statement;
+        let at = Instant::now();
+        let done = within(limit, sqlx::raw_sql(sql).execute(&mut self.conn)).await;
+        self.count(sql, 1, at);
+        done.map(|_| ())
+    }
+
+    fn count(&mut self, what: &'static str, round_trips: u32, at: Instant) {
+        let timings = vec![Timing {
+            what,
+            at,
+            took: at.elapsed(),
+        }];
         self.trips += Trips {
             statements: 1,
-            round_trips: 1,
+            round_trips,
+            timings,
         };
-        match timeout(
-            self.database.limits.statement,
-            sqlx::raw_sql(sql).execute(&mut self.conn),
-        )
-        .await
-        {
-            Ok(done) => done.map(|_| ()).map_err(|error| DbError::from_sqlx(&error)),
-            Err(_) => Err(DbError::Lost(format!(
-                "no answer within {:?}",
-                self.database.limits.statement
-            ))),
-        }
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, DbError> {
+    match timeout(limit, work).await {
+        Ok(done) => done.map_err(|error| DbError::from_sqlx(&error)),
+        Err(_) => Err(DbError::Lost(format!("no answer within {limit:?}"))),
     }
 }

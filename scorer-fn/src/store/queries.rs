@@ -83,7 +83,7 @@ pub async fn admit(
         .with(prefix)
         .with(community.map(|key| key.external.as_str()))
         .with(community.and_then(|key| key.id));
-    let rows = tx.rows(ADMIT, values.0).await?;
+    let rows = tx.rows("find key and scorer", ADMIT, values.0).await?;
     let Some(row) = rows.first() else {
         return Ok(None);
     };
@@ -141,7 +141,11 @@ pub async fn lock_passport(
     community_id: i64,
 ) -> Result<(i64, Vec<(String, String)>), DbError> {
     let rows = tx
-        .rows(LOCK, Values::new().with(address).with(community_id).0)
+        .rows(
+            "lock passport, read stamps",
+            LOCK,
+            Values::new().with(address).with(community_id).0,
+        )
         .await?;
     let first = rows
         .first()
@@ -170,7 +174,11 @@ pub async fn links(
     hashes: Vec<String>,
 ) -> Result<Vec<Link>, DbError> {
     let rows = tx
-        .rows(LINKS, Values::new().with(community_id).with(hashes).0)
+        .rows(
+            "read links",
+            LINKS,
+            Values::new().with(community_id).with(hashes).0,
+        )
         .await?;
     rows.iter()
         .map(|row| {
@@ -352,7 +360,7 @@ pub async fn write(
         .with(score.expires.as_ref().map(iso))
         .with(score.event_fields.as_deref())
         .with_visit(visit, outcome);
-    let rows = tx.rows(WRITE, values.0).await?;
+    let rows = tx.rows("write score", WRITE, values.0).await?;
     let held: i64 = rows.first().map_or(Ok(0), |row| get(row, 0))?;
     Ok(usize::try_from(held) == Ok(plan.hold.len()))
 }
@@ -381,7 +389,7 @@ pub async fn note(
     let values = Values::new()
         .with(OffsetTime::from_micros(now).python_isoformat())
         .with_visit(visit, outcome);
-    tx.rows(NOTE, values.0).await.map(|_| ())
+    tx.rows("note refusal", NOTE, values.0).await.map(|_| ())
 }
 
 impl Visit<'_> {

@@ -8,7 +8,6 @@ use axum::Router;
 use local_cloud::postgres::PrivatePostgres;
 use scorer_fn::app::{App, Call, Lines, router, serve_alb};
 use scorer_fn::config::Config;
-use scorer_fn::score::Scorer;
 use serde_json::{Value, json};
 
 /// A database with rows, and the function's router on it.
@@ -47,7 +46,7 @@ pub(crate) fn router_on(url: &str, variables: &BTreeMap<String, String>) -> anyh
     let mut variables = variables.clone();
     variables.insert("DATABASE_URL".to_owned(), url.to_owned());
     let config = Config::read(|name| variables.get(name).cloned())?;
-    Ok(router(App::new(Scorer::new(config), Lines::Drop)))
+    Ok(router(App::new(config, Lines::Drop)))
 }
 
 /// An event for a GET.

@@ -1,0 +1,282 @@
+//! The OpenTelemetry side: one trace and one set of measurements per request.
+
+use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use opentelemetry::metrics::{Counter, Histogram, MeterProvider};
+use opentelemetry::trace::{
+    Span, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState,
+    Tracer, TracerProvider,
+};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_otlp::{MetricExporter, Protocol, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SdkTracerProvider};
+
+use super::sender::PATIENCE;
+use crate::log::Line;
+use crate::store::Timing;
+
+const ROUTE: &str = "/v2/stamps/{scorer_id}/score/{address}";
+
+/// What a request leaves for the collector, detached from the request itself.
+#[derive(Debug)]
+pub(super) struct Report {
+    trace: Option<TraceHeader>,
+    started: Instant,
+    took: Duration,
+    status: u16,
+    cold: bool,
+    request_id: String,
+    trouble: Option<(&'static str, String)>,
+    round_trips: u32,
+    timings: Vec<Timing>,
+}
+
+impl Report {
+    pub(super) fn new(line: &Line<'_>) -> Self {
+        Self {
+            trace: TraceHeader::read(line.trace),
+            started: Instant::now()
+                .checked_sub(line.took)
+                .unwrap_or_else(Instant::now),
+            took: line.took,
+            status: line.answer.status,
+            cold: line.cold,
+            request_id: line.call.request_id.clone(),
+            trouble: line.notes.trouble.clone(),
+            round_trips: line.notes.trips.round_trips,
+            timings: line.notes.trips.timings.clone(),
+        }
+    }
+}
+
+/// `Root=1-TIME-RANDOM[;Parent=ID][;Sampled=0|1]` of the load balancer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct TraceHeader {
+    trace: TraceId,
+    parent: Option<SpanId>,
+    sampled: bool,
+}
+
+impl TraceHeader {
+    fn read(text: &str) -> Option<Self> {
+        let field = |name: &str| {
+            text.split(';')
+                .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
+        };
+        let mut root = field("Root")?.splitn(3, '-');
+        let (version, time, random) = (root.next()?, root.next()?, root.next()?);
+        if version != "1" || time.len() != 8 || random.len() != 24 {
+            return None;
+        }
+        let trace = TraceId::from_hex(&format!("{time}{random}"))
+            .ok()
+            .filter(|id| *id != TraceId::INVALID)?;
+        let parent = field("Parent")
+            .and_then(|id| SpanId::from_hex(id).ok())
+            .filter(|id| *id != SpanId::INVALID);
+        Some(Self {
+            trace,
+            parent,
+            sampled: field("Sampled") != Some("0"),
+        })
+    }
+}
+
+/// Gives the next root span the trace id that came with the request.
+#[derive(Debug, Default)]
+struct GivenIds {
+    next: Mutex<Option<TraceId>>,
+    random: RandomIdGenerator,
+}
+
+impl IdGenerator for &'static GivenIds {
+    fn new_trace_id(&self) -> TraceId {
+        let given = self
+            .next
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        given.unwrap_or_else(|| self.random.new_trace_id())
+    }
+
+    fn new_span_id(&self) -> SpanId {
+        self.random.new_span_id()
+    }
+}
+
+/// Providers with their exporters; used from blocking threads only.
+#[derive(Debug)]
+pub(super) struct Exporter {
+    ids: &'static GivenIds,
+    traces: SdkTracerProvider,
+    metrics: SdkMeterProvider,
+    duration: Histogram<f64>,
+    round_trips: Counter<u64>,
+}
+
+impl Exporter {
+    /// None if the exporters cannot be built, as with an address that is no URL.
+    pub(super) fn new(endpoint: &str) -> Option<Self> {
+        let name = std::env::var("OTEL_SERVICE_NAME").unwrap_or_else(|_| "scorer-fn".to_owned());
+        let mut resource = Resource::builder_empty().with_service_name(name);
+        if let Ok(function) = std::env::var("AWS_LAMBDA_FUNCTION_NAME") {
+            resource = resource.with_attribute(KeyValue::new("faas.name", function));
+        }
+        let resource = resource.build();
+        let spans = SpanExporter::builder()
+            .with_http()
+            .with_protocol(Protocol::HttpBinary)
+            .with_endpoint(format!("{endpoint}/v1/traces"))
+            .with_timeout(PATIENCE)
+            .build()
+            .ok()?;
+        let measurements = MetricExporter::builder()
+            .with_http()
+            .with_protocol(Protocol::HttpBinary)
+            .with_endpoint(format!("{endpoint}/v1/metrics"))
+            .with_timeout(PATIENCE)
+            .build()
+            .ok()?;
+        // One exporter lives as long as the process; a provider wants to own its generator.
+        let ids: &'static GivenIds = Box::leak(Box::default());
+        let traces = SdkTracerProvider::builder()
+            .with_batch_exporter(spans)
+            .with_id_generator(ids)
+            .with_resource(resource.clone())
+            .build();
+        // Each request flushes; the timer would only fire into a frozen process.
+        let reader = PeriodicReader::builder(measurements)
+            .with_interval(Duration::from_hours(24))
+            .build();
+        let metrics = SdkMeterProvider::builder()
+            .with_reader(reader)
+            .with_resource(resource)
+            .build();
+        let meter = metrics.meter("scorer-fn");
+        let duration = meter
+            .f64_histogram("http.server.request.duration")
+            .with_unit("s")
+            .build();
+        let round_trips = meter.u64_counter("scorer.database.round_trips").build();
+        Some(Self {
+            ids,
+            traces,
+            metrics,
+            duration,
+            round_trips,
+        })
+    }
+
+    /// Records a request and flushes; false if the collector did not take it.
+    pub(super) fn send(&self, report: &Report) -> bool {
+        let mut labels = vec![
+            KeyValue::new("http.route", ROUTE),
+            KeyValue::new("http.response.status_code", i64::from(report.status)),
+        ];
+        if report.status >= 500 {
+            let kind = report.trouble.as_ref().map_or_else(
+                || report.status.to_string().into(),
+                |(kind, _)| Cow::from(*kind),
+            );
+            labels.push(KeyValue::new("error.type", kind));
+        }
+        self.duration.record(report.took.as_secs_f64(), &labels);
+        self.round_trips.add(u64::from(report.round_trips), &[]);
+        if report.trace.is_none_or(|trace| trace.sampled) {
+            self.trace(report, labels);
+        }
+        let traces = self.traces.force_flush();
+        let metrics = self.metrics.force_flush();
+        traces.is_ok() && metrics.is_ok()
+    }
+
+    fn trace(&self, report: &Report, mut labels: Vec<KeyValue>) {
+        let tracer = self.traces.tracer("scorer-fn");
+        // The wall clock's reading of a moment on the monotonic one.
+        let (instant, wall) = (Instant::now(), SystemTime::now());
+        let at = |moment: Instant| wall - instant.saturating_duration_since(moment);
+        labels.push(KeyValue::new("faas.coldstart", report.cold));
+        labels.push(KeyValue::new(
+            "faas.invocation_id",
+            report.request_id.clone(),
+        ));
+        let parent = match report.trace {
+            Some(TraceHeader {
+                trace,
+                parent: Some(parent),
+                ..
+            }) => {
+                let remote =
+                    SpanContext::new(trace, parent, TraceFlags::SAMPLED, true, TraceState::NONE);
+                Context::new().with_remote_span_context(remote)
+            }
+            Some(TraceHeader {
+                trace,
+                parent: None,
+                ..
+            }) => {
+                *self.ids.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(trace);
+                Context::new()
+            }
+            None => Context::new(),
+        };
+        let mut root = tracer
+            .span_builder(format!("GET {ROUTE}"))
+            .with_kind(SpanKind::Server)
+            .with_start_time(at(report.started))
+            .with_attributes(labels)
+            .start_with_context(&tracer, &parent);
+        if report.status >= 500 {
+            let text = report
+                .trouble
+                .as_ref()
+                .map_or_else(String::new, |(_, text)| text.clone());
+            root.set_status(Status::error(text));
+        }
+        let inside = Context::new().with_remote_span_context(root.span_context().clone());
+        for timing in &report.timings {
+            let mut statement = tracer
+                .span_builder(timing.what)
+                .with_kind(SpanKind::Client)
+                .with_start_time(at(timing.at))
+                .with_attributes([KeyValue::new("db.system.name", "postgresql")])
+                .start_with_context(&tracer, &inside);
+            statement.end_with_timestamp(at(timing.at + timing.took));
+        }
+        root.end_with_timestamp(at(report.started + report.took));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_header_is_read_and_what_is_none_is_ignored() {
+        let full = "Root=1-65000000-0123456789abcdef01234567;Parent=0123456789abcdef;Sampled=0";
+        let found = TraceHeader::read(full).expect("it is complete");
+        assert_eq!(found.trace.to_string(), "650000000123456789abcdef01234567");
+        assert_eq!(
+            found.parent.map(|id| id.to_string()).as_deref(),
+            Some("0123456789abcdef")
+        );
+        assert!(!found.sampled);
+        let bare = TraceHeader::read("Self=1-1-2;Root=1-65000000-0123456789abcdef01234567")
+            .expect("a root");
+        assert_eq!((bare.parent, bare.sampled), (None, true));
+        for text in [
+            "",
+            "Root=",
+            "Root=1-65000000-xyz",
+            "Root=2-65000000-0123456789abcdef01234567",
+            "Root=1-65000000",
+            "Root=1-00000000-000000000000000000000000",
+        ] {
+            assert_eq!(TraceHeader::read(text), None, "{text}");
+        }
+    }
+}
