@@ -11,6 +11,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::MINUTE_MS;
 use crate::topology::Share;
 
 /// Header that tells a function how to fail: `error`, `latency=MS`, `crash` or `hang`.
@@ -147,6 +148,9 @@ pub struct MetricsFault {
     /// Only metrics with this target group. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Simulated minutes after which it is over by itself. Default: until cleared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minutes: Option<u32>,
 }
 
 /// How metrics misbehave.
@@ -281,30 +285,38 @@ impl Faults {
     }
 
     /// Whether a sample counted now is lost. `group` is a target group's name.
-    pub(crate) fn loses_metrics(&self, group: Option<&str>) -> bool {
-        self.metrics_fault(MetricsFaultKind::Missing, group)
+    pub(crate) fn loses_metrics(&self, group: Option<&str>, now_ms: i64) -> bool {
+        self.metrics_fault(MetricsFaultKind::Missing, group, now_ms)
             .is_some()
     }
 
     /// The moment after which nothing can be read, if metrics are stale.
-    pub(crate) fn stale_since(&self, group: Option<&str>) -> Option<i64> {
-        self.metrics_fault(MetricsFaultKind::Stale, group)
+    pub(crate) fn stale_since(&self, group: Option<&str>, now_ms: i64) -> Option<i64> {
+        self.metrics_fault(MetricsFaultKind::Stale, group, now_ms)
     }
 
-    fn metrics_fault(&self, kind: MetricsFaultKind, group: Option<&str>) -> Option<i64> {
+    fn metrics_fault(
+        &self,
+        kind: MetricsFaultKind,
+        group: Option<&str>,
+        now_ms: i64,
+    ) -> Option<i64> {
         let inner = self.inner.lock().expect("faults lock");
-        inner
-            .standing
-            .iter()
-            .find_map(|standing| match &standing.fault {
-                Fault::Metrics(fault)
-                    if fault.kind == kind
-                        && (fault.group.is_none() || fault.group.as_deref() == group) =>
-                {
-                    Some(standing.since_ms)
-                }
-                _ => None,
-            })
+        inner.standing.iter().find_map(|standing| {
+            let Fault::Metrics(fault) = &standing.fault else {
+                return None;
+            };
+            let over = fault.minutes.is_some_and(|minutes| {
+                now_ms >= standing.since_ms + i64::from(minutes) * MINUTE_MS
+            });
+            let applies = fault.kind == kind
+                && !over
+                && fault
+                    .group
+                    .as_deref()
+                    .is_none_or(|name| group == Some(name));
+            applies.then_some(standing.since_ms)
+        })
     }
 }
 

@@ -68,6 +68,9 @@ enum Action {
         /// Only metrics of this target group
         #[arg(long)]
         group: Option<String>,
+        /// Simulated minutes after which it is over
+        #[arg(long)]
+        minutes: Option<u32>,
     },
     /// Show the faults that stand
     List,
@@ -126,8 +129,12 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             });
             (Method::POST, "faults".to_owned(), Some(body))
         }
-        Action::Metrics { kind, group } => {
-            let body = json!({ "on": "metrics", "kind": kind, "group": group });
+        Action::Metrics {
+            kind,
+            group,
+            minutes,
+        } => {
+            let body = json!({ "on": "metrics", "kind": kind, "group": group, "minutes": minutes });
             (Method::POST, "faults".to_owned(), Some(body))
         }
     };

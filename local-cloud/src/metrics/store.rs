@@ -6,34 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use super::gather::{Bucket, Gathered, Metric, StatisticSet};
 use super::{Dimensions, Statistic, dimensions};
 use crate::clock::{Clock, MINUTE_MS};
 use crate::faults::Faults;
 use crate::topology::MetricsOptions;
-
-/// Identity of a metric.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Metric {
-    /// For example `AWS/ApplicationELB`.
-    pub namespace: String,
-    /// For example `RequestCount`.
-    pub name: String,
-    /// Exactly a published set.
-    pub dimensions: Dimensions,
-}
-
-/// A pre-aggregated sample, from which no percentile can be had.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct StatisticSet {
-    /// `SampleCount`.
-    pub count: f64,
-    /// `Sum`.
-    pub sum: f64,
-    /// `Minimum`.
-    pub minimum: f64,
-    /// `Maximum`.
-    pub maximum: f64,
-}
 
 /// What a caller puts.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,13 +19,6 @@ pub enum Datum {
     Values(Vec<(f64, f64)>),
     /// A statistic set.
     Set(StatisticSet),
-}
-
-#[derive(Debug, Default)]
-struct Bucket {
-    /// When in the minute (ms), value, count; in order of arrival.
-    samples: Vec<(i64, f64, f64)>,
-    sets: Vec<(i64, StatisticSet)>,
 }
 
 /// All metrics.
@@ -106,7 +76,10 @@ impl Metrics {
 
     /// Adds samples, taken at a simulated time.
     pub fn put(&self, metric: Metric, at_ms: i64, datum: &Datum) {
-        if self.faults.loses_metrics(group_name(&metric.dimensions)) {
+        if self
+            .faults
+            .loses_metrics(group_name(&metric.dimensions), self.clock.now_ms())
+        {
             return;
         }
         let minute = at_ms.div_euclid(MINUTE_MS);
@@ -198,7 +171,9 @@ impl Metrics {
 
     fn visible_until(&self, metric: &Metric) -> i64 {
         let now_ms = self.clock.now_ms();
-        let frozen_ms = self.faults.stale_since(group_name(&metric.dimensions));
+        let frozen_ms = self
+            .faults
+            .stale_since(group_name(&metric.dimensions), now_ms);
         #[allow(clippy::cast_possible_truncation)] // checked: at most 60 minutes
         let lag_ms = (self.options.lag_minutes * MINUTE_MS as f64) as i64;
         frozen_ms.unwrap_or(now_ms).min(now_ms) - lag_ms
@@ -233,75 +208,6 @@ impl Metrics {
             samples: vec![(0.0, 1.0)],
             sets: Vec::new(),
         })
-    }
-}
-
-struct Gathered {
-    samples: Vec<(f64, f64)>,
-    sets: Vec<StatisticSet>,
-}
-
-impl Gathered {
-    fn from(
-        buckets: &BTreeMap<Metric, BTreeMap<i64, Bucket>>,
-        metric: &Metric,
-        minutes: std::ops::Range<i64>,
-        visible_ms: i64,
-    ) -> Option<Self> {
-        let mut gathered = Self {
-            samples: Vec::new(),
-            sets: Vec::new(),
-        };
-        for (minute, bucket) in buckets.get(metric)?.range(minutes) {
-            let readable = |offset: i64| minute * MINUTE_MS + offset <= visible_ms;
-            for (offset, value, count) in &bucket.samples {
-                if readable(*offset) {
-                    gathered.samples.push((*value, *count));
-                }
-            }
-            gathered.sets.extend(
-                bucket
-                    .sets
-                    .iter()
-                    .filter(|(offset, _)| readable(*offset))
-                    .map(|(_, set)| *set),
-            );
-        }
-        (!gathered.samples.is_empty() || !gathered.sets.is_empty()).then_some(gathered)
-    }
-
-    fn statistic(mut self, statistic: Statistic) -> Option<f64> {
-        self.samples.sort_by(|a, b| a.0.total_cmp(&b.0));
-        if self.sets.is_empty() {
-            return statistic.of(&self.samples);
-        }
-        if statistic.needs_samples() {
-            return None;
-        }
-        let over_samples = |which: Statistic| which.of(&self.samples).unwrap_or(0.0);
-        let count = over_samples(Statistic::SampleCount)
-            + self.sets.iter().map(|set| set.count).sum::<f64>();
-        let sum = over_samples(Statistic::Sum) + self.sets.iter().map(|set| set.sum).sum::<f64>();
-        let least = Statistic::Minimum.of(&self.samples);
-        let greatest = Statistic::Maximum.of(&self.samples);
-        match statistic {
-            Statistic::SampleCount => Some(count),
-            Statistic::Sum => Some(sum),
-            Statistic::Average => Some(sum / count),
-            Statistic::Minimum => self
-                .sets
-                .iter()
-                .map(|set| set.minimum)
-                .chain(least)
-                .reduce(f64::min),
-            Statistic::Maximum => self
-                .sets
-                .iter()
-                .map(|set| set.maximum)
-                .chain(greatest)
-                .reduce(f64::max),
-            Statistic::Percentile(_) | Statistic::Ranged(..) => None,
-        }
     }
 }
 
@@ -464,9 +370,14 @@ mod tests {
         let metric = requests(Some("rust"));
         let set = |kind, at| {
             let group = Some("rust".to_owned());
-            bench
-                .faults
-                .add(Fault::Metrics(MetricsFault { kind, group }), at)
+            bench.faults.add(
+                Fault::Metrics(MetricsFault {
+                    kind,
+                    group,
+                    minutes: None,
+                }),
+                at,
+            )
         };
         set(MetricsFaultKind::Stale, bench.start - 1);
         bench.metrics.put(metric.clone(), bench.start, &one());
@@ -477,6 +388,34 @@ mod tests {
         bench.metrics.put(metric.clone(), bench.start, &one());
         bench.faults.clear(Some(id));
         assert_eq!(bench.sum(&metric), Some(1.0));
+    }
+
+    #[test]
+    fn a_fault_with_a_length_is_over_by_itself() {
+        let bench = bench(MetricsOptions {
+            lag_minutes: 0.0,
+            ..MetricsOptions::default()
+        });
+        let metric = requests(Some("rust"));
+        let lost = MetricsFault {
+            kind: MetricsFaultKind::Missing,
+            group: None,
+            minutes: Some(2),
+        };
+        bench.faults.add(Fault::Metrics(lost), bench.start);
+        let value = |minute: i64| {
+            let start_ms = bench.start + minute * MINUTE_MS;
+            bench
+                .metrics
+                .value(&metric, Statistic::Sum, start_ms, MINUTE_MS)
+        };
+        for _ in 0..3 {
+            bench
+                .metrics
+                .put(metric.clone(), bench.clock.now_ms(), &one());
+            bench.clock.advance(Duration::from_mins(1));
+        }
+        assert_eq!([value(0), value(1), value(2)], [None, None, Some(1.0)]);
     }
 
     #[test]
