@@ -4,8 +4,10 @@
 //! once and reads back, and the load balancer is the only judge of what it became.
 
 mod conditions;
+mod groups;
 mod header;
 mod reader;
+mod rewrite;
 mod shift;
 mod weights;
 
@@ -17,7 +19,7 @@ use self::reader::Reader;
 use crate::adapters::aws::Aws;
 use crate::domain::route::Route;
 use crate::domain::weight::Weight;
-use crate::ports::{Clock, RouteSeen, Traffic, TrafficError, Turn};
+use crate::ports::{Clock, RouteSeen, Share, Traffic, TrafficError, Turn};
 
 /// The load balancers of one region.
 pub struct Alb {
@@ -73,5 +75,10 @@ impl Traffic for Alb {
             to,
         )
         .await
+    }
+
+    async fn rewrite(&self, turn: &Turn, route: &Route) -> Result<Share, TrafficError> {
+        let clock = self.clock.as_ref();
+        rewrite::rewrite(&self.reader, clock, turn.deadline(), route).await
     }
 }

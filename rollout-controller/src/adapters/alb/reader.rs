@@ -14,9 +14,9 @@ use crate::adapters::aws::{Aws, CallError};
 use crate::domain::route::{ListenerArn, Route};
 use crate::ports::TrafficError;
 
-/// More pages than a load balancer can have rules (100, adjustable) at 400 a page.
+/// More pages than a load balancer can have rules (100; a quota that can be raised).
 const MOST_PAGES: usize = 20;
-const PAGE_SIZE: i32 = 400;
+const PAGE_SIZE: i32 = 100;
 
 type Listing = Result<Arc<Vec<Rule>>, CallError>;
 

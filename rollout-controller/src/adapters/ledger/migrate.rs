@@ -1,10 +1,14 @@
 //! Creates and upgrades the ledger's tables. At deploy, never inside a tick.
 
+use std::time::Duration;
+
+use sqlx::AnyPool;
+use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::{Migrate as _, MigrateError as SqlxMigrateError, Migrator};
 
 use super::address::{Backend, LedgerUrl};
 use super::login::{Login, LoginError};
-use super::session::{Fresh, open};
+use super::session::{Fresh, options};
 use crate::ports::BoxError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
@@ -13,10 +17,13 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 /// winner's tables on its next try.
 const TRIES: u32 = 5;
 
+/// Time to open the connection.
+const CONNECT: Duration = Duration::from_secs(10);
+
 /// What a migration did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migrated {
-    /// Versions that were applied now, ascending; empty if all were there.
+    /// Versions that are new since we looked, ascending; empty if all were there.
     pub applied: Vec<i64>,
     /// The version that the tables have now.
     pub version: i64,
@@ -84,12 +91,19 @@ pub async fn migrate(address: &LedgerUrl, login: &Login) -> Result<Migrated, Mig
         Backend::Sqlite => TRIES,
     };
     loop {
-        let mut connection = open(&url).await.map_err(|source| MigrationError::Connect {
+        let connect = |source: sqlx::Error| MigrationError::Connect {
             address: address.clone(),
             source: source.into(),
-        })?;
+        };
+        let options = options(&url).map_err(connect)?;
+        let one = AnyPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(CONNECT);
+        let pool = one.connect_with(options).await.map_err(connect)?;
         tries -= 1;
-        match run(&mut connection).await {
+        let result = run(&pool).await;
+        pool.close().await;
+        match result {
             Ok(migrated) => return Ok(migrated),
             Err(SqlxMigrateError::VersionMissing(found)) => {
                 return Err(MigrationError::Newer {
@@ -109,10 +123,12 @@ pub async fn migrate(address: &LedgerUrl, login: &Login) -> Result<Migrated, Mig
     }
 }
 
-async fn run(connection: &mut sqlx::AnyConnection) -> Result<Migrated, SqlxMigrateError> {
-    let before = versions(connection).await?;
-    MIGRATIONS.run(&mut *connection).await?;
-    let after = versions(connection).await?;
+/// A pool only because the migrator's future is not `Send` on a bare connection.
+async fn run(pool: &AnyPool) -> Result<Migrated, SqlxMigrateError> {
+    // No table yet: no versions. Whatever else is wrong, the run says.
+    let before = versions(pool).await.unwrap_or_default();
+    MIGRATIONS.run(pool).await?;
+    let after = versions(pool).await?;
     Ok(Migrated {
         version: after.iter().copied().max().unwrap_or_default(),
         applied: after
@@ -122,9 +138,9 @@ async fn run(connection: &mut sqlx::AnyConnection) -> Result<Migrated, SqlxMigra
     })
 }
 
-async fn versions(connection: &mut sqlx::AnyConnection) -> Result<Vec<i64>, SqlxMigrateError> {
+async fn versions(pool: &AnyPool) -> Result<Vec<i64>, SqlxMigrateError> {
     let table = &MIGRATIONS.table_name;
-    connection.ensure_migrations_table(table).await?;
+    let mut connection = pool.acquire().await?;
     let applied = connection.list_applied_migrations(table).await?;
     Ok(applied
         .into_iter()

@@ -214,15 +214,17 @@ fn is_refused_login(failure: &Failure) -> bool {
         .is_some_and(|error| error.code().is_some_and(|code| code.starts_with("28")))
 }
 
-/// Opens a connection to a complete URL.
-pub(super) async fn open(url: &url::Url) -> Result<AnyConnection, sqlx::Error> {
+/// Settings for a complete URL.
+pub(super) fn options(url: &url::Url) -> Result<AnyConnectOptions, sqlx::Error> {
     static DRIVERS: Once = Once::new();
     DRIVERS.call_once(sqlx::any::install_default_drivers);
     // A failure is told once, by whoever handles it; the driver keeps quiet.
-    AnyConnectOptions::from_url(url)?
-        .disable_statement_logging()
-        .connect()
-        .await
+    Ok(AnyConnectOptions::from_url(url)?.disable_statement_logging())
+}
+
+/// Opens a connection to a complete URL.
+async fn open(url: &url::Url) -> Result<AnyConnection, sqlx::Error> {
+    options(url)?.connect().await
 }
 
 /// Runs a job and returns the connection too if it is still good.
