@@ -265,10 +265,15 @@ fn report(
 ) -> TickReport {
     let clock = crate::report::evidence::Clock::utc();
     let (did, sentence) = match (decision, &before.run, &journal.run) {
-        (Some(decision), Some(run), _) => (
-            decision.name(),
-            crate::report::words::decision(decision, run, &clock),
-        ),
+        (Some(decision), Some(before), after) => {
+            // The first step rests on a history that the run did not know before.
+            let run = match after {
+                Some(after) if before.first.is_none() => after,
+                Some(_) | None => before,
+            };
+            let sentence = crate::report::words::decision(decision, run, &clock);
+            (decision.name(), sentence)
+        }
         (None, _, Some(run)) if !run.is_open() => {
             let why = run
                 .end

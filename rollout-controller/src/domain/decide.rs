@@ -488,12 +488,15 @@ fn choose(
     }
     let hold = |reason| Decision::Hold { reason };
     if let Some(reason) = stopped(run, seen, now) {
-        return reason;
+        return hold(reason);
     }
     if let Some(reason) = holds(run, seen, settings, now) {
         return hold(reason);
     }
+    let half_done = run.intent.as_ref().map(|intent| intent.to);
     let (to, proof) = match (run.first.or(first), run.weight) {
+        // Some routes arrived, the others still show where they were.
+        _ if let Some(to) = half_done => (to, None),
         (None, _) => {
             return hold(Hold::NoHistory {
                 error: history_error(seen),
@@ -513,7 +516,10 @@ fn choose(
     };
     let time = Timestamp::from_millisecond(now.tick_ms).unwrap_or_default();
     if settings.calendar.allows(time) {
-        Decision::Advance { to, proof }
+        match half_done {
+            Some(to) => Decision::Continue { to },
+            None => Decision::Advance { to, proof },
+        }
     } else {
         let next_ms = settings
             .calendar
@@ -608,27 +614,21 @@ fn alarm_says(run: &Run, settings: &Settings, all: &[AlarmSeen], alarm: &AlarmSe
 }
 
 /// Whether the world is in a state in which nothing may be written but a rollback.
-fn stopped(run: &Run, seen: &Seen, now: Now) -> Option<Decision> {
-    let hold = |reason| Some(Decision::Hold { reason });
+fn stopped(run: &Run, seen: &Seen, now: Now) -> Option<Hold> {
     if run.would_have.is_some() {
-        return hold(Hold::ShadowRolledBack);
+        return Some(Hold::ShadowRolledBack);
     }
     if let Some(Err(error)) = seen.routes.iter().find(|route| route.is_err()) {
-        return hold(Hold::RulesUnreadable {
+        return Some(Hold::RulesUnreadable {
             error: error.clone(),
         });
     }
-    if let Some(intent) = &run.intent {
-        if now.real_ms <= intent.deadline_ms + SETTLE_GRACE_MS {
-            return hold(Hold::InFlight { to: intent.to });
-        }
-        // Some routes arrived, the others still show where they were.
-        return Some(Decision::Continue { to: intent.to });
+    if let Some(intent) = &run.intent
+        && now.real_ms <= intent.deadline_ms + SETTLE_GRACE_MS
+    {
+        return Some(Hold::InFlight { to: intent.to });
     }
-    if run.moved.is_some() {
-        return hold(Hold::MovedByOther);
-    }
-    None
+    run.moved.is_some().then_some(Hold::MovedByOther)
 }
 
 fn holds(run: &Run, seen: &Seen, settings: &Settings, now: Now) -> Option<Hold> {

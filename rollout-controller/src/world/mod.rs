@@ -156,6 +156,11 @@ impl Pretend {
         state.dead = false;
     }
 
+    /// Another process takes the place of one that died.
+    pub fn revive(&self) {
+        self.state().dead = false;
+    }
+
     /// What the rule of a route shows.
     pub fn shows(&self, route: &str) -> Share {
         let state = self.state();
