@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{Client, get, tiny, two_sides, until};
 use hyper::Method;
@@ -86,7 +86,7 @@ const ONE: Option<f64> = Some(1.0);
 #[tokio::test(flavor = "multi_thread")]
 async fn every_failure_has_its_status_reason_and_metric() {
     let mut topology = two_sides(1, 0);
-    topology.functions[0].timeout = Duration::from_millis(300);
+    topology.functions[0].timeout = Duration::from_millis(1500);
     topology.functions[0].max_environments = 1;
     let cloud = LocalCloud::start(topology).await.unwrap();
     let url = cloud.alb_url("lb");
@@ -114,7 +114,7 @@ async fn every_failure_has_its_status_reason_and_metric() {
             [ONE, ONE, NONE, ONE],
         ),
         (
-            "/slow/2000",
+            "/slow/6000",
             &[],
             "",
             502,
@@ -237,7 +237,7 @@ async fn a_busy_function_is_throttled_and_a_missing_target_is_503() {
     assert_eq!(get(&url, "/ok").await.status, 200);
     let slow = tokio::spawn({
         let url = url.clone();
-        async move { get(&url, "/slow/1500").await.status }
+        async move { get(&url, "/slow/3000").await.status }
     });
     until("the slow request runs", || {
         cloud.function_stats()[0].busy == 1
@@ -271,7 +271,7 @@ async fn a_client_that_leaves_is_460_and_the_function_goes_on() {
     let cloud = LocalCloud::start(two_sides(1, 0)).await.unwrap();
     let url = cloud.alb_url("lb");
     assert_eq!(get(&url, "/ok").await.status, 200);
-    let leaving = tokio::spawn(async move { get(&url, "/slow/400").await });
+    let leaving = tokio::spawn(async move { get(&url, "/slow/1500").await });
     until("it runs", || cloud.function_stats()[0].busy == 1).await;
     leaving.abort();
     until("it is logged", || cloud.access_log().len() == 2).await;
@@ -283,20 +283,27 @@ async fn a_client_that_leaves_is_460_and_the_function_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_change_reaches_the_data_plane_after_its_delay() {
-    let topology = two_sides(1, 0);
-    let mut topology = topology;
-    topology.load_balancers[0].propagation = Duration::from_millis(400);
-    let cloud = LocalCloud::start(topology).await.unwrap();
+    let delayed = |delay: Duration| async move {
+        let mut topology = two_sides(1, 0);
+        topology.load_balancers[0].propagation = delay;
+        let cloud = LocalCloud::start(topology).await.unwrap();
+        let rule = cloud.names().rule("lb", 100);
+        cloud
+            .set_weights(&rule, [("tg-python", 0), ("tg-rust", 1)])
+            .unwrap();
+        assert_eq!(cloud.weights(&rule).unwrap()[1].weight, Some(1));
+        cloud
+    };
+    let cloud = delayed(Duration::from_hours(1)).await;
+    assert_eq!(get(&cloud.alb_url("lb"), "/ok").await.body, "python");
+    cloud.shutdown().await;
+
+    let delay = Duration::from_millis(300);
+    let begun = Instant::now();
+    let cloud = delayed(delay).await;
     let mut client = Client::to(&cloud.alb_url("lb")).await;
-    assert_eq!(client.get("/ok").await.body, "python");
-    let rule = cloud.names().rule("lb", 100);
-    cloud
-        .set_weights(&rule, [("tg-python", 0), ("tg-rust", 1)])
-        .unwrap();
-    assert_eq!(cloud.weights(&rule).unwrap()[1].weight, Some(1));
-    assert_eq!(client.get("/ok").await.body, "python");
-    tokio::time::sleep(Duration::from_millis(450)).await;
-    assert_eq!(client.get("/ok").await.body, "rust");
+    while client.get("/ok").await.body != "rust" {}
+    assert!(begun.elapsed() >= delay);
     cloud.shutdown().await;
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::response::Extra;
 use super::rule::Rule;
 
 /// A load balancer with its one listener.
@@ -49,4 +50,5 @@ pub(crate) struct Group {
     pub(crate) dimension: String,
     pub(crate) function: Option<String>,
     pub(crate) multi_value: bool,
+    pub(crate) extra: Extra,
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::balancer::{Balancer, Group};
 use super::limits::{check_conditions, check_priority, priority_in_use, rule_not_found};
+use super::response::Extra;
 use super::rule::{Action, Condition, Rule};
 use super::setup::{action_of, rule_of};
 use crate::aws::AwsError;
@@ -78,6 +79,11 @@ impl Balancers {
                 arn: arn.clone(),
                 function: spec.function.clone(),
                 multi_value: spec.multi_value_headers,
+                extra: if spec.refuse_extra_members {
+                    Extra::Refused
+                } else {
+                    Extra::Ignored
+                },
             };
             (arn, group)
         });

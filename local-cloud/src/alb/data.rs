@@ -358,7 +358,7 @@ impl DataPlane {
         if payload.len() > response::MAX_ANSWER_BYTES {
             return failed(outcome, RESPONSE_TOO_LARGE);
         }
-        let Some(target) = response::parse(&payload, group.multi_value) else {
+        let Some(target) = response::parse(&payload, group.multi_value, group.extra) else {
             return failed(outcome, INVALID_RESPONSE);
         };
         outcome.target_status = Some(target.status.as_u16());

@@ -23,6 +23,13 @@ const MEMBERS: [&str; 6] = [
     "body",
 ];
 
+/// Whether an answer may have members that the load balancer does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extra {
+    Ignored,
+    Refused,
+}
+
 /// A valid answer.
 #[derive(Debug, PartialEq)]
 pub(super) struct TargetAnswer {
@@ -33,13 +40,17 @@ pub(super) struct TargetAnswer {
 
 /// Reads an answer, strictly: `None` is `LambdaInvalidResponse`.
 ///
-/// Absent members are accepted except `statusCode`; a null, a wrong type or an
-/// extra member is not.
-pub(super) fn parse(payload: &[u8], multi_value: bool) -> Option<TargetAnswer> {
+/// Absent members are accepted except `statusCode`; a null or a wrong type is not.
+///
+/// An extra member is `Extra`'s choice: a field report has the load balancer
+/// answer 502, yet the scorer in production sends one (`statusCategory`) with
+/// every error and is served.
+pub(super) fn parse(payload: &[u8], multi_value: bool, extra: Extra) -> Option<TargetAnswer> {
     let Value::Object(answer) = serde_json::from_slice(payload).ok()? else {
         return None;
     };
-    if answer.keys().any(|key| !MEMBERS.contains(&key.as_str())) {
+    let has_extra = answer.keys().any(|key| !MEMBERS.contains(&key.as_str()));
+    if has_extra && extra == Extra::Refused {
         return None;
     }
     let code = u16::try_from(answer.get("statusCode")?.as_u64()?).ok()?;
@@ -122,26 +133,26 @@ mod tests {
 
     #[test]
     fn the_minimum_and_both_header_forms_are_accepted() {
-        let minimum = parse(br#"{"statusCode": 200}"#, false).unwrap();
+        let minimum = parse(br#"{"statusCode": 200}"#, false, Extra::Refused).unwrap();
         assert_eq!(minimum.status, StatusCode::OK);
         assert_eq!(minimum.headers[SERVER], "awselb/2.0");
         let both = br#"{"statusCode": 201, "statusDescription": "201 Created",
             "isBase64Encoded": true, "body": "YWJj",
             "headers": {"a": "one", "server": "mine"}, "multiValueHeaders": {"a": ["two", "three"]}}"#;
-        let off = parse(both, false).unwrap();
+        let off = parse(both, false, Extra::Refused).unwrap();
         assert_eq!(
             (off.body.as_ref(), off.status.as_u16()),
             (b"abc".as_slice(), 201)
         );
         assert_eq!(off.headers["a"], "one");
         assert_eq!(off.headers[SERVER], "mine");
-        let on = parse(both, true).unwrap();
+        let on = parse(both, true, Extra::Refused).unwrap();
         let values: Vec<_> = on.headers.get_all("a").iter().collect();
         assert_eq!(values, ["two", "three"]);
     }
 
     #[test]
-    fn nulls_wrong_types_and_extra_members_are_invalid() {
+    fn nulls_and_wrong_types_are_invalid() {
         let table = [
             "",
             "[]",
@@ -160,10 +171,23 @@ mod tests {
             r#"{"statusCode": 200, "multiValueHeaders": {"a": "b"}}"#,
             r#"{"statusCode": 200, "isBase64Encoded": "true"}"#,
             r#"{"statusCode": 200, "isBase64Encoded": true, "body": "%"}"#,
-            r#"{"statusCode": 200, "extra": 1}"#,
         ];
         for text in table {
-            assert_eq!(parse(text.as_bytes(), false), None, "{text}");
+            assert_eq!(
+                parse(text.as_bytes(), false, Extra::Ignored),
+                None,
+                "{text}"
+            );
         }
+    }
+
+    #[test]
+    fn an_extra_member_is_ignored_unless_it_is_refused() {
+        let text = br#"{"statusCode": 401, "statusCategory": "4XX"}"#;
+        assert_eq!(
+            parse(text, false, Extra::Ignored).unwrap().status.as_u16(),
+            401
+        );
+        assert_eq!(parse(text, false, Extra::Refused), None);
     }
 }

@@ -161,6 +161,11 @@ pub struct TargetGroupSpec {
     /// `lambda.multi_value_headers.enabled`. Default false.
     #[serde(default)]
     pub multi_value_headers: bool,
+    /// Answer 502 when the function's answer has a member that the load balancer
+    /// does not know. Field reports have it so, the scorer's own answers speak
+    /// against it. Default false.
+    #[serde(default)]
+    pub refuse_extra_members: bool,
 }
 
 impl TargetGroupSpec {
@@ -170,6 +175,7 @@ impl TargetGroupSpec {
             name: name.to_owned(),
             function: Some(function.to_owned()),
             multi_value_headers: false,
+            refuse_extra_members: false,
         }
     }
 }
