@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::event::Event;
 use crate::fault::Fault;
 use crate::log::{self, Line};
-use crate::score::Scorer;
+use crate::score::{Notes, Scorer};
 use crate::telemetry::Telemetry;
 use crate::time;
 
@@ -61,7 +61,7 @@ pub struct Call {
 impl App {
     /// Connects to nothing yet.
     pub fn new(config: Config, lines: Lines) -> Arc<Self> {
-        let telemetry = Telemetry::new(config.collector.clone());
+        let telemetry = Telemetry::new(config.collector.as_deref());
         Arc::new(Self {
             scorer: Scorer::new(config),
             cold: AtomicBool::new(true),
@@ -144,7 +144,7 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
         Vec::new()
     };
     let (answer, notes) = match crate::fault::suffer(&injected).await {
-        Some(answer) => (answer, crate::score::Notes::default()),
+        Some(answer) => (answer, Notes::default()),
         None => within(call.deadline, app.scorer.answer(&event, now)).await,
     };
     let took = started.elapsed();
@@ -167,28 +167,23 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
 /// is a 502 at the load balancer, and nobody knows why.
 async fn within(
     deadline: Option<Instant>,
-    work: impl Future<Output = (Answer, crate::score::Notes)>,
-) -> (Answer, crate::score::Notes) {
+    work: impl Future<Output = (Answer, Notes)>,
+) -> (Answer, Notes) {
     const MARGIN: Duration = Duration::from_millis(250);
     let Some(left) = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     else {
         return work.await;
     };
-    match tokio::time::timeout(left.saturating_sub(MARGIN), work).await {
-        Ok(done) => done,
-        Err(_) => {
-            let trouble = Some((
-                "deadline",
-                "the work was given up shortly before the function's timeout".to_owned(),
-            ));
-            let answer = Answer::plain_error(503, "The service is busy, try again.");
-            (
-                answer,
-                crate::score::Notes {
-                    trouble,
-                    ..crate::score::Notes::default()
-                },
-            )
-        }
+    if let Ok(done) = tokio::time::timeout(left.saturating_sub(MARGIN), work).await {
+        return done;
     }
+    let text = "the work was given up shortly before the function's timeout";
+    let trouble = Some(("deadline", text.to_owned()));
+    (
+        Answer::plain_error(503, "The service is busy, try again."),
+        Notes {
+            trouble,
+            ..Notes::default()
+        },
+    )
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::redis::Redis;
 use crate::score::rate::Limiter;
 use crate::secrets::{Secret, SecretReader};
-use crate::store::{Limits, Overrides, Source};
+use crate::store::{Limits, Overrides, SecretSource, Source};
 
 /// Where refused callers are sent unless `PASSPORT_API_RATE_LIMITING_FORM` says otherwise.
 const RATE_LIMIT_FORM: &str = "https://docs.google.com/forms/d/e/1FAIpQLSeUATg0nTE9ws3qESGBktFcOX0brF19iv2L0BLoiub9pbSMeg/viewform";
@@ -82,22 +82,8 @@ impl Config {
                 "human points are not written by this function; unset it, or keep the traffic on the Python function",
             ));
         }
-        let limiter = match get("RATELIMIT_ENABLE").filter(|text| is_true(text)) {
-            None => None,
-            Some(_) => {
-                let url = get("REDIS_URL").or_else(|| get("CELERY_BROKER_URL"));
-                let url = url.ok_or_else(|| {
-                    error(
-                        "REDIS_URL",
-                        "not set though RATELIMIT_ENABLE is on; give the Redis that the Python function counts in \
-                         (a counter of our own would double every limit), or turn the limit off",
-                    )
-                })?;
-                Some(Limiter::new(
-                    Redis::at(&url).map_err(|problem| error("REDIS_URL", &problem))?,
-                ))
-            }
-        };
+        let is_on = get("RATELIMIT_ENABLE").is_some_and(|text| is_true(&text));
+        let limiter = if is_on { Some(limiter(&get)?) } else { None };
         let settings = Settings {
             trusted_issuers,
             multi_nullifier: get("FF_MULTI_NULLIFIER").as_deref() == Some("on"),
@@ -134,9 +120,23 @@ impl Config {
     }
 }
 
+fn limiter(get: &impl Fn(&str) -> Option<String>) -> Result<Limiter, ConfigError> {
+    let url = get("REDIS_URL").or_else(|| get("CELERY_BROKER_URL"));
+    let url = url.ok_or_else(|| {
+        error(
+            "REDIS_URL",
+            "not set though RATELIMIT_ENABLE is on; give the Redis that the Python function counts in \
+             (a counter of our own would double every limit), or turn the limit off",
+        )
+    })?;
+    Ok(Limiter::new(
+        Redis::at(&url).map_err(|problem| error("REDIS_URL", &problem))?,
+    ))
+}
+
 fn source(get: &impl Fn(&str) -> Option<String>) -> Result<Source, ConfigError> {
     if let Some(arn) = get("DATABASE_SECRET_ARN") {
-        return Ok(Source::Secret {
+        return Ok(Source::Secret(Box::new(SecretSource {
             reader: SecretReader::new(arn),
             overrides: Overrides {
                 host: get("DATABASE_HOST"),
@@ -149,7 +149,7 @@ fn source(get: &impl Fn(&str) -> Option<String>) -> Result<Source, ConfigError> 
                 ssl_root_cert: get("DATABASE_SSLROOTCERT"),
             },
             known: tokio::sync::Mutex::new(None),
-        });
+        })));
     }
     match get("DATABASE_URL") {
         Some(url) => Ok(Source::Url(Secret::new(url))),

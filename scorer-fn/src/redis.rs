@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::secrets::Secret;
 
 /// For connecting and for one command.
-const PATIENCE: Duration = Duration::from_millis(1000);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A Redis server, `redis://[user[:password]@]host[:port][/number]`.
 #[derive(Debug)]
@@ -143,10 +143,12 @@ async fn command(open: &mut BufReader<TcpStream>, words: &[&str]) -> Result<Repl
 }
 
 async fn exchange(open: &mut BufReader<TcpStream>, words: &[&str]) -> Result<Reply, String> {
-    let mut request = format!("*{}\r\n", words.len());
-    for word in words {
-        request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
-    }
+    let texts = words
+        .iter()
+        .map(|word| format!("${}\r\n{word}\r\n", word.len()));
+    let request = std::iter::once(format!("*{}\r\n", words.len()))
+        .chain(texts)
+        .collect::<String>();
     open.get_mut()
         .write_all(request.as_bytes())
         .await
@@ -168,7 +170,7 @@ async fn exchange(open: &mut BufReader<TcpStream>, words: &[&str]) -> Result<Rep
             .parse()
             .map(Reply::Number)
             .map_err(|_| format!("no count: {number}")),
-        Some(("$" | "*", "-1")) | Some(("_", "")) => Ok(Reply::Nil),
+        Some(("$" | "*", "-1") | ("_", "")) => Ok(Reply::Nil),
         _ => Err("unexpected reply".to_owned()),
     }
 }

@@ -6,12 +6,9 @@ use k256::ecdsa::SigningKey;
 use proptest::prelude::*;
 use scorer_fn::credential::eip712::{TypedDataError, Types, hex_bytes, keccak};
 use scorer_fn::credential::proof::{Verdict, address_of, judge, signing_digest};
+use scorer_fn::score::key::hex;
 use scorer_fn::time::OffsetTime;
 use serde_json::{Value, json};
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// The example of the standard: Cow writes to Bob.
 fn mail() -> (Value, Value, Value) {
@@ -286,7 +283,7 @@ proptest! {
         let read = OffsetTime::parse_rfc3339(&text).expect("RFC 3339");
         let respelt = read.respell(zulu);
         prop_assert_eq!(respelt.parse::<Timestamp>().expect("RFC 3339"), moment, "{} {}", text, respelt);
-        prop_assert_eq!(read.micros(), moment.as_nanosecond().div_euclid(1000) as i64);
+        prop_assert_eq!(read.micros(), i64::try_from(moment.as_nanosecond().div_euclid(1000)).expect("64 bits"));
         let digits = respelt.split('.').nth(1).map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
         let wanted = [0, 3, 6, 9].into_iter().find(|digits| nanos % 10_i32.pow(9 - digits) == 0).unwrap_or(9);
         prop_assert_eq!(digits, wanted as usize);

@@ -6,6 +6,7 @@
 use scorer_fn::decimal::Decimal;
 use scorer_fn::python::{self, Integer};
 use scorer_fn::python_json;
+use scorer_fn::score::key::hex;
 use scorer_fn::time::{IsoError, PythonTime, parse_python_iso};
 use serde_json::Value;
 
@@ -67,7 +68,7 @@ fn dates_read_and_print_as_in_python() {
                 assert_eq!(message, text(&vector, "error"));
             }
             Err(IsoError::Range(message)) => {
-                assert_eq!(message, text(&vector, "error"), "{vector}")
+                assert_eq!(message, text(&vector, "error"), "{vector}");
             }
         }
     }
@@ -92,12 +93,7 @@ fn integers_read_as_in_python() {
 fn base64_is_as_lenient_as_in_python() {
     for vector in vectors("decodings") {
         let found = python::b64decode(text(&vector, "text"));
-        let hex = found.map(|bytes| {
-            bytes
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect::<String>()
-        });
+        let hex = found.map(|bytes| hex(&bytes));
         let expected = vector["hex"]
             .as_str()
             .map(str::to_owned)

@@ -238,7 +238,7 @@ fn round_trips(cloud: &LocalCloud) -> Option<(u64, u64)> {
 }
 
 fn table(python: &Side, rust: &Side) -> String {
-    let mut rows = vec![["".to_owned(), "recorded".to_owned(), "twin".to_owned(), "rust".to_owned(), "twin/rust".to_owned()]];
+    let mut rows = vec![[String::new(), "recorded".to_owned(), "twin".to_owned(), "rust".to_owned(), "twin/rust".to_owned()]];
     let mut row = |what: String, recorded: String, python: f64, rust: f64, unit: &str| {
         let ratio = if rust > 0.0 { format!("{:.1}", python / rust) } else { "-".to_owned() };
         rows.push([what, recorded, format!("{python:.1} {unit}"), format!("{rust:.1} {unit}"), ratio]);

@@ -213,8 +213,8 @@ fn encode_sized(kind: &str, value: &Value) -> Result<Word, TypedDataError> {
         word[..length].copy_from_slice(&bytes.ok_or_else(mismatch)?);
         return Ok(word);
     }
-    let whole_bytes = |bits: &usize| (8..=256).contains(bits) && bits.is_multiple_of(8);
-    if size("uint").filter(whole_bytes).is_some() || size("int").filter(whole_bytes).is_some() {
+    let whole_bytes = |bits: usize| (8..=256).contains(&bits) && bits.is_multiple_of(8);
+    if size("uint").is_some_and(whole_bytes) || size("int").is_some_and(whole_bytes) {
         return match value {
             Value::Number(number) => match number.as_i64() {
                 Some(number) if number >= 0 || !kind.starts_with('u') => {

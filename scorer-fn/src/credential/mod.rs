@@ -109,13 +109,12 @@ fn expiration(credential: &Value) -> Result<(OffsetTime, String), String> {
 
 /// Nullifiers, id and provider; none if one is missing.
 fn subject(subject: &Value) -> Option<(Vec<String>, &str, String)> {
-    let nullifiers = match subject.get("hash") {
-        Some(hash) => vec![hash.as_str().filter(|hash| !hash.is_empty())?.to_owned()],
-        None => {
-            let list = subject.get("nullifiers")?.as_array()?.iter();
-            list.map(|nullifier| nullifier.as_str().map(str::to_owned))
-                .collect::<Option<Vec<_>>>()?
-        }
+    let nullifiers = if let Some(hash) = subject.get("hash") {
+        vec![hash.as_str().filter(|hash| !hash.is_empty())?.to_owned()]
+    } else {
+        let list = subject.get("nullifiers")?.as_array()?.iter();
+        list.map(|nullifier| nullifier.as_str().map(str::to_owned))
+            .collect::<Option<Vec<_>>>()?
     };
     if nullifiers.is_empty() {
         return None;

@@ -93,12 +93,12 @@ fn shape(credential: &Value) -> Result<&str, &'static str> {
     if first.and_then(Value::as_str) != Some(CONTEXT) {
         return Err("@context does not start with the credentials context");
     }
-    let typed = match credential.get("type") {
+    let has_type = match credential.get("type") {
         Some(Value::Array(types)) => types.iter().any(|kind| kind == "VerifiableCredential"),
         Some(kind) => kind == "VerifiableCredential",
         None => false,
     };
-    if !typed {
+    if !has_type {
         return Err("type does not hold VerifiableCredential");
     }
     for key in ["issuanceDate", "expirationDate"] {
@@ -125,9 +125,14 @@ pub fn signing_digest(credential: &Value) -> Option<Word> {
 /// The dates are spelt anew before hashing: the reference verifier parses them
 /// and prints what it parsed, so a signature over `….000Z` fails there too.
 fn digest(credential: &Value, proof: &Value, created: &OffsetTime) -> Option<Word> {
-    let typed = proof.get("eip712Domain").or_else(|| proof.get("eip712"))?;
-    let types = Types::read(typed.get("types").or_else(|| typed.get("messageSchema"))?).ok()?;
-    let primary = typed.get("primaryType")?.as_str()?;
+    let declared = proof.get("eip712Domain").or_else(|| proof.get("eip712"))?;
+    let types = Types::read(
+        declared
+            .get("types")
+            .or_else(|| declared.get("messageSchema"))?,
+    )
+    .ok()?;
+    let primary = declared.get("primaryType")?.as_str()?;
 
     let mut message = credential.as_object()?.clone();
     for key in ["issuanceDate", "expirationDate"] {
@@ -142,7 +147,7 @@ fn digest(credential: &Value, proof: &Value, created: &OffsetTime) -> Option<Wor
     options.insert("created".to_owned(), Value::String(created.respell_utc()));
     message.insert("proof".to_owned(), Value::Object(options));
     types
-        .digest(primary, typed.get("domain")?, &Value::Object(message))
+        .digest(primary, declared.get("domain")?, &Value::Object(message))
         .ok()
 }
 

@@ -3,24 +3,24 @@
 pub mod dedup;
 pub mod key;
 pub mod rate;
+mod render;
 pub mod request;
 pub mod weigh;
 
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::answer::Answer;
 use crate::config::{Config, Settings};
 use crate::credential::{self, Reading, Stamp};
 use crate::decimal::Decimal;
 use crate::event::Event;
-use crate::python_json::Json;
-use crate::store::queries::{self, CommunityRow, Outcome, ScoreRow, Visit};
+use crate::store::queries::{self, CommunityRow, Outcome, Visit};
 use crate::store::{Database, DbError, Trips, Tx};
-use crate::time::{Micros, OffsetTime};
+use crate::time::Micros;
 use key::Check;
 use rate::{Limiter, Rate};
-use weigh::{Rules, Score, StampScore};
+use render::render;
+use weigh::Rules;
 
 /// How often a request starts again when another one took its links, as in Python.
 const TRIES: u32 = 5;
@@ -57,11 +57,12 @@ pub struct Notes {
     pub trouble: Option<(&'static str, String)>,
 }
 
-/// A refusal that is recorded with the API key.
-struct Refusal {
-    answer: Answer,
-    /// Whether the body had been read when it was refused.
-    payload: Option<Json>,
+/// A request that nothing stands against any more.
+struct Work {
+    community: CommunityRow,
+    address: String,
+    rules: Rules,
+    now: Micros,
 }
 
 /// Why a try did not end in an answer.
@@ -69,6 +70,15 @@ enum Failure {
     Database(DbError),
     /// Another request changed the links.
     Race,
+}
+
+impl Failure {
+    fn is_race(&self) -> bool {
+        match self {
+            Self::Database(error) => error.is_race(),
+            Self::Race => true,
+        }
+    }
 }
 
 impl From<DbError> for Failure {
@@ -177,42 +187,18 @@ impl Scorer {
             payload: None,
         };
         let limit = row.rate_limit.as_deref();
-        let admitted = match self.check_rate(limit, key::prefix(key), now, memory).await {
-            Some(answer) => Err(Refusal {
-                answer,
-                payload: None,
-            }),
-            None => examine(event, target, community),
+        if let Some(answer) = self.check_rate(limit, key::prefix(key), now, memory).await {
+            return settle(tx, &visit, answer, now, notes).await;
+        }
+        visit.payload = match event.payload() {
+            Ok(payload) => Some(payload),
+            Err(text) => return settle(tx, &visit, Answer::internal(text), now, notes).await,
         };
-        let (community, address) = match admitted {
-            Ok((payload, community, address)) => {
-                visit.payload = Some(payload);
-                (community, address)
-            }
-            Err(refusal) => {
-                visit.payload = refusal.payload;
-                let noted = note(&mut tx, &visit, &refusal.answer, now).await;
-                noted.map_err(|error| spent(&tx, notes, error))?;
-                notes.trips += tx.commit().await?;
-                return Ok(refusal.answer);
-            }
+        let work = match examine(event, target, community, now) {
+            Ok(work) => work,
+            Err(answer) => return settle(tx, &visit, answer, now, notes).await,
         };
-        let rules = match rules(&community) {
-            Ok(rules) => rules,
-            Err(description) => {
-                let answer = Answer::internal(description);
-                let noted = note(&mut tx, &visit, &answer, now).await;
-                noted.map_err(|error| spent(&tx, notes, error))?;
-                notes.trips += tx.commit().await?;
-                return Ok(answer);
-            }
-        };
-        let done = self
-            .score(
-                &mut tx, &visit, &community, &address, &rules, now, links, notes,
-            )
-            .await;
-        match done {
+        match self.score(&mut tx, &visit, &work, links, notes).await {
             Ok(Ok(answer)) => {
                 notes.trips += tx.commit().await?;
                 Ok(answer)
@@ -220,40 +206,35 @@ impl Scorer {
             Ok(Err(answer)) => {
                 // Too late for a clean refusal: take the passport back, then note the visit.
                 notes.trips += tx.rollback().await?;
-                let mut tx = self.database.begin().await?;
-                let noted = note(&mut tx, &visit, &answer, now).await;
-                noted.map_err(|error| spent(&tx, notes, error))?;
-                notes.trips += tx.commit().await?;
-                Ok(answer)
+                settle(self.database.begin().await?, &visit, answer, now, notes).await
             }
-            Err(Failure::Database(error)) if error.is_race() => {
+            Err(failure) if failure.is_race() => {
                 notes.trips += tx.rollback().await?;
                 Err(Failure::Race)
             }
-            Err(Failure::Race) => {
-                notes.trips += tx.rollback().await?;
-                Err(Failure::Race)
+            Err(failure) => {
+                notes.trips += tx.trips();
+                Err(failure)
             }
-            Err(Failure::Database(error)) => Err(spent(&tx, notes, error).into()),
         }
     }
 
     /// Steps 7 to 10. The inner error is an answer that must leave nothing written.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the steps share everything that was found so far"
-    )]
     async fn score(
         &self,
         tx: &mut Tx<'_>,
         visit: &Visit<'_>,
-        community: &CommunityRow,
-        address: &str,
-        rules: &Rules,
-        now: Micros,
+        work: &Work,
         links: Links,
         notes: &mut Notes,
     ) -> Result<Result<Answer, Answer>, Failure> {
+        let Work {
+            community,
+            address,
+            rules,
+            now,
+        } = work;
+        let now = *now;
         let (passport_id, rows) = queries::lock_passport(tx, address, community.id).await?;
         let stamps = match self.read_stamps(&rows, address, now, notes) {
             Ok(stamps) => Ok(stamps),
@@ -288,7 +269,7 @@ impl Scorer {
             body: &answer.body,
             error: None,
         };
-        let wallet = (address, community.id, passport_id);
+        let wallet = (address.as_str(), community.id, passport_id);
         if queries::write(tx, wallet, &plan, &row, visit, outcome, now).await? {
             Ok(Ok(answer))
         } else {
@@ -389,33 +370,28 @@ enum StampTrouble {
     Unsupported { provider: String, kind: String },
 }
 
-/// Steps 4 to 6: body, path, community, address.
+/// Steps 5 to 7: path, community, address, scorer.
 fn examine(
     event: &Event,
     target: Option<request::Target<'_>>,
     community: Option<CommunityRow>,
-) -> Result<(Json, CommunityRow, String), Refusal> {
-    let payload = event.payload().map_err(|text| Refusal {
-        answer: Answer::internal(text),
-        payload: None,
-    })?;
-    let refuse = |answer: Answer| Refusal {
-        answer,
-        payload: Some(payload.clone()),
-    };
+    now: Micros,
+) -> Result<Work, Answer> {
     if event.path.is_none() {
-        return Err(refuse(Answer::internal("'path'")));
+        return Err(Answer::internal("'path'"));
     }
-    let target = target.ok_or_else(|| refuse(Answer::internal("list index out of range")))?;
-    let community = community.ok_or_else(|| {
-        refuse(Answer::plain_error(
-            404,
-            "No scorer matches the given criteria.",
-        ))
-    })?;
-    let address = request::address(target.address)
-        .ok_or_else(|| refuse(Answer::plain_error(400, "Invalid address.")))?;
-    Ok((payload, community, address))
+    let target = target.ok_or_else(|| Answer::internal("list index out of range"))?;
+    let unknown = || Answer::plain_error(404, "No scorer matches the given criteria.");
+    let community = community.ok_or_else(unknown)?;
+    let invalid = || Answer::plain_error(400, "Invalid address.");
+    let address = request::address(target.address).ok_or_else(invalid)?;
+    let rules = rules(&community).map_err(Answer::internal)?;
+    Ok(Work {
+        community,
+        address,
+        rules,
+        now,
+    })
 }
 
 /// Step 7: the scorer's own row.
@@ -442,97 +418,6 @@ fn rules(community: &CommunityRow) -> Result<Rules, String> {
     })
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
-    address: &'a str,
-    score: String,
-    passing_score: bool,
-    last_score_timestamp: Option<String>,
-    expiration_timestamp: Option<String>,
-    threshold: String,
-    error: Option<&'a str>,
-    stamps: &'a std::collections::BTreeMap<String, StampScore>,
-    points_data: (),
-    possible_points_data: (),
-    linked_score: (),
-}
-
-/// The body to send and the row to write.
-fn render(
-    address: &str,
-    threshold: &Decimal,
-    scored: &Result<Score, String>,
-    now: Micros,
-) -> (String, ScoreRow) {
-    let none = std::collections::BTreeMap::new();
-    let moment = OffsetTime::from_micros(now);
-    let body = match scored {
-        Ok(score) => Body {
-            address,
-            score: score.sum.to_fixed5(),
-            passing_score: score.passing,
-            last_score_timestamp: Some(moment.python_isoformat()),
-            expiration_timestamp: score.expires.map(|time| time.python_isoformat()),
-            threshold: threshold.to_fixed5(),
-            error: None,
-            stamps: &score.stamps,
-            points_data: (),
-            possible_points_data: (),
-            linked_score: (),
-        },
-        Err(text) => Body {
-            address,
-            score: "0.00000".to_owned(),
-            passing_score: false,
-            last_score_timestamp: None,
-            expiration_timestamp: None,
-            // Python answers its default here, not the scorer's threshold.
-            threshold: "20.00000".to_owned(),
-            error: Some(text),
-            stamps: &none,
-            points_data: (),
-            possible_points_data: (),
-            linked_score: (),
-        },
-    };
-    let body = serde_json::to_string(&body).unwrap_or_default();
-    let row = match scored {
-        Err(text) => ScoreRow {
-            error: Some(text.clone()),
-            ..ScoreRow::default()
-        },
-        Ok(score) => {
-            let verdict = if score.passing { "1" } else { "0" };
-            let evidence = json!({
-                "type": "ThresholdScoreCheck",
-                "success": score.passing,
-                "rawScore": score.sum.to_string(),
-                "threshold": threshold.to_fixed5(),
-            });
-            let event_fields = json!({
-                "score": verdict,
-                "status": "DONE",
-                "error": null,
-                "evidence": evidence,
-                "stamp_scores": score.stamp_scores,
-                "stamps": score.stamps,
-                "expiration_date": score.expires.map(|time| time.event_spelling()),
-                "last_score_timestamp": moment.event_spelling(),
-            });
-            ScoreRow {
-                score: Some(verdict),
-                error: None,
-                evidence: Some(evidence.to_string()),
-                stamp_scores: serde_json::to_string(&score.stamp_scores).ok(),
-                stamps: serde_json::to_string(&score.stamps).ok(),
-                expires: score.expires,
-                event_fields: Some(event_fields.to_string()),
-            }
-        }
-    };
-    (body, row)
-}
-
 async fn slow_check(hash: &key::SlowHash, key: &str, memory: &mut Memory) -> bool {
     if let Some(known) = memory.slow_key {
         return known;
@@ -545,24 +430,24 @@ async fn slow_check(hash: &key::SlowHash, key: &str, memory: &mut Memory) -> boo
     right
 }
 
-async fn note(
-    tx: &mut Tx<'_>,
+/// Notes an authenticated but refused request, and ends its transaction.
+async fn settle(
+    mut tx: Tx<'_>,
     visit: &Visit<'_>,
-    answer: &Answer,
+    answer: Answer,
     now: Micros,
-) -> Result<(), DbError> {
+    notes: &mut Notes,
+) -> Result<Answer, Failure> {
     let error = Some(answer.description.as_str());
-    queries::note(
-        tx,
-        visit,
-        Outcome {
-            status: answer.status,
-            body: &answer.body,
-            error,
-        },
-        now,
-    )
-    .await
+    let outcome = Outcome {
+        status: answer.status,
+        body: &answer.body,
+        error,
+    };
+    let done = queries::note(&mut tx, visit, outcome, now).await;
+    done.map_err(|error| spent(&tx, notes, error))?;
+    notes.trips += tx.commit().await?;
+    Ok(answer)
 }
 
 /// Counts what a failed transaction cost, and passes its error on.

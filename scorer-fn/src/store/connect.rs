@@ -15,14 +15,18 @@ pub enum Source {
     /// `DATABASE_URL`, as on a laptop.
     Url(Secret),
     /// A secret in Secrets Manager, read at first need and again after a refused login.
-    Secret {
-        /// Reads the secret.
-        reader: SecretReader,
-        /// What the environment says beside the secret.
-        overrides: Overrides,
-        /// What was read last.
-        known: tokio::sync::Mutex<Option<Credentials>>,
-    },
+    Secret(Box<SecretSource>),
+}
+
+/// A secret and what goes with it.
+#[derive(Debug)]
+pub struct SecretSource {
+    /// Reads the secret.
+    pub reader: SecretReader,
+    /// What the environment says beside the secret.
+    pub overrides: Overrides,
+    /// What was read last.
+    pub known: tokio::sync::Mutex<Option<Credentials>>,
 }
 
 /// Settings that go before those in the secret: the proxy is not the host the secret names.
@@ -69,26 +73,25 @@ impl Source {
     pub async fn connect(&self) -> Result<PgConnection, DbError> {
         match self {
             Self::Url(url) => open(url_options(url)?).await,
-            Self::Secret {
-                reader,
-                overrides,
-                known,
-            } => {
-                let mut known = known.lock().await;
-                let fresh = known.is_none();
-                if fresh {
-                    *known = Some(read(reader).await?);
-                }
-                let first = open(secret_options(known.as_ref(), overrides)?).await;
-                match first {
-                    // The password may have been rotated since we read it.
-                    Err(DbError::Refused { code, .. }) if code.starts_with("28") && !fresh => {
-                        *known = Some(read(reader).await?);
-                        open(secret_options(known.as_ref(), overrides)?).await
-                    }
-                    other => other,
-                }
+            Self::Secret(secret) => secret.connect().await,
+        }
+    }
+}
+
+impl SecretSource {
+    async fn connect(&self) -> Result<PgConnection, DbError> {
+        let mut known = self.known.lock().await;
+        let fresh = known.is_none();
+        if fresh {
+            *known = Some(read(&self.reader).await?);
+        }
+        match open(secret_options(known.as_ref(), &self.overrides)?).await {
+            // The password may have been rotated since we read it.
+            Err(DbError::Refused { code, .. }) if code.starts_with("28") && !fresh => {
+                *known = Some(read(&self.reader).await?);
+                open(secret_options(known.as_ref(), &self.overrides)?).await
             }
+            other => other,
         }
     }
 }

@@ -18,7 +18,7 @@ use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-pub use connect::{Credentials, Overrides, Source};
+pub use connect::{Credentials, Overrides, SecretSource, Source};
 
 /// What went wrong with the database.
 #[derive(Debug, thiserror::Error)]

@@ -21,11 +21,8 @@ pub struct Telemetry {
 
 impl Telemetry {
     /// For the collector at this address, `http://HOST:PORT`; none to be silent.
-    #[cfg_attr(
-        not(feature = "otlp"),
-        expect(unused_variables, clippy::needless_pass_by_value)
-    )]
-    pub fn new(collector: Option<String>) -> Self {
+    #[cfg_attr(not(feature = "otlp"), expect(unused_variables, reason = "nothing is sent"))]
+    pub fn new(collector: Option<&str>) -> Self {
         Self {
             #[cfg(feature = "otlp")]
             sender: collector.and_then(sender::Sender::new),
@@ -81,7 +78,7 @@ mod sender {
     }
 
     impl Sender {
-        pub(super) fn new(endpoint: String) -> Option<Self> {
+        pub(super) fn new(endpoint: &str) -> Option<Self> {
             // Only plain HTTP: the collector shares our network namespace.
             let rest = endpoint.strip_prefix("http://")?;
             let host = rest.split('/').next().filter(|host| !host.is_empty())?;
