@@ -6,6 +6,7 @@
 
 use crate::command::{self, Answer};
 use crate::config::Config;
+use crate::doctor::errand::Errand;
 use crate::domain::command::Request;
 use crate::emf;
 use crate::observe::chain;
@@ -179,6 +180,10 @@ pub async fn answer(
             .await
         }
         Door::Command => {
+            if let Some(errand) = Errand::of(event) {
+                let done = errand.run(world, config, deadline).await;
+                return to_json(&done);
+            }
             let request: Request = parse(
                 event,
                 "a command such as {\"command\":\"pause\",\"id\":\"…\",\"identity\":\"…\",\"reason\":\"…\"}",

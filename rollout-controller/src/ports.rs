@@ -210,6 +210,12 @@ pub trait Traffic: Send + Sync {
         from: Option<Weight>,
         to: Weight,
     ) -> Result<Weight, TrafficError>;
+
+    /// Writes the rule's actions exactly as found: proof that it may be written,
+    /// for the doctor alone. A rule that does not show a share of ours is left alone.
+    /// There is no compare-and-swap: whatever somebody else writes in between is
+    /// written over, so this is for quiet moments. Returns what the rule shows after.
+    async fn rewrite(&self, turn: &Turn, route: &Route) -> Result<Share, TrafficError>;
 }
 
 /// Why a rule could not be read or moved.

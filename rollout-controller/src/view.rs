@@ -1,13 +1,15 @@
-//! What may only be looked at: `status` and `history`.
+//! What may only be looked at: `status`, `history`, and what the doctor sees.
 
 use crate::command::RouteShown;
 use crate::config::{Config, Rollout};
+use crate::doctor::{Examination, Examiner};
 use crate::domain::journal::Journal;
 use crate::journal_io::{self, event_of};
 use crate::observe::{chain, read_routes};
 use crate::ports::{Seq, World};
 use crate::report::history;
 use crate::report::status::{Standing, Status, status};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// A question.
@@ -35,6 +37,15 @@ pub enum Question {
         #[serde(default)]
         all: bool,
     },
+    /// What the doctor sees from inside this function.
+    Check {
+        /// Whose; all of them if left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rollout: Option<String>,
+        /// Judge ages for this time in milliseconds since the Unix epoch, not for now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        as_of_ms: Option<i64>,
+    },
 }
 
 fn fifty() -> u32 {
@@ -49,6 +60,8 @@ pub enum Answer {
     Status(Box<Status>),
     /// To `History`.
     History(History),
+    /// To `Check`.
+    Check(Examination),
     /// The question cannot be answered as asked.
     Refused {
         /// Why, and what to ask instead.
@@ -74,22 +87,40 @@ const RECENT: usize = 8;
 
 /// Answers one question. Never writes.
 pub async fn view(world: &World, config: &Config, question: &Question) -> Answer {
-    let named = match question {
-        Question::Status { rollout } | Question::History { rollout, .. } => rollout.as_deref(),
-    };
-    let rollout = match config.rollout(named) {
-        Ok(rollout) => rollout,
-        Err(message) => return Answer::Refused { message },
-    };
-    match question {
-        Question::Status { .. } => Answer::Status(Box::new(status_of(world, rollout).await)),
+    let answer = answer(world, config, question).await;
+    answer.unwrap_or_else(|message| Answer::Refused { message })
+}
+
+async fn answer(world: &World, config: &Config, question: &Question) -> Result<Answer, String> {
+    Ok(match question {
+        Question::Status { rollout } => {
+            let rollout = config.rollout(rollout.as_deref())?;
+            Answer::Status(Box::new(status_of(world, rollout).await))
+        }
         Question::History {
-            before, limit, all, ..
-        } => match history_of(world, rollout, *before, (*limit).clamp(1, 500), *all).await {
-            Ok(history) => Answer::History(history),
-            Err(message) => Answer::Refused { message },
-        },
-    }
+            rollout,
+            before,
+            limit,
+            all,
+        } => {
+            let rollout = config.rollout(rollout.as_deref())?;
+            let limit = (*limit).clamp(1, 500);
+            Answer::History(history_of(world, rollout, *before, limit, *all).await?)
+        }
+        Question::Check { rollout, as_of_ms } => {
+            let as_of = as_of_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+            let examiner = Examiner {
+                world,
+                config,
+                groups: None,
+                ledger: true,
+                write_until: None,
+                now: as_of.unwrap_or_else(|| world.clock.now()),
+            };
+            let name = rollout.as_deref();
+            Answer::Check(examiner.examine("the view function", name).await?)
+        }
+    })
 }
 
 /// How one rollout stands, with the rules as they are right now.

@@ -9,7 +9,8 @@ use rollout_controller::cli;
 ///
 /// Commands talk to the controller's functions through Lambda Invoke with your AWS
 /// credentials and AWS_REGION. Exit codes: 0 done or fine, 1 error, 2 usage,
-/// 10 holding, 20 rolled back, 30 could not tell, 40 refused, 41 stale.
+/// 10 holding, 11 warnings and 12 something to mend (check, notify), 20 rolled back,
+/// 30 could not tell, 40 refused, 41 stale.
 #[derive(Debug, Parser)]
 #[command(name = "rolloutctl", version)]
 struct Cli {
@@ -27,6 +28,8 @@ enum Command {
     Rollback(cli::rollback::Args),
     Promote(cli::operate::Promote),
     Activate(cli::operate::Activate),
+    Check(cli::check::Args),
+    Notify(cli::notify::Args),
     Config(cli::configure::Config),
     Migrate(cli::configure::Migrate),
     Replay(cli::replay::Args),
@@ -43,6 +46,8 @@ fn main() -> ExitCode {
         Command::Rollback(args) => cli::rollback::run(&args),
         Command::Promote(args) => cli::operate::promote(&args),
         Command::Activate(args) => cli::operate::activate(&args),
+        Command::Check(args) => cli::check::run(&args),
+        Command::Notify(args) => cli::notify::run(&args),
         Command::Config(args) => cli::configure::run_config(&args),
         Command::Migrate(args) => cli::configure::run_migrate(&args),
         Command::Replay(args) => cli::replay::run(&args),

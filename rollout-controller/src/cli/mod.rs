@@ -5,8 +5,10 @@
 
 use std::io::{self, Write as _};
 
+pub mod check;
 pub mod configure;
 pub mod look;
+pub mod notify;
 pub mod operate;
 pub mod remote;
 pub mod replay;

@@ -112,7 +112,7 @@ pub async fn status(aws: &Aws, remote: &Remote) -> anyhow::Result<Status> {
     };
     match ask(aws, remote, &question).await? {
         view::Answer::Status(status) => Ok(*status),
-        view::Answer::History(_) | view::Answer::Refused { .. } => {
+        view::Answer::History(_) | view::Answer::Check(_) | view::Answer::Refused { .. } => {
             bail!(
                 "function `{}` answered another question",
                 remote.view_function

@@ -100,6 +100,21 @@ impl Traffic for Pretend {
         }
         Ok(to)
     }
+
+    async fn rewrite(&self, _turn: &Turn, route: &Route) -> Result<Share, TrafficError> {
+        let found = Traffic::read(self, route).await?.share;
+        let mut state = self.state();
+        if state.trouble.dead_routes.contains(&route.name) || state.trouble.refuse_writes > 0 {
+            return Err(TrafficError::Write {
+                rule: route.rule.clone(),
+                source: "AccessDenied".into(),
+            });
+        }
+        if let Some(rule) = state.rules.get_mut(&route.name) {
+            rule.writes += 1;
+        }
+        Ok(found)
+    }
 }
 
 #[async_trait]

@@ -14,7 +14,7 @@ const MULTI_VALUE: &str = "lambda.multi_value_headers.enabled";
 #[async_trait]
 impl Groups for Alb {
     async fn look(&self, group: &GroupArn) -> Result<GroupSeen, GroupError> {
-        let client = self.reader.client().await;
+        let client = self.aws.elb().await;
         let found = describe(client, group).await?;
         let of_lambda = found.target_type() == Some(&TargetTypeEnum::Lambda);
         let targets = targets(client, group).await?;

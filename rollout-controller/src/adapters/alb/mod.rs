@@ -23,6 +23,7 @@ use crate::ports::{Clock, RouteSeen, Share, Traffic, TrafficError, Turn};
 
 /// The load balancers of one region.
 pub struct Alb {
+    aws: Aws,
     reader: Reader,
     clock: Arc<dyn Clock>,
 }
@@ -31,7 +32,8 @@ impl Alb {
     /// Speaks with these settings; the clock is only for deadlines of writes.
     pub fn new(aws: Aws, clock: Arc<dyn Clock>) -> Self {
         Self {
-            reader: Reader::new(aws),
+            reader: Reader::new(aws.clone()),
+            aws,
             clock,
         }
     }

@@ -1,0 +1,248 @@
+//! `check`: the doctor, with your eyes and the controller's.
+
+use super::remote::{Remote, ask, block_on};
+use crate::adapters::alb::Alb;
+use crate::adapters::aws::Aws;
+use crate::adapters::invoke::Function;
+use crate::config::{self, Config};
+use crate::doctor::errand::Errand;
+use crate::doctor::{Examination, Examiner, Finding, Level};
+use crate::ports::{Clock as _, SystemClock};
+use crate::view;
+use crate::wire;
+use anyhow::Context as _;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Look at everything that a rollout rests on, and say what to mend.
+///
+/// Asks the controller, which looks with its own role, network and database login,
+/// and with --config looks with your credentials too (target groups only you read).
+/// Nothing is changed, except by --write-test.
+///
+/// Exit codes: 0 all is well, 11 warnings, 12 something is bad, 1 error, 2 usage.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  rolloutctl check --config rollout.toml\n  rolloutctl check --config rollout.toml --direct      before the controller is deployed\n  rolloutctl check --write-test                        may the controller move the weights?\n  rolloutctl check --json | jq '.findings[] | select(.level == \"bad\")'"
+)]
+pub struct Args {
+    /// The controller's configuration, to look with your own credentials too.
+    #[arg(long, value_name = "FILE", env = "ROLLOUT_CONFIG_FILE")]
+    config: Option<PathBuf>,
+    /// Do not ask the controller; the ledger is then read from here.
+    #[arg(long, requires = "config")]
+    direct: bool,
+    /// Write every rule exactly as it is, to prove ModifyRule. For quiet moments: a
+    /// change by somebody else in the same tenth of a second would be undone.
+    #[arg(long)]
+    write_test: bool,
+    /// Judge ages for this time, not for now (a simulated cloud's time).
+    #[arg(long, value_name = "TIME")]
+    as_of: Option<Timestamp>,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// Everything found, for `--json`.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    level: Level,
+    examinations: &'a [Examination],
+    /// All findings, for filters.
+    findings: Vec<&'a Finding>,
+}
+
+/// Runs `check`.
+///
+/// # Errors
+/// If stdout fails or the runtime cannot start. What cannot be reached is a finding.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let examinations = block_on(async { Ok(examine(args).await) })?;
+    let level = examinations.iter().map(Examination::level).max();
+    let level = level.unwrap_or(Level::Ok);
+    let text = if args.remote.json {
+        let report = Report {
+            level,
+            examinations: &examinations,
+            findings: examinations.iter().flat_map(|e| &e.findings).collect(),
+        };
+        serde_json::to_string_pretty(&report)? + "\n"
+    } else {
+        render(&examinations)
+    };
+    super::out(&text)?;
+    Ok(ExitCode::from(level.exit_code()))
+}
+
+fn render(examinations: &[Examination]) -> String {
+    let all = || examinations.iter().flat_map(|e| &e.findings);
+    let count = |level| all().filter(|finding| finding.level == level).count();
+    let each: Vec<String> = examinations.iter().map(Examination::render).collect();
+    format!(
+        "{}\n{} ok, {} to know of, {} to mend\n",
+        each.join("\n"),
+        count(Level::Ok),
+        count(Level::Warn),
+        count(Level::Bad)
+    )
+}
+
+async fn examine(args: &Args) -> Vec<Examination> {
+    let aws = Aws::new();
+    let mut examinations = Vec::new();
+    if let Some(file) = &args.config {
+        examinations.push(match config::load(file) {
+            Ok(config) => with_own_eyes(args, &aws, &config).await,
+            Err(error) => alone(
+                args,
+                "you",
+                Finding::bad(
+                    "config",
+                    "",
+                    crate::observe::chain(&error),
+                    "the controller refuses every event until its configuration is right",
+                    "mend the keys named above; `rolloutctl config example` shows them all",
+                ),
+            ),
+        });
+    }
+    if !args.direct {
+        examinations.push(through_the_view(args, &aws).await);
+        if args.write_test {
+            examinations.push(through_the_command(args, &aws).await);
+        }
+    }
+    examinations
+}
+
+fn now(args: &Args) -> Timestamp {
+    args.as_of.unwrap_or_else(|| SystemClock.now())
+}
+
+fn alone(args: &Args, examiner: &str, finding: Finding) -> Examination {
+    Examination {
+        examiner: examiner.to_owned(),
+        at_ms: now(args).as_millisecond(),
+        findings: vec![finding],
+    }
+}
+
+async fn with_own_eyes(args: &Args, aws: &Aws, config: &Config) -> Examination {
+    const EXAMINER: &str = "you";
+    let iam = std::env::var("ROLLOUT_LEDGER_IAM").is_ok_and(|value| value == "1");
+    let world = match wire::world(config, aws, iam) {
+        Ok(world) => world,
+        Err(error) => {
+            let why = "the journal is the only state of a rollout";
+            let finding = Finding::bad("ledger", "", error.to_string(), why, "correct ledger.url");
+            return alone(args, EXAMINER, finding);
+        }
+    };
+    let groups = Alb::new(aws.clone(), Arc::new(SystemClock));
+    let until = SystemClock
+        .now()
+        .saturating_add(SignedDuration::from_secs(60));
+    let examiner = Examiner {
+        world: &world,
+        config,
+        groups: Some(&groups),
+        ledger: args.direct,
+        write_until: until.ok().filter(|_| args.direct && args.write_test),
+        now: now(args),
+    };
+    let examined = examiner
+        .examine(EXAMINER, args.remote.rollout.as_deref())
+        .await;
+    examined.unwrap_or_else(|message| {
+        let why = "nothing was looked at";
+        alone(
+            args,
+            EXAMINER,
+            Finding::bad("rollout", "", message, why, "give --rollout NAME"),
+        )
+    })
+}
+
+async fn through_the_view(args: &Args, aws: &Aws) -> Examination {
+    const EXAMINER: &str = "the view function";
+    let question = view::Question::Check {
+        rollout: args.remote.rollout.clone(),
+        as_of_ms: args.as_of.map(Timestamp::as_millisecond),
+    };
+    match ask(aws, &args.remote, &question).await {
+        Ok(view::Answer::Check(mut examination)) => {
+            if args.as_of.is_none() {
+                examination.findings.extend(skew(examination.at_ms));
+            }
+            examination
+        }
+        Ok(_) => alone(
+            args,
+            EXAMINER,
+            unanswered("it answered another question".to_owned()),
+        ),
+        Err(error) => alone(args, EXAMINER, unanswered(format!("{error:#}"))),
+    }
+}
+
+async fn through_the_command(args: &Args, aws: &Aws) -> Examination {
+    const EXAMINER: &str = "the command function";
+    let errand = Errand::WriteTest {
+        rollout: args.remote.rollout.clone(),
+        as_of_ms: args.as_of.map(Timestamp::as_millisecond),
+    };
+    match send(aws, &args.remote, &errand).await {
+        Ok(examination) => examination,
+        Err(error) => alone(args, EXAMINER, unanswered(format!("{error:#}"))),
+    }
+}
+
+/// Gives the command function an errand.
+///
+/// # Errors
+/// If it cannot be reached, fails, or is of another version.
+pub(super) async fn send(
+    aws: &Aws,
+    remote: &Remote,
+    errand: &Errand,
+) -> anyhow::Result<Examination> {
+    let payload = serde_json::to_value(errand)?;
+    let function = remote.command_function.as_str();
+    let answer = Function::new(aws.clone(), function)
+        .invoke(&payload)
+        .await?;
+    serde_json::from_value(answer).with_context(|| {
+        format!("function `{function}` does not answer like a command function of this version")
+    })
+}
+
+fn unanswered(what: String) -> Finding {
+    Finding::bad(
+        "function",
+        "",
+        what,
+        "without its functions nobody can look, stop, or roll back through the controller",
+        "deploy it, or give --view-function and --command-function; --direct looks without it",
+    )
+}
+
+/// Clocks more than half a minute apart make ages and pauses confusing.
+fn skew(function_ms: i64) -> Option<Finding> {
+    const LIMIT_MS: i64 = 30_000;
+    let apart_ms = (SystemClock.now().as_millisecond() - function_ms).abs();
+    (apart_ms > LIMIT_MS).then(|| {
+        Finding::warn(
+            "clock",
+            "",
+            format!(
+                "your clock and the function's are {} s apart",
+                apart_ms / 1000
+            ),
+            "times that you read and times that you give mean something else there",
+            "set your machine's clock",
+        )
+    })
+}

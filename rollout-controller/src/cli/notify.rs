@@ -1,0 +1,77 @@
+//! `notify --test`: does a page arrive?
+
+use super::check::send;
+use super::remote::{Remote, block_on};
+use crate::adapters::aws::Aws;
+use crate::adapters::invoke::who;
+use crate::config;
+use crate::doctor::Examination;
+use crate::doctor::errand::{Errand, notify};
+use crate::ports::{Clock as _, SystemClock};
+use crate::wire;
+use anyhow::{Context as _, bail};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Prove every channel before the first night: a test page, its clear, an event.
+///
+/// The controller sends, with its own role; with --direct you do, with yours. The
+/// clear has the key of the page, so the incident it opens is closed again. Nothing
+/// is journalled.
+///
+/// Exit codes as `check`: 0 accepted everywhere, 11 not proven, 12 refused.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  rolloutctl notify --test\n  rolloutctl notify --test --direct --config rollout.toml"
+)]
+pub struct Args {
+    /// Send a test message.
+    #[arg(long, required = true)]
+    test: bool,
+    /// Send with your own credentials, without the controller.
+    #[arg(long, requires = "config")]
+    direct: bool,
+    /// The controller's configuration, for --direct.
+    #[arg(long, value_name = "FILE", env = "ROLLOUT_CONFIG_FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// Runs `notify`.
+///
+/// # Errors
+/// If the controller cannot be reached, or the configuration cannot be used.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let examination = block_on(async {
+        let aws = Aws::new();
+        match (&args.config, args.direct) {
+            (Some(file), true) => direct(args, &aws, file).await,
+            (None, true) => bail!("--direct needs --config FILE"),
+            (_, false) => {
+                let errand = Errand::NotifyTest {
+                    rollout: args.remote.rollout.clone(),
+                    identity: who(&aws).await,
+                };
+                send(&aws, &args.remote, &errand).await
+            }
+        }
+    })?;
+    let text = if args.remote.json {
+        serde_json::to_string_pretty(&examination)? + "\n"
+    } else {
+        examination.render()
+    };
+    super::out(&text)?;
+    Ok(ExitCode::from(examination.level().exit_code()))
+}
+
+async fn direct(args: &Args, aws: &Aws, file: &std::path::Path) -> anyhow::Result<Examination> {
+    let config = config::load(file).with_context(|| format!("reading {}", file.display()))?;
+    let rollout = config.rollout(args.remote.rollout.as_deref());
+    let rollout = rollout.map_err(anyhow::Error::msg)?;
+    let world = wire::world(&config, aws, false)?;
+    let identity = who(aws).await;
+    let now = SystemClock.now();
+    Ok(notify("you", &world, &config, rollout, &identity, now).await)
+}

@@ -1,0 +1,226 @@
+//! What the command function does besides commands: proofs that leave no trace in
+//! the journal, because nothing about a rollout changes.
+
+use super::{Examination, Examiner, Finding};
+use crate::config::{Config, Rollout};
+use crate::domain::page::{Page, StateChange, Topic, Urgency};
+use crate::domain::weight::Weight;
+use crate::observe::chain;
+use crate::ports::{MessageError, World};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// An order that is no command: it has no revision, no reason, and no effect on
+/// any rollout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Errand {
+    /// Send a test message on every channel, and clear it.
+    NotifyTest {
+        /// Whose channels; may be left out if there is only one rollout.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rollout: Option<String>,
+        /// Who asks, for the message's text.
+        identity: String,
+    },
+    /// Look at everything with this function's role, and write each rule as it is.
+    WriteTest {
+        /// Whose; all of them if left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rollout: Option<String>,
+        /// Judge ages for this time in milliseconds since the Unix epoch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        as_of_ms: Option<i64>,
+    },
+}
+
+impl Errand {
+    /// The errand in an event; `None` for everything else, commands too.
+    pub fn of(event: &Value) -> Option<Self> {
+        serde_json::from_value(event.clone()).ok()
+    }
+
+    /// Runs it. Nothing is written after `deadline` (real time). A rollout that
+    /// does not exist is a finding.
+    pub async fn run(&self, world: &World, config: &Config, deadline: Timestamp) -> Examination {
+        const EXAMINER: &str = "the command function";
+        let now = world.clock.now();
+        let examined = match self {
+            Self::NotifyTest { rollout, identity } => config
+                .rollout(rollout.as_deref())
+                .map(|rollout| (rollout, identity)),
+            Self::WriteTest { rollout, as_of_ms } => {
+                let as_of = as_of_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+                let examiner = Examiner {
+                    world,
+                    config,
+                    groups: None,
+                    ledger: true,
+                    write_until: Some(deadline),
+                    now: as_of.unwrap_or(now),
+                };
+                let examined = examiner.examine(EXAMINER, rollout.as_deref()).await;
+                return examined.unwrap_or_else(|message| refused(EXAMINER, now, message));
+            }
+        };
+        match examined {
+            Ok((rollout, identity)) => {
+                notify(EXAMINER, world, config, rollout, identity, now).await
+            }
+            Err(message) => refused(EXAMINER, now, message),
+        }
+    }
+}
+
+fn refused(examiner: &str, now: Timestamp, message: String) -> Examination {
+    let why = "nothing was looked at";
+    Examination {
+        examiner: examiner.to_owned(),
+        at_ms: now.as_millisecond(),
+        findings: vec![Finding::bad(
+            "rollout",
+            "",
+            message,
+            why,
+            "give --rollout NAME",
+        )],
+    }
+}
+
+/// Proves every channel: a trigger and its clear under one key, and an event.
+///
+/// The key is that of run 0, which no rollout has, so a test never joins an incident.
+pub async fn notify(
+    examiner: &str,
+    world: &World,
+    config: &Config,
+    rollout: &Rollout,
+    identity: &str,
+    now: Timestamp,
+) -> Examination {
+    let mut findings = pages(world, config, rollout, identity, now).await;
+    findings.push(bus(world, config, rollout, identity, now).await);
+    Examination {
+        examiner: examiner.to_owned(),
+        at_ms: now.as_millisecond(),
+        findings,
+    }
+}
+
+const WHY: &str = "a page that does not arrive is found out on the worst night";
+
+async fn pages(
+    world: &World,
+    config: &Config,
+    rollout: &Rollout,
+    identity: &str,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let paging = &config.paging;
+    let topics = [
+        ("topic_arn", &paging.topic_arn),
+        ("chat_topic_arn", &paging.chat_topic_arn),
+    ];
+    let topics: Vec<(&str, &String)> = topics
+        .into_iter()
+        .filter_map(|(key, arn)| Some((key, arn.as_ref()?)))
+        .collect();
+    if topics.is_empty() {
+        let what = "no topic is configured, so nothing was sent";
+        let fix = "set paging.topic_arn";
+        return vec![Finding::bad("page", &rollout.name, what, WHY, fix)];
+    }
+    let page = |urgency, title: &str| Page {
+        rollout: rollout.name.clone(),
+        run: 0,
+        revision: now.as_millisecond(),
+        topic: Topic::Test,
+        urgency,
+        title: format!("{}: {title}", rollout.name),
+        text: format!("Sent by {identity} to prove this channel. Nothing has happened."),
+        from: None,
+        to: None,
+        at_ms: now.as_millisecond(),
+    };
+    for (urgency, title) in [
+        (Urgency::Trigger, "test page"),
+        (Urgency::Clear, "test page is over"),
+    ] {
+        if let Err(error) = world.pager.send(&page(urgency, title)).await {
+            return topics
+                .iter()
+                .map(|(key, arn)| refused_by(rollout, key, arn, &error))
+                .collect();
+        }
+    }
+    let key = page(Urgency::Trigger, "").key();
+    let sent = |(key_name, arn): &(&str, &String)| {
+        let what = format!("{key_name} {arn} accepted a trigger and its clear (key {key})");
+        Finding::ok("page", &rollout.name, what, WHY)
+    };
+    topics.iter().map(sent).collect()
+}
+
+/// The error names one topic; what the other one did is not known then.
+fn refused_by(rollout: &Rollout, key: &str, arn: &str, error: &MessageError) -> Finding {
+    let fix = "allow sns:Publish on the topic (encrypted: kms:GenerateDataKey* and kms:Decrypt on its key); in a VPC, check the endpoint of sns";
+    if error.channel == arn || !error.channel.starts_with("arn:") {
+        return Finding::bad(
+            "page",
+            &rollout.name,
+            format!("{key}: {}", chain(error)),
+            WHY,
+            fix,
+        );
+    }
+    let what = format!("{key} {arn} is not proven, because the other topic failed");
+    Finding::warn(
+        "page",
+        &rollout.name,
+        what,
+        WHY,
+        "mend the other topic, then test again",
+    )
+}
+
+async fn bus(
+    world: &World,
+    config: &Config,
+    rollout: &Rollout,
+    identity: &str,
+    now: Timestamp,
+) -> Finding {
+    let Some(bus) = &config.bus else {
+        let what = "no bus is configured, so no event was sent";
+        return Finding::ok(
+            "event",
+            &rollout.name,
+            what,
+            "programs can follow a rollout by its events",
+        );
+    };
+    let change = StateChange {
+        rollout: rollout.name.clone(),
+        run: 0,
+        revision: now.as_millisecond(),
+        state: "test".to_owned(),
+        from: Weight::ZERO,
+        to: Weight::ZERO,
+        reason: format!("sent by {identity} to prove this channel; nothing has happened"),
+        at_ms: now.as_millisecond(),
+    };
+    match world.announcer.announce(&change).await {
+        Ok(()) => {
+            let what = format!("bus {bus} accepted a test event (state `test`, run 0)");
+            Finding::ok("event", &rollout.name, what, WHY)
+        }
+        Err(error) => Finding::bad(
+            "event",
+            &rollout.name,
+            chain(&error),
+            WHY,
+            "allow events:PutEvents on the bus",
+        ),
+    }
+}

@@ -1,0 +1,212 @@
+//! What decisions rest on: alarms and minutes.
+
+use super::Finding;
+use super::journal::duration;
+use crate::config::Rollout;
+use crate::domain::journal::Journal;
+use crate::domain::minute::{Minute, SideCounts};
+use crate::domain::seen::{AlarmState, MinuteRead, RouteMinute, RouteSeen, Share};
+use crate::domain::weight::Weight;
+use crate::observe::chain;
+use crate::ports::{MinutesWanted, World};
+use jiff::Timestamp;
+
+/// Minutes looked at beyond the configured lag.
+const LOOK_BACK: i64 = 15;
+
+pub(super) async fn alarms(
+    world: &World,
+    rollout: &Rollout,
+    journal: Option<&Journal>,
+) -> Vec<Finding> {
+    const CHECK: &str = "alarm";
+    const WHY: &str = "an alarm rolls back within seconds, the evidence within minutes";
+    let name = &rollout.name;
+    let names = rollout.settings.alarm_names();
+    if rollout.settings.rollback_on.is_empty() {
+        return vec![Finding::warn(
+            CHECK,
+            name,
+            "no alarm rolls back",
+            WHY,
+            "create an alarm on the Rust side's errors and name it in alarms.rollback_on",
+        )];
+    }
+    let alarms = match world.alarms.read(&names).await {
+        Ok(alarms) => alarms,
+        Err(error) => {
+            return vec![Finding::bad(
+                CHECK,
+                name,
+                chain(&error),
+                "while alarms cannot be read, nothing advances",
+                "allow cloudwatch:DescribeAlarms on * (composite alarms need it); in a VPC, check the endpoint of monitoring",
+            )];
+        }
+    };
+    let open = journal.is_some_and(|journal| journal.open_run().is_some());
+    let each = alarms.iter().map(|alarm| match alarm.state {
+        AlarmState::Ok => Finding::ok(CHECK, name, format!("`{}` is OK", alarm.name), WHY),
+        AlarmState::InsufficientData => Finding::ok(
+            CHECK,
+            name,
+            format!("`{}` has no data, and does not stand", alarm.name),
+            WHY,
+        ),
+        AlarmState::Alarm => Finding::warn(
+            CHECK,
+            name,
+            format!("`{}` is in ALARM: {}", alarm.name, alarm.reason),
+            if open {
+                "nothing advances while it stands"
+            } else {
+                "an alarm from before a start holds until it was OK once"
+            },
+            "find out what it complains about",
+        ),
+        AlarmState::Missing => Finding::bad(
+            CHECK,
+            name,
+            format!("`{}` does not exist", alarm.name),
+            "CloudWatch leaves out alarms that do not exist without a word; a start is refused",
+            "create it, or take it out of the config",
+        ),
+    });
+    each.collect()
+}
+
+pub(super) async fn metrics(
+    world: &World,
+    rollout: &Rollout,
+    seen: &[Result<RouteSeen, String>],
+    now: Timestamp,
+) -> Vec<Finding> {
+    const CHECK: &str = "metrics";
+    let terms = &rollout.terms;
+    let lag = i64::from(terms.lag_minutes);
+    let until = Minute::containing(now);
+    let wanted = MinutesWanted {
+        routes: &terms.routes,
+        from: until.plus(-lag - LOOK_BACK),
+        until,
+        edges_ms: terms.evidence.edges_ms.as_ms(),
+    };
+    let read = match world.metrics.minutes(&[wanted]).await.pop() {
+        Some(Ok(read)) => read,
+        Some(Err(error)) => {
+            return vec![Finding::bad(
+                CHECK,
+                &rollout.name,
+                chain(&error),
+                "what cannot be read is never good: nothing advances",
+                "allow cloudwatch:GetMetricData on *; in a VPC, check the endpoint of monitoring",
+            )];
+        }
+        None => return Vec::new(),
+    };
+    let mut findings = Vec::new();
+    for (index, (route, seen)) in terms.routes.iter().zip(seen).enumerate() {
+        let about = format!("{}/{}", rollout.name, route.name);
+        let share = match seen {
+            Ok(RouteSeen {
+                share: Share::Weight(weight),
+                ..
+            }) => Some(*weight),
+            Ok(_) | Err(_) => None,
+        };
+        let side = |which| Side {
+            about: &about,
+            read: &read,
+            index,
+            which,
+            until,
+            lag,
+            now,
+        };
+        if share != Some(Weight::FULL) {
+            findings.push(side(Which::Old).finding());
+        }
+        if share.is_some_and(|share| share > Weight::ZERO) {
+            findings.push(side(Which::New).finding());
+        }
+    }
+    findings
+}
+
+#[derive(Clone, Copy)]
+enum Which {
+    Old,
+    New,
+}
+
+struct Side<'a> {
+    about: &'a str,
+    read: &'a [MinuteRead],
+    index: usize,
+    which: Which,
+    until: Minute,
+    lag: i64,
+    now: Timestamp,
+}
+
+impl Side<'_> {
+    fn counts<'r>(&self, route: &'r RouteMinute) -> Option<&'r SideCounts> {
+        match self.which {
+            Which::Old => route.old.as_ref(),
+            Which::New => route.new.as_ref(),
+        }
+    }
+
+    fn finding(&self) -> Finding {
+        const CHECK: &str = "metrics";
+        const WHY: &str =
+            "a minute is judged once; one that came later than the lag is never seen whole";
+        let (name, key) = match self.which {
+            Which::Old => ("the old side", "old_group"),
+            Which::New => ("the new side", "new_group"),
+        };
+        let newest = self.read.iter().rev().find(|minute| {
+            let counts = minute
+                .routes
+                .get(self.index)
+                .and_then(|route| self.counts(route));
+            counts.is_some_and(|counts| counts.requests > 0)
+        });
+        let Some(newest) = newest else {
+            let minutes = self.lag + LOOK_BACK;
+            return Finding::bad(
+                CHECK,
+                self.about,
+                format!("CloudWatch has no request of {name} within {minutes} minutes"),
+                "without requests there is no evidence, and nothing advances",
+                &format!(
+                    "check {key}, the traffic of the load balancer, and AWS/ApplicationELB RequestCount of the group"
+                ),
+            );
+        };
+        // The newest minute that is due has ended `lag` minutes ago.
+        let ended_ms = newest.minute.plus(1).0 * 60_000;
+        let age = duration(self.now.as_millisecond() - ended_ms);
+        if newest.minute < self.until.plus(-self.lag - 1) {
+            return Finding::warn(
+                CHECK,
+                self.about,
+                format!(
+                    "the newest minute of {name} ended {age} ago, and `lag` is {} min",
+                    self.lag
+                ),
+                WHY,
+                "look again in a minute; if it stays so, raise `lag`, or traffic is too thin to tell",
+            );
+        }
+        Finding::ok(
+            CHECK,
+            self.about,
+            format!(
+                "the newest minute of {name} ended {age} ago, `lag` is {} min",
+                self.lag
+            ),
+            WHY,
+        )
+    }
+}
