@@ -1,0 +1,12 @@
+import { stack } from "./src/stack";
+
+export const {
+  controllerToml,
+  commandFunction,
+  viewFunction,
+  dashboard,
+  operatorRoleArn,
+  emergencyRoleArn,
+  testerGroupArns,
+  weightedRuleArns,
+} = stack();

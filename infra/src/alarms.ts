@@ -1,0 +1,215 @@
+/**
+ * Alarms. Two kinds:
+ *
+ * - of each side: the same objectives that the controller tests, as a coarse second
+ *   opinion that works without it. The Rust side's alarm rolls back and pages;
+ *   while the Python side's stands too, the controller holds instead: the fault
+ *   is then none of Rust's.
+ * - of the controller itself: they page.
+ */
+
+import * as aws from "@pulumi/aws";
+import * as pulumi from "@pulumi/pulumi";
+import { Names } from "./arns";
+import { ALB, CONTROLLER, dimensions, ERROR_COUNTS } from "./metrics";
+import type { Side, SideName } from "./metrics";
+import type { AlarmSettings, Common, Slo } from "./settings";
+
+export interface AlarmsArgs {
+  readonly sides: readonly Side[];
+  readonly slo: Slo;
+  readonly settings: AlarmSettings;
+  readonly topicArn: pulumi.Input<string>;
+  readonly deadLetters: aws.sqs.Queue;
+  readonly runbooksUrl?: string;
+}
+
+/** Metric alarm settings that each alarm chooses for itself. */
+type Watch = Pick<
+  aws.cloudwatch.MetricAlarmArgs,
+  "evaluationPeriods" | "datapointsToAlarm" | "threshold" | "comparisonOperator" | "treatMissingData"
+> &
+  Partial<aws.cloudwatch.MetricAlarmArgs>;
+
+export class Alarms extends pulumi.ComponentResource {
+  /** Both composite alarms, by side. */
+  readonly sides: Readonly<Record<SideName, aws.cloudwatch.CompositeAlarm>>;
+  /** Every alarm made here, for the dashboard. */
+  readonly all: (aws.cloudwatch.MetricAlarm | aws.cloudwatch.CompositeAlarm)[] = [];
+
+  constructor(
+    private readonly common: Common,
+    private readonly args: AlarmsArgs,
+    opts?: pulumi.ComponentResourceOptions,
+  ) {
+    super("rollout:infra:Alarms", `${common.name}-alarms`, {}, opts);
+    this.sides = {
+      rust: this.ofSide("rust", true),
+      python: this.ofSide("python", args.settings.pythonPages),
+    };
+    this.ofController();
+    this.registerOutputs();
+  }
+
+  /** One alarm that stands if any objective of any route is missed. */
+  private ofSide(name: SideName, pages: boolean): aws.cloudwatch.CompositeAlarm {
+    const { common, args } = this;
+    const children = args.sides
+      .filter((side) => side.side === name)
+      .flatMap((side) => [...this.latency(side), this.errors(side)]);
+    const rule = pulumi
+      .all(children.map((child) => child.name))
+      .apply((names) => names.map((child) => `ALARM("${child}")`).join(" OR "));
+    const alarmName = new Names(common.name, common.region, common.accountId).sideAlarm(name);
+    const composite = new aws.cloudwatch.CompositeAlarm(
+      alarmName,
+      {
+        alarmName,
+        alarmDescription: this.describe(
+          name === "rust"
+            ? "The Rust side misses an objective; a running rollout goes back to Python by itself."
+            : "The Python side misses an objective; a running rollout holds.",
+          "rolled-back",
+        ),
+        alarmRule: rule,
+        alarmActions: pages ? [args.topicArn] : [],
+        okActions: pages ? [args.topicArn] : [],
+        tags: common.tags,
+      },
+      { parent: this },
+    );
+    this.all.push(composite);
+    return composite;
+  }
+
+  private latency(side: Side): aws.cloudwatch.MetricAlarm[] {
+    const { slo, settings } = this.args;
+    const limits = { p50: slo.p50Ms, p95: slo.p95Ms, p99: slo.p99Ms };
+    return Object.entries(limits).map(([quantile, limitMs]) =>
+      this.metric(
+        `${side.route}-${side.side}-${quantile}`,
+        `${quantile.toUpperCase()} of ${side.side} on route ${side.route} above ${limitMs} ms`,
+        "rolled-back",
+        {
+          namespace: ALB,
+          metricName: "TargetResponseTime",
+          dimensions: dimensions(side, "both"),
+          extendedStatistic: quantile,
+          period: 60,
+          // The metric is in seconds.
+          threshold: limitMs / 1000,
+          comparisonOperator: "GreaterThanThreshold",
+          evaluationPeriods: settings.evaluationMinutes,
+          datapointsToAlarm: settings.badMinutes,
+          // A 99th percentile of a handful of requests is their maximum.
+          evaluateLowSampleCountPercentiles: "ignore",
+          // No requests is not good news and not bad news; and after a rollback
+          // the alarm must not stand forever.
+          treatMissingData: "missing",
+        },
+      ),
+    );
+  }
+
+  private errors(side: Side): aws.cloudwatch.MetricAlarm {
+    const { slo, settings } = this.args;
+    const counts = Object.entries(ERROR_COUNTS).map(([id, { metric, by }]) => ({
+      id,
+      returnData: false,
+      metric: {
+        namespace: ALB,
+        metricName: metric,
+        dimensions: dimensions(side, by),
+        period: 60,
+        stat: "Sum",
+      },
+    }));
+    return this.metric(
+      `${side.route}-${side.side}-errors`,
+      `More than ${slo.errorRatePercent} % of requests to ${side.side} on route ${side.route} fail`,
+      "rolled-back",
+      {
+        metricQueries: [
+          {
+            id: "rate",
+            // Missing error counts are zeros where requests were counted. With too few
+            // requests this divides by zero, which drops the minute: no data, not "fine".
+            expression: `100 * (answered + user + internal) / (requests * (requests >= ${settings.minRequestsPerMinute}))`,
+            label: "errors, percent",
+            returnData: true,
+          },
+          ...counts,
+        ],
+        threshold: slo.errorRatePercent,
+        comparisonOperator: "GreaterThanThreshold",
+        evaluationPeriods: settings.evaluationMinutes,
+        datapointsToAlarm: settings.badMinutes,
+        treatMissingData: "missing",
+      },
+    );
+  }
+
+  private ofController(): void {
+    const { common, args } = this;
+    const own = { namespace: CONTROLLER, dimensions: { Rollout: common.name }, period: 60 };
+    const page = { alarmActions: [args.topicArn], okActions: [args.topicArn] };
+    this.metric("rollout-silent", "The controller has not ticked for minutes", "controller-error", {
+      ...own,
+      ...page,
+      metricName: "Heartbeat",
+      statistic: "Sum",
+      threshold: 1,
+      comparisonOperator: "LessThanThreshold",
+      evaluationPeriods: 3,
+      datapointsToAlarm: 3,
+      // Silence is the very thing that this one is about.
+      treatMissingData: "breaching",
+    });
+    this.metric("rollout-ledger-errors", "The controller cannot reach its journal", "controller-error", {
+      ...own,
+      ...page,
+      metricName: "LedgerErrors",
+      statistic: "Sum",
+      threshold: 0,
+      comparisonOperator: "GreaterThanThreshold",
+      evaluationPeriods: 5,
+      datapointsToAlarm: 3,
+      treatMissingData: "notBreaching",
+    });
+    this.metric("rollout-dead-letters", "Ticks failed or were never delivered", "controller-error", {
+      ...page,
+      namespace: "AWS/SQS",
+      metricName: "ApproximateNumberOfMessagesVisible",
+      dimensions: { QueueName: args.deadLetters.name },
+      period: 60,
+      statistic: "Maximum",
+      threshold: 0,
+      comparisonOperator: "GreaterThanThreshold",
+      evaluationPeriods: 1,
+      datapointsToAlarm: 1,
+      // An idle queue reports nothing.
+      treatMissingData: "notBreaching",
+    });
+  }
+
+  private metric(name: string, what: string, runbook: string, watch: Watch): aws.cloudwatch.MetricAlarm {
+    const fullName = `${this.common.name}-${name}`;
+    const alarm = new aws.cloudwatch.MetricAlarm(
+      fullName,
+      {
+        name: fullName,
+        alarmDescription: this.describe(what, runbook),
+        tags: this.common.tags,
+        ...watch,
+      },
+      { parent: this },
+    );
+    this.all.push(alarm);
+    return alarm;
+  }
+
+  private describe(what: string, runbook: string): string {
+    const { runbooksUrl } = this.args;
+    return runbooksUrl === undefined ? what : `${what} Runbook: ${runbooksUrl}/${runbook}.md`;
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * The controller: one image, three functions. What a function may do is its role;
+ * which events it takes is its door (`ROLLOUT_DOOR`).
+ *
+ * | function | may |
+ * |---|---|
+ * | `tick` | read rules, metrics, alarms; set weights of exactly our rules; write the journal; page |
+ * | `command` | the same, but for metrics and the dead-letter queue |
+ * | `view` | read rules, and the journal as a user that may only read |
+ */
+
+import * as pulumi from "@pulumi/pulumi";
+import { Names } from "./arns";
+import { ContainerFunction } from "./function";
+import { encrypts, readSecret, useKey } from "./iam";
+import type { Statement } from "./iam";
+import type { Paging } from "./paging";
+import type { Common, ControllerSettings, LedgerSettings } from "./settings";
+import { TickTriggers } from "./tick-triggers";
+
+export interface RolloutControllerArgs {
+  readonly settings: ControllerSettings;
+  readonly ledger: LedgerSettings;
+  readonly paging: Paging;
+  /** The weighted rules, and nothing but them. */
+  readonly weightedRuleArns: readonly pulumi.Input<string>[];
+  /** Configuration of the functions that write the journal, and of the one that reads it. */
+  readonly toml: { readonly writer: pulumi.Output<string>; readonly reader: pulumi.Output<string> };
+  /** Alarms whose rising starts a tick at once. */
+  readonly alarmNames: readonly string[];
+}
+
+export class RolloutController extends pulumi.ComponentResource {
+  readonly tick: ContainerFunction;
+  readonly command: ContainerFunction;
+  readonly view: ContainerFunction;
+  readonly triggers: TickTriggers;
+
+  constructor(
+    private readonly common: Common,
+    private readonly args: RolloutControllerArgs,
+    opts?: pulumi.ComponentResourceOptions,
+  ) {
+    super("rollout:infra:RolloutController", `${common.name}-controller`, {}, opts);
+    const { toml } = args;
+    const names = new Names(common.name, common.region, common.accountId);
+    const queueArn = `arn:aws:sqs:${common.region}:${common.accountId}:${names.function("tick")}-dead`;
+    const acts = [...this.readsRules(), ...this.readsAlarms(), ...this.setsWeights(), ...this.tells()];
+    this.tick = this.door("tick", toml.writer, [
+      ...acts,
+      { sid: "ReadMetrics", actions: ["cloudwatch:GetMetricData"], resources: ["*"] },
+      ...this.journal("writer"),
+      { sid: "KeepFailedTicks", actions: ["sqs:SendMessage"], resources: [queueArn] },
+      ...encrypts("KeepEncrypted", common, "sqs"),
+    ]);
+    this.command = this.door("command", toml.writer, [...acts, ...this.journal("writer")]);
+    this.view = this.door(
+      "view",
+      toml.reader,
+      [...this.readsRules(), ...this.journal("reader")],
+      // The page's buttons call this one, as the person who looks at the page.
+      { ROLLOUT_COMMAND_FUNCTION: names.functionArn("command") },
+    );
+    this.triggers = new TickTriggers(
+      common,
+      { tick: this.tick.function, alarmNames: args.alarmNames },
+      { parent: this },
+    );
+    this.registerOutputs();
+  }
+
+  private door(
+    door: "tick" | "command" | "view",
+    toml: pulumi.Output<string>,
+    statements: readonly Statement[],
+    more: Record<string, string> = {},
+  ): ContainerFunction {
+    const { settings, ledger } = this.args;
+    const name = new Names(this.common.name, this.common.region, this.common.accountId).function(door);
+    return new ContainerFunction(
+      name,
+      this.common,
+      {
+        description: `Rollout controller, ${door}`,
+        image: settings.image,
+        memoryMb: settings.memoryMb,
+        timeoutSeconds: settings.timeoutSeconds,
+        // Two ticks at once would be harmless (the journal decides who is first), but useless.
+        reservedConcurrency: door === "tick" ? 1 : undefined,
+        publish: false,
+        environment: {
+          ROLLOUT_DOOR: door,
+          ROLLOUT_CONFIG: toml,
+          ...(ledger.login === "iam" && { ROLLOUT_LEDGER_IAM: "1" }),
+          ...more,
+        },
+        statements,
+      },
+      { parent: this },
+    );
+  }
+
+  private readsRules(): Statement[] {
+    return [{ sid: "ReadRules", actions: ["elasticloadbalancing:DescribeRules"], resources: ["*"] }];
+  }
+
+  /** On `*`, because composite alarms are only returned then. */
+  private readsAlarms(): Statement[] {
+    return [{ sid: "ReadAlarms", actions: ["cloudwatch:DescribeAlarms"], resources: ["*"] }];
+  }
+
+  /** IAM cannot see weights: this is as narrow as it gets. The code changes nothing else of a rule. */
+  private setsWeights(): Statement[] {
+    const actions = ["elasticloadbalancing:ModifyRule"] as const;
+    return [{ sid: "SetWeights", actions, resources: this.args.weightedRuleArns }];
+  }
+
+  /** Pages, chat messages and state changes. */
+  private tells(): Statement[] {
+    const { paging, settings } = this.args;
+    const { region, accountId } = this.common;
+    const topics = [paging.topicArn, ...(paging.chatTopicArn === undefined ? [] : [paging.chatTopicArn])];
+    const statements: Statement[] = [{ sid: "Page", actions: ["sns:Publish"], resources: topics }];
+    paging.kmsKeyArns.forEach((key, index) => {
+      const actions = ["kms:Decrypt", "kms:GenerateDataKey"] as const;
+      statements.push(useKey(`PageEncrypted${index}`, actions, key, `sns.${region}.amazonaws.com`));
+    });
+    if (settings.eventBus !== undefined) {
+      const bus = `arn:aws:events:${region}:${accountId}:event-bus/${settings.eventBus}`;
+      statements.push({ sid: "Announce", actions: ["events:PutEvents"], resources: [bus] });
+    }
+    return statements;
+  }
+
+  private journal(door: "writer" | "reader"): Statement[] {
+    const { ledger } = this.args;
+    const { region, accountId } = this.common;
+    if (ledger.login === "iam") {
+      const user = door === "writer" ? ledger.user : ledger.reader;
+      const arn = `arn:aws:rds-db:${region}:${accountId}:dbuser:${ledger.proxyResourceId}/${user}`;
+      return [{ sid: "Journal", actions: ["rds-db:connect"], resources: [arn] }];
+    }
+    const secretArn = door === "writer" ? ledger.secretArn : ledger.readerSecretArn;
+    return readSecret("Journal", region, secretArn, ledger.secretKmsKeyArn);
+  }
+}

@@ -1,0 +1,184 @@
+/** One page of graphs, with the rollout's own page and its buttons on top. */
+
+import * as aws from "@pulumi/aws";
+import * as pulumi from "@pulumi/pulumi";
+import { Names } from "./arns";
+import { ALB, CONTROLLER, dimensions, ERROR_COUNTS } from "./metrics";
+import type { Side } from "./metrics";
+import type { Common, Slo } from "./settings";
+
+export interface DashboardArgs {
+  readonly sides: readonly Side[];
+  readonly slo: Slo;
+  readonly viewArn: pulumi.Input<string>;
+  readonly alarmArns: readonly pulumi.Input<string>[];
+}
+
+/** A widget without its place. */
+interface Widget {
+  readonly type: "metric" | "text" | "custom" | "alarm";
+  readonly width: number;
+  readonly height: number;
+  readonly properties: pulumi.Input<Record<string, unknown>>;
+}
+
+type Line = pulumi.Input<unknown>[];
+
+export class Dashboard extends pulumi.ComponentResource {
+  readonly arn: pulumi.Output<string>;
+  readonly name: string;
+
+  constructor(
+    private readonly common: Common,
+    private readonly args: DashboardArgs,
+    opts?: pulumi.ComponentResourceOptions,
+  ) {
+    super("rollout:infra:Dashboard", `${common.name}-dashboard`, {}, opts);
+    this.name = new Names(common.name, common.region, common.accountId).dashboard();
+    const routes = [...new Set(args.sides.map((side) => side.route))];
+    const rows: Widget[][] = [
+      [this.page()],
+      [this.weights(), this.evidence(), this.decisions()],
+      ...routes.map((route) => [this.latency(route), this.errors(route), this.requests(route)]),
+      [this.alarms()],
+    ];
+    const dashboard = new aws.cloudwatch.Dashboard(
+      this.name,
+      { dashboardName: this.name, dashboardBody: pulumi.jsonStringify({ widgets: placed(rows) }) },
+      { parent: this },
+    );
+    this.arn = dashboard.dashboardArn;
+    this.registerOutputs();
+  }
+
+  /** Drawn by the controller's `view`; its buttons call `command` with a confirmation. */
+  private page(): Widget {
+    return {
+      type: "custom",
+      width: 24,
+      height: 12,
+      properties: {
+        title: `Rollout ${this.common.name}`,
+        endpoint: this.args.viewArn,
+        params: { widget: { rollout: this.common.name } },
+        updateOn: { refresh: true, resize: true, timeRange: true },
+      },
+    };
+  }
+
+  private weights(): Widget {
+    const line = (label: string, metric: string) => this.own(metric, { label, stat: "Maximum" });
+    return this.graph("Share of requests to Rust", 8, [line("Rust, percent", "WeightRust")], {
+      yAxis: { left: { min: 0, max: 100, label: "percent", showUnits: false } },
+    });
+  }
+
+  private evidence(): Widget {
+    return this.graph("Evidence against Rust (ln E)", 8, [
+      this.own("LogE", { label: "ln E", stat: "Maximum" }),
+      this.own("MinutesBlind", { label: "minutes without data", stat: "Maximum", yAxis: "right" }),
+    ]);
+  }
+
+  private decisions(): Widget {
+    const kinds = ["Advance", "Hold", "Rollback", "Finish", "Failed"];
+    const lines = kinds.map((kind) =>
+      this.own(`Decision${kind}`, { label: kind.toLowerCase(), stat: "Sum" }),
+    );
+    return this.graph("Decisions", 8, lines, { stacked: true });
+  }
+
+  private latency(route: string): Widget {
+    const { slo } = this.args;
+    const lines = this.sidesOf(route).flatMap((side) =>
+      ["p50", "p95", "p99"].map((stat): Line => [
+        ALB,
+        "TargetResponseTime",
+        ...flat(dimensions(side, "both")),
+        { stat, label: `${side.side} ${stat.toUpperCase()}` },
+      ]),
+    );
+    const limits = { P50: slo.p50Ms, P95: slo.p95Ms, P99: slo.p99Ms };
+    const horizontal = Object.entries(limits).map(([label, ms]) => ({
+      label: `limit ${label}`,
+      value: ms / 1000,
+    }));
+    return this.graph(`${route}: latency, seconds`, 10, lines, { annotations: { horizontal } });
+  }
+
+  private errors(route: string): Widget {
+    const lines = this.sidesOf(route).flatMap((side): Line[] => {
+      const id = (count: string) => `${side.side}_${count}`;
+      const rate = `100 * (${id("answered")} + ${id("user")} + ${id("internal")}) / ${id("requests")}`;
+      return [
+        [{ expression: rate, label: `${side.side}, percent`, id: id("rate") }],
+        ...Object.entries(ERROR_COUNTS).map(([name, { metric, by }]): Line => [
+          ALB,
+          metric,
+          ...flat(dimensions(side, by)),
+          { id: id(name), stat: "Sum", visible: false },
+        ]),
+      ];
+    });
+    const limit = { label: "limit", value: this.args.slo.errorRatePercent };
+    return this.graph(`${route}: failed requests`, 7, lines, { annotations: { horizontal: [limit] } });
+  }
+
+  private requests(route: string): Widget {
+    const lines = this.sidesOf(route).map((side): Line => [
+      ALB,
+      "RequestCount",
+      ...flat(dimensions(side, "both")),
+      { stat: "Sum", label: side.side },
+    ]);
+    return this.graph(`${route}: requests a minute`, 7, lines, { stacked: true });
+  }
+
+  private alarms(): Widget {
+    return {
+      type: "alarm",
+      width: 24,
+      height: 4,
+      properties: { title: "Alarms", alarms: this.args.alarmArns },
+    };
+  }
+
+  private sidesOf(route: string): Side[] {
+    return this.args.sides.filter((side) => side.route === route);
+  }
+
+  private own(metric: string, options: Record<string, unknown>): Line {
+    return [CONTROLLER, metric, "Rollout", this.common.name, options];
+  }
+
+  private graph(title: string, width: number, metrics: Line[], more: Record<string, unknown> = {}): Widget {
+    const properties = {
+      title,
+      region: this.common.region,
+      view: "timeSeries",
+      period: 60,
+      metrics,
+      ...more,
+    };
+    return { type: "metric", width, height: 6, properties };
+  }
+}
+
+function flat(dimensions: Record<string, pulumi.Output<string>>): Line {
+  return Object.entries(dimensions).flat();
+}
+
+/** Rows from top to bottom on the grid, which is 24 wide. */
+function placed(rows: readonly (readonly Widget[])[]): (Widget & { x: number; y: number })[] {
+  let y = 0;
+  return rows.flatMap((row) => {
+    let x = 0;
+    const top = y;
+    y += Math.max(...row.map((widget) => widget.height));
+    return row.map((widget) => {
+      const left = x;
+      x += widget.width;
+      return { ...widget, x: left, y: top };
+    });
+  });
+}

@@ -1,0 +1,123 @@
+/**
+ * Roles for people.
+ *
+ * | role | may |
+ * |---|---|
+ * | reader | see status, history, dashboard, alarms, rules and logs |
+ * | operator | the same, and give every command |
+ * | tester | read the header's secret value |
+ * | emergency | set the weights without the controller (`rolloutctl rollback --direct`) |
+ *
+ * IAM sees which function is called, not with which command: who may pause may
+ * also start. The journal has every command with its caller.
+ */
+
+import type * as aws from "@pulumi/aws";
+import * as pulumi from "@pulumi/pulumi";
+import { Names } from "./arns";
+import { leastRole } from "./iam";
+import type { Statement } from "./iam";
+import type { Common, OperatorSettings } from "./settings";
+
+export interface OperatorRoleArgs {
+  readonly settings: OperatorSettings;
+  readonly weightedRuleArns: readonly pulumi.Input<string>[];
+  readonly dashboardArn: pulumi.Input<string>;
+  readonly headerSecretArn?: string;
+}
+
+export class OperatorRole extends pulumi.ComponentResource {
+  readonly reader?: aws.iam.Role;
+  readonly operator: aws.iam.Role;
+  readonly tester?: aws.iam.Role;
+  readonly emergency: aws.iam.Role;
+  private readonly names: Names;
+
+  constructor(
+    private readonly common: Common,
+    private readonly args: OperatorRoleArgs,
+    opts?: pulumi.ComponentResourceOptions,
+  ) {
+    super("rollout:infra:OperatorRole", `${common.name}-people`, {}, opts);
+    this.names = new Names(common.name, common.region, common.accountId);
+    const { settings } = args;
+    const describe: Statement = {
+      sid: "ReadRules",
+      actions: ["elasticloadbalancing:DescribeRules"],
+      resources: ["*"],
+    };
+    if (settings.readers.length > 0) {
+      this.reader = this.role("reader", "Looks at the rollout", settings.readers, [
+        ...this.looks(),
+        describe,
+      ]);
+    }
+    this.operator = this.role("operator", "Steers the rollout", settings.operators, [
+      ...this.looks(),
+      describe,
+      {
+        sid: "Command",
+        actions: ["lambda:InvokeFunction"],
+        resources: [this.names.functionArn("command")],
+      },
+    ]);
+    if (settings.testers.length > 0 && args.headerSecretArn !== undefined) {
+      this.tester = this.role("tester", "Reads the header's secret value", settings.testers, [
+        {
+          sid: "ReadHeaderValue",
+          actions: ["secretsmanager:GetSecretValue"],
+          resources: [args.headerSecretArn],
+        },
+      ]);
+    }
+    this.emergency = this.role(
+      "emergency",
+      "Sets weights when the controller is broken",
+      settings.emergency,
+      [
+        describe,
+        {
+          sid: "SetWeights",
+          actions: ["elasticloadbalancing:ModifyRule"],
+          resources: args.weightedRuleArns,
+        },
+      ],
+    );
+    this.registerOutputs();
+  }
+
+  private role(
+    kind: string,
+    description: string,
+    principals: readonly string[],
+    statements: readonly Statement[],
+  ): aws.iam.Role {
+    const { requireMfa } = this.args.settings;
+    const made = leastRole(
+      `${this.common.name}-rollout-${kind}`,
+      this.common,
+      { description, trust: { principals, requireMfa }, statements },
+      { parent: this },
+    );
+    return made.role;
+  }
+
+  private looks(): Statement[] {
+    const { names } = this;
+    const doors = ["tick", "command", "view", "scorer"] as const;
+    return [
+      { sid: "Look", actions: ["lambda:InvokeFunction"], resources: [names.functionArn("view")] },
+      { sid: "OpenDashboard", actions: ["cloudwatch:GetDashboard"], resources: [this.args.dashboardArn] },
+      {
+        sid: "ReadMetricsAndAlarms",
+        actions: ["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"],
+        resources: ["*"],
+      },
+      {
+        sid: "ReadLogs",
+        actions: ["logs:FilterLogEvents", "logs:GetLogEvents"],
+        resources: doors.map((door) => `${names.logGroupArn(names.function(door))}:*`),
+      },
+    ];
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * Records what the program would send to Pulumi's engine: inputs and options.
+ *
+ * The only file with imports from inside the SDK, whose version is pinned for it.
+ */
+
+import * as pulumi from "@pulumi/pulumi";
+import { MockMonitor } from "@pulumi/pulumi/runtime/mocks.js";
+import { setMockOptions } from "@pulumi/pulumi/runtime/settings.js";
+import * as state from "@pulumi/pulumi/runtime/state.js";
+import { mocks } from "./aws";
+
+export const PROJECT = "score-rollout";
+
+/** One registered resource. */
+export interface Node {
+  readonly urn: string;
+  readonly type: string;
+  readonly name: string;
+  readonly parent: string;
+  readonly inputs: any;
+  readonly protect: boolean;
+  readonly ignoreChanges: readonly string[];
+  readonly dependsOn: readonly string[];
+  readonly importId: string;
+}
+
+class Recorder extends MockMonitor {
+  readonly nodes: Node[] = [];
+
+  override async registerResource(req: any, done: (error: any, response: any) => void): Promise<void> {
+    await super.registerResource(req, (error: any, response: any) => {
+      if (!error) {
+        this.nodes.push({
+          urn: response.getUrn(),
+          type: req.getType(),
+          name: req.getName(),
+          parent: req.getParent(),
+          inputs: req.getObject()?.toJavaScript() ?? {},
+          protect: req.getProtect(),
+          ignoreChanges: req.getIgnorechangesList(),
+          dependsOn: req.getDependenciesList(),
+          importId: req.getImportid(),
+        });
+      }
+      done(error, response);
+    });
+  }
+}
+
+/** All resources of one run. */
+export class Graph {
+  constructor(readonly nodes: readonly Node[]) {}
+
+  /** All of a type, such as `aws:lb/listenerRule:ListenerRule`. */
+  all(type: string): Node[] {
+    return this.nodes.filter((node) => node.type === type);
+  }
+
+  /** The one of this type and name. */
+  one(type: string, name: string): Node {
+    const found = this.all(type).filter((node) => node.name === name);
+    if (found.length !== 1) {
+      const names = this.all(type).map((node) => node.name);
+      throw new Error(`${found.length} resources ${type} are named ${name}; there are: ${names.join(", ")}`);
+    }
+    return found[0] as Node;
+  }
+}
+
+/** Runs a program and waits until everything is registered. */
+export async function build(program: () => unknown, config: Record<string, string>): Promise<Graph> {
+  const monitor = new Recorder(mocks);
+  await pulumi.runtime.setMocks(mocks, PROJECT, "test");
+  // Putting our own monitor in turns the features off that setMocks turned on,
+  // secrets among them; without those a leaked secret would look like any text.
+  const store = (state as any).getStore();
+  const features = Object.entries(store).filter(([key]) => key.startsWith("supports"));
+  setMockOptions(monitor, PROJECT, "test");
+  Object.assign(store, Object.fromEntries(features));
+  pulumi.runtime.setAllConfig(config, []);
+  try {
+    await program();
+  } finally {
+    await pulumi.runtime.disconnect();
+  }
+  return new Graph(monitor.nodes);
+}
+
+/** A secret as it is sent to the engine, or the value itself. */
+export function isSecret(value: any): boolean {
+  return value?.["4dabf18193072939515e22adb298388d"] === "1b47061264138c4ac30d75fd1eb44270";
+}
+
+/** The value inside a secret. */
+export function revealed(value: any): any {
+  return isSecret(value) ? value.value : value;
+}
