@@ -98,7 +98,7 @@ impl Line<'_> {
 
 /// Writes a line to standard output, which Lambda turns into the log.
 pub fn print(line: &Value) {
-    // A full pipe must not stop the service.
+    // A closed pipe must not stop the service.
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 

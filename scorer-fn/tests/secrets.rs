@@ -17,7 +17,9 @@ const KEY: &str = "GoldKeyA.16689dac85a8b7b8c197c7932e44c8a2";
 async fn seeded() -> anyhow::Result<PrivatePostgres> {
     let postgres = PrivatePostgres::start().await?;
     postgres.create_database("scorer").await?;
-    postgres.load_sql_file("scorer", "tests/golden/seed.sql".as_ref()).await?;
+    postgres
+        .load_sql_file("scorer", "tests/golden/seed.sql".as_ref())
+        .await?;
     Ok(postgres)
 }
 
@@ -43,7 +45,9 @@ async fn the_function_logs_in_with_the_secret() -> anyhow::Result<()> {
         "engine": "postgres", "username": "postgres", "password": postgres.password(), "host": "127.0.0.1",
         "port": postgres.port(),
     });
-    let topology = Topology::new().manual_clock().secret("scorer-database", &secret.to_string());
+    let topology = Topology::new()
+        .manual_clock()
+        .secret("scorer-database", &secret.to_string());
     let cloud = LocalCloud::start(topology).await?;
     let settings = variables(&cloud.aws_endpoint(), "scorer-database")?;
     let function = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
@@ -53,19 +57,29 @@ async fn the_function_logs_in_with_the_secret() -> anyhow::Result<()> {
         assert_eq!(answer["statusCode"], 200, "{answer}");
     }
     let printed = function.end().await?;
-    assert!(!printed.contains(postgres.password()), "the password is in the log");
+    assert!(
+        !printed.contains(postgres.password()),
+        "the password is in the log"
+    );
     cloud.shutdown().await;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_or_malformed_secret_is_an_outage_with_a_reason() -> anyhow::Result<()> {
-    let topology = Topology::new().manual_clock().secret("empty", "{\"username\": \"swordfish\"}");
+    let topology = Topology::new()
+        .manual_clock()
+        .secret("empty", "{\"username\": \"swordfish\"}");
     let cloud = LocalCloud::start(topology).await?;
-    for (arn, reason) in [("absent", "reading the secret absent"), ("empty", "needs the JSON keys username and password")] {
+    for (arn, reason) in [
+        ("absent", "reading the secret absent"),
+        ("empty", "needs the JSON keys username and password"),
+    ] {
         let settings = variables(&cloud.aws_endpoint(), arn)?;
         let function = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
-        let answer = function.invoke(get("/v2/stamps/101/score/0x00", KEY)).await?;
+        let answer = function
+            .invoke(get("/v2/stamps/101/score/0x00", KEY))
+            .await?;
         assert_eq!(answer["statusCode"], 503, "{answer}");
         let printed = function.end().await?;
         assert!(printed.contains(reason), "{printed}");

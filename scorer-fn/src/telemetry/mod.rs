@@ -21,7 +21,10 @@ pub struct Telemetry {
 
 impl Telemetry {
     /// For the collector at this address, `http://HOST:PORT`; none to be silent.
-    #[cfg_attr(not(feature = "otlp"), expect(unused_variables, reason = "nothing is sent"))]
+    #[cfg_attr(
+        not(feature = "otlp"),
+        expect(unused_variables, reason = "nothing is sent")
+    )]
     pub fn new(collector: Option<&str>) -> Self {
         Self {
             #[cfg(feature = "otlp")]

@@ -12,8 +12,10 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use serde_json::Value;
+use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 type Waiting = HashMap<String, oneshot::Sender<Value>>;
 
@@ -21,6 +23,8 @@ type Waiting = HashMap<String, oneshot::Sender<Value>>;
 pub(crate) struct Function {
     events: mpsc::UnboundedSender<(Value, oneshot::Sender<Value>)>,
     process: Child,
+    /// Reads along, so that the pipe never fills up.
+    printed: JoinHandle<String>,
 }
 
 struct Api {
@@ -49,7 +53,7 @@ impl Function {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         tokio::spawn(async move { axum::serve(listener, router).await });
-        let process = Command::new(binary)
+        let mut process = Command::new(binary)
             .env_clear()
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
@@ -60,7 +64,18 @@ impl Function {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("starting {binary}"))?;
-        Ok(Self { events, process })
+        let mut output = process.stdout.take().context("its output is piped")?;
+        let printed = tokio::spawn(async move {
+            let mut bytes = Vec::new();
+            // What was read before an error is what there is to show.
+            let _ = output.read_to_end(&mut bytes).await;
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
+        Ok(Self {
+            events,
+            process,
+            printed,
+        })
     }
 
     /// Invokes it; an error if it does not answer within half a minute.
@@ -88,8 +103,8 @@ impl Function {
 
     /// What it has printed; ends it.
     pub(crate) async fn end(mut self) -> anyhow::Result<String> {
-        self.process.start_kill()?;
-        Ok(String::from_utf8_lossy(&self.process.wait_with_output().await?.stdout).into_owned())
+        self.process.kill().await?;
+        Ok(self.printed.await?)
     }
 }
 
