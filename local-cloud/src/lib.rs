@@ -37,7 +37,7 @@
 //!   listener or node, tags, rule transforms and regular expressions.
 //! - Functions: versions, aliases, memory limits, freezing between requests,
 //!   streaming, destinations; an extension can register and gets no events.
-//! - CloudWatch: metric math, units, periods below a minute, anomaly alarms,
+//! - CloudWatch: metric math, compressed requests, units, periods below a minute, anomaly alarms,
 //!   suppressors; its percentiles are exact where AWS's are bucketed.
 //! - What AWS does not document is a choice here, said where it is made.
 //!
@@ -51,6 +51,7 @@ mod bus;
 pub mod cli;
 pub mod clock;
 mod cloud;
+pub mod demo;
 pub mod faults;
 pub mod foreign;
 mod functions;

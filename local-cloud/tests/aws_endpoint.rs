@@ -255,6 +255,42 @@ async fn faults_come_before_or_after_the_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_understood_is_refused_in_the_callers_format() {
+    let cloud = LocalCloud::start(two_sides(1, 0)).await.unwrap();
+    let mut client = client(&cloud).await;
+    let path = "/service/GraniteServiceVersion20100801/operation/PutMetricData";
+    let zipped = [
+        ("content-type", "application/cbor"),
+        ("content-encoding", "gzip"),
+    ];
+    let (status, _, body) = client.send_raw(Method::POST, path, &zipped, "").await;
+    let body = to_json(ciborium::from_reader(body.as_slice()).unwrap());
+    assert_eq!(status, 501);
+    assert!(
+        body["message"].as_str().unwrap().contains("compression"),
+        "{body}"
+    );
+    let target = [(
+        "x-amz-target",
+        "GraniteServiceVersion20100801.GetMetricData",
+    )];
+    let got = client.send(Method::POST, "/", &target, "{").await;
+    assert_eq!(
+        (got.status, got.json()["__type"].as_str()),
+        (400, Some("SerializationException"))
+    );
+    let unknown = form(&[("Action", "RunInstances"), ("Version", "2016-11-15")]);
+    let got = client.send(Method::POST, "/", FORM, unknown).await;
+    assert_eq!(got.status, 501);
+    assert!(
+        got.body.contains("<Code>NotImplemented</Code>"),
+        "{}",
+        got.body
+    );
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_is_kept_shown_and_given() {
     let cloud = LocalCloud::start(two_sides(1, 0)).await.unwrap();
     let rule = cloud.names().rule("lb", 100);

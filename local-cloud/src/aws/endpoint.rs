@@ -109,14 +109,10 @@ async fn handle(cloud: &Arc<Cloud>, request: Request<Incoming>) -> Option<Answer
     if request.uri().path().starts_with("/_local/") {
         return Some(admin::handle(cloud, request).await);
     }
+    let guess = wire_of(request.uri().path(), request.headers());
     let call = match understand(request).await {
         Ok(call) => call,
-        Err(error) => {
-            let wire = Wire::Query {
-                namespace: "http://webservices.amazon.com/",
-            };
-            return Some(write_error(wire, &error));
-        }
+        Err(error) => return Some(write_error(guess, &error)),
     };
     let fault = cloud.faults.draw_api(call.operation());
     let wire = call.wire();
@@ -162,6 +158,26 @@ async fn handle(cloud: &Arc<Cloud>, request: Request<Incoming>) -> Option<Answer
         _ => {}
     }
     Some(result.unwrap_or_else(|error| write_error(wire, &error)))
+}
+
+/// How a client speaks, before its request is understood.
+fn wire_of(path: &str, headers: &HeaderMap) -> Wire {
+    let target = headers
+        .get("x-amz-target")
+        .and_then(|value| value.to_str().ok());
+    if path.starts_with("/service/") {
+        Wire::Cbor
+    } else if let Some(target) = target {
+        Wire::Json {
+            query_codes: target.starts_with(CLOUDWATCH),
+        }
+    } else if path.starts_with("/2015-03-31/") {
+        Wire::Rest
+    } else {
+        Wire::Query {
+            namespace: "http://webservices.amazon.com/",
+        }
+    }
 }
 
 async fn understand(request: Request<Incoming>) -> Result<Call, AwsError> {
