@@ -153,10 +153,10 @@ async fn with_own_eyes(args: &Args, aws: &Aws, config: &Config) -> Examination {
         write_until: until.ok().filter(|_| args.direct && args.write_test),
         now: now(args),
     };
-    let examined = examiner
+    let examination = examiner
         .examine(EXAMINER, args.remote.rollout.as_deref())
         .await;
-    examined.unwrap_or_else(|message| {
+    examination.unwrap_or_else(|message| {
         let why = "nothing was looked at";
         alone(
             args,

@@ -46,7 +46,7 @@ impl Errand {
     pub async fn run(&self, world: &World, config: &Config, deadline: Timestamp) -> Examination {
         const EXAMINER: &str = "the command function";
         let now = world.clock.now();
-        let examined = match self {
+        let asked = match self {
             Self::NotifyTest { rollout, identity } => config
                 .rollout(rollout.as_deref())
                 .map(|rollout| (rollout, identity)),
@@ -60,11 +60,11 @@ impl Errand {
                     write_until: Some(deadline),
                     now: as_of.unwrap_or(now),
                 };
-                let examined = examiner.examine(EXAMINER, rollout.as_deref()).await;
-                return examined.unwrap_or_else(|message| refused(EXAMINER, now, message));
+                let examination = examiner.examine(EXAMINER, rollout.as_deref()).await;
+                return examination.unwrap_or_else(|message| refused(EXAMINER, now, message));
             }
         };
-        match examined {
+        match asked {
             Ok((rollout, identity)) => {
                 notify(EXAMINER, world, config, rollout, identity, now).await
             }
