@@ -173,6 +173,41 @@ async fn a_lost_connection_is_opened_again_within_the_request() -> anyhow::Resul
 }
 
 #[tokio::test]
+async fn a_connection_that_is_cut_in_the_middle_of_a_request_is_replaced() -> anyhow::Result<()> {
+    let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
+    let address = std::fs::read_to_string("demo/addresses.txt")?
+        .lines()
+        .nth(3)
+        .unwrap_or_default()
+        .to_owned();
+    let event = get(&format!("/v2/stamps/1/score/{address}"), KEY);
+    let before = service.ask(&event).await;
+    // Somebody holds the passport, so the request waits in the middle of its transaction.
+    let mut holder = sqlx::PgConnection::connect(&service.url).await?;
+    let mut held = holder.begin().await?;
+    held.execute("SELECT FROM registry_passport FOR UPDATE")
+        .await?;
+    let router = service.router.clone();
+    let asked = tokio::spawn(async move { serve_alb(router, &event, Call::default()).await });
+    let mut admin = sqlx::PgConnection::connect(&service.url).await?;
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE application_name = 'scorer-fn' AND wait_event_type = 'Lock'";
+    while admin.fetch_all(end).await?.is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    held.rollback().await?;
+    let after = asked.await?;
+    assert_eq!(after["statusCode"], 200, "{after}");
+    assert_eq!(lasting(&after), lasting(&before));
+    assert_eq!(
+        count(&service.url, "account_accountapikeyanalytics").await?,
+        2,
+        "the cut one left nothing"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_outage_answers_503_and_ends_with_it() -> anyhow::Result<()> {
     let mut variables = demo_environment()?;
     variables.insert("DATABASE_CONNECT_TIMEOUT_MS".to_owned(), "1000".to_owned());

@@ -27,7 +27,13 @@ const LOADS: [(u32, f64); 2] = [(1, 30.0), (8, 60.0)];
 
 /// What the real Python service needed, measured when the cases were recorded
 /// (three stamps, two shared cores): the twin does less, so both are shown.
-const RECORDED: Recorded = Recorded { cold_ms: [1900.0, 2000.0], p50_ms: 45.0, p95_ms: 56.0, p99_ms: 61.0, rss_mib: 142.0 };
+const RECORDED: Recorded = Recorded {
+    cold_ms: [1900.0, 2000.0],
+    p50_ms: 45.0,
+    p95_ms: 56.0,
+    p99_ms: 61.0,
+    rss_mib: 142.0,
+};
 
 /// Compare cold start, latency and memory of the Python twin and the Rust function
 #[derive(Debug, clap::Args)]
@@ -36,7 +42,12 @@ pub struct BenchArgs {
     #[arg(long, value_name = "FILE")]
     rust: Option<PathBuf>,
     /// Python with awslambdaric and psycopg
-    #[arg(long, env = "LOCAL_CLOUD_PYTHON", default_value = "python3", value_name = "FILE")]
+    #[arg(
+        long,
+        env = "LOCAL_CLOUD_PYTHON",
+        default_value = "python3",
+        value_name = "FILE"
+    )]
     python: PathBuf,
     /// Folder of the Python twin
     #[arg(long, default_value = "local-cloud/python-scorer", value_name = "DIR")]
@@ -90,17 +101,32 @@ struct Warm {
 /// A program or file that is missing, or a side that does not answer 200.
 pub async fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
     let rust = args.rust.clone().map_or_else(|| sibling("scorer-fn"), Ok)?;
-    anyhow::ensure!(rust.is_file(), "{} is missing; build it with `cargo build --release -p scorer-fn`", rust.display());
+    anyhow::ensure!(
+        rust.is_file(),
+        "{} is missing; build it with `cargo build --release -p scorer-fn`",
+        rust.display()
+    );
     let data = Data::read(&args.data)?;
     let postgres = PrivatePostgres::start().await?;
     let mut sides = Vec::new();
     for (name, command, cwd) in [
-        ("python", vec![text(&args.python), "-m".to_owned(), "awslambdaric".to_owned(), "app.handler".to_owned()], Some(&args.twin)),
+        (
+            "python",
+            vec![
+                text(&args.python),
+                "-m".to_owned(),
+                "awslambdaric".to_owned(),
+                "app.handler".to_owned(),
+            ],
+            Some(&args.twin),
+        ),
         ("rust", vec![text(&std::path::absolute(&rust)?)], None),
     ] {
         eprintln!("bench-scorer: {name}");
         postgres.create_database(name).await?;
-        postgres.load_sql_file(name, &args.data.join("seed.sql")).await?;
+        postgres
+            .load_sql_file(name, &args.data.join("seed.sql"))
+            .await?;
         let mut function = FunctionSpec::new(FUNCTION, command).timeout(Duration::from_secs(30));
         for (variable, value) in &data.environment {
             function = function.env(variable, value);
@@ -109,13 +135,18 @@ pub async fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
         if let Some(cwd) = cwd {
             function = function.cwd(std::path::absolute(cwd)?);
         }
-        sides.push(measure(name, function, &data, &args).await.with_context(|| format!("side {name}"))?);
+        sides.push(
+            measure(name, function, &data, &args)
+                .await
+                .with_context(|| format!("side {name}"))?,
+        );
     }
     let report = json!({"binary": text(&rust), "seconds": args.seconds, "recorded_python": RECORDED, "sides": sides});
     if let Some(folder) = args.json.parent() {
         std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     }
-    std::fs::write(&args.json, format!("{report:#}\n")).with_context(|| format!("writing {}", args.json.display()))?;
+    std::fs::write(&args.json, format!("{report:#}\n"))
+        .with_context(|| format!("writing {}", args.json.display()))?;
     print!("{}", table(&sides[0], &sides[1]));
     println!("figures: {}", args.json.display());
     Ok(ExitCode::SUCCESS)
@@ -135,11 +166,18 @@ impl Data {
         };
         let environment = read("environment")?;
         let pairs = environment.lines().filter_map(|line| line.split_once('='));
-        let key = read("seed.sql")?.lines().find_map(|line| line.strip_prefix("-- API key: ").map(str::to_owned));
+        let key = read("seed.sql")?
+            .lines()
+            .find_map(|line| line.strip_prefix("-- API key: ").map(str::to_owned));
         Ok(Self {
-            environment: pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            environment: pairs
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
             key: key.context("seed.sql does not say `-- API key: …`")?,
-            paths: read("addresses.txt")?.lines().map(|address| format!("/v2/stamps/1/score/{address}")).collect(),
+            paths: read("addresses.txt")?
+                .lines()
+                .map(|address| format!("/v2/stamps/1/score/{address}"))
+                .collect(),
         })
     }
 
@@ -151,8 +189,19 @@ impl Data {
     }
 }
 
-async fn measure(name: &'static str, function: FunctionSpec, data: &Data, args: &BenchArgs) -> anyhow::Result<Side> {
-    let mut side = Side { name, cold_ms: Vec::new(), warm: BTreeMap::new(), peak_rss_mib: 0.0, round_trips: None };
+async fn measure(
+    name: &'static str,
+    function: FunctionSpec,
+    data: &Data,
+    args: &BenchArgs,
+) -> anyhow::Result<Side> {
+    let mut side = Side {
+        name,
+        cold_ms: Vec::new(),
+        warm: BTreeMap::new(),
+        peak_rss_mib: 0.0,
+        round_trips: None,
+    };
     for (environments, rate) in LOADS {
         let topology = Topology::new()
             .manual_clock()
@@ -188,7 +237,13 @@ async fn once(cloud: &LocalCloud, data: &Data) -> anyhow::Result<f64> {
     Ok(took)
 }
 
-async fn warm(cloud: &LocalCloud, data: &Data, environments: u32, rate: f64, seconds: u64) -> anyhow::Result<Summary> {
+async fn warm(
+    cloud: &LocalCloud,
+    data: &Data,
+    environments: u32,
+    rate: f64,
+    seconds: u64,
+) -> anyhow::Result<Summary> {
     // So many at a time start so many processes; twice, so that each has its connection.
     for _ in 0..2 {
         let first = (0..environments).map(|_| once(cloud, data));
@@ -196,17 +251,35 @@ async fn warm(cloud: &LocalCloud, data: &Data, environments: u32, rate: f64, sec
             started?;
         }
     }
-    let address = cloud.alb_url("scorer").trim_start_matches("http://").trim_end_matches('/').parse()?;
-    let asks: Result<Vec<_>, _> =
-        data.paths.iter().map(|path| Ask::get(path).and_then(|ask| ask.header("x-api-key", &data.key))).collect();
+    let address = cloud
+        .alb_url("scorer")
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .parse()?;
+    let asks: Result<Vec<_>, _> = data
+        .paths
+        .iter()
+        .map(|path| Ask::get(path).and_then(|ask| ask.header("x-api-key", &data.key)))
+        .collect();
     // A request beyond the environments would be throttled; it waits for a connection
     // instead, and the wait counts.
     let max_connections = usize::try_from(environments)?;
-    let plan = Plan { rate, duration: Duration::from_secs(seconds), seed: 7, max_connections, ..Plan::default() };
+    let plan = Plan {
+        rate,
+        duration: Duration::from_secs(seconds),
+        seed: 7,
+        max_connections,
+        ..Plan::default()
+    };
     let mut running = load::start(address, asks?, &plan, Arc::new(|_, _| None))?;
     running.wait().await;
     let (summary, _) = running.finish().await;
-    anyhow::ensure!(summary.hurt() == 0, "{} of {} requests failed", summary.hurt(), summary.sent);
+    anyhow::ensure!(
+        summary.hurt() == 0,
+        "{} of {} requests failed",
+        summary.hurt(),
+        summary.sent
+    );
     Ok(summary)
 }
 
@@ -222,7 +295,11 @@ async fn all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
                 *result = Some(value);
             }
         }
-        if results.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        if results.iter().all(Option::is_some) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
     })
     .await;
     results.into_iter().flatten().collect()
@@ -231,24 +308,60 @@ async fn all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
 /// What the function's own log lines say about requests that scored.
 fn round_trips(cloud: &LocalCloud) -> Option<(u64, u64)> {
     let lines = cloud.logs(FUNCTION);
-    let counts = lines.iter().filter_map(|line| serde_json::from_str::<Value>(&line.text).ok());
-    let counts = counts.filter(|line| line["status"] == 200).filter_map(|line| line["DatabaseRoundTrips"].as_u64());
+    let counts = lines
+        .iter()
+        .filter_map(|line| serde_json::from_str::<Value>(&line.text).ok());
+    let counts = counts
+        .filter(|line| line["status"] == 200)
+        .filter_map(|line| line["DatabaseRoundTrips"].as_u64());
     let counts: Vec<u64> = counts.collect();
     Some((*counts.iter().min()?, *counts.iter().max()?))
 }
 
 fn table(python: &Side, rust: &Side) -> String {
-    let mut rows = vec![[String::new(), "recorded".to_owned(), "twin".to_owned(), "rust".to_owned(), "twin/rust".to_owned()]];
+    let mut rows = vec![[
+        String::new(),
+        "recorded".to_owned(),
+        "twin".to_owned(),
+        "rust".to_owned(),
+        "twin/rust".to_owned(),
+    ]];
     let mut row = |what: String, recorded: String, python: f64, rust: f64, unit: &str| {
-        let ratio = if rust > 0.0 { format!("{:.1}", python / rust) } else { "-".to_owned() };
-        rows.push([what, recorded, format!("{python:.1} {unit}"), format!("{rust:.1} {unit}"), ratio]);
+        let ratio = if rust > 0.0 {
+            format!("{:.1}", python / rust)
+        } else {
+            "-".to_owned()
+        };
+        rows.push([
+            what,
+            recorded,
+            format!("{python:.1} {unit}"),
+            format!("{rust:.1} {unit}"),
+            ratio,
+        ]);
     };
     let recorded_cold = format!("{:.0}-{:.0} ms", RECORDED.cold_ms[0], RECORDED.cold_ms[1]);
-    row("cold start, median".to_owned(), recorded_cold, median(&python.cold_ms), median(&rust.cold_ms), "ms");
+    row(
+        "cold start, median".to_owned(),
+        recorded_cold,
+        median(&python.cold_ms),
+        median(&rust.cold_ms),
+        "ms",
+    );
     let worst = |side: &Side| side.cold_ms.last().copied().unwrap_or_default();
-    row("cold start, worst".to_owned(), String::new(), worst(python), worst(rust), "ms");
+    row(
+        "cold start, worst".to_owned(),
+        String::new(),
+        worst(python),
+        worst(rust),
+        "ms",
+    );
     for (environments, _) in LOADS {
-        let (Some(python), Some(rust)) = (python.warm.get(&environments), rust.warm.get(&environments)) else { continue };
+        let (Some(python), Some(rust)) =
+            (python.warm.get(&environments), rust.warm.get(&environments))
+        else {
+            continue;
+        };
         let figures = |warm: &Warm| {
             let latency = warm.summary.total.latency;
             [latency.p50_us, latency.p95_us, latency.p99_us].map(|us| us as f64 / 1e3)
@@ -256,25 +369,49 @@ fn table(python: &Side, rust: &Side) -> String {
         let recorded = [RECORDED.p50_ms, RECORDED.p95_ms, RECORDED.p99_ms];
         for (at, name) in ["P50", "P95", "P99"].into_iter().enumerate() {
             let what = format!("{name}, {environments} env, {}/s", python.rate);
-            let recorded = if environments == 1 { format!("{:.0} ms", recorded[at]) } else { String::new() };
+            let recorded = if environments == 1 {
+                format!("{:.0} ms", recorded[at])
+            } else {
+                String::new()
+            };
             row(what, recorded, figures(python)[at], figures(rust)[at], "ms");
         }
     }
     let recorded = format!("{:.0} MiB", RECORDED.rss_mib);
-    row("resident memory, peak".to_owned(), recorded, python.peak_rss_mib, rust.peak_rss_mib, "MiB");
-    let widths: Vec<usize> =
-        (0..5).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    row(
+        "resident memory, peak".to_owned(),
+        recorded,
+        python.peak_rss_mib,
+        rust.peak_rss_mib,
+        "MiB",
+    );
+    let widths: Vec<usize> = (0..5)
+        .map(|column| {
+            rows.iter()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
     let mut out = String::new();
     for row in &rows {
         for (at, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            out.push_str(&if at == 0 { format!("{cell:<width$}") } else { format!("  {cell:>width$}") });
+            out.push_str(&if at == 0 {
+                format!("{cell:<width$}")
+            } else {
+                format!("  {cell:>width$}")
+            });
         }
         out.push('\n');
     }
     if let Some((fewest, most)) = rust.round_trips {
         out.push_str(&format!("round trips to the database per score: recorded 37 (3 new stamps), rust {fewest} to {most}\n"));
     }
-    let samples: Vec<_> = [python, rust].map(|side| side.warm.values().map(|warm| warm.summary.sent).min()).into_iter().flatten().collect();
+    let samples: Vec<_> = [python, rust]
+        .map(|side| side.warm.values().map(|warm| warm.summary.sent).min())
+        .into_iter()
+        .flatten()
+        .collect();
     out.push_str(&format!(
         "recorded: the real Python service, one request at a time, three stamps; it does more than the twin.\n\
          at least {} samples for each latency; open loop, through the load balancer\n",

@@ -11,7 +11,7 @@
 mod connect;
 pub mod queries;
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
@@ -23,10 +23,10 @@ pub use connect::{Credentials, Overrides, SecretSource, Source};
 /// What went wrong with the database.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// No connection within the time allowed.
+    /// No connection, or no answer on it, within the time allowed.
     #[error("the database cannot be reached: {0}")]
     Unavailable(String),
-    /// The connection broke or went silent before the commit; nothing is written.
+    /// The connection broke before the commit; nothing is written.
     #[error("the connection to the database was lost: {0}")]
     Lost(String),
     /// The connection broke during the commit: written or not, nobody knows.
@@ -78,10 +78,17 @@ impl DbError {
 
     fn from_sqlx(error: &sqlx::Error) -> Self {
         match error {
-            sqlx::Error::Database(refusal) => Self::Refused {
-                code: refusal.code().unwrap_or_default().into_owned(),
-                message: refusal.message().to_owned(),
-            },
+            sqlx::Error::Database(refusal) => {
+                let code = refusal.code().unwrap_or_default().into_owned();
+                let message = refusal.message().to_owned();
+                // Ended by an operator or a crash, or cut off by the pooler:
+                // the connection is gone, whatever the statement was.
+                if matches!(code.as_str(), "57P01" | "57P02") || code.starts_with("08") {
+                    Self::Lost(message)
+                } else {
+                    Self::Refused { code, message }
+                }
+            }
             other => Self::Lost(other.to_string()),
         }
     }
@@ -133,27 +140,23 @@ impl Database {
         let idle = self
             .idle
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .pop();
-        if let Some(conn) = idle {
-            let mut tx = Tx {
-                database: self,
-                conn,
-                permit,
-                trips: Trips::default(),
-            };
-            match tx.control("BEGIN").await {
-                Ok(()) => return Ok(tx),
-                Err(DbError::Refused { code, message })
-                    if !code.starts_with("57") && !code.starts_with("08") =>
-                {
-                    return Err(DbError::Refused { code, message });
-                }
-                // Dead since the last request: forget it and open another.
-                Err(_) => return self.begin_fresh(tx.permit).await,
-            }
+        let Some(conn) = idle else {
+            return self.begin_fresh(permit).await;
+        };
+        let mut tx = Tx {
+            database: self,
+            conn,
+            permit,
+            trips: Trips::default(),
+        };
+        match tx.control("BEGIN", self.limits.connect).await {
+            Ok(()) => Ok(tx),
+            Err(refused @ DbError::Refused { .. }) => Err(refused),
+            // Dead since the last request: forget it and open another.
+            Err(_) => self.begin_fresh(tx.permit).await,
         }
-        self.begin_fresh(permit).await
     }
 
     async fn begin_fresh<'d>(&'d self, permit: SemaphorePermit<'d>) -> Result<Tx<'d>, DbError> {
@@ -168,7 +171,7 @@ impl Database {
             permit,
             trips: Trips::default(),
         };
-        tx.control("BEGIN").await?;
+        tx.control("BEGIN", self.limits.connect).await?;
         Ok(tx)
     }
 }
@@ -238,7 +241,7 @@ impl Tx<'_> {
     /// [`DbError::CommitUnknown`] if the connection breaks on the way.
     pub async fn commit(self) -> Result<Trips, DbError> {
         self.end("COMMIT").await.map_err(|error| match error {
-            DbError::Lost(cause) => DbError::CommitUnknown(cause),
+            DbError::Lost(cause) | DbError::Unavailable(cause) => DbError::CommitUnknown(cause),
             other => other,
         })
     }
@@ -257,7 +260,8 @@ impl Tx<'_> {
     }
 
     async fn end(mut self, sql: &'static str) -> Result<Trips, DbError> {
-        self.control(sql).await?;
+        let limit = self.database.limits.statement;
+        self.control(sql, limit).await?;
         let Self {
             database,
             conn,
@@ -267,13 +271,12 @@ impl Tx<'_> {
         database
             .idle
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .push(conn);
         Ok(trips)
     }
 
-    async fn control(&mut self, sql: &'static str) -> Result<(), DbError> {
-        let limit = self.database.limits.statement;
+    async fn control(&mut self, sql: &'static str, limit: Duration) -> Result<(), DbError> {
         let at = Instant::now();
         let done = within(limit, sqlx::raw_sql(sql).execute(&mut self.conn)).await;
         self.count(sql, 1, at);
@@ -300,6 +303,7 @@ async fn within<T>(
 ) -> Result<T, DbError> {
     match timeout(limit, work).await {
         Ok(done) => done.map_err(|error| DbError::from_sqlx(&error)),
-        Err(_) => Err(DbError::Lost(format!("no answer within {limit:?}"))),
+        // Not "lost": trying again would only wait as long again.
+        Err(_) => Err(DbError::Unavailable(format!("no answer within {limit:?}"))),
     }
 }

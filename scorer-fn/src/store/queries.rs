@@ -4,6 +4,7 @@
 //! and COMMIT a score takes ten, eight without stamps; the Python side makes
 //! 37 for three new stamps.
 
+use serde_json::Value;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments, Decode, Encode, Postgres, Row, Type};
 
@@ -399,25 +400,29 @@ impl Visit<'_> {
     /// travels with the other writes, so what cannot fit is left out here: a
     /// path beyond the column's 1,000 characters, or the NUL that jsonb refuses.
     pub fn is_noted(&self) -> bool {
-        let fits = |text: &str| !text.contains('\0') && !text.contains("\\u0000");
-        let Some(path) = &self.event.path else {
+        let (Some(path), Some(query)) = (&self.event.path, &self.event.query) else {
             return false;
         };
-        let Some(query) = &self.event.query else {
-            return false;
-        };
-        let headers = self
-            .event
-            .headers
-            .clone()
-            .map(serde_json::Value::Object)
-            .unwrap_or_default();
+        let headers = self.event.headers.iter().flatten();
         self.analytics
             && path.chars().count() <= 1000
-            && fits(path)
-            && fits(&query.to_string())
-            && fits(&headers.to_string())
+            && !path.contains('\0')
+            && !holds_nul(query)
+            && !headers
+                .into_iter()
+                .any(|(name, value)| name.contains('\0') || holds_nul(value))
             && self.payload.as_ref().is_none_or(|payload| payload.storable)
+    }
+}
+
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(members) => members
+            .iter()
+            .any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
@@ -437,7 +442,7 @@ impl Values {
     }
 
     fn with_visit(self, visit: &Visit<'_>, outcome: Outcome<'_>) -> Self {
-        let json = |value: Option<&serde_json::Value>| {
+        let json = |value: Option<&Value>| {
             value
                 .filter(|value| !value.is_null())
                 .map(ToString::to_string)
@@ -455,11 +460,11 @@ impl Values {
             .with(noted)
             .with(noted.then_some(path))
             .with(outcome.error.filter(|_| noted))
-            .with(noted.then(|| serde_json::Value::Object(headers).to_string()))
-            .with(noted.then(|| serde_json::Value::from(segments).to_string()))
+            .with(noted.then(|| Value::Object(headers).to_string()))
+            .with(noted.then(|| Value::from(segments).to_string()))
             .with(json(visit.payload.as_ref().map(|payload| &payload.value)).filter(|_| noted))
             .with(json(visit.event.query.as_ref()).filter(|_| noted))
-            .with(noted.then(|| serde_json::Value::from(outcome.body).to_string()))
+            .with(noted.then(|| Value::from(outcome.body).to_string()))
             .with(i32::from(outcome.status))
     }
 }

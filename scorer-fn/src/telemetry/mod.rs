@@ -4,8 +4,7 @@
 //! probed: nobody there means no telemetry for a minute, at the price of one
 //! refused connection on loopback. A collector that is slow or broken is left
 //! alone for a minute, too. Reporting ends before the answer is returned,
-//! because Lambda freezes the process right after; it never takes longer than
-//! [`PATIENCE`].
+//! because Lambda freezes the process right after; it takes 200 ms at most.
 
 #[cfg(feature = "otlp")]
 mod otlp;
