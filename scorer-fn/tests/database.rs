@@ -208,6 +208,33 @@ async fn a_connection_that_is_cut_in_the_middle_of_a_request_is_replaced() -> an
 }
 
 #[tokio::test]
+async fn work_that_would_miss_the_deadline_is_given_up_with_an_answer() -> anyhow::Result<()> {
+    let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
+    let address = std::fs::read_to_string("demo/addresses.txt")?
+        .lines()
+        .nth(3)
+        .unwrap_or_default()
+        .to_owned();
+    let event = get(&format!("/v2/stamps/1/score/{address}"), KEY);
+    assert_eq!(service.ask(&event).await["statusCode"], 200);
+    let mut holder = sqlx::PgConnection::connect(&service.url).await?;
+    let mut held = holder.begin().await?;
+    held.execute("SELECT FROM registry_passport FOR UPDATE")
+        .await?;
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(1);
+    let call = Call {
+        request_id: "r".to_owned(),
+        deadline: Some(deadline),
+    };
+    let answer = serve_alb(service.router.clone(), &event, call).await;
+    assert_eq!(answer["statusCode"], 503, "{answer}");
+    held.rollback().await?;
+    // The connection was in the middle of a transaction; the next request gets a clean one.
+    assert_eq!(service.ask(&event).await["statusCode"], 200);
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_outage_answers_503_and_ends_with_it() -> anyhow::Result<()> {
     let mut variables = demo_environment()?;
     variables.insert("DATABASE_CONNECT_TIMEOUT_MS".to_owned(), "1000".to_owned());

@@ -322,3 +322,26 @@ async fn a_function_that_lacks_a_setting_says_so_and_ends() -> anyhow::Result<()
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn an_injected_crash_ends_the_process_without_an_answer() -> anyhow::Result<()> {
+    let mut settings: Vec<(String, String)> = golden_environment()?.into_iter().collect();
+    settings.push((
+        "DATABASE_URL".to_owned(),
+        "postgres://nobody@127.0.0.1:1/none".to_owned(),
+    ));
+    settings.push(("LOCAL_CLOUD_FAULTS".to_owned(), "1".to_owned()));
+    let function = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
+    let event = |fault: &str| json!({"path": "/x", "headers": {"x-local-cloud-fault": fault}});
+    let answer = function.invoke(event("latency=1,error")).await?;
+    assert_eq!(answer["statusCode"], 500, "{answer}");
+    tokio::select! {
+        answer = function.invoke(event("crash")) => anyhow::bail!("it answered {answer:?}"),
+        () = async {
+            while function.resident_kib().is_ok() {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        } => {}
+    }
+    Ok(())
+}

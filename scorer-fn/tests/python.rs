@@ -3,6 +3,8 @@
 //! `data/make-python-vectors.py` writes the file; only Python's own library
 //! speaks in it.
 
+use bigdecimal::{BigDecimal, RoundingMode};
+use proptest::prelude::*;
 use scorer_fn::decimal::Decimal;
 use scorer_fn::python::{self, Integer};
 use scorer_fn::python_json;
@@ -126,4 +128,39 @@ fn json_that_the_database_cannot_hold_is_marked() {
         serde_json::json!(["😀", 1, -2500.0, {"a": null}])
     );
     assert!(pair.storable);
+}
+
+proptest! {
+    /// Five decimals of any number are those of another decimal library.
+    #[test]
+    fn five_decimals_are_rounded_half_to_even(
+        digits in "[0-9]{1,25}",
+        point in 0_usize..25,
+        exponent in -12_i64..12,
+        negative: bool,
+    ) {
+        let point = point.min(digits.len());
+        let (whole, fraction) = digits.split_at(point);
+        let sign = if negative { "-" } else { "" };
+        let text = format!("{sign}{}.{fraction}E{exponent}", if whole.is_empty() { "0" } else { whole });
+        let found = Decimal::parse(&text).expect("a number").to_fixed5();
+        let other: BigDecimal = text.parse().expect("a number");
+        let other = other.with_scale_round(5, RoundingMode::HalfEven).to_plain_string();
+        prop_assert_eq!(found, other, "{}", text);
+    }
+
+    /// What is printed reads back as the same number with the same exponent.
+    #[test]
+    fn a_printed_number_reads_back(coefficient in any::<i64>(), exponent in -20_i64..20) {
+        let number = Decimal::parse(&format!("{coefficient}E{exponent}")).expect("a number");
+        let again = Decimal::parse(&number.to_string()).expect("its own print");
+        prop_assert_eq!(again.to_string(), number.to_string());
+        prop_assert!(again == number);
+    }
+
+    /// A double enters a sum with its exact value, so it leaves as itself.
+    #[test]
+    fn a_double_survives(value in any::<f64>().prop_filter("finite", |value| value.is_finite())) {
+        prop_assert_eq!(Decimal::from_f64(value).map(|number| number.to_f64()), Some(value + 0.0));
+    }
 }
