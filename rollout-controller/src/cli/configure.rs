@@ -11,6 +11,9 @@ use std::process::ExitCode;
 
 /// Look at a configuration before the controller does.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  rolloutctl config example > rollout.toml\n  rolloutctl config check rollout.toml"
+)]
 pub struct Config {
     #[command(subcommand)]
     what: ConfigCommand,
@@ -19,11 +22,13 @@ pub struct Config {
 #[derive(Debug, clap::Subcommand)]
 enum ConfigCommand {
     /// Read a file, and report every problem with key, value and fix.
+    #[command(after_help = "Example:\n  rolloutctl config check rollout.toml")]
     Check {
         /// The TOML file.
         file: PathBuf,
     },
     /// Print a complete example.
+    #[command(after_help = "Example:\n  rolloutctl config example > rollout.toml")]
     Example,
 }
 

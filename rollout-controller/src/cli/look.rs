@@ -46,6 +46,18 @@ pub struct History {
     remote: Remote,
 }
 
+impl History {
+    /// The question that this asks the view function.
+    pub fn question(&self) -> view::Question {
+        view::Question::History {
+            rollout: self.remote.rollout.clone(),
+            before: self.before,
+            limit: self.limit,
+            all: self.all,
+        }
+    }
+}
+
 /// Runs `status`.
 ///
 /// # Errors
@@ -114,12 +126,7 @@ async fn show(args: &Status, aws: &Aws) -> anyhow::Result<Code> {
 /// If the controller cannot be reached or fails.
 pub fn run_history(args: &History) -> anyhow::Result<ExitCode> {
     block_on(async {
-        let question = view::Question::History {
-            rollout: args.remote.rollout.clone(),
-            before: args.before,
-            limit: args.limit,
-            all: args.all,
-        };
+        let question = args.question();
         let view::Answer::History(history) = ask(&Aws::new(), &args.remote, &question).await?
         else {
             bail!(

@@ -6,6 +6,7 @@
 use std::io::{self, Write as _};
 
 pub mod check;
+pub mod completions;
 pub mod configure;
 pub mod look;
 pub mod notify;
@@ -13,7 +14,10 @@ pub mod operate;
 pub mod remote;
 pub mod replay;
 pub mod rollback;
+mod root;
 pub mod vectors;
+
+pub use root::{Cli, Command};
 
 /// Writes to stdout. A reader that has seen enough (`| head`) is no error.
 fn out(text: &str) -> io::Result<()> {

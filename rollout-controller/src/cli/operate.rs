@@ -1,9 +1,8 @@
 //! `start`, `pause`, `resume`, `promote`, `activate`, `rollback`.
 
-use super::remote::{Giving, Remote, give};
+use super::remote::{Gives, Giving, Remote};
 use crate::domain::command::Order;
 use crate::domain::weight::Weight;
-use std::process::ExitCode;
 use std::time::Duration;
 
 /// Begin a rollout: read the old side's history, then take the first stage.
@@ -69,6 +68,9 @@ pub struct Promote {
 
 /// Let a shadow rollout act from now on.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  rolloutctl activate --reason \"shadow agreed with us for a week\""
+)]
 pub struct Activate {
     #[command(flatten)]
     remote: Remote,
@@ -85,59 +87,42 @@ fn whole_minutes(text: &str) -> Result<u32, String> {
     u32::try_from(duration.as_secs() / 60).map_err(|_| "that is too long".to_owned())
 }
 
-/// Runs `start`.
-///
-/// # Errors
-/// As [`give`].
-pub fn start(args: &Start) -> anyhow::Result<ExitCode> {
-    give(&args.remote, &args.giving, Order::Start)
+impl Gives for Start {
+    fn gives(&self) -> (&Remote, &Giving, Order) {
+        let order = Order::Start;
+        (&self.remote, &self.giving, order)
+    }
 }
 
-/// Runs `pause`.
-///
-/// # Errors
-/// As [`give`].
-pub fn pause(args: &Pause) -> anyhow::Result<ExitCode> {
-    give(
-        &args.remote,
-        &args.giving,
-        Order::Pause {
-            for_minutes: args.for_minutes,
-        },
-    )
+impl Gives for Pause {
+    fn gives(&self) -> (&Remote, &Giving, Order) {
+        let order = Order::Pause {
+            for_minutes: self.for_minutes,
+        };
+        (&self.remote, &self.giving, order)
+    }
 }
 
-/// Runs `resume`.
-///
-/// # Errors
-/// As [`give`].
-pub fn resume(args: &Resume) -> anyhow::Result<ExitCode> {
-    give(
-        &args.remote,
-        &args.giving,
-        Order::Resume { adopt: args.adopt },
-    )
+impl Gives for Resume {
+    fn gives(&self) -> (&Remote, &Giving, Order) {
+        let order = Order::Resume { adopt: self.adopt };
+        (&self.remote, &self.giving, order)
+    }
 }
 
-/// Runs `promote`.
-///
-/// # Errors
-/// As [`give`].
-pub fn promote(args: &Promote) -> anyhow::Result<ExitCode> {
-    give(
-        &args.remote,
-        &args.giving,
-        Order::Promote {
-            to: args.to,
-            force: args.force,
-        },
-    )
+impl Gives for Promote {
+    fn gives(&self) -> (&Remote, &Giving, Order) {
+        let order = Order::Promote {
+            to: self.to,
+            force: self.force,
+        };
+        (&self.remote, &self.giving, order)
+    }
 }
 
-/// Runs `activate`.
-///
-/// # Errors
-/// As [`give`].
-pub fn activate(args: &Activate) -> anyhow::Result<ExitCode> {
-    give(&args.remote, &args.giving, Order::Activate)
+impl Gives for Activate {
+    fn gives(&self) -> (&Remote, &Giving, Order) {
+        let order = Order::Activate;
+        (&self.remote, &self.giving, order)
+    }
 }

@@ -55,6 +55,12 @@ pub struct Giving {
     pub if_revision: Option<i64>,
 }
 
+/// A subcommand that gives an order.
+pub trait Gives {
+    /// To whom, how, and what.
+    fn gives(&self) -> (&Remote, &Giving, Order);
+}
+
 /// Exit code of a command that was refused.
 pub const REFUSED: u8 = 40;
 /// Exit code of a command that was stale.
@@ -204,11 +210,16 @@ fn finish(remote: &Remote, answer: &Answer) -> anyhow::Result<ExitCode> {
     } else {
         super::out(&render(answer))?;
     }
-    Ok(match answer.outcome {
-        Verdict::Applied | Verdict::AlreadySo => ExitCode::SUCCESS,
-        Verdict::Refused => ExitCode::from(REFUSED),
-        Verdict::Stale => ExitCode::from(STALE),
-    })
+    Ok(ExitCode::from(exit_code(answer)))
+}
+
+/// What a script learns from an answer.
+pub fn exit_code(answer: &Answer) -> u8 {
+    match answer.outcome {
+        Verdict::Applied | Verdict::AlreadySo => 0,
+        Verdict::Refused => REFUSED,
+        Verdict::Stale => STALE,
+    }
 }
 
 /// An answer for a terminal.
@@ -220,7 +231,7 @@ pub fn render(answer: &Answer) -> String {
         Verdict::Stale => "✖ stale",
     };
     let outcome = if answer.dry_run && answer.outcome == Verdict::Applied {
-        "• dry run"
+        "• nothing is done yet, this would be"
     } else {
         outcome
     };

@@ -12,6 +12,7 @@ use crate::replay;
 /// Exit code 0 if they are those on record in the meta file, or if none are on
 /// record; 1 if they differ or a file cannot be read.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  rolloutctl replay healthy.csv --meta meta.json")]
 pub struct Args {
     /// The recording, CSV: one line a minute and side.
     file: PathBuf,

@@ -1,6 +1,6 @@
 //! `rollback`: through the controller, or directly with your own credentials.
 
-use super::remote::{Giving, REFUSED, Remote, block_on, confirm, give};
+use super::remote::{Gives, Giving, REFUSED, Remote, block_on, confirm, give};
 use crate::act::act;
 use crate::adapters::alb::Alb;
 use crate::adapters::aws::Aws;
@@ -36,6 +36,12 @@ pub struct Args {
     remote: Remote,
     #[command(flatten)]
     giving: Giving,
+}
+
+impl Gives for Args {
+    fn gives(&self) -> (&Remote, &Giving, Order) {
+        (&self.remote, &self.giving, Order::Rollback)
+    }
 }
 
 /// Runs `rollback`.

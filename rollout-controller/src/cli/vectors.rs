@@ -11,6 +11,7 @@ use crate::vectors;
 ///
 /// Exit code 0 if all agree, 1 if any does not or the file cannot be read.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  rolloutctl vectors evidence-vectors.json")]
 pub struct Args {
     /// The file of vectors, JSON.
     file: PathBuf,
