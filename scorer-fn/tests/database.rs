@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use local_cloud::pgbouncer::{self, Pgbouncer};
 use local_cloud::postgres::PrivatePostgres;
 use scorer_fn::app::{Call, serve_alb};
+use scorer_fn::config::Config;
+use scorer_fn::event::Event;
+use scorer_fn::score::Scorer;
 use serde_json::Value;
 use sqlx::{Connection, Executor, Row};
 use support::{Service, demo_environment, get, router_on};
@@ -148,6 +151,49 @@ async fn two_wallets_racing_for_one_nullifier_share_it_out() -> anyhow::Result<(
         counted, 1,
         "one wallet counts the stamp, the other does not"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_score_takes_few_round_trips() -> anyhow::Result<()> {
+    let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
+    let mut variables = demo_environment()?;
+    variables.insert("DATABASE_URL".to_owned(), service.url.clone());
+    let scorer = Scorer::new(Config::read(|name| variables.get(name).cloned())?);
+    let list = std::fs::read_to_string("demo/addresses.txt")?;
+    let addresses: Vec<&str> = list.lines().collect();
+    let trips = async |path: &str, key| {
+        let event = Event::from_alb(&get(path, key));
+        scorer
+            .answer(&event, scorer_fn::time::now())
+            .await
+            .1
+            .trips
+            .round_trips
+    };
+    let score = |address: &str| format!("/v2/stamps/1/score/{address}");
+    assert_eq!(
+        trips(&score(addresses[3]), KEY).await,
+        10,
+        "three new stamps; Python makes 37"
+    );
+    assert_eq!(trips(&score(addresses[12]), KEY).await, 10, "twelve stamps");
+    assert_eq!(
+        trips(&score(addresses[0]), KEY).await,
+        8,
+        "no stamps, no links to read"
+    );
+    assert_eq!(
+        trips("/v2/stamps/99/score/0x00", KEY).await,
+        6,
+        "a refusal with its analytics row"
+    );
+    assert_eq!(
+        trips(&score(addresses[0]), "DemoKeyA.x").await,
+        4,
+        "a wrong key"
+    );
+    assert_eq!(trips(&score(addresses[0]), "").await, 0, "no key");
     Ok(())
 }
 

@@ -432,3 +432,25 @@ fn a_configuration_can_be_printed_without_its_secrets() {
         "{shown}"
     );
 }
+
+#[test]
+fn an_event_spells_times_to_the_millisecond_and_keeps_an_offset() {
+    let spelt = |text: &str| {
+        OffsetTime::parse_rfc3339(text)
+            .expect("RFC 3339")
+            .event_spelling()
+    };
+    assert_eq!(
+        spelt("2098-08-08T08:08:08.0809Z"),
+        "2098-08-08T08:08:08.080Z"
+    );
+    assert_eq!(spelt("2098-01-01T00:00:00Z"), "2098-01-01T00:00:00Z");
+    assert_eq!(
+        spelt("2098-01-01T00:00:00.0009+00:00"),
+        "2098-01-01T00:00:00.000Z"
+    );
+    assert_eq!(
+        spelt("2098-02-03T04:05:06+02:00"),
+        "2098-02-03T04:05:06+02:00"
+    );
+}
