@@ -199,10 +199,7 @@ async fn answer_unchanged(
             .shift
             .as_ref()
             .map(|shift| format!(" ({})", planned(shift, sight)));
-        message = format!(
-            "dry run, nothing was done; it would be: {message}{}",
-            change.unwrap_or_default()
-        );
+        message = format!("{message}{}", change.unwrap_or_default());
     }
     let mut answer = answer(rollout, ordered.verdict, message, journal, shown(sight));
     answer.dry_run = request.dry_run;

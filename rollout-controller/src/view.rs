@@ -3,7 +3,7 @@
 use crate::command::RouteShown;
 use crate::config::{Config, Rollout};
 use crate::doctor::{Examination, Examiner};
-use crate::domain::journal::Journal;
+use crate::domain::journal::{Event, Journal, Stamped};
 use crate::journal_io::{self, event_of};
 use crate::observe::{chain, read_routes};
 use crate::ports::{Seq, World};
@@ -77,13 +77,18 @@ pub struct History {
     /// Oldest first.
     pub lines: Vec<String>,
     /// The events behind the lines, as journalled.
-    pub events: Vec<crate::domain::journal::Stamped>,
+    pub events: Vec<Stamped>,
     /// Ask with this `before` for what came earlier; absent at the beginning.
     pub earlier: Option<Seq>,
 }
 
 /// Events of late that `status` shows.
 const RECENT: usize = 8;
+
+/// Entries read at once while looking for the events to show.
+const PAGE: u32 = 500;
+/// And how often: a minute is an entry, so this is about a week.
+const MOST_PAGES: usize = 20;
 
 /// Answers one question. Never writes.
 pub async fn view(world: &World, config: &Config, question: &Question) -> Answer {
@@ -166,18 +171,41 @@ pub async fn status_of(world: &World, rollout: &Rollout) -> Status {
 }
 
 async fn recent(world: &World, rollout: &Rollout) -> Vec<String> {
-    let Ok(entries) = world.ledger.history(&rollout.name, None, 100).await else {
-        return Vec::new();
-    };
-    let mut lines: Vec<String> = entries
-        .iter()
-        .filter_map(|entry| event_of(&rollout.name, entry).ok())
-        .filter(|stamped| stamped.event.is_change())
-        .take(RECENT)
-        .map(|stamped| history::line(&stamped))
-        .collect();
-    lines.reverse();
-    lines
+    let found = events(world, rollout, None, RECENT, Event::is_change).await;
+    let (events, _) = found.unwrap_or_default();
+    events.iter().map(history::line).collect()
+}
+
+/// The newest events of a kind before a revision, oldest first, at most `wanted`,
+/// and the revision before which older entries lie, if there are any.
+async fn events(
+    world: &World,
+    rollout: &Rollout,
+    before: Option<Seq>,
+    wanted: usize,
+    keep: impl Fn(&Event) -> bool,
+) -> Result<(Vec<Stamped>, Option<Seq>), String> {
+    let mut found = Vec::new();
+    let mut before = before;
+    for _ in 0..MOST_PAGES {
+        let entries = world.ledger.history(&rollout.name, before, PAGE).await;
+        let entries = entries.map_err(|error| chain(&error))?;
+        for entry in &entries {
+            let stamped = event_of(&rollout.name, entry).map_err(|error| chain(&error))?;
+            before = Some(entry.seq);
+            if keep(&stamped.event) {
+                found.push(stamped);
+            }
+            if found.len() == wanted {
+                break;
+            }
+        }
+        if found.len() == wanted || entries.len() < PAGE as usize {
+            break;
+        }
+    }
+    found.reverse();
+    Ok((found, before.filter(|seq| *seq > 1)))
 }
 
 async fn history_of(
@@ -187,25 +215,17 @@ async fn history_of(
     limit: u32,
     all: bool,
 ) -> Result<History, String> {
-    use crate::domain::journal::Event;
-    let entries = world.ledger.history(&rollout.name, before, limit).await;
-    let entries = entries.map_err(|error| chain(&error))?;
-    let earlier = entries.last().map(|entry| entry.seq).filter(|seq| *seq > 1);
-    let mut events = Vec::with_capacity(entries.len());
-    for entry in entries.iter().rev() {
-        let stamped = event_of(&rollout.name, entry).map_err(|error| chain(&error))?;
-        let detail = matches!(
-            stamped.event,
+    let detail = |event: &Event| {
+        matches!(
+            event,
             Event::Ticked { .. } | Event::PageSent { .. } | Event::Announced { .. }
-        );
-        if all || !detail {
-            events.push(stamped);
-        }
-    }
-    let lines = events.iter().map(history::line).collect();
+        )
+    };
+    let keep = |event: &Event| all || !detail(event);
+    let (events, earlier) = events(world, rollout, before, limit as usize, keep).await?;
     Ok(History {
         rollout: rollout.name.clone(),
-        lines,
+        lines: events.iter().map(history::line).collect(),
         events,
         earlier,
     })

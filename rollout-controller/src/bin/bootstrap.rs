@@ -7,8 +7,9 @@ use rollout_controller::config;
 use rollout_controller::doors::{Door, Refusal, answer};
 use rollout_controller::observe::chain;
 use rollout_controller::ports::World;
-use rollout_controller::wire;
+use rollout_controller::{widget, wire};
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 /// What every invocation needs, or why this function cannot work.
 struct Setup {
@@ -30,10 +31,7 @@ fn set_up() -> Result<Setup, String> {
     })
 }
 
-async fn handle(
-    setup: &Result<Setup, String>,
-    event: LambdaEvent<Value>,
-) -> Result<Value, Diagnostic> {
+async fn handle(setup: &OnceCell<Setup>, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
     let refuse = |refusal: Refusal| {
         tracing::error!(error_type = refusal.error_type, "{}", refusal.message);
         Diagnostic {
@@ -41,10 +39,13 @@ async fn handle(
             error_message: refusal.message,
         }
     };
-    let setup = setup.as_ref().map_err(|message| {
+    // A configuration that cannot work is told on every event, so that it shows in
+    // the caller's answer and not only in a restart loop; mended, it works at once.
+    let setup = setup.get_or_try_init(async || set_up()).await;
+    let setup = setup.map_err(|message| {
         refuse(Refusal {
             error_type: "Config",
-            message: message.clone(),
+            message,
         })
     })?;
     let until = i64::try_from(event.context.deadline).ok();
@@ -54,7 +55,8 @@ async fn handle(
         config,
         world,
     } = setup;
-    answer(*door, world, config, &event.payload, until)
+    let payload = widget::with_own_arn(event.payload, &event.context.invoked_function_arn);
+    answer(*door, world, config, &payload, until)
         .await
         .map_err(refuse)
 }
@@ -72,9 +74,7 @@ fn main() -> Result<(), lambda_runtime::Error> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        // A configuration that cannot work is told on every event, so that it
-        // shows in the caller's answer and not only in a restart loop.
-        let setup = set_up();
+        let setup = OnceCell::new();
         let handler = service_fn(|event| handle(&setup, event));
         lambda_runtime::run(handler).await
     })
