@@ -5,8 +5,8 @@
  * | function | may |
  * |---|---|
  * | `tick` | read rules, metrics, alarms; set weights of exactly our rules; write the journal; page |
- * | `command` | the same, but for metrics and the dead-letter queue |
- * | `view` | read rules, and the journal as a user that may only read |
+ * | `command` | the same (`rolloutctl check --write-test` reads metrics here too) |
+ * | `view` | read rules, metrics, alarms, and the journal as a user that may only read |
  */
 
 import * as pulumi from "@pulumi/pulumi";
@@ -45,10 +45,9 @@ export class RolloutController extends pulumi.ComponentResource {
     const { toml } = args;
     const names = new Names(common.name, common.region, common.accountId);
     const queueArn = `arn:aws:sqs:${common.region}:${common.accountId}:${names.function("tick")}-dead`;
-    const acts = [...this.readsRules(), ...this.readsAlarms(), ...this.setsWeights(), ...this.tells()];
+    const acts = [...this.looks(), ...this.setsWeights(), ...this.tells()];
     this.tick = this.door("tick", toml.writer, [
       ...acts,
-      { sid: "ReadMetrics", actions: ["cloudwatch:GetMetricData"], resources: ["*"] },
       ...this.journal("writer"),
       { sid: "KeepFailedTicks", actions: ["sqs:SendMessage"], resources: [queueArn] },
       ...encrypts("KeepEncrypted", common, "sqs"),
@@ -57,7 +56,7 @@ export class RolloutController extends pulumi.ComponentResource {
     this.view = this.door(
       "view",
       toml.reader,
-      [...this.readsRules(), ...this.journal("reader")],
+      [...this.looks(), ...this.journal("reader")],
       // The page's buttons call this one, as the person who looks at the page.
       { ROLLOUT_COMMAND_FUNCTION: names.functionArn("command") },
     );
@@ -100,13 +99,16 @@ export class RolloutController extends pulumi.ComponentResource {
     );
   }
 
-  private readsRules(): Statement[] {
-    return [{ sid: "ReadRules", actions: ["elasticloadbalancing:DescribeRules"], resources: ["*"] }];
-  }
-
-  /** On `*`, because composite alarms are only returned then. */
-  private readsAlarms(): Statement[] {
-    return [{ sid: "ReadAlarms", actions: ["cloudwatch:DescribeAlarms"], resources: ["*"] }];
+  /** None of these knows resources; alarms on `*`, because composite ones are only returned then. */
+  private looks(): Statement[] {
+    return [
+      { sid: "ReadRules", actions: ["elasticloadbalancing:DescribeRules"], resources: ["*"] },
+      {
+        sid: "ReadMetricsAndAlarms",
+        actions: ["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"],
+        resources: ["*"],
+      },
+    ];
   }
 
   /** IAM cannot see weights: this is as narrow as it gets. The code changes nothing else of a rule. */

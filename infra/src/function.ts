@@ -79,7 +79,13 @@ export class ContainerFunction extends pulumi.ComponentResource {
         timeout: args.timeoutSeconds,
         reservedConcurrentExecutions: args.reservedConcurrency,
         publish: args.publish,
-        environment: { variables: args.environment },
+        environment: {
+          variables: {
+            ...args.environment,
+            // Nobody listens: do not look for a collector.
+            ...(common.tracing === "off" && { OTEL_SDK_DISABLED: "true" }),
+          },
+        },
         kmsKeyArn: common.kmsKeyArn,
         // Our lines are JSON already; Lambda's own format would wrap them.
         loggingConfig: { logFormat: "Text", logGroup: this.logGroup.name },

@@ -47,14 +47,10 @@ export class OperatorRole extends pulumi.ComponentResource {
       resources: ["*"],
     };
     if (settings.readers.length > 0) {
-      this.reader = this.role("reader", "Looks at the rollout", settings.readers, [
-        ...this.looks(),
-        describe,
-      ]);
+      this.reader = this.role("reader", "Looks at the rollout", settings.readers, [...this.looks()]);
     }
     this.operator = this.role("operator", "Steers the rollout", settings.operators, [
       ...this.looks(),
-      describe,
       {
         sid: "Command",
         actions: ["lambda:InvokeFunction"],
@@ -108,6 +104,17 @@ export class OperatorRole extends pulumi.ComponentResource {
     return [
       { sid: "Look", actions: ["lambda:InvokeFunction"], resources: [names.functionArn("view")] },
       { sid: "OpenDashboard", actions: ["cloudwatch:GetDashboard"], resources: [this.args.dashboardArn] },
+      {
+        // `rolloutctl check` looks at groups with your own eyes.
+        sid: "ReadRulesAndGroups",
+        actions: [
+          "elasticloadbalancing:DescribeRules",
+          "elasticloadbalancing:DescribeTargetGroupAttributes",
+          "elasticloadbalancing:DescribeTargetGroups",
+          "elasticloadbalancing:DescribeTargetHealth",
+        ],
+        resources: ["*"],
+      },
       {
         sid: "ReadMetricsAndAlarms",
         actions: ["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"],
