@@ -13,6 +13,7 @@ use crate::observe::chain;
 use crate::ports::World;
 use crate::tick::{self, Schedule, TickReport};
 use crate::view::{self, Question};
+use crate::widget;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
@@ -180,6 +181,14 @@ pub async fn answer(
             .await
         }
         Door::Command => {
+            if widget::is_widget(event) {
+                let scheduled = world.clock.now();
+                let schedule = Schedule {
+                    scheduled,
+                    deadline,
+                };
+                return Ok(widget::press(world, config, event, schedule).await);
+            }
             if let Some(errand) = Errand::of(event) {
                 let done = errand.run(world, config, deadline).await;
                 return to_json(&done);
@@ -194,6 +203,7 @@ pub async fn answer(
             };
             commanded(world, config, &request, schedule).await
         }
+        Door::View if widget::is_widget(event) => Ok(widget::show(world, config, event).await),
         Door::View => {
             let question: Question = parse(
                 event,

@@ -65,5 +65,6 @@ pub mod report;
 pub mod tick;
 pub mod vectors;
 pub mod view;
+pub mod widget;
 pub mod wire;
 pub mod world;

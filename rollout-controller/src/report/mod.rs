@@ -9,3 +9,4 @@ pub mod stage_table;
 pub mod words;
 pub mod history;
 pub mod status;
+pub mod widget;

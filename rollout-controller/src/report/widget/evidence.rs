@@ -1,0 +1,174 @@
+//! The numbers: quantiles of both sides, and each objective against its thresholds.
+
+use super::Scene;
+use super::drawings::{Wish, bar};
+use super::html::escape;
+use crate::domain::evidence::{Engine, Family, Judged, Quantile};
+use crate::domain::journal::Run;
+use crate::domain::slo::Metric;
+use crate::report::number::{count, limit, odds, share_with_interval};
+use crate::report::stage_table::{LatencyRow, StageTable};
+use std::fmt::Write as _;
+
+pub(super) fn sections(scene: &Scene<'_>) -> String {
+    let Some(run) = scene.run else {
+        return String::new();
+    };
+    let (Some(judged), Ok(engine)) = (&run.judged, run.engine()) else {
+        return "<section><h3>Evidence</h3><p class=\"soft\">No minute has been judged yet.</p></section>"
+            .to_owned();
+    };
+    stage(run, judged, &engine) + &objectives(run, judged, &engine)
+}
+
+/// A cell that names its column where the table is shown as a list.
+fn cell(column: &str, html: &str) -> String {
+    format!("<td data-is=\"{}\">{html}</td>", escape(column))
+}
+
+fn row(name: &str, cells: [&str; 3]) -> String {
+    let [old, new, limit] = cells;
+    format!(
+        "<tr><th scope=\"row\">{}</th>{}{}{}</tr>",
+        escape(name),
+        cell("Python", &escape(old)),
+        cell("Rust", &escape(new)),
+        cell("limit", &escape(limit))
+    )
+}
+
+/// Rates and quantiles of the stage the evidence is at.
+fn stage(run: &Run, judged: &Judged, engine: &Engine) -> String {
+    let table = StageTable::new(engine, &run.evidence);
+    let [old, new] = table.requests.map(count);
+    let mut rows = row("Requests", [&old, &new, "–"]);
+    let [old, new] = table.errors.map(|rate| {
+        let seen = rate.ratio().map(|ratio| share_with_interval(ratio, &rate));
+        seen.unwrap_or_else(|| "no data".to_owned())
+    });
+    rows += &row("Errors", [&old, &new, &limit(table.error_limit)]);
+    for LatencyRow {
+        quantile,
+        old,
+        new,
+        limit_ms,
+    } in &table.latency
+    {
+        let [old, new] = [old, new].map(|seen| {
+            let seen = seen.as_ref().map(tell);
+            seen.unwrap_or_else(|| "no data".to_owned())
+        });
+        rows += &row(quantile, [&old, &new, &format!("{limit_ms} ms")]);
+    }
+    format!(
+        "<section><h3>This stage, {} on Rust, up to {}</h3><table><thead><tr><th scope=\"col\">Measure</th>\
+         <th scope=\"col\">Python</th><th scope=\"col\">Rust</th><th scope=\"col\">Limit</th></tr></thead>\
+         <tbody>{rows}</tbody></table><p class=\"soft\">In brackets: intervals that hold at every look (95 %).</p></section>",
+        judged.weight, judged.minute
+    )
+}
+
+/// `63 ms [50 to 80]`.
+fn tell(quantile: &Quantile) -> String {
+    let high = quantile
+        .high_ms
+        .map_or_else(|| "open".to_owned(), |ms| ms.to_string());
+    let bounds = format!("[{} to {high}]", quantile.low_ms);
+    match quantile.point_ms {
+        Some(ms) => format!("{ms} ms {bounds}"),
+        None => format!("off the scale {bounds}"),
+    }
+}
+
+fn title(metric: Metric, engine: &Engine) -> String {
+    match engine.slo().limit_ms(metric) {
+        None => format!("Errors ≤ {}", limit(engine.limits()[0])),
+        Some(ms) => format!("{} ≤ {ms} ms", metric.name().to_uppercase()),
+    }
+}
+
+/// `ln` of a metric's part in `E`: its two families, weighted as the total weighs them.
+fn part(metric: Metric, judged: &Judged, engine: &Engine) -> f64 {
+    let weights = engine.config().family_weights.to_array();
+    let parts = Family::ALL
+        .into_iter()
+        .filter(|family| family.metric() == metric)
+        .map(|family| weights[family.index()].ln() + judged.log_e_family[family.index()]);
+    parts.fold(f64::NEG_INFINITY, |sum, part| {
+        let (low, high) = if sum < part { (sum, part) } else { (part, sum) };
+        if high == f64::NEG_INFINITY {
+            high
+        } else {
+            high + (low - high).exp().ln_1p()
+        }
+    })
+}
+
+fn objectives(run: &Run, judged: &Judged, engine: &Engine) -> String {
+    let (back, open) = (engine.rollback_threshold(), engine.gate_threshold());
+    let mut rows = String::new();
+    for metric in Metric::ALL {
+        let against = part(metric, judged, engine);
+        let gate = judged.log_gates[metric.index()];
+        let name = title(metric, engine);
+        let shown = if gate >= open {
+            "shown"
+        } else {
+            "not shown yet"
+        };
+        let says_for = format!("{shown}: ln G {gate:.1} of {open:.1}");
+        let says_against = format!("ln E {against:.1} of {back:.1}");
+        let _ = write!(
+            rows,
+            "<tr><th scope=\"row\">{}</th>{}{}</tr>",
+            escape(&name),
+            cell(
+                "safe for the next step",
+                &(escape(&says_for)
+                    + &bar(
+                        gate,
+                        open,
+                        Wish::Reach,
+                        &format!("{name}: safe for the next step, {says_for}")
+                    ))
+            ),
+            cell(
+                "broken",
+                &(escape(&says_against)
+                    + &bar(
+                        against,
+                        back,
+                        Wish::StayBelow,
+                        &format!("{name}: evidence that it is broken, {says_against}")
+                    ))
+            ),
+        );
+    }
+    let total = format!("ln E {:.1} of {back:.1}", judged.log_e);
+    let says = format!(
+        "All objectives together: evidence against Rust, {total}, odds {}; at {back:.1} the controller rolls back",
+        odds(judged.log_e)
+    );
+    let verdict = match judged.rolled_back_at {
+        Some(minute) => format!("The evidence reached the threshold in minute {minute}."),
+        None => format!("Rollback at odds {}.", odds(back)),
+    };
+    let stage = run.terms.next_after(run.weight).map_or_else(
+        || "the end of the bake".to_owned(),
+        |next| format!("the step to {next}"),
+    );
+    format!(
+        "<section><h3>Evidence, objective by objective</h3><p>{} {}</p>{}\
+         <table><thead><tr><th scope=\"col\">Objective</th><th scope=\"col\">Safe for the next step</th>\
+         <th scope=\"col\">Broken</th></tr></thead><tbody>{rows}</tbody></table>\
+         <p class=\"soft\">Bars run to their thresholds, the dark marks: every left one opens {}; the right ones add up to the total above. {} minutes with traffic in this stage.</p></section>",
+        escape(&format!(
+            "Against Rust in total: odds {}, {total}.",
+            odds(judged.log_e)
+        )),
+        escape(&verdict),
+        bar(judged.log_e, back, Wish::StayBelow, &says),
+        escape(&stage),
+        count(judged.gate_ticks.into()),
+    )
+}
