@@ -78,7 +78,17 @@ fn fold(rollout: &str, written: &Written) -> Result<Loaded, LoadError> {
     });
     let snapshot_seq = usable.as_ref().map_or(0, |journal| journal.revision);
     let mut journal = usable.unwrap_or_else(|| Journal::new(rollout));
-    for entry in &written.entries {
+    // Without a snapshot: minutes of runs that have ended may have been pruned (see
+    // `retention`), and their evidence decides nothing any more.
+    let ends = |entry: &Entry| matches!(entry.kind.as_str(), "started" | "finished");
+    let ended = match snapshot_seq {
+        0 => written.entries.iter().rposition(ends),
+        _ => None,
+    };
+    for (index, entry) in written.entries.iter().enumerate() {
+        if ended.is_some_and(|ended| index <= ended) && entry.seq > journal.revision {
+            journal.revision = entry.seq - 1;
+        }
         let stamped = event_of(rollout, entry)?;
         let applied = journal.apply(&stamped);
         applied.map_err(|source| LoadError::Fold {

@@ -62,6 +62,7 @@ pub mod ports;
 pub mod protect;
 pub mod replay;
 pub mod report;
+pub mod retention;
 pub mod tick;
 pub mod vectors;
 pub mod view;

@@ -11,6 +11,7 @@ use crate::messages;
 use crate::observe::{Look, chain, observe};
 use crate::ports::{LedgerError, World};
 use crate::protect::{self, Protection};
+use crate::retention;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -114,6 +115,7 @@ pub async fn tick(world: &World, config: &Config, schedule: Schedule) -> Vec<Tic
         };
         reports.push(report);
     }
+    retention::prune(world, config, &loaded, schedule).await;
     reports
 }
 

@@ -133,12 +133,15 @@ pub enum Event {
 }
 
 impl Event {
+    /// Kind of [`Event::Ticked`], the only entries that are ever pruned.
+    pub const TICKED: &'static str = "ticked";
+
     /// Name of the kind, as in the JSON.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Started { .. } => "started",
             Self::Baseline { .. } => "baseline",
-            Self::Ticked { .. } => "ticked",
+            Self::Ticked { .. } => Self::TICKED,
             Self::Intended { .. } => "intended",
             Self::Applied { .. } => "applied",
             Self::NotApplied { .. } => "not_applied",
