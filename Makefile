@@ -40,3 +40,14 @@ lint: ## Check formatting and lints; warnings are errors
 .PHONY: config-example
 config-example: ## Print a commented configuration of the controller
 	@cargo run -q --bin rolloutctl -- config example
+
+.PHONY: parity
+parity: dev-env ## Send recorded cases through the load balancer (CASES=DIR)
+	@$(ENV); cargo build -p local-cloud -p scorer-fn --bins
+	@$(ENV); $(TARGET)/debug/local-cloud parity --cases $(or $(CASES),scorer-fn/tests/golden)
+
+.PHONY: bench-scorer
+bench-scorer: dev-env ## Measure the Python twin against the Rust function in one run
+	@$(ENV); cargo build -p local-cloud --bins
+	@cargo build --release -p scorer-fn --bins
+	@$(ENV); $(TARGET)/debug/local-cloud bench-scorer --rust $(TARGET)/release/scorer-fn
