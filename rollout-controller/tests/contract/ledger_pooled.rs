@@ -1,0 +1,68 @@
+//! The journal behind a transaction pooler, the stand-in for RDS Proxy.
+//!
+//! One client alone hides the danger: only with more clients than servers does a
+//! statement meet somebody else's.
+
+use rollout_controller::adapters::ledger::{Login, migrate};
+use rollout_controller::ports::{Entry, Inserted, Ledger};
+use tokio::task::JoinSet;
+
+use crate::ledger::{address, entry, ledger_at, one_winner_for_each_number};
+use crate::peers;
+
+/// Clients of the pooler, which has two servers.
+const CLIENTS: usize = 10;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_writers_behind_a_pooler_one_wins() {
+    let Some(postgres) = peers::postgres().await else {
+        return;
+    };
+    let Some(pooler) = peers::pgbouncer(&postgres).await else {
+        return;
+    };
+    migrate(&address(&postgres.url("postgres")), &Login::in_url())
+        .await
+        .expect("tables");
+    one_winner_for_each_number(&pooler.url("postgres"), CLIENTS, 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_client_behind_a_pooler_reads_the_rows_of_another() {
+    let Some(postgres) = peers::postgres().await else {
+        return;
+    };
+    let Some(pooler) = peers::pgbouncer(&postgres).await else {
+        return;
+    };
+    migrate(&address(&postgres.url("postgres")), &Login::in_url())
+        .await
+        .expect("tables");
+    let mut tasks = JoinSet::new();
+    for client in 0..CLIENTS {
+        let ledger = ledger_at(&pooler.url("postgres"));
+        tasks.spawn(async move {
+            let name = format!("rollout-{client}");
+            let mine = |seq| Entry {
+                body: format!("{name} {seq}"),
+                ..entry(seq, "minute")
+            };
+            for seq in 1..=30 {
+                let won = ledger
+                    .insert(&name, &[mine(seq)], None)
+                    .await
+                    .expect("written");
+                assert_eq!(won, Inserted::Won, "nobody else writes {name}");
+                let written: Vec<Entry> = (1..=seq).map(mine).collect();
+                let read = ledger.read(&name, 1).await.expect("read");
+                assert_eq!(read.entries, written);
+                let newest = ledger.history(&name, None, 1).await.expect("read");
+                assert_eq!(newest, [mine(seq)]);
+                if seq % 10 == 0 {
+                    assert_eq!(ledger.prune(&name, "minute", 0).await.expect("pruned"), 0);
+                }
+            }
+        });
+    }
+    tasks.join_all().await;
+}

@@ -1,0 +1,355 @@
+//! Minutes of target groups, on ministack and on the local cloud alike.
+//!
+//! Ministack answers `TC(…)` with the average. So what both must do has no
+//! latencies; those are the local cloud's, and ministack shows that the nonsense
+//! is noticed.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{Dimension, MetricDatum};
+use jiff::Timestamp;
+use local_cloud::metrics::Datum;
+use local_cloud::{ApiFault, ApiFaultKind, Fault, LocalCloud, Metric, Topology};
+use rollout_controller::adapters::aws::{Aws, chain};
+use rollout_controller::adapters::cloudwatch::CloudWatch;
+use rollout_controller::domain::minute::{Edges, Histogram, Minute, SideCounts};
+use rollout_controller::domain::route::{GroupArn, Route, RuleArn};
+use rollout_controller::ports::{
+    Metrics as _, MetricsError, MinuteRead, MinutesWanted, RouteMinute,
+};
+
+use crate::peers;
+
+const NAMESPACE: &str = "AWS/ApplicationELB";
+
+/// Counts beside the load balancer, which some metrics do not name.
+const BY_GROUP_ALONE: [&str; 2] = ["LambdaUserError", "LambdaInternalError"];
+
+struct Source {
+    aws: Aws,
+    /// Where samples are put without a call: nobody may publish in AWS's namespaces.
+    /// Ministack lets everybody.
+    cloud: Option<LocalCloud>,
+    /// Half an hour ago: old enough to be complete, young enough to be kept.
+    start: Minute,
+    routes: Vec<Route>,
+    edges: Edges,
+}
+
+fn route(name: &str) -> Route {
+    let group = |side: &str| {
+        let arn = format!(
+            "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/{name}-{side}/73e2"
+        );
+        GroupArn::parse(&arn).expect("a group")
+    };
+    let rule = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:listener-rule/app/lb/5/6/7";
+    Route {
+        name: name.into(),
+        rule: RuleArn::parse(rule).expect("a rule"),
+        old_group: group("py"),
+        new_group: group("rs"),
+        header_rule: None,
+    }
+}
+
+impl Source {
+    async fn at(url: &str) -> Self {
+        Self {
+            aws: peers::aws_at(url).await,
+            cloud: None,
+            start: Minute::containing(Timestamp::now()).plus(-30),
+            routes: vec![route("scores"), route("models")],
+            edges: Edges::default(),
+        }
+    }
+
+    async fn local() -> Self {
+        let cloud = LocalCloud::start(Topology::new().manual_clock()).await;
+        let cloud = cloud.expect("a local cloud");
+        let mut source = Self::at(&cloud.aws_endpoint()).await;
+        source.cloud = Some(cloud);
+        source
+    }
+
+    fn cloud(&self) -> &LocalCloud {
+        self.cloud.as_ref().expect("the local cloud")
+    }
+
+    fn break_calls(&self, kind: ApiFaultKind, times: u32) {
+        let fault = ApiFault::new("GetMetricData", kind).times(times);
+        self.cloud().add_fault(Fault::Api(fault));
+    }
+
+    fn minute(&self, number: i64) -> Minute {
+        self.start.plus(number)
+    }
+
+    /// Publishes values of a metric, as the load balancer does.
+    async fn put(&self, group: &GroupArn, metric: &str, minute: i64, values: &[f64]) {
+        let mut dimensions = BTreeMap::from([("TargetGroup", group.dimension())]);
+        if !BY_GROUP_ALONE.contains(&metric) {
+            dimensions.insert("LoadBalancer", "app/lb/5");
+        }
+        let at_secs = self.minute(minute).epoch_secs() + 17;
+        let Some(cloud) = &self.cloud else {
+            return self.put_by_call(&dimensions, metric, at_secs, values).await;
+        };
+        let owned = dimensions
+            .into_iter()
+            .map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let metric = Metric {
+            namespace: NAMESPACE.to_owned(),
+            name: metric.to_owned(),
+            dimensions: owned.collect(),
+        };
+        let values = values.iter().map(|&value| (value, 1.0)).collect();
+        cloud
+            .metrics()
+            .put(metric, 1000 * at_secs, &Datum::Values(values));
+    }
+
+    async fn put_by_call(
+        &self,
+        dimensions: &BTreeMap<&str, &str>,
+        metric: &str,
+        at_secs: i64,
+        values: &[f64],
+    ) {
+        let dimensions = dimensions
+            .iter()
+            .map(|(name, value)| Dimension::builder().name(*name).value(*value).build());
+        let dimensions: Vec<_> = dimensions.collect();
+        for some in values.chunks(100) {
+            let datum = MetricDatum::builder().metric_name(metric);
+            let datum = datum.timestamp(DateTime::from_secs(at_secs));
+            let datum = datum.set_dimensions(Some(dimensions.clone()));
+            let datum = datum.set_values(Some(some.to_vec())).build();
+            let put = self.aws.cloudwatch().await.put_metric_data();
+            let put = put.namespace(NAMESPACE).metric_data(datum);
+            put.send().await.expect("put");
+        }
+    }
+
+    fn wanted<'a>(&'a self, routes: &'a [Route], from: i64, until: i64) -> MinutesWanted<'a> {
+        let (from, until) = (self.minute(from), self.minute(until));
+        MinutesWanted {
+            routes,
+            from,
+            until,
+            edges_ms: self.edges.as_ms(),
+        }
+    }
+
+    async fn read(&self, from: i64, until: i64) -> Result<Vec<MinuteRead>, MetricsError> {
+        let wanted = [self.wanted(&self.routes[..1], from, until)];
+        let mut answers = CloudWatch::new(self.aws.clone()).minutes(&wanted).await;
+        assert_eq!(answers.len(), 1);
+        answers.remove(0)
+    }
+}
+
+fn counts(requests: u64, errors: u64) -> SideCounts {
+    SideCounts {
+        requests,
+        errors,
+        latency: Histogram::default(),
+    }
+}
+
+/// Everything that both must do.
+async fn a_source_of_minutes(source: &Source) {
+    let (first, second) = (&source.routes[0], &source.routes[1]);
+    source
+        .put(&first.old_group, "RequestCount", 0, &[1.0; 150])
+        .await;
+    source
+        .put(&first.old_group, "HTTPCode_Target_5XX_Count", 0, &[1.0; 3])
+        .await;
+    source
+        .put(&first.old_group, "LambdaUserError", 0, &[1.0])
+        .await;
+    source
+        .put(&first.old_group, "LambdaInternalError", 0, &[1.0; 2])
+        .await;
+    source
+        .put(&first.new_group, "RequestCount", 0, &[1.0; 8])
+        .await;
+    // Minute 1: nothing. Minute 2: one side only, the other too large a request.
+    source
+        .put(&first.old_group, "RequestCount", 2, &[1.0; 5])
+        .await;
+    source
+        .put(&first.new_group, "LambdaUserError", 2, &[1.0])
+        .await;
+    source
+        .put(&second.new_group, "RequestCount", 2, &[1.0; 4])
+        .await;
+
+    let side = |minute, old, new| MinuteRead {
+        minute: source.minute(minute),
+        routes: vec![RouteMinute { old, new }],
+    };
+    let expected = [
+        side(0, Some(counts(150, 6)), Some(counts(8, 0))),
+        side(1, None, None),
+        side(2, Some(counts(5, 0)), None),
+    ];
+    assert_eq!(source.read(0, 3).await.expect("read"), expected);
+    // The end is not part of it, and neither are older minutes.
+    assert_eq!(source.read(1, 2).await.expect("read"), expected[1..2]);
+    assert_eq!(source.read(2, 2).await.expect("nothing"), []);
+
+    // Wishes of several rollouts, some for the same minutes, in the order asked.
+    let wanted = [
+        source.wanted(&source.routes[1..], 2, 3),
+        source.wanted(&source.routes[..1], 0, 2),
+        source.wanted(&source.routes, 2, 3),
+    ];
+    let answers = CloudWatch::new(source.aws.clone()).minutes(&wanted).await;
+    let answers: Vec<_> = answers
+        .into_iter()
+        .map(|answer| answer.expect("read"))
+        .collect();
+    assert_eq!(
+        answers[0][0].routes,
+        [RouteMinute {
+            old: None,
+            new: Some(counts(4, 0))
+        }]
+    );
+    assert_eq!(answers[1], expected[..2]);
+    let both = [
+        expected[2].routes[0].clone(),
+        answers[0][0].routes[0].clone(),
+    ];
+    assert_eq!(answers[2][0].routes, both);
+
+    // An answered error without requests is a window that does not match.
+    source
+        .put(&first.new_group, "HTTPCode_Target_5XX_Count", 5, &[1.0])
+        .await;
+    match source.read(4, 6).await {
+        Err(MetricsError::Contradiction { group, minute, .. }) => {
+            assert_eq!((&group, minute), (&first.new_group, source.minute(5)));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn ministack_keeps_the_contract() {
+    let Some(ministack) = peers::ministack().await else {
+        return;
+    };
+    let source = Source::at(&ministack.url()).await;
+    a_source_of_minutes(&source).await;
+
+    // It answers `TC(…)` with the average, and says `Complete`.
+    let group = &source.routes[0].new_group;
+    source.put(group, "RequestCount", 8, &[1.0; 4]).await;
+    source
+        .put(group, "TargetResponseTime", 8, &[0.1, 0.2, 0.3, 0.4])
+        .await;
+    match source.read(8, 9).await {
+        Err(MetricsError::Contradiction { what, .. }) => {
+            assert!(what.contains("latency"), "{what}");
+        }
+        other => panic!("an average passed for a count: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_local_cloud_keeps_the_contract() {
+    a_source_of_minutes(&Source::local().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn latencies_come_back_in_the_buckets_they_belong_to() {
+    let source = Source::local().await;
+    let group = &source.routes[0].new_group;
+    // On an edge, just above it, below the first and above the last.
+    let millis = [
+        1.0, 5.0, 5.1, 6.3, 100.0, 100.1, 200.0, 499.9, 500.0, 10_000.0, 12_345.0,
+    ];
+    let seconds: Vec<f64> = millis.iter().map(|ms| ms / 1000.0).collect();
+    source.put(group, "RequestCount", 0, &[1.0; 12]).await;
+    source.put(group, "TargetResponseTime", 0, &seconds).await;
+    let read = source.read(0, 1).await.expect("read");
+    let new = read[0].routes[0].new.as_ref().expect("counts");
+    assert_eq!(new.latency, Histogram::of_latencies(&source.edges, millis));
+    assert_eq!(
+        (new.requests, new.latency.samples()),
+        (12, 11),
+        "one was never answered"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn newest_minutes_that_are_not_published_yet_are_no_zeros() {
+    let mut source = Source::local().await;
+    source.start = Minute(source.cloud().clock().minute()).plus(-1);
+    let group = source.routes[0].old_group.clone();
+    source.put(&group, "RequestCount", 0, &[1.0; 9]).await;
+    let old = |read: &[MinuteRead]| read[0].routes[0].old.clone();
+    assert_eq!(old(&source.read(0, 1).await.expect("read")), None);
+    source
+        .cloud()
+        .clock()
+        .advance(std::time::Duration::from_mins(3));
+    assert_eq!(
+        old(&source.read(0, 1).await.expect("read")),
+        Some(counts(9, 0))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_not_whole_is_not_measured() {
+    for (kind, word) in [
+        (ApiFaultKind::PartialData, "PartialData"),
+        (ApiFaultKind::InternalError, "InternalError"),
+    ] {
+        let source = Source::local().await;
+        source
+            .put(&source.routes[0].old_group, "RequestCount", 0, &[1.0; 9])
+            .await;
+        source.break_calls(kind, 1);
+        match source.read(0, 1).await {
+            Err(MetricsError::Incomplete { status, .. }) => {
+                assert!(status.contains(word), "{status}");
+            }
+            other => panic!("{kind:?}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_call_is_repeated_and_a_refused_one_is_told() {
+    let source = Source::local().await;
+    source.break_calls(ApiFaultKind::Throttle, 2);
+    assert!(source.read(0, 1).await.is_ok(), "the third attempt passes");
+    source.break_calls(ApiFaultKind::Denied, 1);
+    let error = source.read(0, 1).await.expect_err("denied");
+    assert!(matches!(error, MetricsError::Read { .. }), "{error:?}");
+    let told = chain(&error);
+    assert_eq!(told.matches("AccessDenied").count(), 1, "said once: {told}");
+    assert!(told.contains("scores-py"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_rollout_that_aws_refuses_does_not_blind_the_others() {
+    let source = Source::local().await;
+    source
+        .put(&source.routes[0].old_group, "RequestCount", 0, &[1.0; 9])
+        .await;
+    let mut refused = source.wanted(&source.routes[1..], 0, 1);
+    // They do not rise, so one bucket has its bounds the wrong way round.
+    let edges = [5.0, 4.0];
+    refused.edges_ms = &edges;
+    let wanted = [refused, source.wanted(&source.routes[..1], 0, 1)];
+    let answers = CloudWatch::new(source.aws.clone()).minutes(&wanted).await;
+    assert!(answers[0].is_err(), "{:?}", answers[0]);
+    let read = answers[1].as_ref().expect("read");
+    assert_eq!(read[0].routes[0].old, Some(counts(9, 0)));
+}
