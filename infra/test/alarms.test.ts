@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import { before, describe, test } from "node:test";
+import { graphOf } from "./example";
+import type { Graph } from "./graph";
+
+const METRIC = "aws:cloudwatch/metricAlarm:MetricAlarm";
+const COMPOSITE = "aws:cloudwatch/compositeAlarm:CompositeAlarm";
+const TOPIC = "arn:aws:sns:eu-west-1:111122223333:oncall";
+
+/** Routes of the example with their dimensions. */
+const ROUTES: Record<string, { balancer: string; python: RegExp }> = {
+  public: { balancer: "app/public/50dc6c495c0c9188", python: /^targetgroup\/scorer-py\/73e2d6bc24d8a067$/ },
+  partners: {
+    balancer: "app/public/50dc6c495c0c9188",
+    python: /^targetgroup\/partner-py\/1f0e2d3c4b5a6978$/,
+  },
+  internal: {
+    balancer: "app/internal/6d0ecf831eec9f09",
+    python: /^targetgroup\/internal-py\/8a7b6c5d4e3f2a1b$/,
+  },
+};
+
+let graph: Graph;
+before(async () => {
+  graph = await graphOf();
+});
+
+const alarm = (name: string) => graph.one(METRIC, `score-${name}`).inputs;
+
+/** Both dimensions, exactly: a missing one is another metric, which has no data. */
+function assertDimensions(dimensions: any, route: string, side: string) {
+  const { balancer, python } = ROUTES[route] as { balancer: string; python: RegExp };
+  assert.deepEqual(Object.keys(dimensions).sort(), ["LoadBalancer", "TargetGroup"]);
+  assert.equal(dimensions.LoadBalancer, balancer);
+  assert.match(
+    dimensions.TargetGroup,
+    side === "python" ? python : new RegExp(`^targetgroup/score-${route}-rs/[0-9a-f]{16}$`),
+  );
+}
+
+for (const route of Object.keys(ROUTES)) {
+  for (const side of ["rust", "python"]) {
+    describe(`${side} on route ${route}`, () => {
+      for (const [quantile, seconds] of [
+        ["p50", 0.1],
+        ["p95", 0.2],
+        ["p99", 0.5],
+      ] as const) {
+        test(`${quantile} above ${seconds} s`, () => {
+          const inputs = alarm(`${route}-${side}-${quantile}`);
+          assert.equal(inputs.namespace, "AWS/ApplicationELB");
+          assert.equal(inputs.metricName, "TargetResponseTime");
+          assertDimensions(inputs.dimensions, route, side);
+          assert.equal(inputs.extendedStatistic, quantile);
+          assert.equal(inputs.statistic, undefined);
+          assert.equal(inputs.threshold, seconds);
+          assert.equal(inputs.comparisonOperator, "GreaterThanThreshold");
+          assert.deepEqual([inputs.period, inputs.evaluationPeriods, inputs.datapointsToAlarm], [60, 5, 3]);
+          assert.equal(inputs.evaluateLowSampleCountPercentiles, "ignore");
+          assert.equal(inputs.treatMissingData, "missing");
+          assert.equal(inputs.alarmActions, undefined);
+        });
+      }
+
+      test("errors: what the function answered and what it never answered, per request", () => {
+        const inputs = alarm(`${route}-${side}-errors`);
+        const byId = Object.fromEntries(inputs.metricQueries.map((query: any) => [query.id, query]));
+        assert.equal(
+          byId.rate.expression,
+          "100 * (answered + user + internal) / (requests * (requests >= 20))",
+        );
+        const counts = {
+          requests: "RequestCount",
+          answered: "HTTPCode_Target_5XX_Count",
+          user: "LambdaUserError",
+          internal: "LambdaInternalError",
+        };
+        for (const [id, metricName] of Object.entries(counts)) {
+          const { metric } = byId[id];
+          assert.equal(metric.metricName, metricName);
+          assert.deepEqual([metric.namespace, metric.period, metric.stat], ["AWS/ApplicationELB", 60, "Sum"]);
+          if (id === "user" || id === "internal") {
+            assert.deepEqual(Object.keys(metric.dimensions), ["TargetGroup"]);
+          } else assertDimensions(metric.dimensions, route, side);
+        }
+        const returned = inputs.metricQueries.filter((query: any) => query.returnData);
+        assert.deepEqual(
+          returned.map((query: any) => query.id),
+          ["rate"],
+          "exactly one query may return data",
+        );
+        assert.equal(inputs.metricQueries.length, 5);
+        assert.equal(inputs.threshold, 1);
+        assert.equal(inputs.comparisonOperator, "GreaterThanThreshold");
+        assert.deepEqual([inputs.evaluationPeriods, inputs.datapointsToAlarm], [5, 3]);
+        assert.equal(inputs.treatMissingData, "missing");
+        for (const alone of ["metricName", "namespace", "period", "statistic", "extendedStatistic"]) {
+          assert.equal(inputs[alone], undefined, `${alone} contradicts metricQueries`);
+        }
+      });
+    });
+  }
+}
+
+describe("each side as a whole", () => {
+  for (const side of ["rust", "python"]) {
+    test(`${side}: stands if any objective of any route is missed`, () => {
+      const { alarmName, alarmRule } = graph.one(COMPOSITE, `score-${side}-side`).inputs;
+      assert.equal(alarmName, `score-${side}-side`);
+      const named = Object.keys(ROUTES).flatMap((route) =>
+        ["p50", "p95", "p99", "errors"].map((what) => `ALARM("score-${route}-${side}-${what}")`),
+      );
+      assert.deepEqual(alarmRule.split(" OR "), named);
+      assert.ok(named.length <= 100);
+    });
+  }
+
+  test("Rust's pages and says when it is over; Python's pages only if wanted", async () => {
+    const actions = (one: Graph, side: string) => {
+      const { alarmActions, okActions } = one.one(COMPOSITE, `score-${side}-side`).inputs;
+      return [alarmActions, okActions];
+    };
+    assert.deepEqual(actions(graph, "rust"), [[TOPIC], [TOPIC]]);
+    assert.deepEqual(actions(graph, "python"), [[], []]);
+    const both = await graphOf((c) => (c.alarms.pythonPages = true));
+    assert.deepEqual(actions(both, "python"), [[TOPIC], [TOPIC]]);
+  });
+});
+
+describe("the controller itself", () => {
+  const own = { Rollout: "score" };
+
+  test("silence pages", () => {
+    const inputs = alarm("rollout-silent");
+    assert.deepEqual(
+      [inputs.namespace, inputs.metricName, inputs.dimensions, inputs.statistic],
+      ["Rollout/Controller", "Heartbeat", own, "Sum"],
+    );
+    assert.deepEqual([inputs.threshold, inputs.comparisonOperator], [1, "LessThanThreshold"]);
+    assert.deepEqual([inputs.period, inputs.evaluationPeriods, inputs.datapointsToAlarm], [60, 3, 3]);
+    assert.equal(inputs.treatMissingData, "breaching");
+    assert.deepEqual([inputs.alarmActions, inputs.okActions], [[TOPIC], [TOPIC]]);
+  });
+
+  test("a journal out of reach pages", () => {
+    const inputs = alarm("rollout-ledger-errors");
+    assert.deepEqual([inputs.metricName, inputs.dimensions, inputs.statistic], ["LedgerErrors", own, "Sum"]);
+    assert.deepEqual([inputs.threshold, inputs.comparisonOperator], [0, "GreaterThanThreshold"]);
+    assert.deepEqual([inputs.period, inputs.evaluationPeriods, inputs.datapointsToAlarm], [60, 5, 3]);
+    assert.equal(inputs.treatMissingData, "notBreaching");
+    assert.deepEqual(inputs.alarmActions, [TOPIC]);
+  });
+
+  test("a tick in the dead-letter queue pages", () => {
+    const inputs = alarm("rollout-dead-letters");
+    assert.deepEqual(
+      [inputs.namespace, inputs.metricName],
+      ["AWS/SQS", "ApproximateNumberOfMessagesVisible"],
+    );
+    assert.deepEqual(inputs.dimensions, { QueueName: "score-rollout-tick-dead" });
+    assert.equal(inputs.statistic, "Maximum");
+    assert.deepEqual([inputs.threshold, inputs.comparisonOperator], [0, "GreaterThanThreshold"]);
+    assert.equal(inputs.treatMissingData, "notBreaching");
+    assert.deepEqual(inputs.alarmActions, [TOPIC]);
+  });
+});
+
+test("every alarm says what to read", () => {
+  const alarms = [...graph.all(METRIC), ...graph.all(COMPOSITE)];
+  assert.equal(alarms.length, 24 + 3 + 2);
+  for (const { inputs } of alarms) {
+    assert.match(
+      inputs.alarmDescription,
+      /Runbook: https:\/\/wiki\.example\.com\/rollout\/runbooks\/[a-z-]+\.md$/,
+    );
+  }
+});
+
+test("limits are the objectives of the controller", async () => {
+  const strict = await graphOf((c) => {
+    c.slo = { errorRatePercent: 0.5, p50Ms: 50, p95Ms: 100, p99Ms: 200 };
+    c.alarms.minRequestsPerMinute = 50;
+  });
+  assert.equal(strict.one(METRIC, "score-public-rust-p99").inputs.threshold, 0.2);
+  const errors = strict.one(METRIC, "score-public-rust-errors").inputs;
+  assert.equal(errors.threshold, 0.5);
+  assert.match(errors.metricQueries[0].expression, /requests >= 50/);
+});
