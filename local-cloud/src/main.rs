@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use local_cloud::{cli, load, parity};
+use local_cloud::{cli, demo, load, parity};
 
 /// A load balancer and a few AWS APIs on this machine, for development.
 ///
@@ -17,6 +17,8 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Watch two rollouts on this machine: one to 100 %, one taken back
+    Demo(demo::Args),
     /// Start the cloud of a topology file and run until a signal
     Up(cli::up::Args),
     /// Print a topology with every part of the scorer's rollout
@@ -44,6 +46,7 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Args::parse().command {
+        Command::Demo(args) => demo::run(args).await,
         Command::Up(args) => cli::up::run(args).await,
         Command::Example => {
             print!("{}", cli::up::EXAMPLE);

@@ -1,0 +1,147 @@
+//! The operator of the demo: the real `rolloutctl`, run as a process.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use anyhow::{Context as _, bail};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::process::Command;
+
+/// `rolloutctl` with the surroundings of an operator.
+#[derive(Debug)]
+pub(super) struct Ctl {
+    program: PathBuf,
+    endpoint: String,
+    region: String,
+}
+
+/// What `rolloutctl status --json` says, as far as the demo shows it.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Status {
+    pub(super) state: String,
+    pub(super) weight_percent: f64,
+    pub(super) routes: Vec<Route>,
+    pub(super) why: String,
+    pub(super) evidence: Option<Evidence>,
+    pub(super) last_tick_ms: Option<i64>,
+    /// Lines that begin with a revision.
+    pub(super) history: Vec<String>,
+}
+
+/// What one rule shows right now.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Route {
+    pub(super) shows: String,
+}
+
+/// Evidence in numbers.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Evidence {
+    pub(super) log_e: f64,
+    pub(super) log_e_rollback: f64,
+    pub(super) gates: Vec<(String, f64)>,
+    pub(super) log_gate_open: f64,
+}
+
+/// What `rolloutctl history --json` says.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct History {
+    /// As journalled: `seq`, `at_ms`, `event`.
+    pub(super) events: Vec<Value>,
+    pub(super) earlier: Option<i64>,
+}
+
+impl Ctl {
+    pub(super) fn new(program: &Path, endpoint: String, region: &str) -> Self {
+        Self {
+            program: program.to_owned(),
+            endpoint,
+            region: region.to_owned(),
+        }
+    }
+
+    /// Runs a command to its end, whatever its exit code.
+    async fn output(&self, args: &[&str]) -> anyhow::Result<Output> {
+        Command::new(&self.program)
+            .args(args)
+            .env("AWS_ENDPOINT_URL", &self.endpoint)
+            .env("AWS_REGION", &self.region)
+            .env("AWS_ACCESS_KEY_ID", "DEMO")
+            .env("AWS_SECRET_ACCESS_KEY", "demo")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            // A person's own profile must not lead the demo to a real account.
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .env_remove("AWS_PROFILE")
+            .env_remove("AWS_SESSION_TOKEN")
+            .env_remove("ROLLOUT_NAME")
+            .env_remove("ROLLOUT_LEDGER_URL")
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .with_context(|| format!("running {}", self.program.display()))
+    }
+
+    /// Runs a command that must succeed; what it printed.
+    ///
+    /// # Errors
+    /// The command and everything it said.
+    pub(super) async fn run(&self, args: &[&str]) -> anyhow::Result<String> {
+        let output = self.output(args).await?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        if !output.status.success() {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            bail!(
+                "`rolloutctl {}` ended with {}:\n{said}{errors}",
+                args.join(" "),
+                output.status
+            );
+        }
+        Ok(said)
+    }
+
+    /// How the rollout stands, and the exit code that says it too.
+    ///
+    /// # Errors
+    /// If the controller does not answer.
+    pub(super) async fn status(&self) -> anyhow::Result<(Status, i32)> {
+        let output = self.output(&["status", "--json"]).await?;
+        let status = parsed(&output, "status --json")?;
+        Ok((status, output.status.code().unwrap_or(-1)))
+    }
+
+    /// The journal of the rollout, oldest event first.
+    ///
+    /// # Errors
+    /// As [`status`](Self::status).
+    pub(super) async fn history(&self) -> anyhow::Result<Vec<Value>> {
+        let mut all = Vec::new();
+        let mut before: Option<String> = None;
+        loop {
+            let mut args = vec!["history", "--json", "--all", "--limit", "500"];
+            if let Some(before) = &before {
+                args.extend(["--before", before]);
+            }
+            let output = self.output(&args).await?;
+            let page: History = parsed(&output, "history --json")?;
+            all.splice(0..0, page.events);
+            match page.earlier {
+                Some(revision) => before = Some(revision.to_string()),
+                None => return Ok(all),
+            }
+        }
+    }
+}
+
+fn parsed<T: DeserializeOwned>(output: &Output, what: &str) -> anyhow::Result<T> {
+    serde_json::from_slice(&output.stdout).with_context(|| {
+        format!(
+            "`rolloutctl {what}` ended with {} and said: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        )
+    })
+}

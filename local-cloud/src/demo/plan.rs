@@ -1,0 +1,255 @@
+//! What the demo plays: lengths, rates, stages, and the two texts made of them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::{
+    EventRuleSpec, Fault, FunctionFault, FunctionFaultKind, FunctionSpec, LoadBalancerSpec,
+    RuleSpec, ScheduleSpec, Topology,
+};
+
+use super::home::{Folder, Home};
+
+pub(super) const BALANCER: &str = "scorer";
+pub(super) const PYTHON: &str = "scorer-python";
+pub(super) const RUST: &str = "scorer-rust";
+pub(super) const TESTER: &str = "scorer-rust-tester";
+pub(super) const PYTHON_FUNCTION: &str = "python-scorer";
+pub(super) const RUST_FUNCTION: &str = "scorer-fn";
+/// The controller's functions, as `rolloutctl` expects them by default.
+pub(super) const CONTROLLER_FUNCTIONS: [(&str, &str); 3] = [
+    ("rollout-tick", "tick"),
+    ("rollout-command", "command"),
+    ("rollout-view", "view"),
+];
+pub(super) const WEIGHTED_PRIORITY: u32 = 100;
+const TESTER_PRIORITY: u32 = 99;
+pub(super) const TESTER_HEADER: (&str, &str) = ("X-Use-Rust-Scorer", "true");
+const TOPIC: &str = "rollout-pages";
+const PATH: &str = "/v2/stamps/*/score/*";
+
+/// From this share on, in percent, the second release fails.
+pub(super) const FAILS_FROM: f64 = 25.0;
+/// So many of its requests, as a ratio.
+pub(super) const FAILS_RATIO: f64 = 0.3;
+
+/// Limits that both sides must keep, in milliseconds: P50, P95, P99.
+pub(super) const LIMITS_MS: [f64; 3] = [100.0, 200.0, 500.0];
+/// Most a function may keep resident, in KiB.
+pub(super) const MEMORY_LIMIT_KIB: u64 = 64 * 1024;
+
+/// How long, how fast, how much.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// Real length of a simulated minute.
+    pub(super) minute: Duration,
+    /// Requests a second, testers' aside.
+    pub(super) rate: f64,
+    /// Testers' requests a second.
+    pub(super) tester_rate: f64,
+    pub(super) seed: u64,
+    /// Whole percents, rising, the last one 100.
+    pub(super) stages: Vec<u32>,
+    /// Minutes at 100 % before a rollout is complete.
+    pub(super) bake: u32,
+    /// Minutes of the old side that are read before the first step.
+    pub(super) history: u32,
+    /// Minutes after a rollback in which nothing may come back.
+    pub(super) aftermath: u32,
+}
+
+impl Plan {
+    /// The whole demo: some two minutes and a quarter.
+    pub(super) fn long() -> Self {
+        Self {
+            minute: Duration::from_millis(2000),
+            rate: 150.0,
+            tester_rate: 4.0,
+            seed: 1,
+            stages: vec![5, 25, 50, 100],
+            bake: 5,
+            history: 3,
+            aftermath: 3,
+        }
+    }
+
+    /// The same with two stages, for tests: under a minute.
+    pub(super) fn short() -> Self {
+        Self {
+            minute: Duration::from_millis(1000),
+            rate: 200.0,
+            stages: vec![25, 100],
+            bake: 3,
+            aftermath: 2,
+            ..Self::long()
+        }
+    }
+
+    /// Shares that the rule must show one after the other in a good rollout.
+    pub(super) fn way_up(&self) -> Vec<u32> {
+        self.stages.clone()
+    }
+
+    /// The same for the release that fails: up to where it does, then 0.
+    pub(super) fn way_back(&self) -> Vec<u32> {
+        let good = self
+            .stages
+            .iter()
+            .copied()
+            .take_while(|stage| f64::from(*stage) < FAILS_FROM);
+        let bad = self
+            .stages
+            .iter()
+            .copied()
+            .find(|stage| f64::from(*stage) >= FAILS_FROM);
+        good.chain(bad).chain([0]).collect()
+    }
+
+    /// The fault of the second release.
+    pub(super) fn fault() -> Fault {
+        Fault::Function(FunctionFault {
+            function: RUST_FUNCTION.to_owned(),
+            group: Some(RUST.to_owned()),
+            kind: FunctionFaultKind::Error,
+            probability: FAILS_RATIO,
+            from_share: Some(FAILS_FROM),
+            latency_ms: 0,
+        })
+    }
+
+    /// The cloud: two scorers behind one load balancer, and the controller.
+    pub(super) fn topology(&self, home: &Home, folder: &Folder, database: &str) -> Topology {
+        let scorer = |name: &str, command: Vec<String>| {
+            let mut function = FunctionSpec::new(name, command)
+                .env("DATABASE_URL", database)
+                .max_environments(4)
+                .queue(Duration::from_secs(5));
+            for (name, value) in &home.scorer_env {
+                function = function.env(name, value);
+            }
+            function
+        };
+        let python = [
+            text(&home.python),
+            "-m".to_owned(),
+            "awslambdaric".to_owned(),
+            "app.handler".to_owned(),
+        ];
+        let mut topology = Topology::new()
+            .minute(self.minute)
+            .seed(self.seed)
+            // Read a minute late by the controller: half of that is room for slow ones.
+            .lag_minutes(0.5)
+            .topic(TOPIC)
+            .function(
+                scorer(PYTHON_FUNCTION, python.to_vec())
+                    .cwd(&home.python_scorer)
+                    .env("PYTHONDONTWRITEBYTECODE", "1"),
+            )
+            .function(scorer(RUST_FUNCTION, vec![text(&home.scorer)]))
+            .target_group(PYTHON, PYTHON_FUNCTION)
+            .target_group(RUST, RUST_FUNCTION)
+            // Testers have a group of their own, so that they are not in the evidence.
+            .target_group(TESTER, RUST_FUNCTION)
+            .load_balancer(
+                LoadBalancerSpec::new(BALANCER)
+                    .rule(
+                        RuleSpec::new(TESTER_PRIORITY)
+                            .path(PATH)
+                            .header(TESTER_HEADER.0, TESTER_HEADER.1)
+                            .forward([(TESTER, 1)]),
+                    )
+                    .rule(
+                        RuleSpec::new(WEIGHTED_PRIORITY)
+                            .path(PATH)
+                            .forward([(PYTHON, 100), (RUST, 0)]),
+                    ),
+            )
+            .event_rule(EventRuleSpec::alarms("alarm-to-tick", "rollout-tick"))
+            .schedule(ScheduleSpec::new(
+                "rollout-tick",
+                "rollout-tick",
+                r#"{"source":"rollout.schedule","time":"<aws.scheduler.scheduled-time>"}"#,
+            ));
+        topology.log_dir = Some(folder.logs().to_owned());
+        for (name, door) in CONTROLLER_FUNCTIONS {
+            let mut function = FunctionSpec::new(name, [text(&home.controller)])
+                .timeout(Duration::from_secs(30))
+                .max_environments(2)
+                .env("ROLLOUT_CONFIG_FILE", text(&folder.config()))
+                .env("ROLLOUT_DOOR", door);
+            if door == "tick" {
+                // The next minute is the retry.
+                function = function
+                    .reserved_concurrency(1)
+                    .async_retries(0, Duration::from_mins(1));
+            }
+            topology = topology.function(function);
+        }
+        topology
+    }
+
+    /// The controller's configuration.
+    pub(super) fn config(&self, topology: &Topology, folder: &Folder) -> String {
+        let names = topology.names();
+        let stages: Vec<String> = self
+            .stages
+            .iter()
+            .map(|stage| format!("\"{stage}%\""))
+            .collect();
+        let [p50, p95, p99] = LIMITS_MS;
+        format!(
+            r#"# Written by `local-cloud demo`.
+[ledger]
+url = "sqlite://{journal}?mode=rwc"
+
+[paging]
+topic_arn = "{topic}"
+
+[events]
+bus = "default"
+
+[[rollout]]
+name = "score"
+mode = "active"
+stages = [{stages}]
+bake = "{bake}m"
+lag = "1m"
+history = "{history}m"
+
+[rollout.slo]
+error_rate = "1%"
+p50 = "{p50}ms"
+p95 = "{p95}ms"
+p99 = "{p99}ms"
+
+[[rollout.route]]
+name = "public"
+rule = "{rule}"
+old_group = "{old}"
+new_group = "{new}"
+
+[rollout.route.header_rule]
+priority = {TESTER_PRIORITY}
+header = "{header}"
+value = "{value}"
+group = "{tester}"
+"#,
+            journal = text(&folder.journal()),
+            topic = names.topic(TOPIC),
+            stages = stages.join(", "),
+            bake = self.bake,
+            history = self.history,
+            rule = names.rule(BALANCER, WEIGHTED_PRIORITY),
+            old = names.target_group(PYTHON),
+            new = names.target_group(RUST),
+            header = TESTER_HEADER.0,
+            value = TESTER_HEADER.1,
+            tester = names.target_group(TESTER),
+        )
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
