@@ -17,6 +17,8 @@ use crate::widget;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
+use tracing::field::Empty;
+use tracing::{Instrument as _, info_span};
 
 /// Which of the three functions this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,6 +155,27 @@ pub fn bell(event: &Value) -> Result<Bell, Refusal> {
 /// # Errors
 /// [`Refusal`]: the function then fails with that error type.
 pub async fn answer(
+    door: Door,
+    world: &World,
+    config: &Config,
+    event: &Value,
+    until: Option<Timestamp>,
+) -> Result<Value, Refusal> {
+    let span = match door {
+        Door::Tick => info_span!("tick", otel.status_code = Empty, error.type = Empty),
+        Door::Command => info_span!("command", otel.status_code = Empty, error.type = Empty),
+        Door::View => info_span!("view", otel.status_code = Empty, error.type = Empty),
+    };
+    let answer = answer_inside(door, world, config, event, until);
+    let answer = answer.instrument(span.clone()).await;
+    if let Err(refusal) = &answer {
+        span.record("otel.status_code", "ERROR");
+        span.record("error.type", refusal.error_type);
+    }
+    answer
+}
+
+async fn answer_inside(
     door: Door,
     world: &World,
     config: &Config,

@@ -63,6 +63,7 @@ pub mod protect;
 pub mod replay;
 pub mod report;
 pub mod retention;
+pub mod telemetry;
 pub mod tick;
 pub mod vectors;
 pub mod view;

@@ -14,6 +14,7 @@ use crate::protect::{self, Protection};
 use crate::retention;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use tracing::{Instrument as _, info_span};
 
 /// When a tick is judged for and until when it may write.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +80,9 @@ impl TickError {
 pub async fn tick(world: &World, config: &Config, schedule: Schedule) -> Vec<TickReport> {
     let mut loaded = Vec::with_capacity(config.rollouts.len());
     for rollout in &config.rollouts {
-        loaded.push(journal_io::load(&*world.ledger, &rollout.name).await);
+        let read = journal_io::load(&*world.ledger, &rollout.name);
+        let span = info_span!("read journal", rollout.name = rollout.name);
+        loaded.push(read.instrument(span).await);
     }
     let looks: Vec<Look<'_>> = config
         .rollouts
@@ -94,7 +97,8 @@ pub async fn tick(world: &World, config: &Config, schedule: Schedule) -> Vec<Tic
         })
         .collect();
     let tick_ms = schedule.scheduled.as_millisecond();
-    let mut seen = observe(world, &looks, tick_ms).await.into_iter();
+    let seen = observe(world, &looks, tick_ms);
+    let mut seen = seen.instrument(info_span!("observe")).await.into_iter();
 
     let mut reports = Vec::with_capacity(config.rollouts.len());
     for (rollout, loaded) in config.rollouts.iter().zip(&loaded) {
@@ -108,7 +112,9 @@ pub async fn tick(world: &World, config: &Config, schedule: Schedule) -> Vec<Tic
             Err(LoadError::Ledger(
                 error @ (LedgerError::Unreachable { .. } | LedgerError::NotMigrated { .. }),
             )) => {
-                let protection = protect::protect(world, rollout, error, schedule).await;
+                let span = info_span!("protect", rollout.name = rollout.name);
+                let protection = protect::protect(world, rollout, error, schedule);
+                let protection = protection.instrument(span).await;
                 without_ledger(rollout, error, &protection)
             }
             Err(error) => corrupt(rollout, error),
@@ -128,7 +134,8 @@ async fn turn(
     schedule: Schedule,
 ) -> Result<TickReport, TickError> {
     let now = now(world, schedule);
-    let decided = decide(&loaded.journal, &seen, &rollout.settings, now)?;
+    let span = info_span!("decide", rollout.name = rollout.name);
+    let decided = span.in_scope(|| decide(&loaded.journal, &seen, &rollout.settings, now))?;
     let Some(after) = carry_out(world, rollout, loaded, &decided, schedule).await? else {
         return Ok(skipped(rollout, loaded));
     };
@@ -181,22 +188,26 @@ pub async fn carry_out(
         return Ok(Some(Carried::Recorded(Box::new(draft.journal.clone()))));
     }
     let seq = loaded.snapshot_seq;
-    let appended = journal_io::append(ledger, &rollout.name, draft, seq, schedule.deadline).await?;
-    let Some(turn) = appended else {
+    let name = &rollout.name;
+    let appended = journal_io::append(ledger, name, draft, seq, schedule.deadline);
+    let span = info_span!("append", rollout.name = name, events = draft.events.len());
+    let Some(turn) = appended.instrument(span).await? else {
         return Ok(None);
     };
     let (Some(shift), Some(run)) = (&decided.shift, &draft.journal.run) else {
         return Ok(Some(Carried::Recorded(Box::new(draft.journal.clone()))));
     };
-    let outcome = act(&*world.traffic, &run.terms.routes, &turn, shift).await;
+    let span = info_span!("act", rollout.name = name, to.percent = shift.to.percent());
+    let outcome = act(&*world.traffic, &run.terms.routes, &turn, shift);
+    let outcome = outcome.instrument(span).await;
     let mut after = Draft::of(&draft.journal);
     journal_outcome(&mut after, shift, &outcome, now(world, schedule))?;
     if after.events.is_empty() {
         return Ok(Some(Carried::Recorded(Box::new(after.journal))));
     }
-    let recorded =
-        journal_io::append(ledger, &rollout.name, &after, seq, schedule.deadline).await?;
-    Ok(Some(match recorded {
+    let recorded = journal_io::append(ledger, name, &after, seq, schedule.deadline);
+    let span = info_span!("record", rollout.name = name, events = after.events.len());
+    Ok(Some(match recorded.instrument(span).await? {
         Some(_) => Carried::Recorded(Box::new(after.journal)),
         None => Carried::Overtaken,
     }))
@@ -245,14 +256,28 @@ pub async fn send_owed(
     snapshot_seq: i64,
     schedule: Schedule,
 ) -> Result<crate::domain::journal::Journal, TickError> {
-    let sent = messages::send(world, &journal).await;
+    if journal.outbox.is_empty() {
+        return Ok(journal);
+    }
+    let span = info_span!(
+        "send",
+        rollout.name = rollout.name,
+        messages = journal.outbox.len()
+    );
+    let sent = messages::send(world, &journal).instrument(span).await;
     if sent.is_empty() {
         return Ok(journal);
     }
     let noted = messages::noted(&journal, sent, schedule.scheduled.as_millisecond())?;
     let ledger = &*world.ledger;
     let deadline = schedule.deadline;
-    match journal_io::append(ledger, &rollout.name, &noted, snapshot_seq, deadline).await? {
+    let append = journal_io::append(ledger, &rollout.name, &noted, snapshot_seq, deadline);
+    let span = info_span!(
+        "record",
+        rollout.name = rollout.name,
+        events = noted.events.len()
+    );
+    match append.instrument(span).await? {
         Some(_) => Ok(noted.journal),
         None => Ok(journal),
     }

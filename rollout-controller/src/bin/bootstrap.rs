@@ -7,6 +7,7 @@ use rollout_controller::config;
 use rollout_controller::doors::{Door, Refusal, answer};
 use rollout_controller::observe::chain;
 use rollout_controller::ports::World;
+use rollout_controller::telemetry::Telemetry;
 use rollout_controller::{widget, wire};
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -18,8 +19,12 @@ struct Setup {
     world: World,
 }
 
+/// An environment variable; empty is not set.
+fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 fn set_up() -> Result<Setup, String> {
-    let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let door = Door::parse(var("ROLLOUT_DOOR").as_deref())?;
     let config = config::from_environment(var).map_err(|error| chain(&error))?;
     let iam = var("ROLLOUT_LEDGER_IAM").is_some_and(|value| value == "1");
@@ -62,20 +67,18 @@ async fn handle(setup: &OnceCell<Setup>, event: LambdaEvent<Value>) -> Result<Va
 }
 
 fn main() -> Result<(), lambda_runtime::Error> {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("ROLLOUT_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,rollout_controller=info"));
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_env_filter(filter)
-        .init();
+    // Before the runtime, see there.
+    let telemetry = Telemetry::install(var);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let setup = OnceCell::new();
-        let handler = service_fn(|event| handle(&setup, event));
+        let handler = service_fn(|event| async {
+            let answer = handle(&setup, event).await;
+            telemetry.flush().await;
+            answer
+        });
         lambda_runtime::run(handler).await
     })
 }
