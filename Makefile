@@ -51,3 +51,31 @@ bench-scorer: dev-env ## Measure the Python twin against the Rust function in on
 	@$(ENV); cargo build -p local-cloud --bins
 	@cargo build --release -p scorer-fn --bins
 	@$(ENV); $(TARGET)/debug/local-cloud bench-scorer --rust $(TARGET)/release/scorer-fn
+
+.PHONY: arm64
+arm64: ## Build the ARM64 release binaries and check them (docs/arm64.md)
+	@scripts/arm64 build
+
+.PHONY: arm64-test
+arm64-test: dev-env ## Run the ARM64 binaries under emulation, after `make arm64`
+	@scripts/arm64 test
+
+.PHONY: image
+image: ## Build both ARM64 images with docker, podman or buildah
+	@scripts/arm64-image build
+
+.PHONY: image-pin
+image-pin: ## Look up the bases' digests and write docker/bases.env
+	@scripts/arm64-image pin
+
+.PHONY: image-size
+image-size: ## Print the sizes of the release binaries that are built
+	@scripts/arm64 size
+
+.PHONY: image-lint
+image-lint: ## Lint Dockerfile.lambda with hadolint
+	@scripts/arm64-image lint
+
+.PHONY: image-try
+image-try: dev-env ## Build both images without registry or daemon, as root, and run them
+	@scripts/arm64-image try
