@@ -128,13 +128,10 @@ async fn standing_alarm(world: &World, rollout: &Rollout) -> Option<RollBackReas
             .iter()
             .any(|alarm| alarm.name == *name && alarm.state == AlarmState::Alarm)
     };
-    let name = settings.rollback_on.iter().find(|name| {
-        stands(name)
-            && !settings
-                .python_twin
-                .get(*name)
-                .is_some_and(stands)
-    })?;
+    let name = settings
+        .rollback_on
+        .iter()
+        .find(|name| stands(name) && !settings.python_twin.get(*name).is_some_and(stands))?;
     let reason = alarms
         .iter()
         .find(|alarm| alarm.name == *name)?

@@ -80,7 +80,13 @@ impl Config {
     /// # Errors
     /// A sentence with the known names.
     pub fn rollout(&self, name: Option<&str>) -> Result<&Rollout, String> {
-        let known = || self.rollouts.iter().map(|r| r.name.as_str()).collect::<Vec<_>>().join(", ");
+        let known = || {
+            self.rollouts
+                .iter()
+                .map(|r| r.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         match name {
             Some(name) => self
                 .rollouts
@@ -141,7 +147,11 @@ pub enum ConfigError {
 }
 
 fn list(problems: &[Problem]) -> String {
-    problems.iter().map(|problem| format!("  - {problem}")).collect::<Vec<_>>().join("\n")
+    problems
+        .iter()
+        .map(|problem| format!("  - {problem}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Reads and checks a configuration text.
@@ -149,7 +159,8 @@ fn list(problems: &[Problem]) -> String {
 /// # Errors
 /// [`ConfigError::Shape`] or [`ConfigError::Values`].
 pub fn parse(text: &str) -> Result<Config, ConfigError> {
-    let raw: raw::Config = toml::from_str(text).map_err(|error| ConfigError::Shape(error.to_string()))?;
+    let raw: raw::Config =
+        toml::from_str(text).map_err(|error| ConfigError::Shape(error.to_string()))?;
     values::check(raw).map_err(ConfigError::Values)
 }
 
@@ -158,8 +169,10 @@ pub fn parse(text: &str) -> Result<Config, ConfigError> {
 /// # Errors
 /// [`ConfigError::Unreadable`] and those of [`parse`].
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { path: path.display().to_string(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        path: path.display().to_string(),
+        source,
+    })?;
     parse(&text)
 }
 

@@ -100,10 +100,18 @@ pub struct Pretend {
 impl Pretend {
     /// A world in which every rule shows 0 % and both sides are healthy.
     pub fn new(seed: u64, routes: &[Route], start: Timestamp) -> Self {
-        let rule = Rule { share: Share::Weight(Weight::ZERO), sticky: false, header_rule: Vec::new(), writes: 0 };
+        let rule = Rule {
+            share: Share::Weight(Weight::ZERO),
+            sticky: false,
+            header_rule: Vec::new(),
+            writes: 0,
+        };
         let state = State {
             now_ms: start.as_millisecond(),
-            rules: routes.iter().map(|route| (route.name.clone(), rule.clone())).collect(),
+            rules: routes
+                .iter()
+                .map(|route| (route.name.clone(), rule.clone()))
+                .collect(),
             requests_per_minute: 600.0,
             old: Side::healthy_python(),
             new: Side::healthy_rust(),
@@ -118,7 +126,10 @@ impl Pretend {
             rng: ChaCha8Rng::seed_from_u64(seed),
             dead: false,
         };
-        Self { state: Arc::new(Mutex::new(state)), routes: Arc::new(routes.to_vec()) }
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            routes: Arc::new(routes.to_vec()),
+        }
     }
 
     /// The ports of this world.
@@ -138,7 +149,9 @@ impl Pretend {
     /// Looks at the world, or changes it.
     pub fn state(&self) -> MutexGuard<'_, State> {
         // A test that panicked while it held the lock has failed already.
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Simulated time.
@@ -150,7 +163,11 @@ impl Pretend {
     pub fn pass_minute(&self) {
         let mut state = self.state();
         let minute = Minute(state.now_ms.div_euclid(60_000));
-        let routes = self.routes.iter().map(|route| traffic::minute(&mut state, &route.name)).collect();
+        let routes = self
+            .routes
+            .iter()
+            .map(|route| traffic::minute(&mut state, &route.name))
+            .collect();
         state.minutes.insert(minute, MinuteRead { minute, routes });
         state.now_ms += 60_000;
         state.dead = false;
@@ -164,7 +181,12 @@ impl Pretend {
     /// What the rule of a route shows.
     pub fn shows(&self, route: &str) -> Share {
         let state = self.state();
-        state.rules.get(route).map_or(Share::Foreign("no such route".to_owned()), |rule| rule.share.clone())
+        state
+            .rules
+            .get(route)
+            .map_or(Share::Foreign("no such route".to_owned()), |rule| {
+                rule.share.clone()
+            })
     }
 
     /// Somebody else writes a weight.
@@ -178,13 +200,21 @@ impl Pretend {
     pub fn alarm(&self, name: &str, to: AlarmState) {
         let mut state = self.state();
         let since_ms = Some(state.now_ms);
-        let alarm = AlarmSeen { name: name.to_owned(), state: to, since_ms, reason: "Threshold Crossed".to_owned() };
+        let alarm = AlarmSeen {
+            name: name.to_owned(),
+            state: to,
+            since_ms,
+            reason: "Threshold Crossed".to_owned(),
+        };
         state.alarms.insert(name.to_owned(), alarm);
     }
 
     /// The journal's rows, as (revision, kind).
     pub fn journal_kinds(&self, rollout: &str) -> Vec<(i64, String)> {
         let state = self.state();
-        state.journals.get(rollout).map_or_else(Vec::new, ledger::Rows::kinds)
+        state
+            .journals
+            .get(rollout)
+            .map_or_else(Vec::new, ledger::Rows::kinds)
     }
 }
