@@ -289,6 +289,37 @@ async fn metrics_that_are_late_missing_or_refused_are_told() {
 }
 
 #[tokio::test]
+async fn a_new_side_without_requests_is_bad_only_where_some_were_due() {
+    let night = well(complete());
+    night.order(Order::Start).await;
+    night.tick().await;
+    let ok = examine(&night, &both()).await;
+    let early = of(&ok, "metrics", Level::Ok);
+    assert!(
+        early.iter().any(|f| f.what.contains("too recently")),
+        "{}",
+        ok.render()
+    );
+    // The rule gives it a share, and nothing arrives.
+    night.pretend.state().requests_per_minute = 0.0;
+    night.minutes(20).await;
+    let found = examine(&night, &both()).await;
+    the_finding(&found, Level::Warn, "metrics", "no request of the new side");
+    // The journal says 5 % for a quarter of an hour; the rule never gave any.
+    let night = well(complete());
+    night.order(Order::Start).await;
+    night.until_weight(40, 5.0).await;
+    night.pretend.console_change("public", Weight::ZERO);
+    night.pretend.state().trouble.rules_unreadable = true;
+    night.minutes(20).await;
+    night.pretend.state().trouble.rules_unreadable = false;
+    let five = Weight::from_percent(5.0).unwrap();
+    night.pretend.console_change("public", five);
+    let found = examine(&night, &both()).await;
+    the_finding(&found, Level::Bad, "metrics", "no request of the new side");
+}
+
+#[tokio::test]
 async fn a_silent_schedule_a_stuck_outbox_and_a_lost_ledger_are_bad() {
     let night = well(complete());
     night.order(Order::Start).await;

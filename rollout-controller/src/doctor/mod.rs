@@ -201,7 +201,7 @@ impl Examiner<'_> {
             }
         }
         findings.extend(signals::alarms(self.world, rollout, journal).await);
-        findings.extend(signals::metrics(self.world, rollout, &seen, self.now).await);
+        findings.extend(signals::metrics(self.world, rollout, &seen, journal, self.now).await);
         if let Some(deadline) = self.write_until {
             self.write(rollout, deadline, findings).await;
         }

@@ -13,6 +13,8 @@ use jiff::Timestamp;
 
 /// Minutes looked at beyond the configured lag.
 const LOOK_BACK: i64 = 15;
+/// As in `observe`: chance alone would miss 5 expected requests once in 150 looks.
+const FEW_REQUESTS: f64 = 5.0;
 
 pub(super) async fn alarms(
     world: &World,
@@ -79,9 +81,11 @@ pub(super) async fn metrics(
     world: &World,
     rollout: &Rollout,
     seen: &[Result<RouteSeen, String>],
+    journal: Option<&Journal>,
     now: Timestamp,
 ) -> Vec<Finding> {
     const CHECK: &str = "metrics";
+    let since_ms = journal.and_then(|journal| Some(journal.run.as_ref()?.since_ms));
     let terms = &rollout.terms;
     let lag = i64::from(terms.lag_minutes);
     let until = Minute::containing(now);
@@ -122,6 +126,8 @@ pub(super) async fn metrics(
             until,
             lag,
             now,
+            share,
+            since_ms,
         };
         if share != Some(Weight::FULL) {
             findings.push(side(Which::Old).finding());
@@ -147,6 +153,10 @@ struct Side<'a> {
     until: Minute,
     lag: i64,
     now: Timestamp,
+    /// What the rule gives Rust.
+    share: Option<Weight>,
+    /// Since when, if the journal is known.
+    since_ms: Option<i64>,
 }
 
 impl Side<'_> {
@@ -173,21 +183,14 @@ impl Side<'_> {
             counts.is_some_and(|counts| counts.requests > 0)
         });
         let Some(newest) = newest else {
-            let minutes = self.lag + LOOK_BACK;
-            return Finding::bad(
-                CHECK,
-                self.about,
-                format!("CloudWatch has no request of {name} within {minutes} minutes"),
-                "without requests there is no evidence, and nothing advances",
-                &format!(
-                    "check {key}, the traffic of the load balancer, and AWS/ApplicationELB RequestCount of the group"
-                ),
-            );
+            return self.silent(name, key);
         };
         // The newest minute that is due has ended `lag` minutes ago.
         let ended_ms = newest.minute.plus(1).0 * 60_000;
         let age = duration(self.now.as_millisecond() - ended_ms);
-        if newest.minute < self.until.plus(-self.lag - 1) {
+        // A side with a small share has quiet minutes.
+        let busy = matches!(self.which, Which::Old) || self.share == Some(Weight::FULL);
+        if busy && newest.minute < self.until.plus(-self.lag - 1) {
             return Finding::warn(
                 CHECK,
                 self.about,
@@ -208,5 +211,41 @@ impl Side<'_> {
             ),
             WHY,
         )
+    }
+
+    /// No request of this side in any minute looked at.
+    fn silent(&self, name: &str, key: &str) -> Finding {
+        const CHECK: &str = "metrics";
+        const WHY: &str = "without requests there is no evidence, and nothing advances";
+        let minutes = self.lag + LOOK_BACK;
+        let what = format!("CloudWatch has no request of {name} within {minutes} minutes");
+        let fix = format!(
+            "check {key}, the traffic of the load balancer, and AWS/ApplicationELB RequestCount of the group"
+        );
+        if matches!(self.which, Which::Old) {
+            return Finding::bad(CHECK, self.about, what, WHY, &fix);
+        }
+        let due_ms = (self.lag + 2) * 60_000;
+        match self.since_ms {
+            Some(since) if self.now.as_millisecond() - since < due_ms => {
+                let what = format!("{name} has traffic too recently for CloudWatch to show it");
+                Finding::ok(CHECK, self.about, what, WHY)
+            }
+            Some(_) if self.due() > FEW_REQUESTS => {
+                Finding::bad(CHECK, self.about, what, WHY, &fix)
+            }
+            // Too thin to tell, or not known since when it gets any.
+            Some(_) | None => Finding::warn(CHECK, self.about, what, WHY, &fix),
+        }
+    }
+
+    /// Requests that the new side should have had by its share.
+    fn due(&self) -> f64 {
+        let share = self.share.unwrap_or(Weight::ZERO).ratio();
+        let old = self.read.iter().filter_map(|minute| {
+            let route = minute.routes.get(self.index)?;
+            Some(route.old.as_ref()?.requests)
+        });
+        old.sum::<u64>() as f64 * share / (1.0 - share).max(f64::EPSILON)
     }
 }
