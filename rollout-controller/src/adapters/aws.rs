@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_lambda::config::{SharedCredentialsProvider, SharedHttpClient};
-use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_lambda::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 use aws_sdk_lambda::operation::RequestId;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use tokio::sync::OnceCell;
@@ -136,6 +136,10 @@ impl Aws {
 }
 
 async fn load(region: Option<String>) -> SdkConfig {
+    loader(region).load().await
+}
+
+fn loader(region: Option<String>) -> ConfigLoader {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http_client())
         .timeout_config(timeouts())
@@ -146,7 +150,7 @@ async fn load(region: Option<String>) -> SdkConfig {
     if let Some(region) = region {
         loader = loader.region(Region::new(region));
     }
-    loader.load().await
+    loader
 }
 
 /// HTTP/1 with rustls on ring; an endpoint of the form `http://` is spoken to in
@@ -174,7 +178,18 @@ pub struct CallError {
     operation: &'static str,
     code: Option<String>,
     what: String,
-    retryable: bool,
+    kind: Kind,
+}
+
+/// Who could do something about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Time: throttled, not reached, not answered, trouble inside AWS.
+    Passing,
+    /// Whoever asked: AWS refuses it.
+    Refused,
+    /// Whoever set this machine up: nothing was sent for want of credentials or a region.
+    NotSetUp,
 }
 
 impl CallError {
@@ -185,6 +200,7 @@ impl CallError {
         R: std::fmt::Debug,
     {
         let code = error.code().map(str::to_owned);
+        let kind = kind(error, code.as_deref());
         let what = match error {
             SdkError::ServiceError(service) => {
                 let error = service.err();
@@ -202,6 +218,9 @@ impl CallError {
                 text
             }
             SdkError::TimeoutError(_) => format!("no answer in time ({})", source_chain(error)),
+            SdkError::DispatchFailure(_) if kind == Kind::NotSetUp => {
+                format!("nothing was sent ({})", source_chain(error))
+            }
             SdkError::DispatchFailure(_) => format!("no answer ({})", source_chain(error)),
             SdkError::ResponseError(_) => {
                 format!("the answer cannot be read ({})", source_chain(error))
@@ -211,16 +230,13 @@ impl CallError {
             }
             other => chain(other),
         };
-        let retryable = match error {
-            SdkError::ServiceError(_) => code.as_deref().is_none_or(is_passing),
-            SdkError::ConstructionFailure(_) => false,
-            _ => true,
-        };
+        // Some causes are lists over several lines; a log line is one.
+        let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
         Self {
             operation,
             code,
             what,
-            retryable,
+            kind,
         }
     }
 
@@ -230,7 +246,7 @@ impl CallError {
             operation,
             code: None,
             what: what.into(),
-            retryable: false,
+            kind: Kind::Refused,
         }
     }
 
@@ -242,7 +258,12 @@ impl CallError {
     /// Whether the same request may succeed later: throttled, not reached, not
     /// answered, or failed inside AWS. False for what AWS refuses.
     pub fn is_passing(&self) -> bool {
-        self.retryable
+        self.kind == Kind::Passing
+    }
+
+    /// Whether nothing was sent, for want of credentials or a region.
+    pub fn is_not_set_up(&self) -> bool {
+        self.kind == Kind::NotSetUp
     }
 }
 
@@ -253,6 +274,23 @@ impl std::fmt::Display for CallError {
 }
 
 impl Error for CallError {}
+
+fn kind<E, R>(error: &SdkError<E, R>, code: Option<&str>) -> Kind {
+    match error {
+        SdkError::ServiceError(_) if code.is_none_or(is_passing) => Kind::Passing,
+        SdkError::ServiceError(_) | SdkError::ConstructionFailure(_) => Kind::Refused,
+        // The SDK files what fails before the connection as `other` without a kind.
+        SdkError::DispatchFailure(failure) => {
+            let before = |error: &ConnectorError| error.is_other() && error.as_other().is_none();
+            if failure.as_connector_error().is_some_and(before) {
+                Kind::NotSetUp
+            } else {
+                Kind::Passing
+            }
+        }
+        _ => Kind::Passing,
+    }
+}
 
 /// Codes of throttling and of trouble inside AWS.
 fn is_passing(code: &str) -> bool {
@@ -318,6 +356,59 @@ mod tests {
         for code in ["AccessDenied", "RuleNotFound", "ValidationError"] {
             assert!(!is_passing(code), "{code}");
         }
+    }
+
+    /// The production settings, pointed at an address.
+    async fn ask(url: String) -> CallError {
+        let keys = aws_sdk_lambda::config::Credentials::new("x", "y", None, None, "test");
+        let loader = loader(Some("eu-west-1".into())).endpoint_url(url);
+        let aws = Aws::with_config(loader.credentials_provider(keys).load().await);
+        let asked = aws.sts().await.get_caller_identity().send().await;
+        CallError::new("GetCallerIdentity", &asked.expect_err("nobody answers"))
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_in_the_clear_is_spoken_to_and_an_absent_one_is_told() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            use std::io::{Read as _, Write as _};
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut start = [0; 4];
+            stream.read_exact(&mut start).unwrap();
+            let body = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not\n  you</Message></Error></ErrorResponse>";
+            write!(
+                stream,
+                "HTTP/1.1 403 Forbidden\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .unwrap();
+            start
+        });
+        let refused = ask(url.clone()).await;
+        assert_eq!(&server.join().unwrap(), b"POST", "no TLS");
+        assert_eq!(
+            refused.to_string(),
+            "GetCallerIdentity: AccessDenied: not you"
+        );
+        assert!(!refused.is_passing() && !refused.is_not_set_up());
+
+        let absent = ask(url).await;
+        let told = absent.to_string();
+        assert!(
+            told.starts_with("GetCallerIdentity: no answer (") && told.contains("refused"),
+            "{told}"
+        );
+        assert_eq!((absent.code(), absent.is_passing()), (None, true));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_never_answers_does_not_hold_up_a_tick() {
+        // Takes connections and says nothing.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let silent = ask(format!("http://{}", listener.local_addr().unwrap())).await;
+        assert!(silent.to_string().contains("no answer in time"), "{silent}");
+        assert!(silent.is_passing());
     }
 
     #[test]

@@ -85,6 +85,18 @@ pub enum InvokeError {
         #[source]
         source: CallError,
     },
+    /// Nothing was sent.
+    #[error(
+        "nothing was sent to function `{function}`: no AWS credentials or region; sign in \
+         (`aws sso login`), or set AWS_PROFILE and AWS_REGION"
+    )]
+    NotSetUp {
+        /// Which function.
+        function: String,
+        /// The SDK's error.
+        #[source]
+        source: CallError,
+    },
     /// No answer. Whether the function ran is unknown.
     #[error(
         "function `{function}` cannot be reached; `rolloutctl status` tells whether the \
@@ -204,6 +216,7 @@ impl Function {
                 | "ExpiredToken"
                 | "MissingAuthenticationTokenException",
             ) => InvokeError::NotAllowed { function, source },
+            None if source.is_not_set_up() => InvokeError::NotSetUp { function, source },
             None if source.is_passing() => InvokeError::Unreachable { function, source },
             _ => InvokeError::Other { function, source },
         }

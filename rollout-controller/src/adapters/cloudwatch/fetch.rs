@@ -49,7 +49,12 @@ pub(super) async fn all(aws: &Aws, queries: &[Query], from: Minute, until: Minut
             settle(&mut answers, calls.join_next().await);
         }
         let (client, asked) = (client.clone(), queries[first..end].to_vec());
-        let call = async move { (first, call(&client, &asked, span_from, span_until).await) };
+        let call = async move {
+            (
+                first,
+                call(&client, &asked, (span_from, span_until), MOST_POINTS).await,
+            )
+        };
         calls.spawn(call.in_current_span());
     }
     while !calls.is_empty() {
@@ -117,8 +122,8 @@ struct Heard {
 async fn call(
     client: &Client,
     queries: &[Query],
-    from: Minute,
-    until: Minute,
+    (from, until): (Minute, Minute),
+    most_points: i32,
 ) -> Result<Answers, CallError> {
     const OPERATION: &str = "GetMetricData";
     let ids: Vec<String> = (0..queries.len())
@@ -139,7 +144,7 @@ async fn call(
             .start_time(DateTime::from_secs(from.epoch_secs()))
             .end_time(DateTime::from_secs(until.epoch_secs()))
             .scan_by(ScanBy::TimestampAscending)
-            .max_datapoints(MOST_POINTS)
+            .max_datapoints(most_points)
             .set_next_token(token)
             .send()
             .await
@@ -233,6 +238,74 @@ mod tests {
             1,
             "an hour is one call"
         );
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn pages_of_one_call_are_joined() {
+        use crate::domain::minute::Edges;
+        use crate::domain::route::{GroupArn, Route, RuleArn};
+        use local_cloud::metrics::{Datum, dimensions};
+        use local_cloud::{LocalCloud, Metric, Topology};
+
+        let cloud = LocalCloud::start(Topology::new().manual_clock())
+            .await
+            .unwrap();
+        let group = |name: &str| {
+            let arn = format!("arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/{name}/1");
+            GroupArn::parse(&arn).unwrap()
+        };
+        let rule = "arn:aws:elasticloadbalancing:eu-west-1:1:listener-rule/app/lb/1/2/3";
+        let routes = [Route {
+            name: "scores".into(),
+            rule: RuleArn::parse(rule).unwrap(),
+            old_group: group("py"),
+            new_group: group("rs"),
+            header_rule: None,
+        }];
+        let start = Minute(cloud.clock().minute()).plus(-30);
+        for number in 0..9_i16 {
+            for side in ["py", "rs"] {
+                let group = format!("targetgroup/{side}/1");
+                let metric = Metric {
+                    namespace: "AWS/ApplicationELB".into(),
+                    name: "RequestCount".into(),
+                    dimensions: dimensions([("LoadBalancer", "app/lb/1"), ("TargetGroup", &group)]),
+                };
+                let at_ms = 1000 * start.plus(i64::from(number)).epoch_secs();
+                cloud.metrics().put(
+                    metric,
+                    at_ms,
+                    &Datum::Values(vec![(f64::from(number), 1.0)]),
+                );
+            }
+        }
+        let mut asked = super::super::queries::Asked::default();
+        let edges = Edges::new(vec![5.0, 100.0]).unwrap();
+        let (from, until) = (start, start.plus(9));
+        asked.add(&crate::ports::MinutesWanted {
+            routes: &routes,
+            from,
+            until,
+            edges_ms: edges.as_ms(),
+        });
+        let queries = asked.into_queries();
+        let keys = aws_sdk_cloudwatch::config::Credentials::new("x", "y", None, None, "test");
+        let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
+            .region(aws_config::Region::new("eu-west-1"))
+            .credentials_provider(keys)
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .endpoint_url(cloud.aws_endpoint())
+            .load()
+            .await;
+        let client = Client::new(&config);
+        // Eighteen points in pages of four.
+        let answers = call(&client, &queries, (from, until), 4).await.unwrap();
+        let points: Vec<f64> = answers
+            .iter()
+            .flat_map(|series| series.as_ref().unwrap().values().copied())
+            .collect();
+        let each: Vec<f64> = (0..9_i16).map(f64::from).collect();
+        assert_eq!(points, [each.clone(), each].concat());
     }
 
     #[test]
