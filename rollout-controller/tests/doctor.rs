@@ -229,7 +229,7 @@ async fn every_fault_of_a_group_is_bad() {
         ),
         (
             both().with("rs0", |g| {
-                g.targets[0].id = "arn:aws:lambda:eu-west-1:111122223333:function:py0".into()
+                g.targets[0].id = "arn:aws:lambda:eu-west-1:111122223333:function:py0".into();
             }),
             "group",
             "both sides are the same function",

@@ -276,11 +276,7 @@ impl World {
 
     async fn ask(&self, question: &Question) -> String {
         match view::view(&self.night.world, &self.night.config, question).await {
-            Answer::History(history) => history
-                .lines
-                .iter()
-                .map(|line| format!("{line}\n"))
-                .collect(),
+            Answer::History(history) => history.lines.join("\n") + "\n",
             other => panic!("{other:?}"),
         }
     }
