@@ -79,3 +79,9 @@ image-lint: ## Lint Dockerfile.lambda with hadolint
 .PHONY: image-try
 image-try: dev-env ## Build both images without registry or daemon, as root, and run them
 	@scripts/arm64-image try
+
+.PHONY: test-infra
+test-infra: ## Check the Pulumi program: types, lints, and the resources it makes
+	@cd infra && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent --no-audit --no-fund; }
+	@cd infra && npm run --silent check
+	@cd infra && ROLLOUTCTL="$${ROLLOUTCTL:-$(abspath $(TARGET))/debug/rolloutctl}" npm run --silent test

@@ -7,6 +7,7 @@ export const {
   dashboard,
   operatorRoleArn,
   emergencyRoleArn,
+  listenerArns,
   testerGroupArns,
   weightedRuleArns,
 } = stack();

@@ -14,7 +14,7 @@ export interface Smoke {
 export class SmokeError extends Error {}
 
 /** Fields that tell when an answer was made, not what it says. */
-const TIMES = new Set(["last_score_timestamp", "expiration_timestamp"]);
+const TIMES = new Set(["last_score_timestamp"]);
 /** Longest wait for one answer, milliseconds. */
 const PATIENCE_MS = 20_000;
 

@@ -53,13 +53,7 @@ export class RolloutController extends pulumi.ComponentResource {
       ...encrypts("KeepEncrypted", common, "sqs"),
     ]);
     this.command = this.door("command", toml.writer, [...acts, ...this.journal("writer")]);
-    this.view = this.door(
-      "view",
-      toml.reader,
-      [...this.looks(), ...this.journal("reader")],
-      // The page's buttons call this one, as the person who looks at the page.
-      { ROLLOUT_COMMAND_FUNCTION: names.functionArn("command") },
-    );
+    this.view = this.door("view", toml.reader, [...this.looks(), ...this.journal("reader")]);
     this.triggers = new TickTriggers(
       common,
       { tick: this.tick.function, alarmNames: args.alarmNames },
@@ -72,7 +66,6 @@ export class RolloutController extends pulumi.ComponentResource {
     door: "tick" | "command" | "view",
     toml: pulumi.Output<string>,
     statements: readonly Statement[],
-    more: Record<string, string> = {},
   ): ContainerFunction {
     const { settings, ledger } = this.args;
     const name = new Names(this.common.name, this.common.region, this.common.accountId).function(door);
@@ -91,7 +84,6 @@ export class RolloutController extends pulumi.ComponentResource {
           ROLLOUT_DOOR: door,
           ROLLOUT_CONFIG: toml,
           ...(ledger.login === "iam" && { ROLLOUT_LEDGER_IAM: "1" }),
-          ...more,
         },
         statements,
       },

@@ -10,7 +10,10 @@ import type { Common, Slo } from "./settings";
 export interface DashboardArgs {
   readonly sides: readonly Side[];
   readonly slo: Slo;
+  /** Draws the rollout's page. */
   readonly viewArn: pulumi.Input<string>;
+  /** What the page's buttons call. */
+  readonly commandArn: pulumi.Input<string>;
   readonly alarmArns: readonly pulumi.Input<string>[];
 }
 
@@ -60,7 +63,7 @@ export class Dashboard extends pulumi.ComponentResource {
       properties: {
         title: `Rollout ${this.common.name}`,
         endpoint: this.args.viewArn,
-        params: { widget: { rollout: this.common.name } },
+        params: { widget: { rollout: this.common.name }, commandFunction: this.args.commandArn },
         updateOn: { refresh: true, resize: true, timeRange: true },
       },
     };

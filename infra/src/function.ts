@@ -82,8 +82,7 @@ export class ContainerFunction extends pulumi.ComponentResource {
         environment: {
           variables: {
             ...args.environment,
-            // Nobody listens: do not look for a collector.
-            ...(common.tracing === "off" && { OTEL_SDK_DISABLED: "true" }),
+            ...collector(common),
           },
         },
         kmsKeyArn: common.kmsKeyArn,
@@ -125,6 +124,13 @@ function inVpc(functionArn: string): Statement[] {
 function traces(common: Common): Statement[] {
   if (common.tracing === "off") return [];
   return [{ sid: "Trace", actions: ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], resources: ["*"] }];
+}
+
+/** Where the collector in the image listens; without traces nobody looks for one. */
+function collector(common: Common): Record<string, string> {
+  return common.tracing === "off"
+    ? { OTEL_SDK_DISABLED: "true" }
+    : { OTEL_EXPORTER_OTLP_ENDPOINT: "http://localhost:4318" };
 }
 
 /** The environment is encrypted with the stack's key, if there is one. */

@@ -91,6 +91,7 @@ export class Rollout extends pulumi.ComponentResource {
         sides,
         slo: settings.slo,
         viewArn: controller.view.function.arn,
+        commandArn: controller.command.function.arn,
         alarmArns: alarms.all.map((alarm) => alarm.arn),
       },
       parent,

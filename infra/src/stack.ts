@@ -12,6 +12,7 @@ export interface Outputs {
   readonly dashboard: string;
   readonly operatorRoleArn: pulumi.Output<string>;
   readonly emergencyRoleArn: pulumi.Output<string>;
+  readonly listenerArns: Readonly<Record<string, pulumi.Input<string>>>;
   readonly testerGroupArns: Record<string, pulumi.Output<string>>;
   readonly weightedRuleArns: Record<string, pulumi.Output<string>>;
 }
@@ -29,6 +30,7 @@ export function stack(project?: string): Outputs {
     dashboard: dashboard.name,
     operatorRoleArn: operators.operator.arn,
     emergencyRoleArn: operators.emergency.arn,
+    listenerArns: settings.listeners,
     testerGroupArns: Object.fromEntries(testers),
     weightedRuleArns: Object.fromEntries(rules),
   };

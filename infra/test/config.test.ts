@@ -9,7 +9,8 @@ import type { Change } from "./example";
 /** Problems of a changed example, as `key: fix`, without the project's prefix. */
 async function problemsOf(change: Change): Promise<string[]> {
   try {
-    await graphOf(change);
+    // Only reading: what comes after it is never reached.
+    await build(() => readSettings(PROJECT), changed(change));
     return [];
   } catch (error) {
     assert.ok(error instanceof ConfigError, String(error));
@@ -256,6 +257,11 @@ describe("a wrong configuration fails before anything is made, and names the key
       c.scorer.memoryMb = "much";
     });
     assert.equal(problems.length, 3, problems.join("\n"));
+  });
+
+  test("and not one resource was registered", async () => {
+    const run = graphOf((c) => delete c.scorer.memoryMb);
+    await assert.rejects(run, ConfigError);
   });
 
   test("no region", async () => {

@@ -59,14 +59,6 @@ describe("functions", () => {
     assert.equal(door("view").reservedConcurrentExecutions, undefined);
   });
 
-  test("the view knows which function its buttons call", () => {
-    const { variables } = door("view").environment;
-    assert.equal(
-      variables.ROLLOUT_COMMAND_FUNCTION,
-      `arn:aws:lambda:${REGION}:function:score-rollout-command`,
-    );
-  });
-
   test("tokens instead of passwords, only if configured so", async () => {
     for (const name of DOORS) assert.equal(door(name).environment.variables.ROLLOUT_LEDGER_IAM, "1");
     const secrets = await graphOf((c) => {
@@ -98,12 +90,14 @@ describe("functions", () => {
   test("traces are asked for, or nobody looks for a collector", async () => {
     for (const { inputs } of graph.all(FUNCTION)) {
       assert.deepEqual(inputs.tracingConfig, { mode: "Active" });
+      assert.equal(inputs.environment.variables.OTEL_EXPORTER_OTLP_ENDPOINT, "http://localhost:4318");
       assert.equal(inputs.environment.variables.OTEL_SDK_DISABLED, undefined);
     }
     const off = await graphOf((c) => (c.tracing = "off"));
     for (const { inputs } of off.all(FUNCTION)) {
       assert.deepEqual(inputs.tracingConfig, { mode: "PassThrough" });
       assert.equal(inputs.environment.variables.OTEL_SDK_DISABLED, "true");
+      assert.equal(inputs.environment.variables.OTEL_EXPORTER_OTLP_ENDPOINT, undefined);
     }
   });
 });

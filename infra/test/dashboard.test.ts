@@ -43,7 +43,10 @@ test("the rollout's own page is on top, drawn by `view`, and not by a function t
   const [page] = widgets;
   assert.deepEqual([page.type, page.x, page.y, page.width], ["custom", 0, 0, 24]);
   assert.equal(page.properties.endpoint, "arn:aws:lambda:eu-west-1:111122223333:function:score-rollout-view");
-  assert.deepEqual(page.properties.params, { widget: { rollout: "score" } });
+  assert.deepEqual(page.properties.params, {
+    widget: { rollout: "score" },
+    commandFunction: "arn:aws:lambda:eu-west-1:111122223333:function:score-rollout-command",
+  });
   assert.equal(page.properties.updateOn.refresh, true);
 });
 

@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { compare } from "../scripts/smoke-compare";
+import { testerQueries } from "../scripts/tester-query";
 
 type Answer = (rust: boolean) => { status?: number; body: string };
 
@@ -64,4 +65,22 @@ test("nobody there", async () => {
     assert.doesNotMatch(error.message, /the-key/);
     return true;
   });
+});
+
+test("the testers' requests are asked for with both dimensions", () => {
+  const elb = "arn:aws:elasticloadbalancing:eu-west-1:111122223333";
+  const outputs = JSON.stringify({
+    listenerArns: { public: `${elb}:listener/app/public/50dc6c495c0c9188/f2f7dc8efc522ab2` },
+    testerGroupArns: { public: `${elb}:targetgroup/score-public-tester/09966783158cda59` },
+  });
+  const [query] = testerQueries(outputs, "public") as any[];
+  assert.deepEqual(query.MetricStat.Metric, {
+    Namespace: "AWS/ApplicationELB",
+    MetricName: "RequestCount",
+    Dimensions: [
+      { Name: "LoadBalancer", Value: "app/public/50dc6c495c0c9188" },
+      { Name: "TargetGroup", Value: "targetgroup/score-public-tester/09966783158cda59" },
+    ],
+  });
+  assert.throws(() => testerQueries(outputs, "internal"), /no listener internal; it has: public/);
 });

@@ -1,0 +1,167 @@
+/** The pipeline's files: order, rights, pins, and nothing that does not exist. */
+
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { parse } from "yaml";
+
+const ROOT = join(__dirname, "..", "..");
+const FOLDER = join(ROOT, ".github", "workflows");
+const read = (...path: string[]) => readFileSync(join(ROOT, ...path), "utf8");
+
+const files = readdirSync(FOLDER).filter((name) => name.endsWith(".yml"));
+const texts = new Map(files.map((name) => [name, readFileSync(join(FOLDER, name), "utf8")] as const));
+const workflows = new Map([...texts].map(([name, text]) => [name, parse(text)] as const));
+const deploy = workflows.get("deploy.yml");
+
+const steps = (job: any): any[] => job.steps;
+/** Where in a job something is done for the first time. */
+const at = (job: any, what: RegExp) =>
+  steps(job).findIndex((step) => what.test(step.run ?? "") || what.test(step.uses ?? ""));
+const allSteps = [...workflows.values()].flatMap((workflow) =>
+  Object.values<any>(workflow.jobs).flatMap(steps),
+);
+
+test("there are two workflows", () => assert.deepEqual(files.sort(), ["ci.yml", "deploy.yml"]));
+
+describe("every workflow", () => {
+  for (const [name, text] of texts) {
+    test(`${name}: actions are pinned by commit, with their version beside it`, () => {
+      for (const [line] of text.matchAll(/uses:.*/g)) {
+        assert.match(line, /^uses: [\w.-]+\/[\w.-]+@[0-9a-f]{40} # v\d/, line);
+      }
+    });
+
+    test(`${name}: may read the sources; only jobs that reach AWS get a token`, () => {
+      const { permissions, jobs } = workflows.get(name);
+      assert.deepEqual(permissions, { contents: "read" });
+      for (const [id, job] of Object.entries<any>(jobs)) {
+        const toAws = at(job, /configure-aws-credentials/) >= 0;
+        const expected = toAws ? { contents: "read", "id-token": "write" } : undefined;
+        assert.deepEqual(job.permissions, expected, id);
+        assert.ok(job["timeout-minutes"] > 0, `${id} ends by itself`);
+      }
+    });
+
+    test(`${name}: nothing from outside is pasted into a script`, () => {
+      const { jobs, defaults } = workflows.get(name);
+      assert.equal(defaults.run.shell, "bash");
+      for (const step of Object.values<any>(jobs).flatMap(steps))
+        assert.doesNotMatch(step.run ?? "", /\$\{\{/);
+    });
+  }
+
+  test("what they call exists", () => {
+    const makefile = read("Makefile");
+    const { scripts } = JSON.parse(read("infra", "package.json"));
+    const commands = allSteps.map((step) => step.run ?? "").join("\n");
+    for (const [, target] of commands.matchAll(/(?<!')\bmake ([\w-]+)/g)) {
+      assert.match(makefile, new RegExp(`^${target}:`, "m"), `make ${target}`);
+    }
+    for (const [, script] of commands.matchAll(/npm run -s ([\w-]+)/g))
+      assert.ok(scripts[script as string], script);
+  });
+
+  test("no long-lived key of AWS is anywhere", () => {
+    for (const text of texts.values())
+      assert.doesNotMatch(text, /aws-(access-key-id|secret-access-key)|AWS_SECRET/i);
+  });
+});
+
+describe("a deployment", () => {
+  const { jobs } = deploy;
+
+  test("goes step by step", () => {
+    const needs = Object.fromEntries(Object.entries<any>(jobs).map(([id, job]) => [id, job.needs ?? []]));
+    assert.deepEqual(needs, {
+      images: [],
+      tools: [],
+      migrate: ["images", "tools"],
+      plan: ["migrate"],
+      deploy: ["plan"],
+      prove: ["deploy"],
+      start: ["prove"],
+    });
+  });
+
+  test("both images: built, listed, scanned, and only then pushed, by digest", () => {
+    const { images } = jobs;
+    assert.deepEqual(
+      images.strategy.matrix.include.map(({ target }: any) => target),
+      ["scorer-fn", "rollout-controller"],
+    );
+    const order = [/docker buildx build/, /anchore\/sbom-action/, /anchore\/scan-action/, /docker push/].map(
+      (what) => at(images, what),
+    );
+    assert.ok((order[0] as number) >= 0);
+    assert.deepEqual(
+      order,
+      [...order].sort((a, b) => a - b),
+    );
+    const scan = steps(images).find((step) => /scan-action/.test(step.uses ?? ""));
+    assert.deepEqual([scan.with["fail-build"], scan.with["severity-cutoff"]], [true, "high"]);
+    const push = steps(images)[order[3] as number].run;
+    assert.match(push, /RepoDigests/);
+    for (const job of [jobs.plan, jobs.deploy]) {
+      const take = steps(job)[at(job, /pulumi config set/)].run;
+      assert.match(take, /scorer\.image "\$\(cat \.\.\/scorer-fn\.image\)"/);
+      assert.match(take, /controller\.image "\$\(cat \.\.\/rollout-controller\.image\)"/);
+    }
+  });
+
+  test("tables are made from inside the VPC", () => {
+    assert.equal(jobs.migrate["runs-on"], "${{ vars.VPC_RUNNER }}");
+    assert.ok(at(jobs.migrate, /rolloutctl migrate/) >= 0);
+  });
+
+  test("a refreshed plan is judged before anything is deployed, and again right before", () => {
+    for (const job of [jobs.plan, jobs.deploy]) {
+      const { run } = steps(job)[at(job, /preview-check/)];
+      assert.match(run, /pulumi preview --json --refresh >preview\.json/);
+      assert.ok(run.indexOf("pulumi preview") < run.indexOf("preview-check"));
+    }
+    assert.equal(at(jobs.plan, /pulumi up/), -1);
+    assert.ok(at(jobs.deploy, /preview-check/) < at(jobs.deploy, /pulumi up/));
+    assert.match(steps(jobs.deploy)[at(jobs.deploy, /pulumi up/)].run, /pulumi up --refresh --yes/);
+  });
+
+  test("Rust answers through the header rule, then the controller looks at everything", () => {
+    const order = [/npm run -s smoke/, /tester-queries/, /rolloutctl check/].map((what) =>
+      at(jobs.prove, what),
+    );
+    assert.ok((order[0] as number) >= 0);
+    assert.deepEqual(
+      order,
+      [...order].sort((a, b) => a - b),
+    );
+  });
+
+  test("traffic moves only if asked for, after an approval of its own", () => {
+    assert.equal(jobs.start.if, "${{ inputs.start }}");
+    assert.equal(deploy.on.workflow_dispatch.inputs.start.default, false);
+    assert.equal(jobs.start.environment, "${{ inputs.stack }}-start");
+    assert.equal(jobs.deploy.environment, "${{ inputs.stack }}-deploy");
+    const starting = Object.entries(jobs).filter(([, job]) => at(job, /rolloutctl start/) >= 0);
+    assert.deepEqual(
+      starting.map(([id]) => id),
+      ["start"],
+    );
+  });
+
+  test("one deployment of a stack at a time, and none is cut off", () => {
+    assert.deepEqual(deploy.concurrency, {
+      group: "deploy-${{ inputs.stack }}",
+      "cancel-in-progress": false,
+    });
+  });
+
+  test("every variable and secret is explained", () => {
+    const guide = read("docs", "deploy.md");
+    const names = new Set(
+      [...(texts.get("deploy.yml") ?? "").matchAll(/(?:vars|secrets)\.(\w+)/g)].map(([, name]) => name),
+    );
+    assert.ok(names.size >= 8);
+    for (const name of names) assert.match(guide, new RegExp("`" + name + "`"), `${name} in docs/deploy.md`);
+  });
+});
