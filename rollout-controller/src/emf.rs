@@ -8,18 +8,22 @@ use serde_json::{Value, json};
 
 /// CloudWatch namespace of the controller's own metrics.
 pub const NAMESPACE: &str = "Rollout/Controller";
+/// Metric that every tick sends, whatever happened.
+pub const HEARTBEAT: &str = "Heartbeat";
+/// The only dimension: a rollout's name.
+pub const ROLLOUT: &str = "Rollout";
 
 /// Metrics of one tick of one rollout. `Heartbeat` is there whatever happened,
 /// for an alarm that treats missing data as breaching.
 pub fn tick(report: &TickReport, tick_ms: f64, scheduled: Timestamp) -> Value {
     let mut metrics = vec![
-        metric("Heartbeat", "Count"),
+        metric(HEARTBEAT, "Count"),
         metric("TickMs", "Milliseconds"),
         metric("LedgerErrors", "Count"),
     ];
     let mut body = json!({
-        "Rollout": report.rollout,
-        "Heartbeat": 1,
+        ROLLOUT: report.rollout,
+        HEARTBEAT: 1,
         "TickMs": tick_ms,
         "LedgerErrors": u8::from(report.error_type.as_deref() == Some("ledger")),
         "decision": report.message,
@@ -49,7 +53,7 @@ pub fn tick(report: &TickReport, tick_ms: f64, scheduled: Timestamp) -> Value {
         "Timestamp": scheduled.as_millisecond(),
         "CloudWatchMetrics": [{
             "Namespace": NAMESPACE,
-            "Dimensions": [["Rollout"]],
+            "Dimensions": [[ROLLOUT]],
             "Metrics": metrics,
         }],
     });

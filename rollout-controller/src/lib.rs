@@ -23,6 +23,8 @@
 //! | [`observe`], [`act`], [`messages`] | the three that touch the world |
 //! | [`tick`], [`command`], [`view`] | the three doors, [`doors`] tells them apart |
 //! | [`protect`] | protection while the ledger is down |
+//! | [`doctor`] | looks at all that a rollout rests on, and says what to mend |
+//! | [`retention`], [`telemetry`], [`emf`] | old minutes; logs and traces; metrics |
 //! | [`report`] | one rendering each for log, page, terminal, widget |
 //! | [`adapters`] | AWS and SQL behind the ports; foreign types stay there |
 //! | [`world`] | a pretend world behind the same ports, seeded |

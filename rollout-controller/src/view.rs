@@ -118,6 +118,7 @@ async fn answer(world: &World, config: &Config, question: &Question) -> Result<A
                 world,
                 config,
                 groups: None,
+                pulse: None,
                 ledger: true,
                 write_until: None,
                 now: as_of.unwrap_or_else(|| world.clock.now()),

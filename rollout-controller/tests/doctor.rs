@@ -7,7 +7,7 @@ use common::{Night, config, config_with};
 use rollout_controller::config::Config;
 use rollout_controller::doctor::errand::Errand;
 use rollout_controller::doctor::{
-    Examination, Examiner, Finding, GroupError, GroupSeen, Groups, Level, TargetSeen,
+    Examination, Examiner, Finding, GroupError, GroupSeen, Groups, Level, Pulse, TargetSeen,
 };
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::minute::Minute;
@@ -16,6 +16,7 @@ use rollout_controller::domain::route::GroupArn;
 use rollout_controller::domain::seen::{AlarmState, Share};
 use rollout_controller::domain::weight::Weight;
 use rollout_controller::doors::{Door, answer};
+use rollout_controller::ports::BoxError;
 use rollout_controller::view;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -79,6 +80,7 @@ async fn examine(night: &Night, groups: &Pretended) -> Examination {
         world: &night.world,
         config: &night.config,
         groups: Some(groups),
+        pulse: None,
         ledger: true,
         write_until: None,
         now: night.pretend.now(),
@@ -354,6 +356,65 @@ async fn a_silent_schedule_a_stuck_outbox_and_a_lost_ledger_are_bad() {
         of(&found, "schedule", Level::Bad).is_empty(),
         "nothing is guessed"
     );
+}
+
+/// Ticks that ran last in this minute, or cannot be read.
+struct Beats(Result<Option<Minute>, &'static str>);
+
+#[async_trait]
+impl Pulse for Beats {
+    async fn last_beat(
+        &self,
+        _: &str,
+        from: Minute,
+        until: Minute,
+    ) -> Result<Option<Minute>, BoxError> {
+        let within = |minute: &Minute| (from..until).contains(minute);
+        self.0.map(|beat| beat.filter(within)).map_err(Into::into)
+    }
+}
+
+#[tokio::test]
+async fn a_heart_that_does_not_beat_is_bad_before_anything_is_started() {
+    let night = well(complete());
+    let now = Minute::containing(night.pretend.now());
+    for (beats, level, words) in [
+        (
+            Ok(Some(now.plus(-2))),
+            Level::Ok,
+            "the last tick ran 2 min ago",
+        ),
+        (
+            Ok(Some(now.plus(-15))),
+            Level::Bad,
+            "the last tick ran 15 min ago",
+        ),
+        (
+            Ok(Some(now.plus(-90))),
+            Level::Bad,
+            "no tick ran within 30 minutes",
+        ),
+        (Ok(None), Level::Bad, "no tick ran within 30 minutes"),
+        (Err("AccessDenied"), Level::Warn, "AccessDenied"),
+    ] {
+        let beats = Beats(beats);
+        let examiner = Examiner {
+            world: &night.world,
+            config: &night.config,
+            groups: None,
+            pulse: Some(&beats),
+            ledger: true,
+            write_until: None,
+            now: night.pretend.now(),
+        };
+        let found = examiner.examine("you", None).await.expect("an examination");
+        let told = of(&found, "heartbeat", level);
+        assert!(
+            told.len() == 1 && told[0].what.contains(words),
+            "{words}: {}",
+            found.render()
+        );
+    }
 }
 
 #[tokio::test]

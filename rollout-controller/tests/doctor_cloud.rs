@@ -28,6 +28,14 @@ fn findings(output: &Output, level: &str) -> Vec<(String, String)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn before_the_first_start_all_is_well() {
     let stage = Functions::deployed(&[]).await;
+    let seen = stage.rolloutctl(&["check", "--json"]).await;
+    let bad = findings(&seen, "bad");
+    assert!(
+        bad.len() == 1 && bad[0].0 == "heartbeat",
+        "no tick ran: {bad:?}"
+    );
+    let ticked = stage.tick().await;
+    assert_eq!(ticked[0]["did"], "idle", "{ticked}");
     let seen = stage.rolloutctl(&["check", "--write-test"]).await;
     assert_eq!(seen.status.code(), Some(0), "{}", told(&seen));
     let report = text(&seen.stdout);
@@ -35,6 +43,7 @@ async fn before_the_first_start_all_is_well() {
         "As seen by you:",
         "new_group rust: arn:aws:lambda:",
         "multi-value headers are off on both sides",
+        "the last tick ran",
         "As seen by the view function:",
         "migrated, and read up to revision 0",
         "As seen by the command function:",
@@ -99,6 +108,7 @@ async fn what_aws_refuses_is_found_with_the_permission_to_give() {
 #[tokio::test(flavor = "multi_thread")]
 async fn functions_that_do_not_answer_are_bad_and_the_rest_is_looked_at() {
     let stage = Functions::deployed(&[]).await;
+    stage.tick().await;
     let wrong = ["check", "--view-function", "no-such-function", "--json"];
     let seen = stage.rolloutctl(&wrong).await;
     assert_eq!(seen.status.code(), Some(12), "{}", told(&seen));

@@ -3,10 +3,11 @@
 use super::remote::{Remote, ask, block_on};
 use crate::adapters::alb::Alb;
 use crate::adapters::aws::Aws;
+use crate::adapters::cloudwatch::CloudWatch;
 use crate::adapters::invoke::Function;
 use crate::config::{self, Config};
 use crate::doctor::errand::Errand;
-use crate::doctor::{Examination, Examiner, Finding, Level};
+use crate::doctor::{Examination, Examiner, Finding, Level, Pulse};
 use crate::ports::{Clock as _, SystemClock};
 use crate::view;
 use crate::wire;
@@ -141,6 +142,7 @@ async fn with_own_eyes(args: &Args, aws: &Aws, config: &Config) -> Examination {
             return alone(args, EXAMINER, finding);
         }
     };
+    let pulse = CloudWatch::new(aws.clone());
     let groups = Alb::new(aws.clone(), Arc::new(SystemClock));
     let until = SystemClock
         .now()
@@ -149,6 +151,8 @@ async fn with_own_eyes(args: &Args, aws: &Aws, config: &Config) -> Examination {
         world: &world,
         config,
         groups: Some(&groups),
+        // Before the first deployment nothing beats.
+        pulse: (!args.direct).then_some(&pulse as &dyn Pulse),
         ledger: args.direct,
         write_until: until.ok().filter(|_| args.direct && args.write_test),
         now: now(args),

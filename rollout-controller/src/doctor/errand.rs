@@ -56,6 +56,7 @@ impl Errand {
                     world,
                     config,
                     groups: None,
+                    pulse: None,
                     ledger: true,
                     write_until: Some(deadline),
                     now: as_of.unwrap_or(now),

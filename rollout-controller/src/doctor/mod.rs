@@ -8,10 +8,12 @@
 pub mod errand;
 mod groups;
 mod journal;
+mod pulse;
 mod rules;
 mod signals;
 
 pub use groups::{GroupError, GroupSeen, Groups, TargetSeen};
+pub use pulse::Pulse;
 
 use crate::config::{Config, Rollout};
 use crate::journal_io;
@@ -154,6 +156,8 @@ pub struct Examiner<'a> {
     pub config: &'a Config,
     /// Target groups, where they can be read; the functions' roles need not.
     pub groups: Option<&'a dyn Groups>,
+    /// The ticks' heartbeat, where it can be read and should be there.
+    pub pulse: Option<&'a dyn Pulse>,
     /// Whether to look at the ledger; a laptop often cannot reach it.
     pub ledger: bool,
     /// Writes every rule as it is, until this real time.
@@ -192,6 +196,9 @@ impl Examiner<'_> {
             None
         };
         let journal = loaded.as_ref().map(|loaded| &loaded.journal);
+        if let Some(pulse) = self.pulse {
+            findings.push(pulse::finding(&rollout.name, pulse, self.now).await);
+        }
         let seen = read_routes(self.world, &rollout.terms.routes).await;
         for (route, seen) in rollout.terms.routes.iter().zip(&seen) {
             let about = format!("{}/{}", rollout.name, route.name);

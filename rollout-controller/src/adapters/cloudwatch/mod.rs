@@ -10,6 +10,7 @@
 mod alarms;
 mod counts;
 mod fetch;
+mod heartbeat;
 mod queries;
 
 use async_trait::async_trait;
