@@ -23,6 +23,10 @@ const MAX_BODY_BYTES: usize = 1024 * 1024;
 type Refused = (StatusCode, String);
 
 pub(crate) async fn handle(cloud: &Arc<Cloud>, request: Request<Incoming>) -> Answer {
+    let request = match crate::widget::handle(cloud, request).await {
+        Ok(answer) => return answer,
+        Err(request) => request,
+    };
     match route(cloud, request).await {
         Ok(value) => answer_json(StatusCode::OK, &value),
         Err((status, text)) => answer_json(status, &json!({ "error": text })),

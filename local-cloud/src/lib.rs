@@ -67,6 +67,7 @@ mod serve;
 mod supervised;
 mod tasks;
 pub mod topology;
+pub mod widget;
 
 pub use alarms::{Alarm, AlarmKind, AlarmState, StateNote};
 pub use alb::{AccessEntry, RuleChange};
