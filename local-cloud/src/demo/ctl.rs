@@ -25,7 +25,6 @@ pub(super) struct Status {
     pub(super) routes: Vec<Route>,
     pub(super) why: String,
     pub(super) evidence: Option<Evidence>,
-    pub(super) last_tick_ms: Option<i64>,
     /// Lines that begin with a revision.
     pub(super) history: Vec<String>,
 }

@@ -67,7 +67,9 @@ pub(super) struct Stretch {
     pub(super) until_ms: i64,
     /// Rust's share in percent.
     pub(super) weight: f64,
-    /// Requests under the weighted rule, and those that Rust got.
+    /// Requests that came and went under the weighted rule with this weight,
+    /// and those of them that Rust got. One that was on its way while the
+    /// weight changed may have been drawn by either, so it counts for none.
     pub(super) requests: u64,
     pub(super) rust: u64,
     /// Testers' requests, and those that reached their Rust group.
@@ -105,12 +107,13 @@ pub(super) fn stretches(journeys: &[Journey], changes: &[(i64, f64)]) -> Vec<Str
                 .count() as u64
         };
         let reached = |journey: &Journey, group| journey.group.as_deref() == Some(group);
+        let drawn = |journey: &Journey| !journey.tester && journey.end_ms < until_ms;
         Stretch {
             from_ms,
             until_ms,
             weight,
-            requests: number(&|j| !j.tester && (reached(j, PYTHON) || reached(j, RUST))),
-            rust: number(&|j| !j.tester && reached(j, RUST)),
+            requests: number(&|j| drawn(j) && (reached(j, PYTHON) || reached(j, RUST))),
+            rust: number(&|j| drawn(j) && reached(j, RUST)),
             testers: number(&|j| j.tester),
             testers_on_rust: number(&|j| j.tester && reached(j, TESTER)),
         }
@@ -304,6 +307,7 @@ mod tests {
     fn journey(due_ms: i64, group: &str, tester: bool) -> Journey {
         Journey {
             due_ms,
+            end_ms: due_ms + 1,
             latency: Duration::from_millis(10),
             served: true,
             group: Some(group.to_owned()),
@@ -316,6 +320,8 @@ mod tests {
     fn requests_count_under_the_weight_that_stood_when_they_were_due() {
         let journeys = [
             journey(5, PYTHON, false),
+            // Came at 0 %, went at 50 %.
+            journey(9, RUST, false),
             journey(10, RUST, false),
             journey(12, PYTHON, false),
             journey(12, TESTER, true),

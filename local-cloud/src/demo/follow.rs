@@ -13,6 +13,9 @@ use super::traffic::Traffic;
 /// Looks in a row that may fail before the demo gives up.
 const PATIENCE: u32 = 5;
 
+/// States of a run that nothing but a new start changes.
+const ENDED: [&str; 2] = ["completed", "rolled back"];
+
 /// How a rollout went.
 #[derive(Clone, Debug)]
 pub(super) struct Played {
@@ -80,7 +83,7 @@ impl<'a> Follower<'a> {
             match self.look(traffic).await {
                 Ok((status, exit)) => {
                     failed = 0;
-                    let ended = matches!(status.state.as_str(), "completed" | "rolled back");
+                    let ended = ENDED.contains(&status.state.as_str());
                     if ended || self.cloud.clock().now_ms() > until_ms {
                         break (status, exit);
                     }
@@ -187,9 +190,6 @@ impl<'a> Follower<'a> {
             self.screen.line(&format!("       ✉ {subject}"))?;
         }
         self.seen_pages = pages.len();
-        let at = status
-            .last_tick_ms
-            .unwrap_or_else(|| self.cloud.clock().now_ms());
         let shows: Vec<&str> = status
             .routes
             .iter()
@@ -198,9 +198,9 @@ impl<'a> Follower<'a> {
         let counts = traffic.counts();
         self.screen.line(&format!(
             "{}  Rust {:>5}  {}  {} requests, {} hurt; testers {}, {} hurt",
-            hour(at),
+            hour(self.cloud.clock().now_ms()),
             shows.join(", "),
-            status.evidence.as_ref().map_or_else(nothing_yet, evidence),
+            against_and_for(&status),
             count(counts.ended),
             count(counts.hurt),
             counts.testers,
@@ -214,8 +214,13 @@ impl<'a> Follower<'a> {
     }
 }
 
-fn nothing_yet() -> String {
-    "nothing judged yet".to_owned()
+/// Where the evidence of a run that goes on stands.
+fn against_and_for(status: &Status) -> String {
+    match &status.evidence {
+        _ if ENDED.contains(&status.state.as_str()) => status.state.clone(),
+        Some(found) => evidence(found),
+        None => "nothing judged yet".to_owned(),
+    }
 }
 
 /// `against -0.31/4.61  for ✔err 4.9 ◌p50 1.2 …/4.61`: natural logarithms.

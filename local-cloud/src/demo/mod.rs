@@ -37,6 +37,13 @@ use verdict::{Evidence, judge};
 /// Simulated minutes after which a rollout that has not ended is a failure.
 const MOST_MINUTES: u32 = 75;
 
+/// How to read the timeline.
+const LEGEND: [&str; 3] = [
+    "each minute: simulated time, Rust's share as the load balancer shows it now,",
+    "  against: evidence that an objective is broken (ln E) / rollback from here,",
+    "  for: proof per objective that the next step is safe (ln G) / a step needs all of them there",
+];
+
 /// Watch two rollouts on this machine: one to 100 %, one taken back.
 ///
 /// Needs PostgreSQL and a Python environment (`make demo` sees to both). Exit
@@ -50,10 +57,10 @@ pub struct Args {
     /// Seed of every draw
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Real length of a simulated minute [default: 2s, with --short 1s]
+    /// Real length of a simulated minute [default: 1.5s, with --short 1s]
     #[arg(long, value_parser = humantime::parse_duration, value_name = "DURATION")]
     minute: Option<Duration>,
-    /// Requests a second [default: 150, with --short 200]
+    /// Requests a second [default: 100]
     #[arg(long)]
     rate: Option<f64>,
     /// Write every function's output there; else it is kept only on failure
@@ -105,8 +112,10 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let home = Home::find()?;
     let plan = args.plan();
     let screen = Screen::new();
-    let mut started = Started::default();
-    started.folder = Some(Folder::make(args.keep_logs.as_deref())?);
+    let mut started = Started {
+        folder: Some(Folder::make(args.keep_logs.as_deref())?),
+        ..Started::default()
+    };
     let ended = tokio::select! {
         ended = play(&mut started, &home, &plan, &screen) => Ok(ended),
         code = signals.any() => Err(code),
@@ -205,6 +214,9 @@ async fn play(
     screen.head("Before: all traffic on Python, testers on Rust")?;
     follower.minutes(traffic_now, plan.history + 1).await?;
     screen.head("1. A healthy release")?;
+    for line in LEGEND {
+        screen.line(line)?;
+    }
     let healthy = follower
         .play(traffic_now, "release 1 of the Rust scorer", MOST_MINUTES)
         .await?;
@@ -222,8 +234,11 @@ async fn play(
         .await?;
     // Old minutes with traffic, and the one in which the weight changed.
     follower.minutes(traffic_now, plan.history + 2).await?;
-    screen.head("2. A release that fails from 25 % on, 3 requests in 10")?;
-    cloud.add_fault(Plan::fault());
+    screen.head(&format!(
+        "2. A release that fails from {} % on, 3 requests in 10",
+        plan.fails_from
+    ))?;
+    cloud.add_fault(plan.fault());
     let failing = follower
         .play(traffic_now, "release 2 of the Rust scorer", MOST_MINUTES)
         .await?;

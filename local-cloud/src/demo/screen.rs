@@ -9,12 +9,14 @@ use crate::clock::timestamp;
 #[derive(Debug)]
 pub(super) struct Screen {
     started: Instant,
+    out: io::Stdout,
 }
 
 impl Screen {
     pub(super) fn new() -> Self {
         Self {
             started: Instant::now(),
+            out: io::stdout(),
         }
     }
 
@@ -23,7 +25,7 @@ impl Screen {
     /// # Errors
     /// If nobody listens any more.
     pub(super) fn line(&self, text: &str) -> io::Result<()> {
-        let mut out = io::stdout().lock();
+        let mut out = self.out.lock();
         writeln!(out, "{text}")?;
         out.flush()
     }

@@ -122,6 +122,8 @@ struct Seen {
 pub(super) struct Journey {
     /// Simulated time at which it was due.
     pub(super) due_ms: i64,
+    /// Simulated time at which its answer had come.
+    pub(super) end_ms: i64,
     /// From when it was due to the end of its answer.
     pub(super) latency: Duration,
     /// Whether its client was served: any answer below 500.
@@ -209,14 +211,17 @@ impl Traffic {
         let (started, records, summary) = everybody.end().await;
         let (testers_started, testers_records, _) = testers.end().await;
         log.read(cloud);
-        let speed = 60_000.0 / minute.as_secs_f64();
-        let journey = |record: Record, started_ms: i64, tester| {
-            let seen = log.of(&record);
+        let simulated = |real: Duration| {
             // Far below 2^53 in any demo.
             #[expect(clippy::cast_possible_truncation)]
-            let due_ms = started_ms + (record.due.as_secs_f64() * speed) as i64;
+            let ms = (real.as_secs_f64() / minute.as_secs_f64() * 60_000.0) as i64;
+            ms
+        };
+        let journey = |record: Record, started_ms: i64, tester| {
+            let seen = log.of(&record);
             Journey {
-                due_ms,
+                due_ms: started_ms + simulated(record.due),
+                end_ms: started_ms + simulated(record.due + record.latency),
                 latency: record.latency,
                 served: record.end.served(),
                 group: seen.and_then(|seen| seen.group.clone()),

@@ -6,9 +6,7 @@ use crate::Page;
 
 use super::figures::{Figures, Side, Stretch, back_at};
 use super::follow::Played;
-use super::plan::{
-    CONTROLLER_FUNCTIONS, FAILS_FROM, LIMITS_MS, MEMORY_LIMIT_KIB, Plan, RUST_FUNCTION,
-};
+use super::plan::{CONTROLLER_FUNCTIONS, LIMITS_MS, MEMORY_LIMIT_KIB, Plan, RUST_FUNCTION};
 use super::screen::count;
 
 /// A fair draw is farther off than this once in 150,000 stretches.
@@ -128,7 +126,7 @@ fn failing(evidence: &Evidence<'_>) -> Vec<Expectation> {
     } = evidence;
     let found = shares(&failing.changes);
     let why = &failing.status.why;
-    let at = format!("rollback at {FAILS_FROM} %: ");
+    let at = format!("rollback at {} %: ", plan.fails_from);
     let alarms = alarms(&failing.pages);
     let rolled_back: Vec<&Page> = alarms
         .iter()
