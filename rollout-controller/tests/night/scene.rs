@@ -1,0 +1,561 @@
+//! A deployed controller in a local cloud, and a hand on time.
+
+use crate::servers::Database;
+use jiff::{Timestamp, ToSpan as _};
+use local_cloud::metrics::Datum;
+use local_cloud::{
+    AlarmSpec, ApiFault, ApiFaultKind, Comparison, EventRuleSpec, Fault, FunctionSpec,
+    FunctionStats, InvokeError, LoadBalancerSpec, LocalCloud, MissingData, Page, RuleChange,
+    RuleSpec, ScheduleSpec, Topology, names,
+};
+use rollout_controller::adapters::ledger::{Login, SqlLedger};
+use rollout_controller::domain::journal::{Journal, Stamped};
+use rollout_controller::journal_io;
+use rollout_controller::ports::Ledger as _;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Output;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+
+const MINUTE: Duration = Duration::from_mins(1);
+const PATH: &str = "/v2/stamps/*/score/*";
+const TICK: &str = "rollout-tick";
+/// Of the old side's history, and two more.
+const PAST_MINUTES: i64 = 62;
+/// Real time that a test waits for something to happen before it calls it a failure.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What differs between scenes.
+pub(crate) struct Setup {
+    /// First stage, or `auto`.
+    pub(crate) start: &'static str,
+    /// Real time an invocation of the controller may take.
+    pub(crate) timeout: Duration,
+    /// Whether alarm events start ticks.
+    pub(crate) bell: bool,
+    /// Where spans are sent.
+    pub(crate) collector: Option<String>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            start: "1%",
+            timeout: Duration::from_secs(30),
+            bell: false,
+            collector: None,
+        }
+    }
+}
+
+/// Minutes put so far, as a new cloud has to be told: time, group, requests, errors.
+type Past = Vec<(i64, &'static str, f64, f64)>;
+
+pub(crate) struct Scene {
+    pub(crate) cloud: LocalCloud,
+    pub(crate) database: Database,
+    setup: Setup,
+    dir: TempDir,
+    past: Past,
+    pages: Vec<Page>,
+    changes: Vec<RuleChange>,
+    /// Requests a minute, both sides together.
+    pub(crate) requests: f64,
+    /// Share of Rust's requests that fail.
+    pub(crate) errors: f64,
+}
+
+fn python() -> String {
+    std::env::var("LOCAL_CLOUD_PYTHON").unwrap_or_else(|_| "python3".to_owned())
+}
+
+/// The smallest function that answers a load balancer.
+fn scorer(name: &str) -> FunctionSpec {
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../local-cloud/tests/functions/tiny.py"
+    );
+    FunctionSpec::new(name, [python().as_str(), script]).timeout(Duration::from_secs(30))
+}
+
+impl Setup {
+    fn controller(&self, name: &str, door: &str, config: &str) -> FunctionSpec {
+        let function = FunctionSpec::new(name, [env!("CARGO_BIN_EXE_rollout-controller")])
+            .timeout(self.timeout)
+            .env("ROLLOUT_CONFIG_FILE", config)
+            .env("ROLLOUT_DOOR", door);
+        let mut function = FunctionSpec {
+            init_timeout: PATIENCE,
+            ..function
+        };
+        if let Some(collector) = &self.collector {
+            function = function.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector);
+        }
+        function
+    }
+
+    /// The cloud as it is at `start` with this share on Rust.
+    fn topology(&self, config: &str, start: Timestamp, rust: u32) -> Topology {
+        let mut topology = Topology::new()
+            .manual_clock()
+            .lag_minutes(0.0)
+            .function(scorer("scorer-py"))
+            .function(scorer("scorer-rs"))
+            .function(
+                self.controller(TICK, "tick", config)
+                    .reserved_concurrency(1),
+            )
+            .function(self.controller("rollout-command", "command", config))
+            .function(self.controller("rollout-view", "view", config))
+            .target_group("scorer-py", "scorer-py")
+            .target_group("scorer-rs", "scorer-rs")
+            .target_group("scorer-rs-tester", "scorer-rs")
+            .load_balancer(
+                LoadBalancerSpec::new("scorer")
+                    .rule(
+                        RuleSpec::new(99)
+                            .path(PATH)
+                            .header("X-Use-Rust-Scorer", "true")
+                            .forward([("scorer-rs-tester", 1)]),
+                    )
+                    .rule(
+                        RuleSpec::new(100)
+                            .path(PATH)
+                            .forward([("scorer-py", 100 - rust), ("scorer-rs", rust)]),
+                    ),
+            )
+            .schedule(
+                ScheduleSpec::new(
+                    TICK,
+                    TICK,
+                    r#"{"source":"rollout.schedule","time":"<aws.scheduler.scheduled-time>"}"#,
+                )
+                .paused(),
+            )
+            .topic("oncall");
+        topology.start = Some(start);
+        let names = topology.names();
+        let part = |arn: &str| names::dimension(arn).unwrap_or_default().to_owned();
+        let dimensions = BTreeMap::from([
+            (
+                "LoadBalancer".to_owned(),
+                part(&names.load_balancer("scorer")),
+            ),
+            (
+                "TargetGroup".to_owned(),
+                part(&names.target_group("scorer-rs")),
+            ),
+        ]);
+        topology = topology.alarm(AlarmSpec {
+            name: "scorer-rs-errors".to_owned(),
+            description: String::new(),
+            namespace: "AWS/ApplicationELB".to_owned(),
+            metric: "HTTPCode_Target_5XX_Count".to_owned(),
+            dimensions,
+            statistic: "Sum".to_owned(),
+            period_secs: 60,
+            evaluation_periods: 1,
+            datapoints_to_alarm: None,
+            threshold: 5.0,
+            comparison: Comparison::GreaterThanThreshold,
+            missing_data: MissingData::NotBreaching,
+            ignore_low_samples: false,
+            alarm_actions: Vec::new(),
+            ok_actions: Vec::new(),
+            insufficient_data_actions: Vec::new(),
+        });
+        if self.bell {
+            topology = topology.event_rule(EventRuleSpec::alarms("rollout-alarms", TICK));
+        }
+        topology
+    }
+}
+
+impl Scene {
+    /// A deployed controller whose tables are made, and an hour of Python traffic.
+    pub(crate) async fn new(database: Option<Database>, setup: Setup) -> Option<Self> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let start = Timestamp::now() - PAST_MINUTES.minutes();
+        let config = dir.path().join("rollout.toml");
+        let topology = setup.topology(&config.display().to_string(), start, 0);
+        let mut scene = Self {
+            cloud: LocalCloud::start(topology).await.expect("a cloud"),
+            database: database?,
+            setup,
+            dir,
+            past: Past::new(),
+            pages: Vec::new(),
+            changes: Vec::new(),
+            requests: 6_000.0,
+            errors: 0.0,
+        };
+        scene.write_config();
+        let direct = scene.database.direct.clone();
+        let migrate = [
+            "migrate",
+            "--config",
+            "rollout.toml",
+            "--ledger-url",
+            &direct,
+        ];
+        let made = scene.rolloutctl(&migrate).await;
+        assert!(made.status.success(), "{made:?}");
+        for _ in 0..PAST_MINUTES {
+            scene.pass_minute();
+        }
+        Some(scene)
+    }
+
+    fn write_config(&self) {
+        let names = self.cloud.names();
+        let text = format!(
+            r#"[ledger]
+url = "{url}"
+[paging]
+topic_arn = "{topic}"
+[events]
+bus = "default"
+[[rollout]]
+name = "score"
+mode = "active"
+lag = "1m"
+start = "{start}"
+stages = ["1%", "5%", "25%", "50%", "100%"]
+max_hold = "2h"
+[rollout.alarms]
+rollback_on = ["scorer-rs-errors"]
+[[rollout.route]]
+name = "public"
+rule = "{rule}"
+old_group = "{old}"
+new_group = "{new}"
+[rollout.route.header_rule]
+priority = 99
+header = "X-Use-Rust-Scorer"
+value = "true"
+group = "{tester}"
+"#,
+            url = self.database.pooled,
+            start = self.setup.start,
+            topic = names.topic("oncall"),
+            rule = names.rule("scorer", 100),
+            old = names.target_group("scorer-py"),
+            new = names.target_group("scorer-rs"),
+            tester = names.target_group("scorer-rs-tester"),
+        );
+        std::fs::write(self.dir.path().join("rollout.toml"), text).expect("a config");
+    }
+
+    // ------------------------------------------------------------------- time
+
+    /// Lets a minute of traffic pass at the weights that the rule shows.
+    pub(crate) fn pass_minute(&mut self) {
+        let now_ms = self.cloud.clock().now_ms();
+        let rust = f64::from(self.rust_percent()) / 100.0;
+        self.put(now_ms, "scorer-py", self.requests * (1.0 - rust), 0.0);
+        self.put(now_ms, "scorer-rs", self.requests * rust, self.errors);
+        self.cloud.clock().advance(MINUTE);
+    }
+
+    fn put(&mut self, at_ms: i64, group: &'static str, requests: f64, errors: f64) {
+        self.past.push((at_ms, group, requests, errors));
+        put(&self.cloud, at_ms, group, requests, errors);
+    }
+
+    /// One tick for the present minute; its report, or what the function failed with.
+    pub(crate) async fn tick(&self) -> Result<Value, String> {
+        loop {
+            match self.cloud.fire(TICK, self.cloud.clock().now()).await {
+                Ok(answer) => {
+                    let reports: Value = serde_json::from_slice(&answer).expect("reports");
+                    return Ok(reports[0].clone());
+                }
+                // Reserved concurrency 1, and an alarm's tick is at work.
+                Err(InvokeError::Throttled { .. }) => sleep(Duration::from_millis(10)).await,
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+    }
+
+    /// Ticks until the database, which has just been started, is reached again: the
+    /// pooler takes its time before it tries anew.
+    pub(crate) async fn tick_with_patience(&self) -> Value {
+        let again = async {
+            loop {
+                match self.tick().await {
+                    Ok(report) => return report,
+                    Err(error) => assert!(error.contains("LedgerError"), "{error}"),
+                }
+                sleep(Duration::from_millis(250)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, again)
+            .await
+            .expect("the database is back")
+    }
+
+    /// A minute of traffic, then a tick that must succeed.
+    pub(crate) async fn minute(&mut self) -> Value {
+        self.pass_minute();
+        self.tick().await.expect("a tick")
+    }
+
+    pub(crate) async fn minutes(&mut self, count: usize) -> Value {
+        let mut last = Value::Null;
+        for _ in 0..count {
+            last = self.minute().await;
+        }
+        last
+    }
+
+    /// Minutes until the rules give Rust this share.
+    pub(crate) async fn reach(&mut self, percent: u32) -> Value {
+        let limit = 40;
+        let mut said = Vec::new();
+        for _ in 0..limit {
+            let report = self.minute().await;
+            if self.rust_percent() == percent {
+                return report;
+            }
+            said.push(report["message"].to_string());
+        }
+        panic!("not at {percent} % within {limit} minutes: {said:#?}");
+    }
+
+    // ---------------------------------------------------------------- traffic
+
+    /// The share that the weighted rule gives Rust; weights sum to 100 here.
+    pub(crate) fn rust_percent(&self) -> u32 {
+        let weights = self.cloud.weights(&self.rule()).expect("weights");
+        let sum: u32 = weights.iter().filter_map(|share| share.weight).sum();
+        assert_eq!((sum, weights.len()), (100, 2), "{weights:?}");
+        let rust = weights.iter().find(|share| share.group == "scorer-rs");
+        rust.and_then(|share| share.weight).expect("Rust's weight")
+    }
+
+    fn rule(&self) -> String {
+        self.cloud.names().rule("scorer", 100)
+    }
+
+    /// Somebody else changes the weights.
+    pub(crate) fn console(&self, rust: u32) {
+        let weights = [("scorer-py", 100 - rust), ("scorer-rs", rust)];
+        self.cloud
+            .set_weights(&self.rule(), weights)
+            .expect("the console");
+    }
+
+    /// Every change of the weighted rule so far: by whom, and Rust's share after it.
+    pub(crate) fn changes(&self) -> Vec<(String, u32)> {
+        let now = self.cloud.rule_changes();
+        let shares = self.changes.iter().chain(&now).map(|change| {
+            let rust = change
+                .weights
+                .iter()
+                .find(|share| share.group == "scorer-rs");
+            let rust = rust.and_then(|share| share.weight);
+            (change.by.clone(), rust.expect("Rust's weight"))
+        });
+        shares.collect()
+    }
+
+    /// Real requests through the load balancer: status and function of each.
+    pub(crate) async fn ask(&self, count: usize, headers: &str) -> Vec<(u16, String)> {
+        let url = self.cloud.alb_url("scorer");
+        let address = url.strip_prefix("http://").expect("an address");
+        let mut answers = Vec::new();
+        for n in 0..count {
+            let mut stream = TcpStream::connect(address)
+                .await
+                .expect("the load balancer");
+            let request = format!(
+                "GET /v2/stamps/{n}/score/7 HTTP/1.1\r\nhost: scorer.example\r\n{headers}connection: close\r\n\r\n"
+            );
+            stream.write_all(request.as_bytes()).await.expect("sent");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.expect("an answer");
+            let status = answer.split(' ').nth(1).and_then(|word| word.parse().ok());
+            let header = answer
+                .lines()
+                .find_map(|line| line.strip_prefix("x-function: "));
+            answers.push((
+                status.expect("a status"),
+                header.unwrap_or_default().to_owned(),
+            ));
+        }
+        answers
+    }
+
+    /// Whom real users meet now, and that testers meet Rust at every weight.
+    pub(crate) async fn users_meet(&self, count: usize) -> BTreeMap<String, usize> {
+        let testers = self.ask(2, "x-use-rust-scorer: true\r\n").await;
+        let rust = (200, "scorer-rs".to_owned());
+        assert_eq!(testers, [rust.clone(), rust], "rule 99 wins");
+        let mut met = BTreeMap::new();
+        for (status, function) in self.ask(count, "").await {
+            assert_eq!(status, 200);
+            *met.entry(function).or_default() += 1;
+        }
+        met
+    }
+
+    // ----------------------------------------------------------------- faults
+
+    /// This call fails in this way until [`heal`](Self::heal).
+    pub(crate) fn fail(&self, operation: &str, kind: ApiFaultKind) {
+        self.cloud
+            .add_fault(Fault::Api(ApiFault::new(operation, kind)));
+    }
+
+    pub(crate) fn heal(&self) {
+        assert!(self.cloud.clear_faults(None) > 0, "no fault stood");
+    }
+
+    pub(crate) fn tick_stats(&self) -> FunctionStats {
+        let all = self.cloud.function_stats();
+        all.into_iter()
+            .find(|one| one.name == TICK)
+            .expect("the tick function")
+    }
+
+    /// Ends the tick function's process as `kill -9` does.
+    pub(crate) fn kill_tick(&self) {
+        let pids = self.tick_stats().pids;
+        assert_eq!(pids.len(), 1, "one process at work");
+        let mut kill = std::process::Command::new("kill");
+        let killed = kill.arg("-9").arg(pids[0].to_string()).status();
+        assert!(killed.expect("kill runs").success());
+    }
+
+    /// Everything ends and begins again: functions, cloud, database, pooler. What
+    /// stays is what AWS and the disk keep: weights, metrics, journal.
+    pub(crate) async fn restart_everything(&mut self) {
+        self.pages = self.pages();
+        self.changes.extend(self.cloud.rule_changes());
+        let (now, rust) = (self.cloud.clock().now(), self.rust_percent());
+        let config = self.dir.path().join("rollout.toml");
+        let topology = self
+            .setup
+            .topology(&config.display().to_string(), now, rust);
+        let cloud = LocalCloud::start(topology).await.expect("a cloud again");
+        for (at_ms, group, requests, errors) in &self.past {
+            put(&cloud, *at_ms, group, *requests, *errors);
+        }
+        std::mem::replace(&mut self.cloud, cloud).shutdown().await;
+        self.database.restart().await;
+        self.write_config();
+    }
+
+    // -------------------------------------------------------------- operators
+
+    pub(crate) async fn rolloutctl(&self, args: &[&str]) -> Output {
+        let names = self.cloud.names();
+        let mut command =
+            tokio::process::Command::new(PathBuf::from(env!("CARGO_BIN_EXE_rolloutctl")));
+        command
+            .args(args)
+            .current_dir(self.dir.path())
+            .env_clear()
+            .env("HOME", self.dir.path())
+            .env("AWS_ENDPOINT_URL", self.cloud.aws_endpoint())
+            .env("AWS_REGION", &names.region)
+            .env("AWS_ACCESS_KEY_ID", "TEST")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_EC2_METADATA_DISABLED", "true");
+        command.output().await.expect("rolloutctl runs")
+    }
+
+    /// A command that must be carried out; what it printed.
+    pub(crate) async fn order(&self, args: &[&str]) -> String {
+        let output = self.rolloutctl(args).await;
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// A command that must be refused; what it printed.
+    pub(crate) async fn refused(&self, args: &[&str]) -> String {
+        let output = self.rolloutctl(args).await;
+        assert!(!output.status.success(), "{args:?}: {output:?}");
+        let text = [output.stdout, output.stderr].concat();
+        String::from_utf8(text).expect("text")
+    }
+
+    // ---------------------------------------------------------- what came out
+
+    /// All messages so far, those before a restart too.
+    pub(crate) fn pages(&self) -> Vec<Page> {
+        self.pages
+            .iter()
+            .cloned()
+            .chain(self.cloud.pages())
+            .collect()
+    }
+
+    /// Id and subject of each page so far.
+    pub(crate) fn page_ids(&self) -> Vec<(String, String)> {
+        let pages = self.pages().into_iter().map(|page| {
+            let body: Value = serde_json::from_str(&page.message).expect("JSON");
+            let id = body["rollout"]["id"].as_str().expect("an id").to_owned();
+            (id, page.subject.unwrap_or_default())
+        });
+        pages.collect()
+    }
+
+    /// Subjects of pages with this state word and topic, such as `ALARM`, `blind`.
+    pub(crate) fn paged(&self, word: &str, topic: &str) -> usize {
+        let about = |page: &Page| {
+            let body: Value = serde_json::from_str(&page.message).expect("JSON");
+            body["NewStateValue"] == word && body["rollout"]["topic"] == topic
+        };
+        self.pages().iter().filter(|page| about(page)).count()
+    }
+
+    fn ledger(&self) -> SqlLedger {
+        SqlLedger::new(
+            self.database.direct.parse().expect("a URL"),
+            Login::in_url(),
+        )
+    }
+
+    pub(crate) async fn journal(&self) -> Journal {
+        let loaded = journal_io::load(&self.ledger(), "score").await;
+        loaded.expect("a journal").journal
+    }
+
+    /// Every event so far, oldest first.
+    pub(crate) async fn events(&self) -> Vec<Stamped> {
+        let entries = self.ledger().history("score", None, u32::MAX >> 1).await;
+        let entries = entries.expect("entries");
+        let events = entries
+            .iter()
+            .rev()
+            .map(|entry| journal_io::event_of("score", entry));
+        events.collect::<Result<_, _>>().expect("events")
+    }
+}
+
+fn put(cloud: &LocalCloud, at_ms: i64, group: &str, requests: f64, errors: f64) {
+    let requests = requests.round();
+    if requests == 0.0 {
+        return;
+    }
+    let put = |name: &str, values: Vec<(f64, f64)>| {
+        let metric = cloud.group_metric("scorer", group, name);
+        cloud.metrics().put(metric, at_ms, &Datum::Values(values));
+    };
+    let slow = (requests * 0.01).round();
+    put("RequestCount", vec![(1.0, requests)]);
+    put(
+        "TargetResponseTime",
+        vec![(0.02, requests - slow), (0.12, slow)],
+    );
+    let failed = (requests * errors).round();
+    if failed > 0.0 {
+        put("HTTPCode_Target_5XX_Count", vec![(1.0, failed)]);
+    }
+}
