@@ -129,6 +129,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         Ok(Ok(true)) => Ok(ExitCode::SUCCESS),
         Ok(failed) => {
+            if let Some(busy) = busy_machine() {
+                eprintln!("local-cloud: {busy}");
+            }
             if let Some(folder) = folder {
                 eprintln!(
                     "local-cloud: output of every function: {}",
@@ -138,6 +141,19 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             failed.map(|_| ExitCode::FAILURE)
         }
     }
+}
+
+/// A likely cause of broken limits: others who want the processors too.
+fn busy_machine() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    let load: f64 = text.split_whitespace().next()?.parse().ok()?;
+    let cores = std::thread::available_parallelism().ok()?.get();
+    (load > 1.5 * cores as f64).then(|| {
+        format!(
+            "this machine is busy (load {load} on {cores} cores); the demo needs two cores \
+             for itself to keep its latency limits"
+        )
+    })
 }
 
 /// Signals that end the demo.

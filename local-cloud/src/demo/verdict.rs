@@ -1,5 +1,8 @@
 //! What was expected, and whether it came.
 
+#[cfg(test)]
+mod tests;
+
 use serde_json::Value;
 
 use crate::Page;
