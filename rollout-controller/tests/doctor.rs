@@ -375,7 +375,7 @@ impl Pulse for Beats {
 }
 
 #[tokio::test]
-async fn a_heart_that_does_not_beat_is_bad_before_anything_is_started() {
+async fn a_heart_that_does_not_beat_is_told_before_anything_is_started() {
     let night = well(complete());
     let now = Minute::containing(night.pretend.now());
     for (beats, level, words) in [
@@ -391,10 +391,10 @@ async fn a_heart_that_does_not_beat_is_bad_before_anything_is_started() {
         ),
         (
             Ok(Some(now.plus(-90))),
-            Level::Bad,
+            Level::Warn,
             "no tick ran within 30 minutes",
         ),
-        (Ok(None), Level::Bad, "no tick ran within 30 minutes"),
+        (Ok(None), Level::Warn, "no tick ran within 30 minutes"),
         (Err("AccessDenied"), Level::Warn, "AccessDenied"),
     ] {
         let beats = Beats(beats);

@@ -183,7 +183,7 @@ async fn everywhere<S: Future<Output = bool>>(least: usize, scene: impl Fn(usize
     panic!("it does not end within 500 polls");
 }
 
-async fn tick_killed(night: &Night, polls: usize) -> bool {
+fn tick_killed(night: &Night, polls: usize) -> bool {
     let world = slow(&night.pretend);
     killed(tick(&world, &night.config, night.schedule()), polls)
 }
@@ -200,7 +200,7 @@ async fn an_advance_killed_anywhere_happens_once() {
         let night = Night::started(config()).await;
         night.minutes(minutes).await;
         assert!((night.shows("public") - 1.0).abs() < f64::EPSILON);
-        let ended = tick_killed(&night, polls).await;
+        let ended = tick_killed(&night, polls);
         night.pretend.pass_minute();
         night.minutes(3).await;
         assert!(
@@ -224,7 +224,7 @@ async fn a_step_of_two_routes_killed_anywhere_is_finished() {
     everywhere(15, |polls| async move {
         let config = config_with("", "", &["public", "internal"]);
         let night = Night::started(config).await;
-        let ended = tick_killed(&night, polls).await;
+        let ended = tick_killed(&night, polls);
         night.pretend.pass_minute();
         night.minutes(3).await;
         for route in ["public", "internal"] {
@@ -258,7 +258,7 @@ async fn a_rollback_killed_anywhere_reaches_zero_and_pages_once() {
         night
             .pretend
             .alarm("rs", rollout_controller::domain::seen::AlarmState::Alarm);
-        let ended = tick_killed(&night, polls).await;
+        let ended = tick_killed(&night, polls);
         night.pretend.pass_minute();
         night.minutes(3).await;
         for route in ["public", "internal"] {
@@ -266,14 +266,10 @@ async fn a_rollback_killed_anywhere_reaches_zero_and_pages_once() {
         }
         let run = night.run().await;
         assert_eq!(run.state_name(), "rolled back", "{polls}");
-        let state = night.pretend.state();
-        let pages = state
-            .pages
-            .iter()
-            .filter(|p| p.topic.name() == "rolled-back");
-        let ids: BTreeSet<String> = pages.map(Page::id).collect();
+        let pages = night.pretend.state().pages.clone();
+        let about = pages.iter().filter(|p| p.topic.name() == "rolled-back");
+        let ids: BTreeSet<String> = about.map(Page::id).collect();
         assert_eq!(ids.len(), 1, "{polls}: one page");
-        drop(state);
         sound(&night, polls).await;
         ended
     })

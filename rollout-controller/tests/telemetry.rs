@@ -153,6 +153,11 @@ impl Collector {
         self.received.lock().expect("not poisoned").spans.clone()
     }
 
+    /// Attributes of whoever sent last.
+    fn resource(&self) -> Vec<(String, String)> {
+        self.received.lock().expect("not poisoned").resource.clone()
+    }
+
     fn requests(&self) -> Vec<String> {
         self.received.lock().expect("not poisoned").requests.clone()
     }
@@ -308,20 +313,20 @@ async fn a_tick_is_one_trace_with_its_phases_and_aws_calls() {
     });
     assert_eq!(foreign.count(), 0, "{spans:?}");
 
-    let received = collector.received.lock().expect("not poisoned");
-    let request = received.requests.first().expect("a request");
+    let requests = collector.requests();
+    let request = requests.first().expect("a request");
     assert!(request.starts_with("post /v1/traces "), "{request}");
     assert!(
         request.contains("content-type: application/x-protobuf"),
         "{request}"
     );
+    let resource = collector.resource();
     let about = |key: &str| {
-        let found = received.resource.iter().find(|(name, _)| name == key);
+        let found = resource.iter().find(|(name, _)| name == key);
         found.map(|(_, value)| value.as_str())
     };
     assert_eq!(about("service.name"), Some("rollout-controller"));
     assert_eq!(about("faas.name"), Some("rollout-tick"));
-    drop(received);
     stage.cloud.shutdown().await;
 }
 
