@@ -153,7 +153,7 @@ fn objectives(run: &Run, judged: &Judged, engine: &Engine) -> String {
         Some(minute) => format!("The evidence reached the threshold in minute {minute}."),
         None => format!("Rollback at odds {}.", odds(back)),
     };
-    let stage = run.terms.next_after(run.weight).map_or_else(
+    let stage = run.terms.next_after(judged.weight).map_or_else(
         || "the end of the bake".to_owned(),
         |next| format!("the step to {next}"),
     );

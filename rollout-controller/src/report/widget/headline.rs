@@ -147,7 +147,7 @@ fn after_rollback(status: &Status, run: &Run) -> Headline {
             "Traffic is safe: rolled back, all of it is on Python"
         },
         act: "It is done; nothing is urgent. Study the cause before anybody starts again.",
-        command: START,
+        command: "rolloutctl history",
     }
 }
 

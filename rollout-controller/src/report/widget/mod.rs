@@ -58,7 +58,7 @@ pub struct Scene<'a> {
 }
 
 /// Changes shown; the rest is `rolloutctl history`'s.
-const CHANGES: usize = 12;
+const CHANGES: usize = 8;
 
 /// The page.
 pub fn render(scene: &Scene<'_>) -> String {
