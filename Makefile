@@ -85,3 +85,14 @@ test-infra: ## Check the Pulumi program: types, lints, and the resources it make
 	@cd infra && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent --no-audit --no-fund; }
 	@cd infra && npm run --silent check
 	@cd infra && ROLLOUTCTL="$${ROLLOUTCTL:-$(abspath $(TARGET))/debug/rolloutctl}" npm run --silent test
+
+.PHONY: test-widget
+test-widget: dev-env ## Look at the rollout's page and press its buttons in a real browser
+	@local-cloud/widget/browser-env
+	@$(ENV); WIDGET_BROWSER=1 cargo test -p rollout-controller --test widget --test widget_browser
+
+.PHONY: screenshots
+screenshots: dev-env ## Take docs/screenshots anew: before, during, after a rollback
+	@local-cloud/widget/browser-env
+	@$(ENV); WIDGET_BROWSER=1 SCREENSHOTS=$(CURDIR)/docs/screenshots \
+		cargo test -p rollout-controller --test widget_browser before_during

@@ -1,0 +1,72 @@
+// node press.mjs ADDRESS: presses every button as a person does, with keyboard
+// and mouse, at a rollout that advances.
+import assert from "node:assert/strict";
+import { accessibility, open, withBrowser } from "./browser.mjs";
+
+const [address] = process.argv.slice(2);
+const HOSTILE = "Ada <img src=x onerror=globalThis.hacked=1>";
+
+await withBrowser(async (browser) => {
+  const { page, problems } = await open(browser, address, { width: 800 });
+  const widget = page.locator("#widget");
+  const button = (name) => widget.getByRole("button", { name, exact: true });
+  const confirm = page.getByRole("dialog", { name: "Confirmation" });
+  const shows = (text) => widget.getByText(text).first().waitFor();
+  const answer = async (name, choice, expected) => {
+    await button(name).click();
+    assert.match(await confirm.innerText(), expected);
+    await confirm.getByRole("button", { name: choice }).click();
+  };
+
+  await shows("Traffic is safe");
+  // Two more people look: one only watches, one has begun to type.
+  const watching = await open(browser, address, { width: 800, refreshMs: 200 });
+  const typing = await open(browser, address, { width: 800, refreshMs: 200 });
+  await typing.page.getByLabel("Reason").fill("half a sent");
+  // Saying no does nothing.
+  await answer("Pause", "No", /Pause 'score' at 10 %\? .* revision \d+/);
+  await shows("Traffic is safe");
+  await widget.getByLabel("Your name").fill(HOSTILE);
+  await widget.getByLabel("Reason").fill("noise on P99");
+  // By keyboard alone.
+  await button("Pause").focus();
+  await page.keyboard.press("Enter");
+  await confirm.getByRole("button", { name: "Yes" }).press("Enter");
+  await shows("pause: done");
+  await shows("public shows 10 %");
+  assert.deepEqual(await accessibility(page).then((found) => found.filter((text) => !text.includes("svg-img-alt"))), []);
+
+  await button("Back to the rollout").click();
+  await shows("the rollout is paused");
+  // It shows by itself where nobody types; where somebody does, nothing is lost.
+  await watching.page.getByText("the rollout is paused").waitFor();
+  assert.equal(await typing.page.getByLabel("Reason").inputValue(), "half a sent");
+  assert.equal(await typing.page.getByText("the rollout is paused").count(), 0);
+  await typing.page.getByLabel("Reason").fill("");
+  await typing.page.getByLabel("Reason").blur();
+  await typing.page.getByText("the rollout is paused").waitFor();
+  assert.deepEqual([...watching.problems, ...typing.problems], []);
+  await shows(`widget, name as typed: ${HOSTILE}, no AWS identity: noise on P99`);
+  assert.equal(await widget.locator("img, script").count(), 0);
+  assert.equal(await page.evaluate(() => globalThis.hacked), undefined);
+
+  // Going on needs a reason; the answer says so and leads back.
+  await answer("Resume", "Yes", /Resume 'score'/);
+  await shows("resume: refused, nothing was done");
+  await button("Back to the rollout").click();
+  await widget.getByLabel("Reason").fill("quiet again");
+  await answer("Resume", "Yes", /Resume 'score'/);
+  await shows("resume: done");
+  await button("Back to the rollout").click();
+
+  // Nothing need be typed to be safe.
+  await answer("Roll back to 0 %", "Yes", /Roll 'score' back from 10 % to 0 %/);
+  await shows("rollback: done");
+  await shows("public shows 0 %");
+  await button("Back to the rollout").click();
+  await shows("Traffic is safe: rolled back");
+  assert.equal(await button("Roll back to 0 %").count(), 0);
+  assert.deepEqual(problems, []);
+
+  console.log("every button pressed");
+});
