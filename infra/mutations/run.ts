@@ -42,11 +42,13 @@ interface Run {
   readonly output: string;
 }
 
-function runTests(root: string, files: readonly string[]): Promise<Run> {
+/** Runs test files; with `only`, just the tests whose names match. */
+function runTests(root: string, files: readonly string[], only?: RegExp): Promise<Run> {
   const target = process.env.CARGO_TARGET_DIR ?? join(ROOT, "target");
   const env = { ROLLOUTCTL: join(target, "debug", "rolloutctl"), ...process.env };
   const tests = files.map((file) => `test/${file}.test.ts`);
-  const child = spawn(process.execPath, ["--import", "tsx", "--test", ...tests], {
+  const pattern = only === undefined ? [] : [`--test-name-pattern=${String(only)}`];
+  const child = spawn(process.execPath, ["--import", "tsx", "--test", ...pattern, ...tests], {
     cwd: join(root, "infra"),
     env,
   });
@@ -69,7 +71,7 @@ async function judge(root: string, mutation: Mutation): Promise<string | undefin
   if (parts.length !== 2) return `${mutation.file} has its text ${parts.length - 1} times, not once`;
   writeFileSync(file, parts.join(mutation.to));
   try {
-    const { passed, failed } = await runTests(root, mutation.tests);
+    const { passed, failed } = await runTests(root, mutation.tests, mutation.notices);
     if (passed) return "no test failed";
     const noticed = failed.some((name) => mutation.notices.test(name));
     return noticed ? undefined : `other tests failed: ${failed.join(" | ") || "the file did not load"}`;
