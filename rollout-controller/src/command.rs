@@ -308,7 +308,9 @@ async fn rollback_without_ledger(
         .iter()
         .map(|route| RouteShown {
             route: route.route.clone(),
-            shows: route.text.clone(),
+            shows: route
+                .weight
+                .map_or_else(|| route.text.clone(), |shown| shown.to_string()),
         })
         .collect();
     Answer {

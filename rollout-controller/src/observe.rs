@@ -307,6 +307,7 @@ mod tests {
     use super::*;
     use crate::domain::seen::RouteMinute;
 
+    #[expect(clippy::unnecessary_wraps, reason = "a side that was read, beside None")]
     fn counts(requests: u64) -> Option<SideCounts> {
         Some(SideCounts {
             requests,

@@ -325,7 +325,9 @@ pub enum MetricsError {
         /// `PartialData`, `InternalError`, `Forbidden`, or what is missing.
         status: String,
     },
-    /// An error or latency count without a request count: two windows that do not match.
+    /// A latency histogram that does not add up to its samples: two windows that do not
+    /// match. (`LambdaUserError` without `RequestCount` is no contradiction but no data: a
+    /// request too large for any target counts an error and no request, aws-facts I.1.)
     #[error("metrics of {group} contradict each other in minute {minute}: {what}")]
     Contradiction {
         /// Group.

@@ -59,8 +59,8 @@ pub enum TickError {
     /// Reading or writing the journal.
     #[error("the ledger failed")]
     Ledger(#[from] LedgerError),
-    /// The journal makes no sense.
-    #[error("the journal cannot be folded")]
+    /// The journal could not be read, or makes no sense.
+    #[error("the journal cannot be loaded")]
     Load(#[source] LoadError),
     /// A decision that cannot be journalled: our own bug.
     #[error("the decision does not fit the journal")]
