@@ -307,7 +307,10 @@ mod tests {
     use super::*;
     use crate::domain::seen::RouteMinute;
 
-    #[expect(clippy::unnecessary_wraps, reason = "a side that was read, beside None")]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "a side that was read, beside None"
+    )]
     fn counts(requests: u64) -> Option<SideCounts> {
         Some(SideCounts {
             requests,
