@@ -27,6 +27,8 @@ demo: dev-env ## Watch two rollouts: one to 100 %, one taken back
 test: dev-env ## Run all tests, a short rollout with real processes among them
 	@$(ENV); cargo build --workspace --all-targets
 	@$(ENV); cargo test --workspace
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory test-infra; \
+	else echo "NOT TESTED: infra/ needs Node.js 20 and npm, which are not here"; fi
 
 .PHONY: build
 build: ## Build everything, tests too
