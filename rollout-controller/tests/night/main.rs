@@ -10,6 +10,7 @@
 mod alarm;
 mod faults;
 mod killed;
+mod looks;
 mod outages;
 mod scene;
 mod script;

@@ -8,14 +8,8 @@ use local_cloud::{
     FunctionStats, InvokeError, LoadBalancerSpec, LocalCloud, MissingData, Page, RuleChange,
     RuleSpec, ScheduleSpec, Topology, names,
 };
-use rollout_controller::adapters::ledger::{Login, SqlLedger};
-use rollout_controller::domain::journal::{Journal, Stamped};
-use rollout_controller::journal_io;
-use rollout_controller::ports::Ledger as _;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::process::Output;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -60,9 +54,10 @@ pub(crate) struct Scene {
     pub(crate) cloud: LocalCloud,
     pub(crate) database: Database,
     setup: Setup,
-    dir: TempDir,
+    pub(crate) dir: TempDir,
     past: Past,
-    pages: Vec<Page>,
+    /// Messages from before a restart.
+    pub(crate) earlier_pages: Vec<Page>,
     changes: Vec<RuleChange>,
     /// Requests a minute, both sides together.
     pub(crate) requests: f64,
@@ -189,7 +184,7 @@ impl Scene {
             setup,
             dir,
             past: Past::new(),
-            pages: Vec::new(),
+            earlier_pages: Vec::new(),
             changes: Vec::new(),
             requests: 6_000.0,
             errors: 0.0,
@@ -435,7 +430,7 @@ group = "{tester}"
     /// Everything ends and begins again: functions, cloud, database, pooler. What
     /// stays is what AWS and the disk keep: weights, metrics, journal.
     pub(crate) async fn restart_everything(&mut self) {
-        self.pages = self.pages();
+        self.earlier_pages = self.pages();
         self.changes.extend(self.cloud.rule_changes());
         let (now, rust) = (self.cloud.clock().now(), self.rust_percent());
         let config = self.dir.path().join("rollout.toml");
@@ -449,93 +444,6 @@ group = "{tester}"
         std::mem::replace(&mut self.cloud, cloud).shutdown().await;
         self.database.restart().await;
         self.write_config();
-    }
-
-    // -------------------------------------------------------------- operators
-
-    pub(crate) async fn rolloutctl(&self, args: &[&str]) -> Output {
-        let names = self.cloud.names();
-        let mut command =
-            tokio::process::Command::new(PathBuf::from(env!("CARGO_BIN_EXE_rolloutctl")));
-        command
-            .args(args)
-            .current_dir(self.dir.path())
-            .env_clear()
-            .env("HOME", self.dir.path())
-            .env("AWS_ENDPOINT_URL", self.cloud.aws_endpoint())
-            .env("AWS_REGION", &names.region)
-            .env("AWS_ACCESS_KEY_ID", "TEST")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("AWS_EC2_METADATA_DISABLED", "true");
-        command.output().await.expect("rolloutctl runs")
-    }
-
-    /// A command that must be carried out; what it printed.
-    pub(crate) async fn order(&self, args: &[&str]) -> String {
-        let output = self.rolloutctl(args).await;
-        assert!(output.status.success(), "{args:?}: {output:?}");
-        String::from_utf8(output.stdout).expect("text")
-    }
-
-    /// A command that must be refused; what it printed.
-    pub(crate) async fn refused(&self, args: &[&str]) -> String {
-        let output = self.rolloutctl(args).await;
-        assert!(!output.status.success(), "{args:?}: {output:?}");
-        let text = [output.stdout, output.stderr].concat();
-        String::from_utf8(text).expect("text")
-    }
-
-    // ---------------------------------------------------------- what came out
-
-    /// All messages so far, those before a restart too.
-    pub(crate) fn pages(&self) -> Vec<Page> {
-        self.pages
-            .iter()
-            .cloned()
-            .chain(self.cloud.pages())
-            .collect()
-    }
-
-    /// Id and subject of each page so far.
-    pub(crate) fn page_ids(&self) -> Vec<(String, String)> {
-        let pages = self.pages().into_iter().map(|page| {
-            let body: Value = serde_json::from_str(&page.message).expect("JSON");
-            let id = body["rollout"]["id"].as_str().expect("an id").to_owned();
-            (id, page.subject.unwrap_or_default())
-        });
-        pages.collect()
-    }
-
-    /// Subjects of pages with this state word and topic, such as `ALARM`, `blind`.
-    pub(crate) fn paged(&self, word: &str, topic: &str) -> usize {
-        let about = |page: &Page| {
-            let body: Value = serde_json::from_str(&page.message).expect("JSON");
-            body["NewStateValue"] == word && body["rollout"]["topic"] == topic
-        };
-        self.pages().iter().filter(|page| about(page)).count()
-    }
-
-    fn ledger(&self) -> SqlLedger {
-        SqlLedger::new(
-            self.database.direct.parse().expect("a URL"),
-            Login::in_url(),
-        )
-    }
-
-    pub(crate) async fn journal(&self) -> Journal {
-        let loaded = journal_io::load(&self.ledger(), "score").await;
-        loaded.expect("a journal").journal
-    }
-
-    /// Every event so far, oldest first.
-    pub(crate) async fn events(&self) -> Vec<Stamped> {
-        let entries = self.ledger().history("score", None, u32::MAX >> 1).await;
-        let entries = entries.expect("entries");
-        let events = entries
-            .iter()
-            .rev()
-            .map(|entry| journal_io::event_of("score", entry));
-        events.collect::<Result<_, _>>().expect("events")
     }
 }
 
