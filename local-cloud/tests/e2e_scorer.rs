@@ -60,6 +60,9 @@ async fn cloud(postgres: &PrivatePostgres) -> LocalCloud {
     LocalCloud::start(topology).await.unwrap()
 }
 
+/// Path, headers, body, status.
+type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, Bytes, u16);
+
 /// Rows of every table.
 async fn rows(database: &mut PgConnection) -> BTreeMap<String, i64> {
     let tables = sqlx::query(
@@ -95,7 +98,6 @@ async fn requests_that_make_no_sense_are_told_so_and_change_no_row() {
     let wrong: (&str, &str) = ("x-api-key", "DemoKeyA.00000000000000000000000000000000");
     let huge = "h".repeat(20_000);
     let big_header: (&str, &str) = ("x-more", &huge);
-    type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, Bytes, u16);
     let cases: Vec<Case<'_>> = vec![
         // The load balancer's own answers: no function is called.
         ("/v2/stamps/1/scores/x", vec![key], bytes(0), 404),
@@ -128,7 +130,7 @@ async fn requests_that_make_no_sense_are_told_so_and_change_no_row() {
         let mut client = Client::to(&cloud.alb_url("scorer")).await;
         let length = body.len();
         let got = client.send(Method::GET, path, &headers, body).await;
-        let what = format!("{:.60} with {length} bytes of body: {got:.200?}", path);
+        let what = format!("{path:.60} with {length} bytes of body: {got:.200?}");
         assert_eq!(got.status, status, "{what}");
         assert!(!got.body.is_empty(), "{what}");
         if own {
