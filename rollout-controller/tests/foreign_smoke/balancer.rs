@@ -112,9 +112,12 @@ impl Balancer {
                 sleep(Duration::from_millis(100)).await;
             }
         };
-        if timeout(PATIENCE, shown).await.is_err() {
-            panic!("moto shows {:?}, not {wanted:?}", self.weights().await);
-        }
+        let came = timeout(PATIENCE, shown).await;
+        assert!(
+            came.is_ok(),
+            "moto shows {:?}, not {wanted:?}",
+            self.weights().await
+        );
     }
 }
 

@@ -11,6 +11,7 @@ use rollout_controller::domain::journal::Event;
 use sqlx::{Connection as _, PgConnection};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 /// Where a tick stands when it is killed, in the order of a tick.
@@ -268,54 +269,76 @@ fn applied(events: &[rollout_controller::domain::journal::Stamped], percent: f64
     events.iter().filter(|stamped| is(&stamped.event)).count()
 }
 
+/// Plays a scene for every place, three at a time: most of it is waiting.
+async fn everywhere<S: Future<Output = ()> + Send>(
+    scene: impl Fn(Place) -> S + Copy + Send + 'static,
+) {
+    let mut players = JoinSet::new();
+    for first in 0..3 {
+        players.spawn(async move {
+            for place in PLACES.iter().skip(first).step_by(3) {
+                scene(*place).await;
+            }
+        });
+    }
+    players.join_all().await;
+}
+
+/// `None`: no database here.
+async fn started() -> Option<Scene> {
+    let scene = Scene::new(Database::shared().await, setup()).await?;
+    scene
+        .order(&["start", "--reason", "scorer 2.4", "--yes"])
+        .await;
+    Some(scene)
+}
+
+fn written(shares: &[u32]) -> Vec<(String, u32)> {
+    let by_us = |share: &u32| ("ModifyRule".to_owned(), *share);
+    shares.iter().map(by_us).collect()
+}
+
+async fn first_step(place: Place) {
+    let Some(mut scene) = started().await else {
+        return;
+    };
+    tick_killed(&mut scene, place).await;
+    until(&mut scene, place, |scene, report| {
+        scene.rust_percent() == 1 && report["weight"] == 10
+    })
+    .await;
+    scene.minute().await;
+    assert_eq!(scene.changes(), written(&[1]), "{place:?}: written once");
+    assert_eq!(applied(&scene.events().await, 1.0), 1, "{place:?}");
+    sound(&scene, place).await;
+    scene.cloud.shutdown().await;
+}
+
+async fn rollback(place: Place) {
+    let Some(mut scene) = started().await else {
+        return;
+    };
+    scene.reach(1).await;
+    scene.errors = 0.5;
+    tick_killed(&mut scene, place).await;
+    until(&mut scene, place, |scene, report| {
+        scene.rust_percent() == 0 && report["state"] == "rolled back"
+    })
+    .await;
+    scene.minute().await;
+    assert_eq!(scene.changes(), written(&[1, 0]), "{place:?}");
+    assert_eq!(applied(&scene.events().await, 0.0), 1, "{place:?}");
+    assert_eq!(scene.rust_percent(), 0);
+    sound(&scene, place).await;
+    scene.cloud.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_step_killed_anywhere_happens_once() {
-    for place in PLACES {
-        let Some(mut scene) = Scene::new(Database::shared().await, setup()).await else {
-            return;
-        };
-        scene
-            .order(&["start", "--reason", "scorer 2.4", "--yes"])
-            .await;
-        tick_killed(&mut scene, place).await;
-        until(&mut scene, place, |scene, report| {
-            scene.rust_percent() == 1 && report["weight"] == 10
-        })
-        .await;
-        scene.minute().await;
-        assert_eq!(
-            scene.changes(),
-            [("ModifyRule".to_owned(), 1)],
-            "{place:?}: written once"
-        );
-        assert_eq!(applied(&scene.events().await, 1.0), 1, "{place:?}");
-        sound(&scene, place).await;
-        scene.cloud.shutdown().await;
-    }
+    everywhere(first_step).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_killed_anywhere_reaches_zero() {
-    for place in PLACES {
-        let Some(mut scene) = Scene::new(Database::shared().await, setup()).await else {
-            return;
-        };
-        scene
-            .order(&["start", "--reason", "scorer 2.4", "--yes"])
-            .await;
-        scene.reach(1).await;
-        scene.errors = 0.5;
-        tick_killed(&mut scene, place).await;
-        until(&mut scene, place, |scene, report| {
-            scene.rust_percent() == 0 && report["state"] == "rolled back"
-        })
-        .await;
-        scene.minute().await;
-        let changes = [("ModifyRule".to_owned(), 1), ("ModifyRule".to_owned(), 0)];
-        assert_eq!(scene.changes(), changes, "{place:?}");
-        assert_eq!(applied(&scene.events().await, 0.0), 1, "{place:?}");
-        assert_eq!(scene.rust_percent(), 0);
-        sound(&scene, place).await;
-        scene.cloud.shutdown().await;
-    }
+    everywhere(rollback).await;
 }
