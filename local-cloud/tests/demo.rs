@@ -107,12 +107,29 @@ fn processes_that_name(folder: &Path) -> Vec<String> {
         .collect()
 }
 
+/// A whole short demo: its exit code, itself, and what it printed.
+async fn attempt() -> (Option<i32>, Demo, String) {
+    let mut demo = Demo::start();
+    let output = demo.read_until("\0").await;
+    (demo.exit_code().await, demo, output)
+}
+
 #[tokio::test]
 async fn the_short_demo_sees_what_it_expects_and_leaves_nothing_behind() {
     let _alone = ALONE.lock().await;
-    let mut demo = Demo::start();
-    let output = demo.read_until("\0").await;
-    assert_eq!(demo.exit_code().await, Some(0), "{output}");
+    // The demo judges real latencies. On a machine that is busy with something else
+    // it is right to hold or roll back, so it gets one more try, and says so.
+    let (demo, output) = match attempt().await {
+        (Some(0), demo, output) => (demo, output),
+        (code, demo, output) => {
+            let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+            eprintln!("first try: exit {code:?} at load {load}\n{output}\nonce more:");
+            demo.assert_gone();
+            let (code, demo, output) = attempt().await;
+            assert_eq!(code, Some(0), "{output}");
+            (demo, output)
+        }
+    };
     // What a person came to see, in the product's own words.
     for wanted in [
         "50 % → 100 % applied on every route, read back",

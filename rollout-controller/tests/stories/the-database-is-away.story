@@ -42,7 +42,7 @@ INFO    stage-reached: score: 1 % → 5 % on Rust
 TRIGGER rolled-back: score: rolled back without the ledger, 5 % → 0 %
 $ rolloutctl rollback --reason "to be sure" --yes
 ✔ applied: score: rolled back: every route at 0 %. The ledger is down; the next tick that reaches it journals this (reading the journal of rollout `score`: the database cannot be reached: connection refused)
-  public shows shows 0 %
+  public shows 0 %
   ledger down at revision 0
 
 # The database is back: what happened meanwhile is journalled.
