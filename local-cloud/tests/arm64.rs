@@ -55,8 +55,8 @@ impl Emulated {
     /// Translating a whole program takes its time on a busy machine.
     fn function(&self, name: &str, program: &str) -> FunctionSpec {
         let program = self.program(program).display().to_string();
-        let mut function = FunctionSpec::new(name, [program]).timeout(Duration::from_secs(60));
-        function.init_timeout = Duration::from_secs(60);
+        let mut function = FunctionSpec::new(name, [program]).timeout(Duration::from_mins(1));
+        function.init_timeout = Duration::from_mins(1);
         function
     }
 }
