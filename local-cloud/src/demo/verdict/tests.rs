@@ -75,7 +75,8 @@ impl Demo {
         };
         let mut journeys = Vec::new();
         for at in (0..600).step_by(10) {
-            let rust = weight(at) == 100.0 || weight(at) == 50.0 && at % 20 == 0;
+            let (weight, even) = (weight(at), at % 20 == 0);
+            let rust = weight > 75.0 || weight > 25.0 && even;
             let broken = rust && at >= 400 && at % 40 == 0;
             journeys.push(journey(at, if rust { RUST } else { PYTHON }, broken));
             journeys.push(journey(at, TESTER, false));
@@ -155,34 +156,34 @@ fn whatever_is_spoiled_is_named() {
         ("stage by stage", |demo| demo.healthy.changes.swap(0, 1)),
         ("completed after the bake", |demo| demo.healthy.exit = 10),
         ("1. healthy: nobody hurt", |demo| {
-            demo.journeys[30].served = false
+            demo.journeys[30].served = false;
         }),
         ("nobody paged", |demo| {
-            demo.healthy.pages.push(page("ALARM", "blind"))
+            demo.healthy.pages.push(page("ALARM", "blind"));
         }),
         ("up to where it fails", |demo| {
-            demo.failing.changes.truncate(1)
+            demo.failing.changes.truncate(1);
         }),
         ("2. failing: rolled back", |demo| {
-            "advancing".clone_into(&mut demo.failing.status.state)
+            "advancing".clone_into(&mut demo.failing.status.state);
         }),
         ("on evidence", |demo| {
-            "rollback: alarm `x`".clone_into(&mut demo.failing.status.why)
+            "rollback: alarm `x`".clone_into(&mut demo.failing.status.why);
         }),
         ("one page", |demo| demo.failing.pages.clear()),
         ("one page", |demo| {
-            demo.failing.pages.push(page("ALARM", "rolled-back"))
+            demo.failing.pages.push(page("ALARM", "rolled-back"));
         }),
         ("nothing reaches Rust", |demo| {
-            demo.journeys[110].group = Some(RUST.to_owned())
+            demo.journeys[110].group = Some(RUST.to_owned());
         }),
         ("none of Python's", |demo| demo.journeys[0].served = false),
         ("testers reach Rust", |demo| {
-            demo.journeys[1].group = Some(PYTHON.to_owned())
+            demo.journeys[1].group = Some(PYTHON.to_owned());
         }),
         ("testers reach Rust", |demo| demo.journeys[3].served = false),
         ("the journal has every change", |demo| {
-            drop(demo.journal.pop())
+            drop(demo.journal.pop());
         }),
         ("Rust keeps the limits", |demo| {
             for journey in demo
@@ -194,13 +195,13 @@ fn whatever_is_spoiled_is_named() {
             }
         }),
         ("the controller fails no call", |demo| {
-            demo.functions[0].errors = 1
+            demo.functions[0].errors = 1;
         }),
         ("controller below", |demo| {
-            demo.functions[1].peak_rss_kib = 64 * 1024
+            demo.functions[1].peak_rss_kib = 64 * 1024;
         }),
         ("Rust scorer below", |demo| {
-            demo.functions[3].peak_rss_kib = 0
+            demo.functions[3].peak_rss_kib = 0;
         }),
     ];
     for (named, spoil) in cases {
