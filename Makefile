@@ -91,7 +91,7 @@ test-infra: ## Check the Pulumi program: types, lints, and the resources it make
 .PHONY: test-widget
 test-widget: dev-env ## Look at the rollout's page and press its buttons in a real browser
 	@local-cloud/widget/browser-env
-	@$(ENV); WIDGET_BROWSER=1 cargo test -p rollout-controller --test widget --test widget_browser
+	@$(ENV); WIDGET_BROWSER=1 cargo test --workspace --test widget --test widget_browser
 
 .PHONY: screenshots
 screenshots: dev-env ## Take docs/screenshots anew: before, during, after a rollback
