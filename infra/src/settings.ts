@@ -54,7 +54,7 @@ export interface ScorerSettings {
     readonly host: string;
     readonly port: number;
     readonly name: string;
-    /** Path of a PEM bundle in the image, for a database without a public certificate. */
+    /** Path of a PEM bundle in the image, for RDS without its proxy: `/opt/certs/rds.pem`. */
     readonly sslRootCert?: string;
   };
   /** `TRUSTED_IAM_ISSUERS`: issuers whose stamps count. */

@@ -39,7 +39,7 @@ function check(toml: string): { status: number | null; text: string } {
 const secretLogin: Change = (c) => {
   const { host, port, database } = c.ledger;
   const arn = (name: string) => `arn:aws:secretsmanager:eu-west-1:111122223333:secret:${name}-AbCdEf`;
-  const sslRootCert = "/etc/ssl/rds.pem";
+  const sslRootCert = "/opt/certs/rds.pem";
   c.ledger = {
     host,
     port,
