@@ -126,11 +126,15 @@ function traces(common: Common): Statement[] {
   return [{ sid: "Trace", actions: ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], resources: ["*"] }];
 }
 
-/** Where the collector in the image listens; without traces nobody looks for one. */
+/**
+ * Where the collector in the image listens; without traces nobody looks for one.
+ * Said although it is the scorer's default, since the controller reports only if told
+ * where. An address, as in docker/collector.yaml: `localhost` might be `::1`.
+ */
 function collector(common: Common): Record<string, string> {
   return common.tracing === "off"
     ? { OTEL_SDK_DISABLED: "true" }
-    : { OTEL_EXPORTER_OTLP_ENDPOINT: "http://localhost:4318" };
+    : { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:4318" };
 }
 
 /** The environment is encrypted with the stack's key, if there is one. */

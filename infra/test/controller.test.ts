@@ -90,7 +90,7 @@ describe("functions", () => {
   test("traces are asked for, or nobody looks for a collector", async () => {
     for (const { inputs } of graph.all(FUNCTION)) {
       assert.deepEqual(inputs.tracingConfig, { mode: "Active" });
-      assert.equal(inputs.environment.variables.OTEL_EXPORTER_OTLP_ENDPOINT, "http://localhost:4318");
+      assert.equal(inputs.environment.variables.OTEL_EXPORTER_OTLP_ENDPOINT, "http://127.0.0.1:4318");
       assert.equal(inputs.environment.variables.OTEL_SDK_DISABLED, undefined);
     }
     const off = await graphOf((c) => (c.tracing = "off"));
