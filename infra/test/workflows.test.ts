@@ -1,7 +1,9 @@
 /** The pipeline's files: order, rights, pins, and nothing that does not exist. */
 
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { parse } from "yaml";
@@ -108,6 +110,56 @@ describe("a deployment", () => {
       assert.match(take, /scorer\.image "\$\(cat \.\.\/scorer-fn\.image\)"/);
       assert.match(take, /controller\.image "\$\(cat \.\.\/rollout-controller\.image\)"/);
     }
+  });
+
+  describe("images without what the stack asks of them", () => {
+    const index = at(jobs.images, /COLLECTOR_IMAGE/);
+    const BASES = "BUILDER_IMAGE=b@sha256:1\nRUNTIME_IMAGE=r@sha256:2\n";
+    const EXAMPLE = read("infra", "Pulumi.example.yaml");
+
+    /** Runs the step where there is nothing but these two files. */
+    const refused = (settings: string, bases: string): string => {
+      const folder = mkdtempSync(join(tmpdir(), "images-"));
+      try {
+        mkdirSync(join(folder, "infra"));
+        mkdirSync(join(folder, "docker"));
+        writeFileSync(join(folder, "infra", "Pulumi.prod.yaml"), settings);
+        writeFileSync(join(folder, "docker", "bases.env"), bases);
+        const env = { PATH: process.env.PATH, STACK: "prod" };
+        const script = steps(jobs.images)[index].run;
+        const { status, stdout } = spawnSync("bash", ["-eo", "pipefail", "-c", script], { cwd: folder, env });
+        assert.equal(status !== 0, stdout.length > 0);
+        return String(stdout);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    };
+
+    test("are refused before they are built", () => {
+      assert.ok(index >= 0 && index < at(jobs.images, /docker buildx build/));
+    });
+
+    test("traces, and nobody who collects them", () => {
+      assert.match(refused(EXAMPLE, BASES), /says 'tracing: xray', .* names no COLLECTOR_IMAGE/);
+      for (const spelling of ['"xray"', "'xray'", "xray # here"]) {
+        const text = EXAMPLE.replace(/tracing: xray/, `tracing: ${spelling}`);
+        assert.match(refused(text, BASES), /COLLECTOR_IMAGE/, spelling);
+      }
+      assert.match(refused(EXAMPLE, `${BASES}COLLECTOR_IMAGE=\n`), /COLLECTOR_IMAGE/);
+      assert.equal(refused(EXAMPLE, `${BASES}COLLECTOR_IMAGE=c@sha256:3\n`), "");
+      assert.equal(refused(EXAMPLE.replace("tracing: xray", 'tracing: "off"'), BASES), "");
+    });
+
+    test("certificates of the database that are not there", () => {
+      const text = EXAMPLE.replace("tracing: xray", "tracing: off").replace("# sslRootCert:", "sslRootCert:");
+      assert.match(refused(text, BASES), /names \/opt\/certs\/rds\.pem, .* no RDS_CA_IMAGE/);
+      assert.equal(refused(text, `${BASES}RDS_CA_IMAGE=c@sha256:3\n`), "");
+    });
+
+    test("bases or settings that are missing", () => {
+      assert.match(refused(EXAMPLE, ""), /docker\/bases\.env is missing/);
+      assert.match(refused("", BASES), /infra\/Pulumi\.prod\.yaml is missing/);
+    });
   });
 
   test("tables are made from inside the VPC", () => {
