@@ -9,7 +9,7 @@ use crate::domain::journal::{Event, FoldError, RouteOutcome};
 use crate::domain::page::Topic;
 use crate::domain::route::Route;
 use crate::domain::weight::Weight;
-use crate::observe::chain;
+use crate::errors::chain;
 use crate::ports::{Traffic, TrafficError, Turn};
 use futures_util::future::join_all;
 

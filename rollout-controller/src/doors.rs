@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::doctor::errand::Errand;
 use crate::domain::command::Request;
 use crate::emf;
-use crate::observe::chain;
+use crate::errors::chain;
 use crate::ports::World;
 use crate::tick::{self, Schedule, TickReport};
 use crate::view::{self, Question};

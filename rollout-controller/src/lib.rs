@@ -25,6 +25,7 @@
 //! | [`protect`] | protection while the ledger is down |
 //! | [`doctor`] | looks at all that a rollout rests on, and says what to mend |
 //! | [`retention`], [`telemetry`], [`emf`] | old minutes; logs and traces; metrics |
+//! | [`errors`] | an error and its causes in one line |
 //! | [`report`] | one rendering each for log, page, terminal, widget |
 //! | [`adapters`] | AWS and SQL behind the ports; foreign types stay there |
 //! | [`world`] | a pretend world behind the same ports, seeded |
@@ -57,6 +58,7 @@ pub mod doctor;
 pub mod domain;
 pub mod doors;
 pub mod emf;
+pub mod errors;
 pub mod journal_io;
 pub mod messages;
 pub mod observe;

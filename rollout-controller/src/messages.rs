@@ -2,7 +2,7 @@
 
 use crate::domain::decide::Draft;
 use crate::domain::journal::{Debt, Event, FoldError, Journal};
-use crate::observe::chain;
+use crate::errors::chain;
 use crate::ports::World;
 
 /// Messages sent by one tick at the most; the rest follows in the next.

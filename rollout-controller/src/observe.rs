@@ -8,6 +8,7 @@ use crate::domain::route::Route;
 use crate::domain::seen::{MinuteRead, RouteSeen};
 use crate::domain::terms::Settings;
 use crate::domain::weight::Weight;
+use crate::errors::chain;
 use crate::ports::{MinutesWanted, World};
 use futures_util::future::join_all;
 
@@ -21,21 +22,6 @@ const MOST_MINUTES: i64 = 180;
 /// Requests that must have been due for their absence to be doubted:
 /// chance alone would miss 5 expected ones once in 150 minutes.
 const FEW_REQUESTS: f64 = 5.0;
-
-/// An error with its whole chain in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
-}
 
 /// What to read for one rollout.
 pub struct Look<'a> {

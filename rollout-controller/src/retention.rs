@@ -8,8 +8,8 @@
 
 use crate::config::Config;
 use crate::domain::journal::{Event, Journal};
+use crate::errors::chain;
 use crate::journal_io::{LoadError, Loaded};
-use crate::observe::chain;
 use crate::ports::World;
 use crate::tick::Schedule;
 use jiff::Timestamp;

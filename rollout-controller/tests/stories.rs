@@ -268,7 +268,7 @@ impl World {
         match command::command(world, config, request, schedule).await {
             Ok(answer) => (render(&answer), exit_code(&answer)),
             Err(error) => {
-                let chain = rollout_controller::observe::chain(&error);
+                let chain = rollout_controller::errors::chain(&error);
                 (format!("error: {chain}\n"), 1)
             }
         }

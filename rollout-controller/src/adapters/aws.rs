@@ -18,6 +18,8 @@ use aws_sdk_lambda::operation::RequestId;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use tokio::sync::OnceCell;
 
+use crate::errors::chain;
+
 /// Time to open a connection. A VPC without the endpoint shows as this one.
 const CONNECT: Duration = Duration::from_secs(1);
 /// Time of one attempt.
@@ -312,36 +314,9 @@ fn source_chain(error: &dyn Error) -> String {
     error.source().map_or_else(|| error.to_string(), chain)
 }
 
-/// An error and its causes, `a: b: c`, leaving out what the text before already says.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            let _ = write!(text, ": {words}");
-        }
-        next = cause.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("outer: inner")]
-    struct Outer(#[source] Inner);
-    #[derive(Debug, thiserror::Error)]
-    #[error("inner")]
-    struct Inner(#[source] std::io::Error);
-
-    #[test]
-    fn a_chain_says_each_thing_once() {
-        let error = Outer(Inner(std::io::Error::other("refused")));
-        assert_eq!(chain(&error), "outer: inner: refused");
-    }
 
     #[test]
     fn throttling_and_trouble_inside_aws_pass_and_refusals_do_not() {

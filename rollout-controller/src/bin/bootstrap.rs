@@ -5,7 +5,7 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use rollout_controller::adapters::aws::Aws;
 use rollout_controller::config;
 use rollout_controller::doors::{Door, Refusal, answer};
-use rollout_controller::observe::chain;
+use rollout_controller::errors::chain;
 use rollout_controller::ports::World;
 use rollout_controller::telemetry::Telemetry;
 use rollout_controller::{widget, wire};

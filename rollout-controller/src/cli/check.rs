@@ -103,7 +103,7 @@ async fn examine(args: &Args) -> Vec<Examination> {
                 Finding::bad(
                     "config",
                     "",
-                    crate::observe::chain(&error),
+                    crate::errors::chain(&error),
                     "the controller refuses every event until its configuration is right",
                     "mend the keys named above; `rolloutctl config example` shows them all",
                 ),

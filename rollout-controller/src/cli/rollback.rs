@@ -9,7 +9,7 @@ use crate::config::{self, Rollout};
 use crate::domain::command::Order;
 use crate::domain::decision::{Cause, CauseKind, Shift};
 use crate::domain::weight::Weight;
-use crate::observe::chain;
+use crate::errors::chain;
 use crate::ports::{Clock as _, SystemClock, Traffic as _, Turn};
 use anyhow::{Context as _, bail};
 use jiff::SignedDuration;

@@ -5,7 +5,7 @@ use super::{Examination, Examiner, Finding};
 use crate::config::{Config, Rollout};
 use crate::domain::page::{Page, StateChange, Topic, Urgency};
 use crate::domain::weight::Weight;
-use crate::observe::chain;
+use crate::errors::chain;
 use crate::ports::{MessageError, World};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

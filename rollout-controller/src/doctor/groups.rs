@@ -103,7 +103,7 @@ fn unreadable(about: &str, key: &str, arn: &GroupArn, error: &GroupError) -> Fin
         GroupError::Unreadable { .. } => Finding::warn(
             CHECK,
             about,
-            format!("{key}: {}", crate::observe::chain(error)),
+            format!("{key}: {}", crate::errors::chain(error)),
             "only the doctor reads groups, so a rollout works all the same",
             "allow elasticloadbalancing:DescribeTargetGroups, DescribeTargetHealth and DescribeTargetGroupAttributes for yourself",
         ),

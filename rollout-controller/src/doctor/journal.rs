@@ -3,8 +3,8 @@
 use super::Finding;
 use crate::domain::journal::{Journal, Run};
 use crate::domain::terms::Mode;
+use crate::errors::chain;
 use crate::journal_io::{LoadError, Loaded};
-use crate::observe::chain;
 use crate::ports::LedgerError;
 use crate::report::words;
 use jiff::Timestamp;

@@ -16,8 +16,9 @@ pub use groups::{GroupError, GroupSeen, Groups, TargetSeen};
 pub use pulse::Pulse;
 
 use crate::config::{Config, Rollout};
+use crate::errors::chain;
 use crate::journal_io;
-use crate::observe::{chain, read_routes};
+use crate::observe::read_routes;
 use crate::ports::{Turn, World};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -49,7 +49,7 @@ pub(super) async fn finding(name: &str, pulse: &dyn Pulse, now: Timestamp) -> Fi
         Err(error) => Finding::warn(
             CHECK,
             name,
-            crate::observe::chain(&*error),
+            crate::errors::chain(&*error),
             WHY,
             "allow cloudwatch:GetMetricData on * for yourself",
         ),

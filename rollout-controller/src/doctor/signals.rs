@@ -7,7 +7,7 @@ use crate::domain::journal::Journal;
 use crate::domain::minute::{Minute, SideCounts};
 use crate::domain::seen::{AlarmState, MinuteRead, RouteMinute, RouteSeen, Share};
 use crate::domain::weight::Weight;
-use crate::observe::chain;
+use crate::errors::chain;
 use crate::ports::{MinutesWanted, World};
 use jiff::Timestamp;
 

@@ -2,8 +2,9 @@
 
 use aws_sdk_cloudwatch::types::{ComparisonOperator, StateValue, Statistic};
 use local_cloud::{ApiFault, ApiFaultKind, Fault, LocalCloud, Topology};
-use rollout_controller::adapters::aws::{Aws, chain};
+use rollout_controller::adapters::aws::Aws;
 use rollout_controller::adapters::cloudwatch::CloudWatch;
+use rollout_controller::errors::chain;
 use rollout_controller::ports::{AlarmSeen, AlarmState, Alarms as _};
 
 use crate::peers;

@@ -1,9 +1,10 @@
 //! How the CLI reaches a function, with a real process behind it.
 
 use local_cloud::{ApiFault, ApiFaultKind, Fault, FunctionSpec, LocalCloud, Topology};
-use rollout_controller::adapters::aws::{Aws, chain};
+use rollout_controller::adapters::aws::Aws;
 use rollout_controller::adapters::invoke::{Function, InvokeError, who};
 use rollout_controller::adapters::ledger::{LedgerUrl, Login, SqlLedger, migrate};
+use rollout_controller::errors::chain;
 use rollout_controller::ports::{Ledger as _, LedgerError};
 use serde_json::json;
 

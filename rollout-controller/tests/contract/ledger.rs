@@ -348,7 +348,7 @@ async fn an_unreachable_database_is_not_a_missing_table() {
             matches!(error, LedgerError::Unreachable { .. }),
             "{error:?}"
         );
-        let told = rollout_controller::adapters::aws::chain(&error);
+        let told = rollout_controller::errors::chain(&error);
         assert!(
             !told.contains("s3cr3t") && !format!("{error:?}").contains("s3cr3t"),
             "{told}"
@@ -406,7 +406,7 @@ async fn a_wrong_password_is_told_without_the_password() {
         .url("postgres")
         .replace(postgres.password(), "gu3ss");
     let error = ledger_at(&url).read("scorer", 1).await.unwrap_err();
-    let told = rollout_controller::adapters::aws::chain(&error);
+    let told = rollout_controller::errors::chain(&error);
     assert!(told.contains("password authentication failed"), "{told}");
     assert!(!format!("{error:?}{told}").contains("gu3ss"), "{told}");
 }

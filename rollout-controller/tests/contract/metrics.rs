@@ -11,10 +11,11 @@ use aws_sdk_cloudwatch::types::{Dimension, MetricDatum};
 use jiff::Timestamp;
 use local_cloud::metrics::Datum;
 use local_cloud::{ApiFault, ApiFaultKind, Fault, LocalCloud, Metric, Topology};
-use rollout_controller::adapters::aws::{Aws, chain};
+use rollout_controller::adapters::aws::Aws;
 use rollout_controller::adapters::cloudwatch::CloudWatch;
 use rollout_controller::domain::minute::{Edges, Histogram, Minute, SideCounts};
 use rollout_controller::domain::route::{GroupArn, Route, RuleArn};
+use rollout_controller::errors::chain;
 use rollout_controller::ports::{
     Metrics as _, MetricsError, MinuteRead, MinutesWanted, RouteMinute,
 };

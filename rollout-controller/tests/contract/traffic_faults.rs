@@ -2,8 +2,8 @@
 //! always what the rule shows, or an error that names the rule.
 
 use local_cloud::{ApiFault, ApiFaultKind, Fault, LocalCloud};
-use rollout_controller::adapters::aws::chain;
 use rollout_controller::domain::weight::Weight;
+use rollout_controller::errors::chain;
 use rollout_controller::ports::{Share, Traffic as _, TrafficError};
 
 use crate::scenes::{Scene, local_cloud, percent, scene_of, turn};

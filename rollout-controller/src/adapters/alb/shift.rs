@@ -116,7 +116,7 @@ async fn read_back(reader: &Reader, route: &Route, to: Weight) -> Result<Weight,
         Some(Err(error)) => {
             let words = format!(
                 "accepted, but reading it back failed: {}",
-                crate::adapters::aws::chain(&error)
+                crate::errors::chain(&error)
             );
             Err(write_error(route, CallError::finding("ModifyRule", words)))
         }
