@@ -9,6 +9,8 @@ use crate::domain::command::{Order, Ordered, Request, Sight, Verdict, order};
 use crate::domain::decide::Decided;
 use crate::domain::decision::{Cause, CauseKind, Shift};
 use crate::domain::journal::Journal;
+use crate::domain::route::Route;
+use crate::domain::seen::RouteSeen;
 use crate::domain::weight::Weight;
 use crate::errors::chain;
 use crate::journal_io::{self, LoadError};
@@ -47,6 +49,22 @@ pub struct RouteShown {
     pub route: String,
     /// Its Rust share, or what is wrong.
     pub shows: String,
+}
+
+impl RouteShown {
+    /// Each route with what was read of it.
+    pub fn of(routes: &[Route], seen: &[Result<RouteSeen, String>]) -> Vec<Self> {
+        let routes = routes.iter().zip(seen);
+        routes
+            .map(|(route, seen)| Self {
+                route: route.name.clone(),
+                shows: match seen {
+                    Ok(seen) => seen.share.to_string(),
+                    Err(error) => error.clone(),
+                },
+            })
+            .collect()
+    }
 }
 
 /// Times a command looks again after losing a race. Races are with ticks, which
@@ -173,19 +191,6 @@ fn unknown(request: &Request, message: String) -> Answer {
     }
 }
 
-fn shown(sight: &Sight<'_>) -> Vec<RouteShown> {
-    let routes = sight.terms.routes.iter().zip(&sight.routes);
-    routes
-        .map(|(route, seen)| RouteShown {
-            route: route.name.clone(),
-            shows: match seen {
-                Ok(seen) => seen.share.to_string(),
-                Err(error) => error.clone(),
-            },
-        })
-        .collect()
-}
-
 async fn answer_unchanged(
     world: &World,
     rollout: &Rollout,
@@ -194,15 +199,15 @@ async fn answer_unchanged(
     ordered: Ordered,
     sight: &Sight<'_>,
 ) -> Answer {
+    let shown = RouteShown::of(&sight.terms.routes, &sight.routes);
     let mut message = ordered.message;
-    if request.dry_run && ordered.verdict == Verdict::Applied {
-        let change = ordered
-            .shift
-            .as_ref()
-            .map(|shift| format!(" ({})", planned(shift, sight)));
-        message = format!("{message}{}", change.unwrap_or_default());
+    if request.dry_run
+        && ordered.verdict == Verdict::Applied
+        && let Some(shift) = &ordered.shift
+    {
+        message = format!("{message} ({})", planned(shift, &shown));
     }
-    let mut answer = answer(rollout, ordered.verdict, message, journal, shown(sight));
+    let mut answer = answer(rollout, ordered.verdict, message, journal, shown);
     answer.dry_run = request.dry_run;
     if ordered.verdict == Verdict::Stale {
         answer.changed_since =
@@ -211,8 +216,7 @@ async fn answer_unchanged(
     answer
 }
 
-fn planned(shift: &Shift, sight: &Sight<'_>) -> String {
-    let routes = shown(sight);
+fn planned(shift: &Shift, routes: &[RouteShown]) -> String {
     let each: Vec<String> = routes
         .iter()
         .map(|route| format!("{}: {} → {}", route.route, route.shows, shift.to))
@@ -253,19 +257,7 @@ async fn answer_done(
                 .is_ok_and(|route| route.share == Share::Weight(shift.to))
         })
     });
-    let routes = run
-        .terms
-        .routes
-        .iter()
-        .zip(&seen)
-        .map(|(route, seen)| RouteShown {
-            route: route.name.clone(),
-            shows: match seen {
-                Ok(seen) => seen.share.to_string(),
-                Err(error) => error.clone(),
-            },
-        })
-        .collect();
+    let routes = RouteShown::of(&run.terms.routes, &seen);
     let message = if arrived {
         message
     } else {

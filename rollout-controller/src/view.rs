@@ -140,14 +140,7 @@ pub async fn status_of(world: &World, rollout: &Rollout) -> Status {
     let routes = run.map_or(&rollout.terms.routes, |run| &run.terms.routes);
     let seen = read_routes(world, routes).await;
     let readable = seen.iter().all(Result::is_ok);
-    let shown: Vec<RouteShown> = routes
-        .iter()
-        .zip(seen)
-        .map(|(route, seen)| RouteShown {
-            route: route.name.clone(),
-            shows: seen.map_or_else(|error| error, |seen| seen.share.to_string()),
-        })
-        .collect();
+    let shown = RouteShown::of(routes, &seen);
     let stages = rollout.terms.stages.len();
     match &loaded {
         Ok(loaded) => {
