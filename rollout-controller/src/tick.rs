@@ -3,7 +3,7 @@
 use crate::act::{act, journal_outcome};
 use crate::config::{Config, Rollout};
 use crate::domain::decide::{Decided, Draft, Now, decide};
-use crate::domain::decision::{Decision, Shift};
+use crate::domain::decision::Decision;
 use crate::domain::journal::FoldError;
 use crate::domain::weight::Weight;
 use crate::errors::chain;
@@ -392,9 +392,4 @@ pub fn deadline(world: &World, budget: SignedDuration, latest: Option<Timestamp>
         .saturating_add(budget)
         .unwrap_or(Timestamp::MAX);
     latest.map_or(own, |latest| own.min(latest))
-}
-
-/// The change a decision leads to, for `--dry-run` and shadow reports.
-pub fn planned(decided: &Decided) -> Option<&Shift> {
-    decided.shift.as_ref()
 }

@@ -1,6 +1,6 @@
 //! What a person may order, and what becomes of it. Pure, like [`super::decide`].
 
-use super::decide::{Draft, Now, finish_rollback, intend_shift};
+use super::decide::{Draft, Now, finish_rollback, intend};
 use super::decision::{Cause, CauseKind, Shift};
 use super::journal::{End, Event, FoldError, Journal, Run, Who};
 use super::seen::{AlarmSeen, AlarmState, RouteSeen, Share};
@@ -233,7 +233,7 @@ impl Desk<'_> {
         let mut draft = Draft::of(self.journal);
         draft.add(self.now.tick_ms, event)?;
         if let Some(shift) = &shift {
-            intend_shift(&mut draft, shift, self.now)?;
+            intend(&mut draft, shift, self.now)?;
         }
         Ok(Ordered {
             verdict: Verdict::Applied,

@@ -214,7 +214,11 @@ fn weighed(run: &Run, minutes: &[CommittedMinute]) -> Vec<CommittedMinute> {
     minutes.iter().map(weigh).collect()
 }
 
-fn intend(draft: &mut Draft, shift: &Shift, now: Now) -> Result<(), FoldError> {
+/// Adds the intent of a change to a draft.
+///
+/// # Errors
+/// [`FoldError`] if it cannot follow.
+pub fn intend(draft: &mut Draft, shift: &Shift, now: Now) -> Result<(), FoldError> {
     let from = draft
         .journal
         .run
@@ -230,14 +234,6 @@ fn intend(draft: &mut Draft, shift: &Shift, now: Now) -> Result<(), FoldError> {
             deadline_ms: now.deadline_ms,
         },
     )
-}
-
-/// Adds the intent of a command's change to a draft.
-///
-/// # Errors
-/// [`FoldError`] if it cannot follow.
-pub fn intend_shift(draft: &mut Draft, shift: &Shift, now: Now) -> Result<(), FoldError> {
-    intend(draft, shift, now)
 }
 
 fn ticked(journal: &Journal, seen: &Seen, decision: &Decision, now: Now) -> Event {

@@ -1,7 +1,6 @@
 //! `status`: what on-call wants first, in this order. Is traffic safe, what share
 //! goes where, must I act, why, and the one command that stops it.
 
-use super::evidence::Clock;
 use super::number::{count, odds};
 use super::stage_table::StageTable;
 use super::words;
@@ -320,9 +319,4 @@ impl Status {
 
 fn field(name: &str, value: &str) -> String {
     format!("{name:<12} {value}")
-}
-
-/// The clock that status sentences use.
-pub fn clock() -> Clock {
-    Clock::utc()
 }
