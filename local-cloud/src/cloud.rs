@@ -1,7 +1,7 @@
 //! All parts of the cloud together, and what passes between them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ pub(crate) struct Cloud {
     pub(crate) alarms: Alarms,
     pub(crate) scheduler: Scheduler,
     pub(crate) topics: BTreeSet<String>,
-    pub(crate) secrets: BTreeMap<String, String>,
+    pub(crate) secrets: Mutex<BTreeMap<String, String>>,
     pub(crate) event_rules: Vec<EventRuleSpec>,
     pub(crate) pages: Ring<Page>,
     pub(crate) events: Ring<BusEvent>,

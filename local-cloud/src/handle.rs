@@ -1,7 +1,7 @@
 //! A running cloud, as tests and the demo hold it.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -167,7 +167,7 @@ impl LocalCloud {
             plane,
             alarms,
             scheduler: Scheduler::new(&topology.schedules),
-            secrets: topology.secrets,
+            secrets: Mutex::new(topology.secrets),
             event_rules: topology.event_rules,
             pages: Ring::default(),
             events: Ring::default(),
@@ -306,6 +306,16 @@ impl LocalCloud {
     /// Starts or stops a schedule; false if there is none of this name.
     pub fn enable_schedule(&self, schedule: &str, enabled: bool) -> bool {
         self.cloud.scheduler.enable(schedule, enabled)
+    }
+
+    /// Gives a secret another value, as a rotation does; the next reader gets it.
+    pub fn set_secret(&self, name: &str, value: impl Into<String>) {
+        let mut secrets = self
+            .cloud
+            .secrets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        secrets.insert(name.to_owned(), value.into());
     }
 
     /// Evaluates all alarms now, with all that follows from it.

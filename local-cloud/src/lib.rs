@@ -62,10 +62,12 @@ pub mod names;
 pub mod parity;
 pub mod pgbouncer;
 pub mod postgres;
+pub mod redis_server;
 mod scheduler;
 mod serve;
 mod supervised;
 mod tasks;
+pub mod tls;
 pub mod topology;
 pub mod widget;
 
@@ -82,6 +84,7 @@ pub use functions::{AsyncRecord, ColdStart, FunctionStats, InvokeError, LogLine}
 pub use handle::{LocalCloud, StartError};
 pub use metrics::{Metric, Metrics, Statistic};
 pub use names::Names;
+pub use supervised::ServerError;
 pub use topology::{
     AlarmSpec, Comparison, CompositeAlarmSpec, EventRuleSpec, FunctionSpec, LoadBalancerSpec,
     MissingData, RuleSpec, ScheduleSpec, Share, Topology, TopologyError,

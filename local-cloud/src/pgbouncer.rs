@@ -5,25 +5,19 @@
 //! hold behind RDS Proxy run through this with several clients at once.
 
 use std::fmt;
-use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
 
 use crate::postgres::{PrivatePostgres, USER};
-use crate::supervised::{Account, Recipe, Supervised, find_program, free_port, path_folders, tail};
+use crate::supervised::{
+    Account, Recipe, ServerError, Supervised, find_program, io_error, on_free_port, path_folders,
+};
 
 /// Server connections per database when nothing else is asked for. Two are
 /// enough to mix up clients, and few enough to make them wait.
 pub const SERVER_CONNECTIONS: u32 = 2;
-
-/// How long pgbouncer may take to answer.
-const READY_LIMIT: Duration = Duration::from_secs(30);
-
-/// See `postgres::PORT_TRIES`.
-const PORT_TRIES: u32 = 5;
 
 /// Whether tests through a pooler are to be left out, and if so says why on
 /// standard error.
@@ -32,45 +26,14 @@ const PORT_TRIES: u32 = 5;
 /// missing and cannot be installed. Without that a missing pgbouncer is an
 /// error, so that no test is left out unnoticed.
 pub fn left_out() -> bool {
-    let left_out = std::env::var_os("LOCAL_CLOUD_WITHOUT_PGBOUNCER").is_some_and(|v| !v.is_empty());
-    if left_out {
-        eprintln!("left out: pgbouncer is not installed (`apt-get install pgbouncer`)");
-    }
-    left_out
+    crate::supervised::left_out(
+        "LOCAL_CLOUD_WITHOUT_PGBOUNCER",
+        "pgbouncer is not installed (`apt-get install pgbouncer`)",
+    )
 }
 
 /// What went wrong with a private pgbouncer.
-#[derive(Debug, thiserror::Error)]
-pub enum PgbouncerError {
-    /// It is not installed.
-    #[error(
-        "pgbouncer is missing in {searched:?}; run scripts/dev-env as root, \
-         or `apt-get install pgbouncer`"
-    )]
-    NoBinary {
-        /// Folders that were looked into.
-        searched: Vec<PathBuf>,
-    },
-    /// It did not come up.
-    #[error("pgbouncer did not come up: {output}")]
-    Server {
-        /// The last lines of its log.
-        output: String,
-    },
-    /// A file or process could not be handled.
-    #[error("{doing}")]
-    Io {
-        /// What we were doing.
-        doing: &'static str,
-        /// The operating system's reason.
-        #[source]
-        source: io::Error,
-    },
-}
-
-fn io_error(doing: &'static str) -> impl FnOnce(io::Error) -> PgbouncerError {
-    move |source| PgbouncerError::Io { doing, source }
-}
+pub type PgbouncerError = ServerError;
 
 /// A running pgbouncer; stopped and removed when dropped.
 pub struct Pgbouncer {
@@ -108,33 +71,29 @@ impl Pgbouncer {
         postgres: &PrivatePostgres,
         server_connections: u32,
     ) -> Result<Self, PgbouncerError> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match Self::try_start(postgres, server_connections).await {
-                Err(PgbouncerError::Server { output })
-                    if tries < PORT_TRIES && output.contains("in use") => {}
-                other => return other,
-            }
-        }
+        on_free_port(async |port| Self::try_start(postgres, server_connections, port).await).await
     }
 
     async fn try_start(
         postgres: &PrivatePostgres,
         server_connections: u32,
+        port: u16,
     ) -> Result<Self, PgbouncerError> {
         let mut searched = path_folders();
         // Debian's place, which is not on an ordinary user's PATH.
         searched.push(PathBuf::from("/usr/sbin"));
         let Some(program) = find_program("pgbouncer", &searched) else {
-            return Err(PgbouncerError::NoBinary { searched });
+            return Err(ServerError::NoBinary {
+                name: "pgbouncer",
+                package: "pgbouncer",
+                searched,
+            });
         };
         let account = Account::for_servers().map_err(io_error("choosing an account"))?;
         let folder = tempfile::Builder::new()
             .prefix("local-cloud-pgbouncer-")
             .tempdir()
             .map_err(io_error("making a temporary folder"))?;
-        let port = free_port().map_err(io_error("finding a free port"))?;
         let [settings, users, log] =
             ["pgbouncer.ini", "users.txt", "pgbouncer.log"].map(|name| folder.path().join(name));
         let password = postgres.password();
@@ -167,7 +126,7 @@ impl Pgbouncer {
                     .map_err(io_error("giving files to pgbouncer's account"))?;
             }
         }
-        let mut server = Supervised::start(&Recipe {
+        let server = Supervised::start(&Recipe {
             program: program.as_os_str(),
             args: vec![settings.display().to_string()],
             env: Vec::new(),
@@ -179,31 +138,20 @@ impl Pgbouncer {
         })
         .map_err(io_error("starting pgbouncer"))?;
 
-        let limit = Instant::now() + READY_LIMIT;
-        loop {
-            let ended = server.ended().map_err(io_error("watching pgbouncer"))?;
-            if ended.is_none() {
+        let server = server
+            .once_up("pgbouncer", &log, async || {
                 match PgConnection::connect(&url(port, password, USER)).await {
-                    Ok(connection) => {
-                        let _ = connection.close().await;
-                        let password = password.to_owned();
-                        return Ok(Self {
-                            _server: server,
-                            _folder: folder,
-                            port,
-                            password,
-                        });
-                    }
-                    Err(_) if Instant::now() < limit => {
-                        tokio::time::sleep(Duration::from_millis(20)).await;
-                        continue;
-                    }
-                    Err(_) => {}
+                    Ok(connection) => connection.close().await.is_ok(),
+                    Err(_) => false,
                 }
-            }
-            server.stop_and_keep();
-            return Err(PgbouncerError::Server { output: tail(&log) });
-        }
+            })
+            .await?;
+        Ok(Self {
+            _server: server,
+            _folder: folder,
+            port,
+            password: password.to_owned(),
+        })
     }
 
     /// URL of one database through the pooler, with the password: do not log it.

@@ -25,8 +25,10 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
 
 use crate::supervised::{
-    Account, Recipe, Supervised, find_program, free_port, path_folders, run_as, tail,
+    Account, Recipe, ServerError, Supervised, find_program, free_port, path_folders,
+    random_password, run_as, tail,
 };
+use crate::tls::Certificate;
 
 /// The superuser of the cluster.
 pub const USER: &str = "postgres";
@@ -67,6 +69,9 @@ pub enum PostgresError {
         #[source]
         source: io::Error,
     },
+    /// Its certificate could not be put down.
+    #[error(transparent)]
+    Certificate(ServerError),
     /// The server refused a statement.
     #[error("{doing}")]
     Sql {
@@ -97,6 +102,8 @@ pub struct PrivatePostgres {
     account: Option<Account>,
     port: u16,
     password: String,
+    /// Files of certificate and key, if it speaks TLS.
+    certificate: Option<[PathBuf; 2]>,
 }
 
 /// Without the password.
@@ -121,6 +128,20 @@ impl PrivatePostgres {
         let mut cluster = tokio::task::spawn_blocking(Self::create)
             .await
             .map_err(|error| io_error("making a PostgreSQL cluster")(io::Error::other(error)))??;
+        cluster.start_server().await?;
+        Ok(cluster)
+    }
+
+    /// [`start`](Self::start) with TLS for clients that ask for it.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub async fn start_with_tls(certificate: &Certificate) -> Result<Self, PostgresError> {
+        let mut cluster = tokio::task::spawn_blocking(Self::create)
+            .await
+            .map_err(|error| io_error("making a PostgreSQL cluster")(io::Error::other(error)))??;
+        let files = certificate.write(cluster.folder.path(), cluster.account.as_ref());
+        cluster.certificate = Some(files.map_err(PostgresError::Certificate)?);
         cluster.start_server().await?;
         Ok(cluster)
     }
@@ -186,6 +207,7 @@ impl PrivatePostgres {
             account,
             port: 0,
             password,
+            certificate: None,
         })
     }
 
@@ -233,6 +255,15 @@ impl PrivatePostgres {
             "max_wal_size=4GB".to_owned(),
         ] {
             args.extend(["-c".to_owned(), setting]);
+        }
+        if let Some([chain, key]) = &self.certificate {
+            for setting in [
+                "ssl=on".to_owned(),
+                format!("ssl_cert_file={}", chain.display()),
+                format!("ssl_key_file={}", key.display()),
+            ] {
+                args.extend(["-c".to_owned(), setting]);
+            }
         }
         let mut server = Supervised::start(&Recipe {
             program: self.binaries.join("postgres").as_os_str(),
@@ -391,14 +422,6 @@ impl PrivatePostgres {
 /// An SQL identifier.
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// 128 random bits in hex, so that no other account on this machine gets in.
-fn random_password() -> io::Result<String> {
-    use std::io::Read as _;
-    let mut bytes = [0_u8; 16];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(u128::from_be_bytes(bytes).to_string())
 }
 
 /// The folder with `initdb` and `postgres`: `PG_BIN`, else `PATH`, else the

@@ -41,9 +41,53 @@ if [ -n "$folder" ] && [ -n "$remove" ]; then cd /; rm -rf -- "$folder"; fi
 exit $code
 "#;
 
+/// How long a server may take to answer; a loaded machine needs a second or two.
+const READY_LIMIT: Duration = Duration::from_secs(30);
+
+/// Ports are drawn before the server binds them, so one may be taken meanwhile.
+const PORT_TRIES: u32 = 5;
+
 /// How long a stopped server may take before it is killed; the shell kills it
 /// after 10 s, the rest is for removing files.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
+
+/// What went wrong with a foreign server that a test wanted.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// It is not installed.
+    #[error(
+        "{name} is missing in {searched:?}; run scripts/dev-env, or as root `apt-get install {package}`"
+    )]
+    NoBinary {
+        /// The program.
+        name: &'static str,
+        /// Debian's package with it.
+        package: &'static str,
+        /// Folders that were looked into.
+        searched: Vec<PathBuf>,
+    },
+    /// It did not come up.
+    #[error("{name} did not come up: {output}")]
+    Server {
+        /// The program.
+        name: &'static str,
+        /// The last lines of its log.
+        output: String,
+    },
+    /// A file or process could not be handled.
+    #[error("{doing}")]
+    Io {
+        /// What we were doing.
+        doing: &'static str,
+        /// The operating system's reason.
+        #[source]
+        source: io::Error,
+    },
+}
+
+pub(crate) fn io_error(doing: &'static str) -> impl FnOnce(io::Error) -> ServerError {
+    move |source| ServerError::Io { doing, source }
+}
 
 /// The account a server runs as.
 #[derive(Clone, Debug)]
@@ -138,6 +182,28 @@ impl Supervised {
         })
     }
 
+    /// The server, once `answers` says that it does; stopped if it never does.
+    pub(crate) async fn once_up(
+        mut self,
+        name: &'static str,
+        log: &Path,
+        answers: impl AsyncFn() -> bool,
+    ) -> Result<Self, ServerError> {
+        let limit = Instant::now() + READY_LIMIT;
+        loop {
+            let ended = self.ended().map_err(io_error("watching a server"))?;
+            if ended.is_none() && answers().await {
+                return Ok(self);
+            }
+            if ended.is_some() || Instant::now() >= limit {
+                self.stop_and_keep();
+                let output = tail(log);
+                return Err(ServerError::Server { name, output });
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// `Some` once the server has ended by itself.
     pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.keeper.try_wait()
@@ -183,6 +249,37 @@ pub(crate) fn free_port() -> io::Result<u16> {
         .port())
 }
 
+/// Starts a server on a free port, and again on another one if that was taken meanwhile.
+pub(crate) async fn on_free_port<T>(
+    start: impl AsyncFn(u16) -> Result<T, ServerError>,
+) -> Result<T, ServerError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let port = free_port().map_err(io_error("finding a free port"))?;
+        match start(port).await {
+            Err(ServerError::Server { output, .. })
+                if tries < PORT_TRIES && output.contains("in use") => {}
+            other => return other,
+        }
+    }
+}
+
+/// Whether tests are to be left out because `variable` is set; says why on
+/// standard error. In CI that is an error: there, nothing may be missing.
+pub(crate) fn left_out(variable: &str, why: &str) -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let left_out = is_set(variable);
+    assert!(
+        !(left_out && is_set("CI")),
+        "{variable} is set in CI: {why}"
+    );
+    if left_out {
+        eprintln!("left out: {why}");
+    }
+    left_out
+}
+
 /// The first of `folders` that holds the executable `name`.
 pub(crate) fn find_program(name: &str, folders: &[PathBuf]) -> Option<PathBuf> {
     folders
@@ -196,6 +293,14 @@ pub(crate) fn path_folders() -> Vec<PathBuf> {
     std::env::var_os("PATH")
         .map(|path| std::env::split_paths(&path).collect())
         .unwrap_or_default()
+}
+
+/// 128 random bits in decimal digits, so that no other account on this machine gets in.
+pub(crate) fn random_password() -> io::Result<String> {
+    use std::io::Read as _;
+    let mut bytes = [0_u8; 16];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(u128::from_be_bytes(bytes).to_string())
 }
 
 /// The last lines of a log, for an error message.

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use local_cloud::parity::cases::{Case, Suite};
 use local_cloud::parity::compare::{self, Seen, Via};
-use local_cloud::parity::fake_redis::FakeRedis;
 use local_cloud::parity::snapshot::Observer;
 use local_cloud::postgres::PrivatePostgres;
+use local_cloud::redis_server::PrivateRedis;
 use scorer_fn::app::{App, Call, Lines, router, serve_alb};
 use scorer_fn::config::Config;
 
@@ -20,12 +20,12 @@ async fn answers_and_rows_are_those_of_the_recorded_service() -> anyhow::Result<
     let postgres = PrivatePostgres::start().await?;
     postgres.create_database("seeded").await?;
     postgres.load_sql_file("seeded", &suite.seed).await?;
-    let redis = FakeRedis::start().await?;
+    let redis = PrivateRedis::start().await?;
     let mut failed = Vec::new();
     for (number, case) in suite.cases.iter().enumerate() {
         let database = format!("case_{number}");
         postgres.create_from_template(&database, "seeded").await?;
-        redis.clear();
+        redis.clear().await?;
         let differences = replay(&suite, case, &postgres.url(&database), &redis).await?;
         postgres.drop_database(&database).await?;
         if !differences.is_empty() {
@@ -50,7 +50,7 @@ async fn replay(
     suite: &Suite,
     case: &Case,
     url: &str,
-    redis: &FakeRedis,
+    redis: &PrivateRedis,
 ) -> anyhow::Result<String> {
     let mut variables = suite.variables(case);
     variables.insert("DATABASE_URL".to_owned(), url.to_owned());

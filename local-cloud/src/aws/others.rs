@@ -1,5 +1,7 @@
 //! The small services: SNS, Lambda Invoke, STS, EventBridge, Secrets Manager.
 
+use std::sync::PoisonError;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -133,8 +135,8 @@ pub(super) fn secrets(cloud: &Cloud, operation: &str, input: &Value) -> Result<V
         return Err(AwsError::unsupported(operation));
     }
     let id = input["SecretId"].as_str().unwrap_or_default();
-    let found = cloud
-        .secrets
+    let secrets = cloud.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = secrets
         .iter()
         .find(|(name, _)| *name == id || cloud.names.secret(name) == id);
     let Some((name, value)) = found else {

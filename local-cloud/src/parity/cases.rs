@@ -81,6 +81,13 @@ impl Suite {
         Ok(suite)
     }
 
+    /// Whether a case turns the rate limit on, which takes a Redis.
+    pub fn limits_rate(&self, case: &Case) -> bool {
+        self.variables(case)
+            .get("RATELIMIT_ENABLE")
+            .is_some_and(|value| value != "false")
+    }
+
     /// The settings of a case as environment variables; what is null is left out.
     pub fn variables(&self, case: &Case) -> BTreeMap<String, String> {
         let mut settings = self.environment.clone();

@@ -9,7 +9,6 @@ pub mod bench;
 pub mod cases;
 pub mod cli;
 pub mod compare;
-pub mod fake_redis;
 pub mod http;
 pub mod run;
 pub mod snapshot;

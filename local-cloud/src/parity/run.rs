@@ -16,10 +16,10 @@ use serde_json::Value;
 
 use super::cases::{Case, Step, Suite};
 use super::compare::{self, Difference, Seen, Via};
-use super::fake_redis::FakeRedis;
 use super::http;
 use super::snapshot::Observer;
 use crate::postgres::PrivatePostgres;
+use crate::redis_server::PrivateRedis;
 use crate::{FunctionSpec, LoadBalancerSpec, LocalCloud, Topology};
 
 const FUNCTION: &str = "rust";
@@ -89,7 +89,8 @@ pub async fn run(
     let postgres = PrivatePostgres::start().await?;
     postgres.create_database("seeded").await?;
     postgres.load_sql_file("seeded", &suite.seed).await?;
-    let redis = FakeRedis::start().await?;
+    // Only for those who need it: a machine may have none.
+    let mut redis = None;
     let mut outcomes = Vec::new();
     for (number, case) in suite.cases.iter().enumerate() {
         if !options.only.is_empty() && !options.only.iter().any(|part| case.name.contains(part)) {
@@ -97,12 +98,17 @@ pub async fn run(
         }
         let database = format!("case_{number}");
         postgres.create_from_template(&database, "seeded").await?;
-        redis.clear();
+        if suite.limits_rate(case) && redis.is_none() {
+            redis = Some(PrivateRedis::start().await?);
+        }
+        if let Some(redis) = &redis {
+            redis.clear().await?;
+        }
         let bench = Bench {
             suite: &suite,
             options,
             url: postgres.url(&database),
-            redis: &redis,
+            redis: redis.as_ref(),
         };
         let outcome = bench
             .replay(case)
@@ -124,7 +130,7 @@ struct Bench<'a> {
     suite: &'a Suite,
     options: &'a Options,
     url: String,
-    redis: &'a FakeRedis,
+    redis: Option<&'a PrivateRedis>,
 }
 
 impl Bench<'_> {
@@ -133,9 +139,10 @@ impl Bench<'_> {
         for (name, value) in self.suite.variables(case) {
             function = function.env(&name, value);
         }
-        function = function
-            .env("DATABASE_URL", &self.url)
-            .env("REDIS_URL", self.redis.url());
+        function = function.env("DATABASE_URL", &self.url);
+        if let Some(redis) = self.redis {
+            function = function.env("REDIS_URL", redis.url());
+        }
         let topology = Topology::new()
             .manual_clock()
             .function(function.max_environments(1))
