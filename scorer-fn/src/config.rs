@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::redis::Redis;
 use crate::score::rate::Limiter;
-use crate::secrets::{Secret, SecretReader};
-use crate::store::{Limits, Overrides, SecretSource, Source};
+use crate::secrets::SecretReader;
+use crate::store::{Address, Limits, Overrides, SecretSource, Source, readable_bundle, ssl_mode};
 
 /// Where refused callers are sent unless `PASSPORT_API_RATE_LIMITING_FORM` says otherwise.
 const RATE_LIMIT_FORM: &str = "https://docs.google.com/forms/d/e/1FAIpQLSeUATg0nTE9ws3qESGBktFcOX0brF19iv2L0BLoiub9pbSMeg/viewform";
@@ -145,14 +145,30 @@ fn source(get: &impl Fn(&str) -> Option<String>) -> Result<Source, ConfigError> 
                     None => None,
                 },
                 name: get("DATABASE_NAME"),
-                ssl_mode: get("DATABASE_SSLMODE"),
-                ssl_root_cert: get("DATABASE_SSLROOTCERT"),
+                ssl_mode: match get("DATABASE_SSLMODE") {
+                    Some(text) => Some(
+                        ssl_mode(&text).map_err(|problem| error("DATABASE_SSLMODE", &problem))?,
+                    ),
+                    None => None,
+                },
+                ssl_root_cert: match get("DATABASE_SSLROOTCERT") {
+                    Some(path) => {
+                        readable_bundle(&path)
+                            .map_err(|problem| error("DATABASE_SSLROOTCERT", &problem))?;
+                        Some(path)
+                    }
+                    None => None,
+                },
             },
             known: tokio::sync::Mutex::new(None),
         })));
     }
     match get("DATABASE_URL") {
-        Some(url) => Ok(Source::Url(Secret::new(url))),
+        Some(url) => {
+            let address =
+                Address::parse(&url).map_err(|problem| error("DATABASE_URL", &problem))?;
+            Ok(Source::Url(Box::new(address)))
+        }
         None => Err(error(
             "DATABASE_URL",
             "not set, nor is DATABASE_SECRET_ARN; give postgres://user@host:5432/name or the ARN of the secret",

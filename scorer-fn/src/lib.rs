@@ -24,8 +24,9 @@
 //!   the log. Never a lower score.
 //! - Human points: the function does not start while
 //!   `HUMAN_POINTS_WRITE_ENABLED` is on.
-//! - The rate limit counts only in a shared Redis without TLS; the function
-//!   does not start with `RATELIMIT_ENABLE` on and no `REDIS_URL`.
+//! - The rate limit counts only in a shared Redis; the function does not start
+//!   with `RATELIMIT_ENABLE` on and no `REDIS_URL`, nor with one that asks not
+//!   to verify certificates.
 //!
 //! # Where the contract leaves something open
 //!

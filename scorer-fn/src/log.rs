@@ -4,6 +4,7 @@
 //! Neither the key nor the wallet is in it.
 
 use std::io::Write;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -16,6 +17,11 @@ use crate::time::{self, OffsetTime};
 
 /// Where the metrics go in CloudWatch.
 const NAMESPACE: &str = "ScorerFn";
+
+/// The function's name, so that two stacks of one account do not add up.
+static SERVICE: LazyLock<String> = LazyLock::new(|| {
+    std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "scorer-http".to_owned())
+});
 
 /// What is known of a request when it has been answered.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +66,7 @@ impl Line<'_> {
             "cold_start": self.cold,
             "database.statements": self.notes.trips.statements,
             "retries": self.notes.retries,
-            "Service": "scorer-fn",
+            "Service": *SERVICE,
             "StatusClass": format!("{}xx", status / 100),
             "Requests": 1,
             "Errors": u8::from(self.is_error()),

@@ -1,88 +1,97 @@
-//! The two Redis commands that a shared counter needs.
+//! The counter in Redis that all instances of both sides share.
 //!
-//! Spoken by hand: `SET key 1 EX seconds NX` and `INCR key` are all there is,
-//! and a client crate would be a tenth of the binary. One connection, opened
-//! at first need, reopened once if it has died.
+//! One connection, opened at first need and opened again once if it has died
+//! while the environment was frozen.
 
+use std::fmt;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionInfo, ExistenceCheck, IntoConnectionInfo, RedisResult,
+    SetExpiry, SetOptions,
+};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::secrets::Secret;
-
-/// For connecting and for one command.
+/// For everything, connecting anew included: a transaction is open meanwhile,
+/// and with it a connection of the pooler that others may wait for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A Redis server, `redis://[user[:password]@]host[:port][/number]`.
-#[derive(Debug)]
+/// A Redis server, `redis[s]://[user[:password]@]host[:port][/number]`.
+///
+/// With `rediss` its certificate must be signed by a root that the system
+/// knows, or by one in the bundle that `SSL_CERT_FILE` names.
 pub struct Redis {
-    address: String,
-    login: Option<(Option<String>, Secret)>,
-    number: u32,
-    connection: Mutex<Option<BufReader<TcpStream>>>,
+    client: Client,
+    connection: Mutex<Option<MultiplexedConnection>>,
 }
 
-enum Reply {
-    Text,
-    Nil,
-    Number(u64),
+/// Without user and password.
+impl fmt::Debug for Redis {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Redis")
+            .field("address", self.address())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Redis {
-    /// Reads the address.
+    /// Reads the address; nothing is opened.
     ///
     /// # Errors
     /// What is wrong with it; never its password.
     pub fn at(url: &str) -> Result<Self, String> {
-        let form = "use redis://[user:password@]host[:port][/number]";
-        if url.starts_with("rediss://") {
-            return Err(
-                "TLS to Redis is not supported; use a redis:// endpoint inside the VPC".to_owned(),
-            );
+        let form = "use redis[s]://[user:password@]host[:port][/number]";
+        let refused = |problem: &dyn fmt::Display| format!("{problem}; {form}");
+        let parts = redis::parse_redis_url(url).ok_or_else(|| refused(&"no Redis address"))?;
+        if parts.fragment().is_some() {
+            return Err(refused(&"nothing may follow a #"));
         }
-        let rest = url
-            .strip_prefix("redis://")
-            .ok_or_else(|| format!("no Redis address; {form}"))?;
-        let (login, rest) = match rest.rsplit_once('@') {
-            Some((login, rest)) => (Some(login), rest),
-            None => (None, rest),
+        // redis-py's way to say what we do anyway.
+        let strict = |value: &str| {
+            matches!(
+                value.to_ascii_lowercase().as_str(),
+                "required" | "cert_required"
+            )
         };
-        let login = login.map(|login| match login.split_once(':') {
-            Some(("", password)) => (None, Secret::new(password)),
-            Some((user, password)) => (Some(user.to_owned()), Secret::new(password)),
-            None => (None, Secret::new(login)),
-        });
-        let (host, number) = rest.split_once('/').unwrap_or((rest, ""));
-        let number = if number.is_empty() {
-            Some(0)
-        } else {
-            number.parse().ok()
-        };
-        let number = number.ok_or_else(|| format!("the database after / is no number; {form}"))?;
-        if host.is_empty() {
-            return Err(format!("the host is missing; {form}"));
+        for (name, value) in parts.query_pairs() {
+            match &*name {
+                "ssl_cert_reqs" if strict(&value) => {}
+                "ssl_cert_reqs" => {
+                    return Err(
+                        "ssl_cert_reqs may only be `required`: certificates are always checked"
+                            .to_owned(),
+                    );
+                }
+                other => return Err(refused(&format!("the parameter {other} is not known"))),
+            }
         }
-        let address = if host.contains(':') {
-            host.to_owned()
-        } else {
-            format!("{host}:6379")
-        };
+        let info: ConnectionInfo = parts
+            .into_connection_info()
+            .map_err(|error| refused(&error))?;
+        // Two commands less at every start of an environment.
+        let login = info.redis_settings().clone().set_skip_set_lib_name();
+        let client =
+            Client::open(info.set_redis_settings(login)).map_err(|error| refused(&error))?;
         Ok(Self {
-            address,
-            login,
-            number,
+            client,
             connection: Mutex::new(None),
         })
     }
 
-    /// Sets the counter to 1 if it is not there (to live for `life`), else adds 1; gives its value.
+    /// Sets the counter to 1 if it is not there (to live for `life`, in whole
+    /// seconds), else adds 1; gives its value.
     ///
     /// # Errors
     /// What went wrong, with the address, without the password.
     pub async fn count(&self, key: &str, life: Duration) -> Result<u64, String> {
+        timeout(PATIENCE, self.count_at_last(key, life))
+            .await
+            .unwrap_or_else(|_| Err(format!("{}: no answer within {PATIENCE:?}", self.address())))
+    }
+
+    async fn count_at_last(&self, key: &str, life: Duration) -> Result<u64, String> {
         let mut connection = self.connection.lock().await;
         if let Some(mut open) = connection.take()
             && let Ok(count) = count_on(&mut open, key, life).await
@@ -90,87 +99,37 @@ impl Redis {
             *connection = Some(open);
             return Ok(count);
         }
-        let mut open = self.connect().await?;
-        let count = count_on(&mut open, key, life)
-            .await
-            .map_err(|error| format!("{}: {error}", self.address))?;
+        let failed = |error| format!("{}: {error}", self.address());
+        let mut open = self.connect().await.map_err(failed)?;
+        let count = count_on(&mut open, key, life).await.map_err(failed)?;
         *connection = Some(open);
         Ok(count)
     }
 
-    async fn connect(&self) -> Result<BufReader<TcpStream>, String> {
-        let failed = |error: String| format!("Error connecting to {}. {error}", self.address);
-        let stream = timeout(PATIENCE, TcpStream::connect(&self.address)).await;
-        let stream = stream
-            .map_err(|_| failed("Timeout.".to_owned()))?
-            .map_err(|error| failed(error.to_string()))?;
-        let _ = stream.set_nodelay(true);
-        let mut open = BufReader::new(stream);
-        if let Some((user, password)) = &self.login {
-            let mut words = vec!["AUTH"];
-            words.extend(user.as_deref());
-            words.push(password.expose());
-            command(&mut open, &words).await?;
-        }
-        if self.number != 0 {
-            command(&mut open, &["SELECT", &self.number.to_string()]).await?;
-        }
-        Ok(open)
+    fn address(&self) -> &redis::ConnectionAddr {
+        self.client.get_connection_info().addr()
+    }
+
+    async fn connect(&self) -> RedisResult<MultiplexedConnection> {
+        // The crate takes rustls' default for the process; whoever came first has set the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let patience = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
+        self.client
+            .get_multiplexed_async_connection_with_config(&patience)
+            .await
     }
 }
 
-async fn count_on(
-    open: &mut BufReader<TcpStream>,
-    key: &str,
-    life: Duration,
-) -> Result<u64, String> {
-    let seconds = life.as_secs().to_string();
-    match command(open, &["SET", key, "1", "EX", &seconds, "NX"]).await? {
-        Reply::Text => return Ok(1),
-        Reply::Nil => {}
-        Reply::Number(_) => return Err("SET answered with a number".to_owned()),
+async fn count_on(open: &mut MultiplexedConnection, key: &str, life: Duration) -> RedisResult<u64> {
+    use redis::AsyncTypedCommands as _;
+    let new = SetOptions::default()
+        .conditional_set(ExistenceCheck::NX)
+        .with_expiration(SetExpiry::EX(life.as_secs()));
+    if open.set_options(key, 1, new).await?.is_some() {
+        return Ok(1);
     }
-    match command(open, &["INCR", key]).await? {
-        Reply::Number(count) => Ok(count),
-        Reply::Text | Reply::Nil => Err("INCR did not answer with a number".to_owned()),
-    }
-}
-
-async fn command(open: &mut BufReader<TcpStream>, words: &[&str]) -> Result<Reply, String> {
-    timeout(PATIENCE, exchange(open, words))
-        .await
-        .map_err(|_| "Timeout.".to_owned())?
-}
-
-async fn exchange(open: &mut BufReader<TcpStream>, words: &[&str]) -> Result<Reply, String> {
-    let texts = words
-        .iter()
-        .map(|word| format!("${}\r\n{word}\r\n", word.len()));
-    let request = std::iter::once(format!("*{}\r\n", words.len()))
-        .chain(texts)
-        .collect::<String>();
-    open.get_mut()
-        .write_all(request.as_bytes())
-        .await
-        .map_err(|error| error.to_string())?;
-    let mut line = String::new();
-    // A counter's reply is one short line; whatever is longer is no Redis.
-    (&mut *open)
-        .take(4096)
-        .read_line(&mut line)
-        .await
-        .map_err(|error| error.to_string())?;
-    let line = line
-        .strip_suffix("\r\n")
-        .ok_or("Connection closed by server.")?;
-    match line.split_at_checked(1) {
-        Some(("+", _)) => Ok(Reply::Text),
-        Some(("-", error)) => Err(error.to_owned()),
-        Some((":", number)) => number
-            .parse()
-            .map(Reply::Number)
-            .map_err(|_| format!("no count: {number}")),
-        Some(("$" | "*", "-1") | ("_", "")) => Ok(Reply::Nil),
-        _ => Err("unexpected reply".to_owned()),
-    }
+    let count = open.incr(key, 1).await?;
+    Ok(u64::try_from(count).unwrap_or(0))
 }

@@ -397,6 +397,25 @@ fn what_is_left_out_keeps_it_from_starting_and_says_what_to_do() {
         ),
         (("DATABASE_URL", ""), "DATABASE_URL: not set"),
         (
+            ("DATABASE_URL", "u:hunter2@h/d"),
+            "DATABASE_URL: it does not begin with postgres://",
+        ),
+        (
+            ("DATABASE_URL", "postgres://u:hunter2@h:port/d"),
+            "DATABASE_URL: invalid port number",
+        ),
+        (
+            ("DATABASE_URL", "postgres://u:hunter2@h/d?sslmode=verify"),
+            "DATABASE_URL: \"verify\" is no sslmode",
+        ),
+        (
+            (
+                "DATABASE_URL",
+                "postgres://u:hunter2@h/d?sslrootcert=/no.pem",
+            ),
+            "DATABASE_URL: the certificates in /no.pem cannot be read",
+        ),
+        (
             ("HUMAN_POINTS_WRITE_ENABLED", "true"),
             "HUMAN_POINTS_WRITE_ENABLED: human points are not written",
         ),
@@ -412,10 +431,58 @@ fn what_is_left_out_keeps_it_from_starting_and_says_what_to_do() {
     for (pair, problem) in refused {
         let error = config(&[pair]).expect_err(problem);
         assert!(error.starts_with(problem), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
     }
-    let error =
-        config(&[("RATELIMIT_ENABLE", "1"), ("REDIS_URL", "rediss://h")]).expect_err("no TLS");
-    assert!(error.contains("TLS"), "{error}");
+    let secret = [("DATABASE_URL", ""), ("DATABASE_SECRET_ARN", "arn")];
+    for (pair, problem) in [
+        (
+            ("DATABASE_SSLMODE", "full"),
+            "DATABASE_SSLMODE: \"full\" is no sslmode",
+        ),
+        (
+            ("DATABASE_SSLROOTCERT", "/no.pem"),
+            "DATABASE_SSLROOTCERT: the certificates in /no.pem cannot be read",
+        ),
+        (
+            ("DATABASE_PORT", "x"),
+            "DATABASE_PORT: \"x\" is no whole number",
+        ),
+    ] {
+        let error = config(&[secret[0], secret[1], pair]).expect_err(problem);
+        assert!(error.starts_with(problem), "{error}");
+    }
+}
+
+#[test]
+fn the_address_of_redis_is_checked_at_the_start_and_never_shown() {
+    let limited = |url: &str| config(&[("RATELIMIT_ENABLE", "1"), ("REDIS_URL", url)]);
+    for good in [
+        "redis://h",
+        "redis://:swordfish@h:7000/3",
+        "rediss://u:swordfish@h/0?ssl_cert_reqs=required",
+        "rediss://h?ssl_cert_reqs=CERT_REQUIRED",
+    ] {
+        assert!(limited(good).is_ok(), "{good}");
+    }
+    for (bad, problem) in [
+        ("h:6379/swordfish", "no Redis address"),
+        ("http://u:swordfish@h", "no Redis address"),
+        ("redis://u:swordfish@h/x", "Invalid database number"),
+        ("rediss://u:swordfish@h#insecure", "nothing may follow a #"),
+        (
+            "rediss://u:swordfish@h?ssl_cert_reqs=none",
+            "certificates are always checked",
+        ),
+        (
+            "redis://h?password=swordfish",
+            "the parameter password is not known",
+        ),
+    ] {
+        let error = limited(bad).expect_err(bad);
+        assert!(error.starts_with("REDIS_URL: "), "{error}");
+        assert!(error.contains(problem), "{error}");
+        assert!(!error.contains("swordfish"), "{error}");
+    }
 }
 
 #[test]

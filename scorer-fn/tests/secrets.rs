@@ -7,11 +7,14 @@ mod runtime;
 mod support;
 
 use local_cloud::postgres::PrivatePostgres;
+use local_cloud::tls::Authority;
 use local_cloud::{LocalCloud, Topology};
 use runtime::Function;
 use serde_json::json;
+use sqlx::{Connection as _, Executor as _, PgConnection};
 use support::{get, golden_environment};
 
+const PATH: &str = "/v2/stamps/101/score/0xa452b093b448cba521689d4f6f04ede0996080c7";
 const KEY: &str = "GoldKeyA.16689dac85a8b7b8c197c7932e44c8a2";
 
 async fn seeded() -> anyhow::Result<PrivatePostgres> {
@@ -51,9 +54,8 @@ async fn the_function_logs_in_with_the_secret() -> anyhow::Result<()> {
     let cloud = LocalCloud::start(topology).await?;
     let settings = variables(&cloud.aws_endpoint(), "scorer-database")?;
     let function = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
-    let path = "/v2/stamps/101/score/0xa452b093b448cba521689d4f6f04ede0996080c7";
     for _ in 0..2 {
-        let answer = function.invoke(get(path, KEY)).await?;
+        let answer = function.invoke(get(PATH, KEY)).await?;
         assert_eq!(answer["statusCode"], 200, "{answer}");
     }
     let printed = function.end().await?;
@@ -61,6 +63,87 @@ async fn the_function_logs_in_with_the_secret() -> anyhow::Result<()> {
         !printed.contains(postgres.password()),
         "the password is in the log"
     );
+    cloud.shutdown().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_password_is_read_again_within_the_request() -> anyhow::Result<()> {
+    let postgres = seeded().await?;
+    let secret = |password: &str| {
+        json!({
+            "username": "postgres", "password": password, "host": "127.0.0.1", "port": postgres.port(),
+        })
+        .to_string()
+    };
+    let topology = Topology::new()
+        .manual_clock()
+        .secret("scorer-database", &secret(postgres.password()));
+    let cloud = LocalCloud::start(topology).await?;
+    let settings = variables(&cloud.aws_endpoint(), "scorer-database")?;
+    let function = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
+    let answer = function.invoke(get(PATH, KEY)).await?;
+    assert_eq!(answer["statusCode"], 200, "{answer}");
+
+    postgres
+        .load_sql("scorer", "ALTER ROLE postgres PASSWORD 'swordfish'")
+        .await?;
+    cloud.set_secret("scorer-database", secret("swordfish"));
+    // The old password is gone, so nobody but the function is connected any more.
+    let mut admin = PgConnection::connect(
+        &postgres
+            .url("scorer")
+            .replace(postgres.password(), "swordfish"),
+    )
+    .await?;
+    admin
+        .execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'scorer-fn'")
+        .await?;
+    let answer = function.invoke(get(PATH, KEY)).await?;
+    assert_eq!(answer["statusCode"], 200, "{answer}");
+    assert!(!function.end().await?.contains("swordfish"));
+    cloud.shutdown().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_secret_the_database_must_prove_who_it_is_unless_told_otherwise()
+-> anyhow::Result<()> {
+    let authority = Authority::new("RDS, so to speak")?;
+    let postgres = PrivatePostgres::start_with_tls(&authority.issue(&["localhost"])?).await?;
+    postgres.create_database("scorer").await?;
+    postgres
+        .load_sql_file("scorer", "tests/golden/seed.sql".as_ref())
+        .await?;
+    let folder = tempfile::tempdir()?;
+    let bundle = folder.path().join("bundle.pem");
+    std::fs::write(&bundle, authority.bundle())?;
+    let secret = json!({
+        "username": "postgres", "password": postgres.password(), "host": "127.0.0.1",
+        "port": postgres.port(),
+    });
+    let topology = Topology::new()
+        .manual_clock()
+        .secret("scorer-database", &secret.to_string());
+    let cloud = LocalCloud::start(topology).await?;
+    let bundle = bundle.display().to_string();
+    let proxy = ("DATABASE_HOST", "localhost");
+    for (more, status) in [
+        (vec![proxy, ("DATABASE_SSLROOTCERT", &bundle)], 200),
+        (vec![("DATABASE_SSLROOTCERT", &bundle)], 503),
+        (vec![proxy], 503),
+    ] {
+        let mut settings = variables(&cloud.aws_endpoint(), "scorer-database")?;
+        settings.retain(|(name, _)| name != "DATABASE_SSLMODE");
+        settings.extend(
+            more.iter()
+                .map(|&(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        let function = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
+        let answer = function.invoke(get(PATH, KEY)).await?;
+        assert_eq!(answer["statusCode"], status, "{more:?}: {answer}");
+        assert!(!function.end().await?.contains(postgres.password()));
+    }
     cloud.shutdown().await;
     Ok(())
 }

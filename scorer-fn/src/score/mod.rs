@@ -110,6 +110,14 @@ impl Scorer {
         self.settings.faults
     }
 
+    /// Connects to the database, for the first request to find it connected.
+    ///
+    /// # Errors
+    /// [`DbError`] if that takes too long or is refused.
+    pub async fn connect(&self) -> Result<(), DbError> {
+        self.database.begin().await?.rollback().await.map(drop)
+    }
+
     /// Answers one request.
     pub async fn answer(&self, event: &Event, now: Micros) -> (Answer, Notes) {
         let mut notes = Notes::default();
@@ -187,14 +195,20 @@ impl Scorer {
             payload: None,
         };
         let limit = row.rate_limit.as_deref();
-        if let Some(answer) = self.check_rate(limit, key::prefix(key), now, memory).await {
+        let refused = self
+            .check_rate(limit, key::prefix(key), now, memory, notes)
+            .await;
+        if let Some(answer) = refused {
             return settle(tx, &visit, answer, now, notes).await;
         }
         visit.payload = match event.payload() {
             Ok(payload) => Some(payload),
-            Err(text) => return settle(tx, &visit, Answer::internal(text), now, notes).await,
+            Err(text) => {
+                let answer = internal(notes, "bad_event", text);
+                return settle(tx, &visit, answer, now, notes).await;
+            }
         };
-        let work = match examine(event, target, community, now) {
+        let work = match examine(event, target, community, now, notes) {
             Ok(work) => work,
             Err(answer) => return settle(tx, &visit, answer, now, notes).await,
         };
@@ -292,13 +306,13 @@ impl Scorer {
         prefix: &str,
         now: Micros,
         memory: &mut Memory,
+        notes: &mut Notes,
     ) -> Option<Answer> {
         let limiter = self.limiter.as_ref()?;
         let limit = limit.filter(|limit| !limit.is_empty())?;
         let Some(rate) = Rate::parse(limit) else {
-            return Some(Answer::internal(format!(
-                "rate_limit {limit:?} is no COUNT/PERIOD"
-            )));
+            let text = format!("rate_limit {limit:?} is no COUNT/PERIOD");
+            return Some(internal(notes, "key_misconfigured", text));
         };
         if memory.within_limit.is_none() {
             memory.within_limit = Some(limiter.allows(rate, prefix, now).await);
@@ -312,7 +326,7 @@ impl Scorer {
                 );
                 Some(Answer::error(429, &text, ""))
             }
-            Err(error) => Some(Answer::internal(error)),
+            Err(error) => Some(internal(notes, "rate_limit_unavailable", error.clone())),
         }
     }
 
@@ -376,16 +390,18 @@ fn examine(
     target: Option<request::Target<'_>>,
     community: Option<CommunityRow>,
     now: Micros,
+    notes: &mut Notes,
 ) -> Result<Work, Answer> {
     if event.path.is_none() {
-        return Err(Answer::internal("'path'"));
+        return Err(internal(notes, "bad_event", "'path'".to_owned()));
     }
-    let target = target.ok_or_else(|| Answer::internal("list index out of range"))?;
+    let target =
+        target.ok_or_else(|| internal(notes, "bad_event", "list index out of range".to_owned()))?;
     let unknown = || Answer::plain_error(404, "No scorer matches the given criteria.");
     let community = community.ok_or_else(unknown)?;
     let invalid = || Answer::plain_error(400, "Invalid address.");
     let address = request::address(target.address).ok_or_else(invalid)?;
-    let rules = rules(&community).map_err(Answer::internal)?;
+    let rules = rules(&community).map_err(|text| internal(notes, "scorer_misconfigured", text))?;
     Ok(Work {
         community,
         address,

@@ -14,11 +14,14 @@ pub mod queries;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+use sqlx::error::DatabaseError;
+use sqlx::postgres::{PgArguments, PgConnection, PgDatabaseError, PgRow, PgSeverity};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-pub use connect::{Credentials, Overrides, SecretSource, Source};
+pub use connect::{
+    Address, Credentials, Overrides, SecretSource, Source, readable_bundle, ssl_mode,
+};
 
 /// What went wrong with the database.
 #[derive(Debug, thiserror::Error)]
@@ -78,20 +81,29 @@ impl DbError {
 
     fn from_sqlx(error: &sqlx::Error) -> Self {
         match error {
-            sqlx::Error::Database(refusal) => {
-                let code = refusal.code().unwrap_or_default().into_owned();
-                let message = refusal.message().to_owned();
-                // Ended by an operator or a crash, or cut off by the pooler:
-                // the connection is gone, whatever the statement was.
-                if matches!(code.as_str(), "57P01" | "57P02") || code.starts_with("08") {
-                    Self::Lost(message)
-                } else {
-                    Self::Refused { code, message }
-                }
+            // Ended by an operator, a crash or a timeout, or cut off by the
+            // pooler: the connection is gone, whatever the statement was.
+            sqlx::Error::Database(refusal) if closes(refusal.as_ref()) => {
+                Self::Lost(refusal.message().to_owned())
             }
+            sqlx::Error::Database(refusal) => Self::refused(refusal.as_ref()),
             other => Self::Lost(other.to_string()),
         }
     }
+
+    fn refused(refusal: &dyn DatabaseError) -> Self {
+        Self::Refused {
+            code: refusal.code().unwrap_or_default().into_owned(),
+            message: refusal.message().to_owned(),
+        }
+    }
+}
+
+/// Whether the connection is closed after this message.
+fn closes(refusal: &dyn DatabaseError) -> bool {
+    let severity = refusal.try_downcast_ref().map(PgDatabaseError::severity);
+    matches!(severity, Some(PgSeverity::Fatal | PgSeverity::Panic))
+        || refusal.code().is_some_and(|code| code.starts_with("08"))
 }
 
 /// How long things may take, and how many connections there are.
@@ -99,7 +111,8 @@ impl DbError {
 pub struct Limits {
     /// Most connections at a time: one per Lambda environment.
     pub connections: usize,
-    /// For a new connection, and for the wait for a free one.
+    /// For the wait for a free connection, for a new one, and for the secret
+    /// with its password, each.
     pub connect: Duration,
     /// For one statement.
     pub statement: Duration,
@@ -160,11 +173,7 @@ impl Database {
     }
 
     async fn begin_fresh<'d>(&'d self, permit: SemaphorePermit<'d>) -> Result<Tx<'d>, DbError> {
-        let conn = timeout(self.limits.connect, self.source.connect())
-            .await
-            .map_err(|_| {
-                DbError::Unavailable(format!("no connection within {:?}", self.limits.connect))
-            })??;
+        let conn = self.source.connect(self.limits.connect).await?;
         let mut tx = Tx {
             database: self,
             conn,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use axum::Router;
 use local_cloud::postgres::PrivatePostgres;
@@ -15,6 +16,7 @@ pub(crate) struct Service {
     pub(crate) postgres: PrivatePostgres,
     pub(crate) url: String,
     pub(crate) router: Router,
+    pub(crate) app: Arc<App>,
 }
 
 impl Service {
@@ -27,11 +29,12 @@ impl Service {
         postgres.create_database("scorer").await?;
         postgres.load_sql_file("scorer", Path::new(seed)).await?;
         let url = postgres.url("scorer");
-        let router = router_on(&url, variables)?;
+        let app = app_on(&url, variables)?;
         Ok(Self {
             postgres,
             url,
-            router,
+            router: router(app.clone()),
+            app,
         })
     }
 
@@ -43,10 +46,14 @@ impl Service {
 
 /// The function's router on the database at `url`.
 pub(crate) fn router_on(url: &str, variables: &BTreeMap<String, String>) -> anyhow::Result<Router> {
+    Ok(router(app_on(url, variables)?))
+}
+
+fn app_on(url: &str, variables: &BTreeMap<String, String>) -> anyhow::Result<Arc<App>> {
     let mut variables = variables.clone();
     variables.insert("DATABASE_URL".to_owned(), url.to_owned());
     let config = Config::read(|name| variables.get(name).cloned())?;
-    Ok(router(App::new(config, Lines::Drop)))
+    Ok(App::new(config, Lines::Drop))
 }
 
 /// An event for a GET.

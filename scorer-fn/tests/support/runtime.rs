@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
@@ -16,7 +17,7 @@ use axum::routing::{get, post};
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 type Waiting = HashMap<String, oneshot::Sender<Value>>;
@@ -27,11 +28,16 @@ pub(crate) struct Function {
     process: Child,
     /// Reads along, so that the pipe never fills up.
     printed: JoinHandle<String>,
+    /// Answers that it has posted.
+    answered: Arc<AtomicUsize>,
+    asked: Arc<Notify>,
 }
 
 struct Api {
     events: Mutex<mpsc::UnboundedReceiver<(Value, oneshot::Sender<Value>)>>,
     waiting: Mutex<Waiting>,
+    answered: Arc<AtomicUsize>,
+    asked: Arc<Notify>,
 }
 
 impl Function {
@@ -41,9 +47,13 @@ impl Function {
         variables: &[(String, String)],
     ) -> anyhow::Result<Self> {
         let (events, receiver) = mpsc::unbounded_channel();
+        let answered = Arc::<AtomicUsize>::default();
+        let asked = Arc::<Notify>::default();
         let api = Arc::new(Api {
             events: Mutex::new(receiver),
             waiting: Mutex::default(),
+            answered: answered.clone(),
+            asked: asked.clone(),
         });
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
@@ -77,6 +87,8 @@ impl Function {
             events,
             process,
             printed,
+            answered,
+            asked,
         })
     }
 
@@ -90,6 +102,16 @@ impl Function {
         answer
             .context("no answer within 30 s")?
             .context("the function has ended")
+    }
+
+    /// Ends when it has asked for an event for the first time.
+    pub(crate) async fn asks(&self) {
+        self.asked.notified().await;
+    }
+
+    /// How many answers it has posted.
+    pub(crate) fn answered(&self) -> Arc<AtomicUsize> {
+        self.answered.clone()
     }
 
     /// Resident memory in KiB.
@@ -111,6 +133,7 @@ impl Function {
 }
 
 async fn next(State(api): State<Arc<Api>>) -> (StatusCode, [(&'static str, String); 4], String) {
+    api.asked.notify_one();
     let received = api.events.lock().await.recv().await;
     // The test is over: nobody waits for an answer any more.
     let Some((event, answer)) = received else {
@@ -151,6 +174,7 @@ async fn response(
     answer: Bytes,
 ) -> StatusCode {
     let answer = serde_json::from_slice(&answer).unwrap_or_default();
+    api.answered.fetch_add(1, Ordering::SeqCst);
     if let Some(sender) = api.waiting.lock().await.remove(&id) {
         // Whoever asked may have given up.
         let _ = sender.send(answer);
