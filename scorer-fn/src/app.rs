@@ -15,7 +15,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http_body_util::BodyExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::answer::Answer;
@@ -54,6 +54,9 @@ pub enum Lines {
 pub struct Call {
     /// The invocation's id; for plain HTTP the trace header, or a number.
     pub request_id: String,
+    /// Lambda's own trace header, which says whether the request is sampled;
+    /// empty for plain HTTP.
+    pub xray: String,
     /// When the function must have answered; none for plain HTTP.
     pub deadline: Option<Instant>,
 }
@@ -68,6 +71,31 @@ impl App {
             lines,
             telemetry,
         })
+    }
+
+    /// Opens a database connection ahead of the first request, for environments
+    /// that are started and paid for before there is one. A failure is logged
+    /// and forgotten: the first request tries again.
+    pub async fn warm_up(&self) {
+        if let Err(error) = self.scorer.connect().await {
+            let fields = json!({"error_type": "database_unavailable", "error": error.to_string()});
+            log::print_event("WARN", "no connection ahead of the first request", &fields);
+        }
+    }
+
+    /// Sends what the collector has not got yet. Call it when the answer is
+    /// out: it takes up to 200 ms, and never goes past a request's deadline.
+    pub async fn flush(&self) {
+        self.telemetry.flush().await;
+    }
+
+    /// Flushes after each request, until dropped. For plain HTTP, where nobody
+    /// else knows when an answer is out.
+    pub async fn flush_always(&self) {
+        loop {
+            self.telemetry.noted().await;
+            self.flush().await;
+        }
     }
 }
 
@@ -135,7 +163,7 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
         .to_owned();
     let call = call.unwrap_or_else(|| Call {
         request_id: log::http_request_id(&trace),
-        deadline: None,
+        ..Call::default()
     });
 
     let injected = if app.scorer.obeys_faults() {
@@ -159,7 +187,7 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     if app.lines == Lines::Print {
         log::print(&line.to_json());
     }
-    app.telemetry.report(&line).await;
+    app.telemetry.note(&line);
     answer.into_response()
 }
 

@@ -1,18 +1,21 @@
 //! A real PostgreSQL, directly and through a pooler in transaction mode; and
 //! what happens when it goes away.
 
+#[path = "support/runtime.rs"]
+mod runtime;
 mod support;
 
 use std::collections::BTreeMap;
 
 use local_cloud::pgbouncer::{self, Pgbouncer};
 use local_cloud::postgres::PrivatePostgres;
+use runtime::Function;
 use scorer_fn::app::{Call, serve_alb};
 use scorer_fn::config::Config;
 use scorer_fn::event::Event;
 use scorer_fn::score::Scorer;
 use serde_json::Value;
-use sqlx::{Connection, Executor, Row};
+use sqlx::{Connection, Executor, PgConnection, Row};
 use support::{Service, demo_environment, get, router_on};
 
 const KEY: &str = "DemoKeyA.3f1c86c2a9d04b57b8e6d1a2f7935c40";
@@ -271,6 +274,7 @@ async fn work_that_would_miss_the_deadline_is_given_up_with_an_answer() -> anyho
     let call = Call {
         request_id: "r".to_owned(),
         deadline: Some(deadline),
+        ..Call::default()
     };
     let answer = serve_alb(service.router.clone(), &event, call).await;
     assert_eq!(answer["statusCode"], 503, "{answer}");
@@ -386,5 +390,50 @@ async fn a_proof_that_only_python_can_check_answers_500_and_leaves_no_score() ->
         1,
         "the visit is noted all the same"
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_environment_that_is_paid_for_ahead_connects_ahead() -> anyhow::Result<()> {
+    let postgres = PrivatePostgres::start().await?;
+    postgres.create_database("scorer").await?;
+    let mut settings: Vec<(String, String)> = demo_environment()?.into_iter().collect();
+    settings.push(("DATABASE_URL".to_owned(), postgres.url("scorer")));
+    let on_demand = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
+    settings.push((
+        "AWS_LAMBDA_INITIALIZATION_TYPE".to_owned(),
+        "provisioned-concurrency".to_owned(),
+    ));
+    let provisioned = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
+    // Either asks for an event when it has done what it does before.
+    on_demand.asks().await;
+    provisioned.asks().await;
+    let mut admin = PgConnection::connect(&postgres.url("scorer")).await?;
+    let connected: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'scorer-fn'",
+    )
+    .fetch_one(&mut admin)
+    .await?;
+    assert_eq!(connected, 1, "only the provisioned one");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_that_idled_too_long_is_opened_again() -> anyhow::Result<()> {
+    let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
+    // Ends every session that waits for its client: 57P05, which is fatal.
+    service
+        .postgres
+        .load_sql(
+            "postgres",
+            "ALTER DATABASE scorer SET idle_session_timeout = '20ms'",
+        )
+        .await?;
+    let event = get("/v2/stamps/99/score/0x00", KEY);
+    for _ in 0..3 {
+        let answer = service.ask(&event).await;
+        assert_eq!(answer["statusCode"], 404, "{answer}");
+        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+    }
     Ok(())
 }

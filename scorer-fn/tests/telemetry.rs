@@ -2,15 +2,19 @@
 
 #![cfg(feature = "otlp")]
 
+#[path = "support/runtime.rs"]
+mod runtime;
 mod support;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::Uri;
+use axum::http::{StatusCode, Uri};
 use axum::routing::any;
+use local_cloud::postgres::PrivatePostgres;
+use runtime::Function;
 use serde_json::{Value, json};
 use support::{Service, golden_environment, router_on};
 
@@ -21,15 +25,27 @@ type Received = Arc<Mutex<Vec<(String, Bytes)>>>;
 
 /// An HTTP server that takes whatever comes; its address.
 async fn collector(received: Received) -> anyhow::Result<String> {
-    async fn take(State(received): State<Received>, uri: Uri, body: Bytes) {
+    collector_with(move |path, body| {
         received
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push((uri.path().to_owned(), body));
-    }
+            .push((path.to_owned(), body));
+        StatusCode::OK
+    })
+    .await
+}
+
+/// The same with an answer of its own.
+async fn collector_with(
+    take: impl Fn(&str, Bytes) -> StatusCode + Clone + Send + Sync + 'static,
+) -> anyhow::Result<String> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = format!("http://{}", listener.local_addr()?);
-    let router = Router::new().fallback(any(take)).with_state(received);
+    let handler = move |uri: Uri, body: Bytes| {
+        let status = take(uri.path(), body);
+        async move { status }
+    };
+    let router = Router::new().fallback(any(handler));
     tokio::spawn(async move { axum::serve(listener, router).await });
     Ok(address)
 }
@@ -56,6 +72,7 @@ async fn ask(traces: &[&str]) -> anyhow::Result<Vec<(String, Bytes)>> {
     let service = Service::start("tests/golden/seed.sql", &variables).await?;
     for trace in traces {
         assert_eq!(service.ask(&event(trace)).await["statusCode"], 200);
+        service.app.flush().await;
     }
     // The blocking client of the exporter must not end on an async thread.
     tokio::task::spawn_blocking(move || drop(service)).await?;
@@ -153,6 +170,7 @@ async fn a_silent_collector_does_not_hold_up_the_answers() -> anyhow::Result<()>
     let service = Service::start("tests/golden/seed.sql", &variables).await?;
     for _ in 0..20 {
         assert_eq!(service.ask(&event("")).await["statusCode"], 200);
+        service.app.flush().await;
     }
     // Left alone after the first failure: one connection to probe, one to report.
     let mut connections = 0;
@@ -166,6 +184,88 @@ async fn a_silent_collector_does_not_hold_up_the_answers() -> anyhow::Result<()>
         "{connections} connections for 20 requests"
     );
     tokio::task::spawn_blocking(move || drop(service)).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_report_counts_only_what_is_new() -> anyhow::Result<()> {
+    /// `count` of a histogram's data point, as the protocol spells it.
+    fn counts(body: &Bytes, count: u8) -> bool {
+        holds(body, &[0x21, count, 0, 0, 0, 0, 0, 0, 0])
+    }
+    let received = ask(&["", ""]).await?;
+    let metrics: Vec<_> = received
+        .iter()
+        .filter(|(path, _)| path == "/v1/metrics")
+        .collect();
+    assert_eq!(metrics.len(), 2);
+    for (_, body) in metrics {
+        assert!(counts(body, 1) && !counts(body, 2), "{body:?}");
+        // A bucket limit that tells 100 ms from 250 ms.
+        assert!(holds(body, &0.1_f64.to_le_bytes()), "{body:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_breaks_is_left_alone_and_costs_no_answer() -> anyhow::Result<()> {
+    let seen = Arc::<AtomicUsize>::default();
+    let counter = seen.clone();
+    let address = collector_with(move |_, _| {
+        // The first report, traces and metrics, is taken.
+        if counter.fetch_add(1, Ordering::SeqCst) < 2 {
+            StatusCode::OK
+        } else {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    })
+    .await?;
+    let mut variables = golden_environment()?;
+    variables.insert("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), address);
+    let service = Service::start("tests/golden/seed.sql", &variables).await?;
+    for _ in 0..5 {
+        assert_eq!(service.ask(&event("")).await["statusCode"], 200);
+        service.app.flush().await;
+    }
+    let seen = seen.load(Ordering::SeqCst);
+    assert!((3..=4).contains(&seen), "{seen} reports were sent");
+    tokio::task::spawn_blocking(move || drop(service)).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_is_out_before_the_collector_hears_of_it() -> anyhow::Result<()> {
+    let postgres = PrivatePostgres::start().await?;
+    postgres.create_database("scorer").await?;
+    postgres
+        .load_sql_file("scorer", "tests/golden/seed.sql".as_ref())
+        .await?;
+    let answered: Arc<Mutex<Arc<AtomicUsize>>> = Arc::default();
+    let reports: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let (now, heard) = (answered.clone(), reports.clone());
+    let address = collector_with(move |_, _| {
+        let answers = now
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .load(Ordering::SeqCst);
+        heard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(answers);
+        StatusCode::OK
+    })
+    .await?;
+    let mut settings: Vec<(String, String)> = golden_environment()?.into_iter().collect();
+    settings.push(("DATABASE_URL".to_owned(), postgres.url("scorer")));
+    settings.push(("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), address));
+    let function = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
+    *answered.lock().unwrap_or_else(PoisonError::into_inner) = function.answered();
+    for _ in 0..3 {
+        assert_eq!(function.invoke(event("")).await?["statusCode"], 200);
+    }
+    // It takes the third event only after the second one's reports.
+    let reports = reports.lock().unwrap_or_else(PoisonError::into_inner);
+    assert_eq!(reports.get(..4), Some(&[1, 1, 2, 2][..]), "{reports:?}");
     Ok(())
 }
 

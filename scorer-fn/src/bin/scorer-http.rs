@@ -40,7 +40,10 @@ fn main() -> anyhow::Result<()> {
             &format!("listening on http://{address}"),
             &json!({"port": address.port()}),
         );
-        axum::serve(listener, router(App::new(config, Lines::Print))).await?;
+        let app = App::new(config, Lines::Print);
+        let flushing = app.clone();
+        tokio::spawn(async move { flushing.flush_always().await });
+        axum::serve(listener, router(app)).await?;
         Ok(())
     })
 }

@@ -1,10 +1,11 @@
 //! Traces and metrics for a collector on this machine, if there is one.
 //!
-//! Nothing is set up before the first answer is ready. Then the address is
-//! probed: nobody there means no telemetry for a minute, at the price of one
+//! A request only leaves a note. The notes are sent when its answer is out:
+//! Lambda freezes the process when it asks for the next event, not when it has
+//! answered the last. Nothing is set up before that, either. First the address
+//! is probed: nobody there means no telemetry for a minute, at the price of one
 //! refused connection on loopback. A collector that is slow or broken is left
-//! alone for a minute, too. Reporting ends before the answer is returned,
-//! because Lambda freezes the process right after; it takes 200 ms at most.
+//! alone for a minute, too.
 
 #[cfg(feature = "otlp")]
 mod otlp;
@@ -31,38 +32,65 @@ impl Telemetry {
         }
     }
 
-    /// Reports an answered request.
-    #[cfg(feature = "otlp")]
-    pub async fn report(&self, line: &Line<'_>) {
+    /// Notes an answered request.
+    #[cfg_attr(
+        not(feature = "otlp"),
+        expect(unused_variables, clippy::unused_self, reason = "nothing is sent")
+    )]
+    pub fn note(&self, line: &Line<'_>) {
+        #[cfg(feature = "otlp")]
         if let Some(sender) = &self.sender {
-            sender.report(line).await;
+            sender.note(line);
         }
     }
 
-    /// Built without the feature `otlp`: does nothing.
-    #[cfg(not(feature = "otlp"))]
-    #[expect(clippy::unused_async, reason = "as with the feature")]
-    pub async fn report(&self, _line: &Line<'_>) {}
+    /// Ends when there is something to flush.
+    pub async fn noted(&self) {
+        #[cfg(feature = "otlp")]
+        if let Some(sender) = &self.sender {
+            return sender.noted().await;
+        }
+        std::future::pending::<()>().await;
+    }
+
+    /// Sends what was noted.
+    #[cfg_attr(
+        not(feature = "otlp"),
+        expect(
+            clippy::unused_async,
+            clippy::unused_self,
+            reason = "as with the feature"
+        )
+    )]
+    pub async fn flush(&self) {
+        #[cfg(feature = "otlp")]
+        if let Some(sender) = &self.sender {
+            sender.flush().await;
+        }
+    }
 }
 
 #[cfg(feature = "otlp")]
 mod sender {
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex, PoisonError};
     use std::time::{Duration, Instant};
 
     use tokio::net::TcpStream;
-    use tokio::sync::Mutex;
+    use tokio::sync::Notify;
     use tokio::time::timeout;
 
     use super::otlp::{Exporter, Report};
     use crate::log::Line;
 
-    /// Longest that one report may hold up its answer.
+    /// Longest that one flush may take.
     pub(super) const PATIENCE: Duration = Duration::from_millis(200);
     /// Longest that the probe may take; loopback refuses at once.
     const PROBE: Duration = Duration::from_millis(50);
     /// How long a missing or failing collector is left alone.
     const REST: Duration = Duration::from_mins(1);
+    /// Most notes kept; a flush follows every answer, so there are as many as
+    /// answers at a time.
+    const MOST_NOTES: usize = 256;
 
     #[derive(Debug)]
     enum State {
@@ -72,11 +100,21 @@ mod sender {
     }
 
     #[derive(Debug)]
+    struct Notes {
+        reports: Vec<Report>,
+        /// The earliest deadline among them.
+        until: Option<Instant>,
+    }
+
+    #[derive(Debug)]
     pub(super) struct Sender {
         endpoint: String,
         /// `HOST:PORT` for the probe.
         address: String,
-        state: Mutex<State>,
+        notes: Mutex<Notes>,
+        noted: Notify,
+        /// Held while sending: one flush at a time.
+        state: tokio::sync::Mutex<State>,
     }
 
     impl Sender {
@@ -89,33 +127,65 @@ mod sender {
             } else {
                 format!("{host}:80")
             };
-            let state = Mutex::new(State::Resting(Instant::now()));
             Some(Self {
                 endpoint: endpoint.trim_end_matches('/').to_owned(),
                 address,
-                state,
+                notes: Mutex::new(Notes {
+                    reports: Vec::new(),
+                    until: None,
+                }),
+                noted: Notify::new(),
+                state: tokio::sync::Mutex::new(State::Resting(Instant::now())),
             })
         }
 
-        pub(super) async fn report(&self, line: &Line<'_>) {
-            let report = Report::new(line);
-            // Another request's report is under way: wait for it, but not for long.
-            if let Ok(mut state) = timeout(PATIENCE, self.state.lock()).await
-                && let Some(next) = self.step(&state, report).await
-            {
-                *state = next;
+        pub(super) fn note(&self, line: &Line<'_>) {
+            let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+            if notes.reports.len() < MOST_NOTES {
+                notes.reports.push(Report::new(line));
+            }
+            notes.until = [notes.until, line.call.deadline]
+                .into_iter()
+                .flatten()
+                .min();
+            drop(notes);
+            self.noted.notify_one();
+        }
+
+        pub(super) async fn noted(&self) {
+            self.noted.notified().await;
+        }
+
+        pub(super) async fn flush(&self) {
+            let mut state = self.state.lock().await;
+            let (reports, until) = {
+                let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+                (std::mem::take(&mut notes.reports), notes.until.take())
+            };
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            // A function that is stopped for its timeout costs a cold start; a report does not.
+            let patience = left.map_or(PATIENCE, |left| PATIENCE.min(left / 2));
+            if reports.is_empty() || patience.is_zero() {
+                return;
+            }
+            let next = timeout(patience, self.send(&state, reports)).await;
+            let next = next.unwrap_or_else(|_| Some(rest()));
+            if let Some(next) = next {
+                let last = std::mem::replace(&mut *state, next);
+                // An exporter ends with a shutdown that blocks.
+                tokio::task::spawn_blocking(|| drop(last));
             }
         }
 
-        /// Sends one report; the new state, if it changes.
-        async fn step(&self, state: &State, report: Report) -> Option<State> {
+        /// Sends reports; the new state, if it changes.
+        async fn send(&self, state: &State, reports: Vec<Report>) -> Option<State> {
             let (known, fresh) = match state {
                 State::Running(exporter) => (Some(exporter.clone()), false),
                 State::Resting(until) if Instant::now() < *until => return None,
                 State::Resting(_) => {
                     match timeout(PROBE, TcpStream::connect(&self.address)).await {
                         Ok(Ok(_)) => (None, true),
-                        _ => return Some(State::Resting(Instant::now() + REST)),
+                        _ => return Some(rest()),
                     }
                 }
             };
@@ -126,12 +196,16 @@ mod sender {
                     Some(exporter) => exporter,
                     None => Arc::new(Exporter::new(&endpoint)?),
                 };
-                exporter.send(&report).then_some(exporter)
+                exporter.send(&reports).then_some(exporter)
             });
-            match timeout(PATIENCE, work).await {
-                Ok(Ok(Some(exporter))) => fresh.then_some(State::Running(exporter)),
-                _ => Some(State::Resting(Instant::now() + REST)),
+            match work.await {
+                Ok(Some(exporter)) => fresh.then_some(State::Running(exporter)),
+                _ => Some(rest()),
             }
         }
+    }
+
+    fn rest() -> State {
+        State::Resting(Instant::now() + REST)
     }
 }

@@ -1,7 +1,7 @@
 //! The OpenTelemetry side: one trace and one set of measurements per request.
 
 use std::borrow::Cow;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use opentelemetry::metrics::{Counter, Histogram, MeterProvider};
@@ -12,12 +12,17 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{MetricExporter, Protocol, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SdkTracerProvider};
 
 use super::sender::PATIENCE;
 use crate::log::Line;
 use crate::store::Timing;
+
+/// Of the histogram, as the semantic conventions advise for this metric.
+const BOUNDS_SECS: [f64; 14] = [
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
 
 const ROUTE: &str = "/v2/stamps/{scorer_id}/score/{address}";
 
@@ -38,7 +43,7 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn new(line: &Line<'_>) -> Self {
         Self {
-            trace: TraceHeader::read(line.trace),
+            trace: TraceHeader::of(line.trace, &line.call.xray),
             started: Instant::now()
                 .checked_sub(line.took)
                 .unwrap_or_else(Instant::now),
@@ -58,10 +63,27 @@ impl Report {
 struct TraceHeader {
     trace: TraceId,
     parent: Option<SpanId>,
-    sampled: bool,
+    /// None if nobody has decided.
+    sampled: Option<bool>,
 }
 
 impl TraceHeader {
+    /// The load balancer's header. What it leaves open is taken from Lambda's
+    /// own: whether to sample always, the parent if it is of the same trace.
+    fn of(balancer: &str, lambda: &str) -> Option<Self> {
+        let lambda = Self::read(lambda);
+        let Some(mut header) = Self::read(balancer) else {
+            return lambda;
+        };
+        if let Some(lambda) = lambda {
+            header.sampled = header.sampled.or(lambda.sampled);
+            if lambda.trace == header.trace {
+                header.parent = header.parent.or(lambda.parent);
+            }
+        }
+        Some(header)
+    }
+
     fn read(text: &str) -> Option<Self> {
         let field = |name: &str| {
             text.split(';')
@@ -81,7 +103,11 @@ impl TraceHeader {
         Some(Self {
             trace,
             parent,
-            sampled: field("Sampled") != Some("0"),
+            sampled: match field("Sampled") {
+                Some("0") => Some(false),
+                Some("1") => Some(true),
+                _ => None,
+            },
         })
     }
 }
@@ -93,25 +119,30 @@ struct GivenIds {
     random: RandomIdGenerator,
 }
 
-impl IdGenerator for &'static GivenIds {
+/// What the provider owns of it.
+#[derive(Debug)]
+struct SharedIds(Arc<GivenIds>);
+
+impl IdGenerator for SharedIds {
     fn new_trace_id(&self) -> TraceId {
         let given = self
+            .0
             .next
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        given.unwrap_or_else(|| self.random.new_trace_id())
+        given.unwrap_or_else(|| self.0.random.new_trace_id())
     }
 
     fn new_span_id(&self) -> SpanId {
-        self.random.new_span_id()
+        self.0.random.new_span_id()
     }
 }
 
 /// Providers with their exporters; used from blocking threads only.
 #[derive(Debug)]
 pub(super) struct Exporter {
-    ids: &'static GivenIds,
+    ids: Arc<GivenIds>,
     traces: SdkTracerProvider,
     metrics: SdkMeterProvider,
     duration: Histogram<f64>,
@@ -139,16 +170,18 @@ impl Exporter {
             .with_protocol(Protocol::HttpBinary)
             .with_endpoint(format!("{endpoint}/v1/metrics"))
             .with_timeout(PATIENCE)
+            // Of many short-lived environments nobody can tell the totals; and
+            // the exporter to CloudWatch takes each histogram for new counts.
+            .with_temporality(Temporality::Delta)
             .build()
             .ok()?;
-        // One exporter lives as long as the process; a provider wants to own its generator.
-        let ids: &'static GivenIds = Box::leak(Box::default());
+        let ids = Arc::<GivenIds>::default();
         let traces = SdkTracerProvider::builder()
             .with_batch_exporter(spans)
-            .with_id_generator(ids)
+            .with_id_generator(SharedIds(ids.clone()))
             .with_resource(resource.clone())
             .build();
-        // Each request flushes; the timer would only fire into a frozen process.
+        // We flush ourselves; the timer would only fire into a frozen process.
         let reader = PeriodicReader::builder(measurements)
             .with_interval(Duration::from_hours(24))
             .build();
@@ -160,6 +193,7 @@ impl Exporter {
         let duration = meter
             .f64_histogram("http.server.request.duration")
             .with_unit("s")
+            .with_boundaries(BOUNDS_SECS.to_vec())
             .build();
         let round_trips = meter.u64_counter("scorer.database.round_trips").build();
         Some(Self {
@@ -171,8 +205,17 @@ impl Exporter {
         })
     }
 
-    /// Records a request and flushes; false if the collector did not take it.
-    pub(super) fn send(&self, report: &Report) -> bool {
+    /// Records requests and flushes; false if the collector did not take them.
+    pub(super) fn send(&self, reports: &[Report]) -> bool {
+        for report in reports {
+            self.record(report);
+        }
+        let traces = self.traces.force_flush();
+        let metrics = self.metrics.force_flush();
+        traces.is_ok() && metrics.is_ok()
+    }
+
+    fn record(&self, report: &Report) {
         let mut labels = vec![
             KeyValue::new("http.route", ROUTE),
             KeyValue::new("http.response.status_code", i64::from(report.status)),
@@ -186,12 +229,10 @@ impl Exporter {
         }
         self.duration.record(report.took.as_secs_f64(), &labels);
         self.round_trips.add(u64::from(report.round_trips), &[]);
-        if report.trace.is_none_or(|trace| trace.sampled) {
+        let decided = report.trace.and_then(|trace| trace.sampled);
+        if decided.unwrap_or(true) {
             self.trace(report, labels);
         }
-        let traces = self.traces.force_flush();
-        let metrics = self.metrics.force_flush();
-        traces.is_ok() && metrics.is_ok()
     }
 
     fn trace(&self, report: &Report, mut labels: Vec<KeyValue>) {
@@ -264,10 +305,10 @@ mod tests {
             found.parent.map(|id| id.to_string()).as_deref(),
             Some("0123456789abcdef")
         );
-        assert!(!found.sampled);
+        assert_eq!(found.sampled, Some(false));
         let bare = TraceHeader::read("Self=1-1-2;Root=1-65000000-0123456789abcdef01234567")
             .expect("a root");
-        assert_eq!((bare.parent, bare.sampled), (None, true));
+        assert_eq!((bare.parent, bare.sampled), (None, None));
         for text in [
             "",
             "Root=",
@@ -278,5 +319,32 @@ mod tests {
         ] {
             assert_eq!(TraceHeader::read(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn lambda_decides_about_sampling_where_the_load_balancer_does_not() {
+        const ROOT: &str = "Root=1-65000000-0123456789abcdef01234567";
+        const OTHER: &str = "Root=1-65000001-0123456789abcdef01234567";
+        const PARENT: &str = "Parent=0123456789abcdef";
+        let of = |balancer: &str, lambda: &str| {
+            let header = TraceHeader::of(balancer, lambda).expect("a header");
+            (header.parent.is_some(), header.sampled)
+        };
+        assert_eq!(of(ROOT, ""), (false, None));
+        assert_eq!(
+            of(ROOT, &format!("{OTHER};{PARENT};Sampled=0")),
+            (false, Some(false)),
+            "a parent in another trace is none of ours"
+        );
+        assert_eq!(
+            of(ROOT, &format!("{ROOT};{PARENT};Sampled=1")),
+            (true, Some(true))
+        );
+        assert_eq!(
+            of(&format!("{ROOT};Sampled=1"), &format!("{ROOT};Sampled=0")),
+            (false, Some(true)),
+            "who asked has decided"
+        );
+        assert_eq!(of("", &format!("{OTHER};Sampled=1")), (false, Some(true)));
     }
 }
