@@ -184,7 +184,7 @@ fn history(read: &[MinuteRead]) -> Result<Vec<CommittedMinute>, String> {
         Some(newest) => {
             let first = read.iter().position(|minute| requests(minute, Side::Old) > 0).unwrap_or(0);
             let minutes = read[first..=newest].iter();
-            Ok(minutes.map(|minute| committed(minute, Weight::ZERO)).collect())
+            Ok(minutes.map(|minute| minute.committed(Weight::ZERO)).collect())
         }
         None => Err("CloudWatch has no request of the old side yet; check `old_group` and the load balancer's traffic".to_owned()),
     }
@@ -212,22 +212,6 @@ fn requests(minute: &MinuteRead, which: Side) -> u64 {
         .sum()
 }
 
-fn committed(minute: &MinuteRead, weight: Weight) -> CommittedMinute {
-    let sum = |which| {
-        let mut sum = SideCounts::default();
-        for counts in minute.routes.iter().filter_map(|route| side(route, which)) {
-            sum += counts;
-        }
-        sum
-    };
-    CommittedMinute {
-        minute: minute.minute,
-        weight,
-        old: sum(Side::Old),
-        new: sum(Side::New),
-    }
-}
-
 /// Which minutes are final. Missing data is never read as good data: a minute in
 /// which a side is silent although requests were due is not final until a later
 /// minute has them (so CloudWatch has moved on) or patience is over.
@@ -252,7 +236,7 @@ fn commit(
             );
             return (minutes, Some(gap));
         }
-        minutes.push(committed(minute, weight));
+        minutes.push(minute.committed(weight));
     }
     (minutes, None)
 }
@@ -365,7 +349,7 @@ mod tests {
             old: counts(7),
             new: counts(1),
         });
-        let sum = committed(&read, Weight::ZERO);
+        let sum = read.committed(Weight::ZERO);
         assert_eq!((sum.old.requests, sum.new.requests), (12, 1));
     }
 }

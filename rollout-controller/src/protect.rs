@@ -9,7 +9,7 @@ use crate::act::{Outcome, act};
 use crate::config::Rollout;
 use crate::domain::decision::{Cause, CauseKind, RollBackReason, Shift};
 use crate::domain::evidence::{Engine, Stage, StageDecision};
-use crate::domain::minute::{CommittedMinute, Minute, SideCounts};
+use crate::domain::minute::Minute;
 use crate::domain::page::{Page, Topic, Urgency};
 use crate::domain::seen::{AlarmState, Share};
 use crate::domain::terms::Mode;
@@ -172,18 +172,8 @@ async fn breach(
         next: terms.next_after(weight),
     };
     for minute in read {
-        let mut committed = CommittedMinute {
-            minute: minute.minute,
-            weight,
-            old: SideCounts::default(),
-            new: SideCounts::default(),
-        };
-        for route in &minute.routes {
-            route.old.iter().for_each(|counts| committed.old += counts);
-            route.new.iter().for_each(|counts| committed.new += counts);
-        }
         let judged = engine
-            .judge(&mut evidence, &committed, stage.to_prove())
+            .judge(&mut evidence, &minute.committed(weight), stage.to_prove())
             .map_err(|error| error.to_string())?;
         if let StageDecision::Rollback { breach } = engine.stage_gate(&evidence, &judged, stage) {
             return Ok(Some(RollBackReason::Evidence { breach }));

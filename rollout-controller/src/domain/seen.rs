@@ -1,6 +1,6 @@
 //! What a tick saw: the load balancer, minutes and alarms, as plain values.
 
-use super::minute::{Minute, SideCounts};
+use super::minute::{CommittedMinute, Minute, SideCounts};
 use super::weight::Weight;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,25 @@ pub struct MinuteRead {
     pub minute: Minute,
     /// One for each route.
     pub routes: Vec<RouteMinute>,
+}
+
+impl MinuteRead {
+    /// The sum over all routes, with the share that was in force.
+    pub fn committed(&self, weight: Weight) -> CommittedMinute {
+        let sum = |side: fn(&RouteMinute) -> Option<&SideCounts>| {
+            let mut sum = SideCounts::default();
+            for counts in self.routes.iter().filter_map(side) {
+                sum += counts;
+            }
+            sum
+        };
+        CommittedMinute {
+            minute: self.minute,
+            weight,
+            old: sum(|route| route.old.as_ref()),
+            new: sum(|route| route.new.as_ref()),
+        }
+    }
 }
 
 /// State of an alarm.
