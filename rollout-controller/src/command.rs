@@ -249,6 +249,8 @@ async fn answer_done(
     let Some(run) = &journal.run else {
         return answer(rollout, Verdict::Applied, message, journal, Vec::new());
     };
+    // Not the outcome of the shift: a command that only pauses has none, and one
+    // that was overtaken no longer shows what it wrote.
     let seen = read_routes(world, &run.terms.routes).await;
     let arrived = decided.shift.as_ref().is_none_or(|shift| {
         seen.iter().all(|route| {

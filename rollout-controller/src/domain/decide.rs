@@ -88,6 +88,17 @@ pub struct Decided {
     pub shift: Option<Shift>,
 }
 
+impl Decided {
+    /// There is no run to decide about.
+    fn nothing(draft: Draft) -> Self {
+        Self {
+            draft,
+            decision: None,
+            shift: None,
+        }
+    }
+}
+
 /// For this long after a rollback a raised weight is put back before anybody is
 /// asked: a stale writer may land late.
 const PUT_BACK_MS: i64 = 15 * 60_000;
@@ -106,11 +117,7 @@ pub fn decide(
 ) -> Result<Decided, FoldError> {
     let mut draft = Draft::of(journal);
     let Some(run) = &journal.run else {
-        return Ok(Decided {
-            draft,
-            decision: None,
-            shift: None,
-        });
+        return Ok(Decided::nothing(draft));
     };
     if !run.is_open() {
         return after_the_end(draft, seen, now);
@@ -130,43 +137,27 @@ pub fn decide(
         draft.add(now.tick_ms, Event::Followed { weight })?;
     }
     end_pause(&mut draft, now)?;
-    if draft.journal.open_run().is_none() {
-        return Ok(Decided {
-            draft,
-            decision: None,
-            shift: None,
-        });
-    }
-
-    let mut judged = draft.journal.clone();
-    if let Some(run) = &mut judged.run {
-        let kind = "ticked";
-        let recovered = recovered(run, seen);
-        run.alarms_before.retain(|name| !recovered.contains(name));
-        run.judge(&seen.minutes)
-            .map_err(|problem| FoldError::Engine {
-                seq: judged.revision + 1,
-                kind,
-                problem,
-            })?;
-    }
-    let baseline = baseline(&judged, seen);
-    let decision = match &judged.run {
-        Some(run) => choose(
-            run,
-            seen,
-            settings,
-            now,
-            baseline.as_ref().map(|(first, ..)| *first),
-        ),
-        None => {
-            return Ok(Decided {
-                draft,
-                decision: None,
-                shift: None,
-            });
-        }
+    let Some(run) = draft.journal.open_run() else {
+        return Ok(Decided::nothing(draft));
     };
+
+    // Judged on a copy: the journal judges when it is told of the tick, and the
+    // event that tells it carries the decision.
+    let mut judged = run.clone();
+    let recovered = recovered(run, seen);
+    judged
+        .alarms_before
+        .retain(|name| !recovered.contains(name));
+    judged
+        .judge(&seen.minutes)
+        .map_err(|problem| FoldError::Engine {
+            seq: draft.journal.revision + 1,
+            kind: Event::TICKED,
+            problem,
+        })?;
+    let baseline = baseline(&judged, seen);
+    let first = baseline.as_ref().map(|(first, ..)| *first);
+    let decision = choose(&judged, seen, settings, now, first);
 
     if let Some((first, requests_per_minute, through, history)) = baseline {
         let event = Event::Baseline {
@@ -177,7 +168,10 @@ pub fn decide(
         };
         draft.add(now.tick_ms, event)?;
     }
-    draft.add(now.tick_ms, ticked(&draft.journal, seen, &decision, now))?;
+    draft.add(
+        now.tick_ms,
+        ticked(&draft.journal, seen, &decision, recovered, now),
+    )?;
     conditions::report(&mut draft, seen, settings, now)?;
     let shift = draft
         .journal
@@ -236,7 +230,13 @@ pub fn intend(draft: &mut Draft, shift: &Shift, now: Now) -> Result<(), FoldErro
     )
 }
 
-fn ticked(journal: &Journal, seen: &Seen, decision: &Decision, now: Now) -> Event {
+fn ticked(
+    journal: &Journal,
+    seen: &Seen,
+    decision: &Decision,
+    recovered: Vec<String>,
+    now: Now,
+) -> Event {
     let standing = |alarm: &&AlarmSeen| alarm.state == AlarmState::Alarm;
     let alarms = seen.alarms.as_ref().map_or_else(
         |_| Vec::new(),
@@ -253,10 +253,7 @@ fn ticked(journal: &Journal, seen: &Seen, decision: &Decision, now: Now) -> Even
         minutes: seen.minutes.clone(),
         decision: decision.clone(),
         alarms,
-        recovered: journal
-            .run
-            .as_ref()
-            .map_or_else(Vec::new, |run| recovered(run, seen)),
+        recovered,
         blind_minutes: late.filter(|minutes| *minutes > 0),
     }
 }
@@ -455,8 +452,10 @@ fn recovered(run: &Run, seen: &Seen) -> Vec<String> {
 type Baseline = (Weight, f64, Minute, Vec<CommittedMinute>);
 
 /// The first stage, once the history is there.
-fn baseline(journal: &Journal, seen: &Seen) -> Option<Baseline> {
-    let run = journal.run.as_ref().filter(|run| run.first.is_none())?;
+fn baseline(run: &Run, seen: &Seen) -> Option<Baseline> {
+    if run.first.is_some() {
+        return None;
+    }
     let history = seen.history.as_ref()?.as_ref().ok()?;
     let through = history.last()?.minute;
     let requests: u64 = history
@@ -712,21 +711,14 @@ fn shift_for(run: &Run, decision: &Decision) -> Option<Shift> {
 /// A finished rollout gets no Rust traffic by anybody but a new start. A raised
 /// weight shortly after a rollback is put back first; later it is only told.
 fn after_the_end(mut draft: Draft, seen: &Seen, now: Now) -> Result<Decided, FoldError> {
-    let nothing = |draft| {
-        Ok(Decided {
-            draft,
-            decision: None,
-            shift: None,
-        })
-    };
     let Some(run) = draft.journal.run.clone() else {
-        return nothing(draft);
+        return Ok(Decided::nothing(draft));
     };
     let Some((End::RolledBack, _, ended_ms)) = run.end else {
-        return nothing(draft);
+        return Ok(Decided::nothing(draft));
     };
     if run.mode == Mode::Shadow || shares(seen).is_none() {
-        return nothing(draft);
+        return Ok(Decided::nothing(draft));
     }
     if let Some(intent) = &run.intent
         && all_show(seen, intent.to)
@@ -736,7 +728,7 @@ fn after_the_end(mut draft: Draft, seen: &Seen, now: Now) -> Result<Decided, Fol
     }
     conditions::report_raised_after_rollback(&mut draft, seen, now)?;
     if all_show(seen, Weight::ZERO) || now.tick_ms > ended_ms + PUT_BACK_MS {
-        return nothing(draft);
+        return Ok(Decided::nothing(draft));
     }
     let reason = RollBackReason::PutBack;
     let text = report::words::rollback_reason(&reason);
