@@ -13,7 +13,7 @@ use crate::domain::route::Route;
 use crate::domain::seen::RouteSeen;
 use crate::domain::weight::Weight;
 use crate::errors::chain;
-use crate::journal_io::{self, LoadError};
+use crate::journal_io::{self, JournalError};
 use crate::observe::read_routes;
 use crate::ports::{LedgerError, Share, Turn, World};
 use crate::tick::{Carried, Schedule, TickError, carry_out, now, send_owed};
@@ -88,14 +88,14 @@ pub async fn command(
     for _ in 0..TRIES {
         let loaded = match journal_io::load(&*world.ledger, &rollout.name).await {
             Ok(loaded) => loaded,
-            Err(LoadError::Ledger(error))
+            Err(JournalError::Ledger(error))
                 if request.order == Order::Rollback && !request.dry_run =>
             {
                 return Ok(
                     rollback_without_ledger(world, rollout, request, &error, schedule).await,
                 );
             }
-            Err(error) => return Err(TickError::Load(error)),
+            Err(error) => return Err(error.into()),
         };
         let terms = match (&request.order, loaded.journal.run.as_ref()) {
             (Order::Start, _) | (_, None) => &rollout.terms,
@@ -124,7 +124,9 @@ pub async fn command(
             shift: ordered.shift,
         };
         let carried = match carry_out(world, rollout, &loaded, &decided, schedule).await {
-            Err(TickError::Ledger(error)) if request.order == Order::Rollback => {
+            Err(TickError::Journal(JournalError::Ledger(error)))
+                if request.order == Order::Rollback =>
+            {
                 return Ok(
                     rollback_without_ledger(world, rollout, request, &error, schedule).await,
                 );
@@ -135,16 +137,14 @@ pub async fn command(
             None => continue,
             Some(Carried::Recorded(journal)) => *journal,
             Some(Carried::Overtaken) => {
-                let loaded = journal_io::load(&*world.ledger, &rollout.name).await;
-                loaded.map_err(TickError::Load)?.journal
+                let loaded = journal_io::load(&*world.ledger, &rollout.name).await?;
+                loaded.journal
             }
         };
         let journal = send_owed(world, rollout, journal, loaded.snapshot_seq, schedule).await?;
         return Ok(answer_done(world, rollout, &decided, &journal, message).await);
     }
-    let loaded = journal_io::load(&*world.ledger, &rollout.name)
-        .await
-        .map_err(TickError::Load)?;
+    let loaded = journal_io::load(&*world.ledger, &rollout.name).await?;
     let message = "others kept writing to the journal; nothing was done, try again".to_owned();
     Ok(answer(
         rollout,

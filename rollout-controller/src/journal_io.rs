@@ -21,9 +21,9 @@ pub struct Loaded {
     pub snapshot_seq: i64,
 }
 
-/// Why a journal could not be loaded.
+/// Why a journal could not be read or written.
 #[derive(Debug, thiserror::Error)]
-pub enum LoadError {
+pub enum JournalError {
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -71,7 +71,7 @@ fn entry_of(rollout: &str, stamped: &Stamped) -> Result<Entry, LedgerError> {
     })
 }
 
-fn fold(rollout: &str, written: &Written) -> Result<Loaded, LoadError> {
+fn fold(rollout: &str, written: &Written) -> Result<Loaded, JournalError> {
     let usable = written.snapshot.as_ref().and_then(|snapshot| {
         let journal: Journal = serde_json::from_str(&snapshot.body).ok()?;
         (journal.revision == snapshot.seq).then_some(journal)
@@ -91,7 +91,7 @@ fn fold(rollout: &str, written: &Written) -> Result<Loaded, LoadError> {
         }
         let stamped = event_of(rollout, entry)?;
         let applied = journal.apply(&stamped);
-        applied.map_err(|source| LoadError::Fold {
+        applied.map_err(|source| JournalError::Fold {
             rollout: rollout.to_owned(),
             source,
         })?;
@@ -105,9 +105,9 @@ fn fold(rollout: &str, written: &Written) -> Result<Loaded, LoadError> {
 /// Reads a journal and folds it.
 ///
 /// # Errors
-/// [`LoadError`]. A snapshot that cannot be used is no error: the journal is
+/// [`JournalError`]. A snapshot that cannot be used is no error: the journal is
 /// then read from its first entry.
-pub async fn load(ledger: &dyn Ledger, rollout: &str) -> Result<Loaded, LoadError> {
+pub async fn load(ledger: &dyn Ledger, rollout: &str) -> Result<Loaded, JournalError> {
     let written = ledger.read(rollout, SNAPSHOT_VERSION).await?;
     let broken = written
         .snapshot
@@ -124,14 +124,14 @@ pub async fn load(ledger: &dyn Ledger, rollout: &str) -> Result<Loaded, LoadErro
 /// Appends a draft's events. `None`: somebody else was first, nothing was written.
 ///
 /// # Errors
-/// [`LedgerError`] if the ledger fails; then nothing was written, or the whole.
+/// [`JournalError::Ledger`] if the ledger fails; then nothing was written, or the whole.
 pub async fn append(
     ledger: &dyn Ledger,
     rollout: &str,
     draft: &Draft,
     snapshot_seq: i64,
     deadline: Timestamp,
-) -> Result<Option<Turn>, LedgerError> {
+) -> Result<Option<Turn>, JournalError> {
     let entries: Result<Vec<Entry>, LedgerError> = draft
         .events
         .iter()
@@ -143,7 +143,8 @@ pub async fn append(
     } else {
         None
     };
-    ports::append(ledger, rollout, &entries?, snapshot.as_ref(), deadline).await
+    let turn = ports::append(ledger, rollout, &entries?, snapshot.as_ref(), deadline).await?;
+    Ok(turn)
 }
 
 fn snapshot_of(journal: &Journal) -> Option<Snapshot> {

@@ -9,7 +9,7 @@
 use crate::config::Config;
 use crate::domain::journal::{Event, Journal};
 use crate::errors::chain;
-use crate::journal_io::{LoadError, Loaded};
+use crate::journal_io::{JournalError, Loaded};
 use crate::ports::World;
 use crate::tick::Schedule;
 use jiff::Timestamp;
@@ -24,7 +24,7 @@ const MINUTE_OF_HOUR: i64 = 30;
 pub async fn prune(
     world: &World,
     config: &Config,
-    loaded: &[Result<Loaded, LoadError>],
+    loaded: &[Result<Loaded, JournalError>],
     schedule: Schedule,
 ) {
     if !is_due(schedule.scheduled) {

@@ -7,7 +7,7 @@ use crate::domain::decision::Decision;
 use crate::domain::journal::FoldError;
 use crate::domain::weight::Weight;
 use crate::errors::chain;
-use crate::journal_io::{self, LoadError, Loaded};
+use crate::journal_io::{self, JournalError, Loaded};
 use crate::messages;
 use crate::observe::{Look, observe};
 use crate::ports::{LedgerError, World};
@@ -57,12 +57,9 @@ pub struct TickReport {
 /// Why a tick of one rollout failed; the variants are its phases.
 #[derive(Debug, thiserror::Error)]
 pub enum TickError {
-    /// Reading or writing the journal.
-    #[error("the ledger failed")]
-    Ledger(#[from] LedgerError),
-    /// The journal could not be read, or makes no sense.
-    #[error("the journal cannot be loaded")]
-    Load(#[source] LoadError),
+    /// Reading or writing the journal, or it makes no sense.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// A decision that cannot be journalled: our own bug.
     #[error("the decision does not fit the journal")]
     Fold(#[from] FoldError),
@@ -71,8 +68,8 @@ pub enum TickError {
 impl TickError {
     fn error_type(&self) -> &'static str {
         match self {
-            Self::Ledger(_) | Self::Load(LoadError::Ledger(_)) => "ledger",
-            Self::Load(LoadError::Fold { .. }) | Self::Fold(_) => "fold",
+            Self::Journal(JournalError::Ledger(_)) => "ledger",
+            Self::Journal(JournalError::Fold { .. }) | Self::Fold(_) => "fold",
         }
     }
 }
@@ -110,7 +107,7 @@ pub async fn tick(world: &World, config: &Config, schedule: Schedule) -> Vec<Tic
                 let turned = turn(world, rollout, loaded, seen, schedule).await;
                 turned.unwrap_or_else(|error| failed(rollout, &error))
             }
-            Err(LoadError::Ledger(
+            Err(JournalError::Ledger(
                 error @ (LedgerError::Unreachable { .. } | LedgerError::NotMigrated { .. }),
             )) => {
                 let span = info_span!("protect", rollout.name = rollout.name);
@@ -221,9 +218,7 @@ async fn again(
     rollout: &Rollout,
     schedule: Schedule,
 ) -> Result<crate::domain::journal::Journal, TickError> {
-    let loaded = journal_io::load(&*world.ledger, &rollout.name)
-        .await
-        .map_err(TickError::Load)?;
+    let loaded = journal_io::load(&*world.ledger, &rollout.name).await?;
     let look = Look {
         journal: &loaded.journal,
         settings: &rollout.settings,
@@ -336,7 +331,7 @@ fn report(
     }
 }
 
-fn bare(rollout: &Rollout, did: &str, message: &str) -> TickReport {
+fn bare(rollout: &Rollout, did: &str, error_type: &str, message: &str) -> TickReport {
     TickReport {
         rollout: rollout.name.clone(),
         run: 0,
@@ -348,7 +343,7 @@ fn bare(rollout: &Rollout, did: &str, message: &str) -> TickReport {
         blind_minutes: 0,
         did: did.to_owned(),
         message: format!("{}: {message}", rollout.name),
-        error_type: None,
+        error_type: Some(error_type.to_owned()),
     }
 }
 
@@ -363,15 +358,11 @@ fn skipped(rollout: &Rollout, loaded: &Loaded) -> TickReport {
 }
 
 fn failed(rollout: &Rollout, error: &TickError) -> TickReport {
-    let mut report = bare(rollout, "failed", &chain(error));
-    report.error_type = Some(error.error_type().to_owned());
-    report
+    bare(rollout, "failed", error.error_type(), &chain(error))
 }
 
-fn corrupt(rollout: &Rollout, error: &LoadError) -> TickReport {
-    let mut report = bare(rollout, "failed", &chain(error));
-    report.error_type = Some("fold".to_owned());
-    report
+fn corrupt(rollout: &Rollout, error: &JournalError) -> TickReport {
+    bare(rollout, "failed", "fold", &chain(error))
 }
 
 fn without_ledger(rollout: &Rollout, error: &LedgerError, protection: &Protection) -> TickReport {
@@ -379,9 +370,7 @@ fn without_ledger(rollout: &Rollout, error: &LedgerError, protection: &Protectio
         "the ledger is down, so nothing advances; {protection} ({})",
         chain(error)
     );
-    let mut report = bare(rollout, protection.name(), &message);
-    report.error_type = Some("ledger".to_owned());
-    report
+    bare(rollout, protection.name(), "ledger", &message)
 }
 
 /// A deadline in real time: `budget` from now, but never past `latest`.

@@ -4,7 +4,7 @@ use super::Finding;
 use crate::domain::journal::{Journal, Run};
 use crate::domain::terms::Mode;
 use crate::errors::chain;
-use crate::journal_io::{LoadError, Loaded};
+use crate::journal_io::{JournalError, Loaded};
 use crate::ports::LedgerError;
 use crate::report::words;
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ const OUTBOX_MS: i64 = 5 * 60_000;
 
 pub(super) fn findings(
     name: &str,
-    loaded: &Result<Loaded, LoadError>,
+    loaded: &Result<Loaded, JournalError>,
     now: Timestamp,
 ) -> Vec<Finding> {
     let loaded = match loaded {
@@ -39,15 +39,15 @@ pub(super) fn findings(
     findings
 }
 
-fn unreadable(name: &str, error: &LoadError) -> Finding {
+fn unreadable(name: &str, error: &JournalError) -> Finding {
     let fix = match error {
-        LoadError::Ledger(LedgerError::NotMigrated { .. }) => {
+        JournalError::Ledger(LedgerError::NotMigrated { .. }) => {
             "run `rolloutctl migrate` on the database's own address"
         }
-        LoadError::Ledger(LedgerError::Unreachable { .. }) => {
+        JournalError::Ledger(LedgerError::Unreachable { .. }) => {
             "check ledger.url, the login, and the way to the database (security group, proxy)"
         }
-        LoadError::Ledger(LedgerError::Corrupt { .. }) | LoadError::Fold { .. } => {
+        JournalError::Ledger(LedgerError::Corrupt { .. }) | JournalError::Fold { .. } => {
             "deploy the version that wrote the journal, or take the table's rows to its authors"
         }
     };

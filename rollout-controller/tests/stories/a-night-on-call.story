@@ -115,7 +115,7 @@ $ pages
 # The controller dies right behind a write, before it can journal it.
 $ controller dies-after-its-next-write
 $ until 25%
-21:25  [unknown] score: the ledger failed: writing the journal of rollout `score`: the database cannot be reached: connection refused
+21:25  [unknown] score: writing the journal of rollout `score`: the database cannot be reached: connection refused
 21:26  [advancing] score: hold at 5 %: no minute of this stage has been judged yet
 
 # Somebody turns the weight up at the console.

@@ -29,7 +29,7 @@ Revision:    0
 
 # Commands need the journal, except the one that makes it safe.
 $ rolloutctl pause --reason "database is away" --yes
-error: the journal cannot be loaded: reading the journal of rollout `score`: the database cannot be reached: connection refused
+error: reading the journal of rollout `score`: the database cannot be reached: connection refused
 [exit 1]
 $ rust errors 40%
 $ minutes 12
