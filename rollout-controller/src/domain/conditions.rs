@@ -135,8 +135,9 @@ fn standing(run: &Run, seen: &Seen, settings: &Settings, now: Now) -> Vec<Condit
         add(
             Topic::NoTraffic,
             format!(
-                "No request reached the Rust group for {} minutes although about {:.0} were due: its target group or the rule is wrong, or metrics are missing.",
-                silence.minutes, silence.expected
+                "No request reached the Rust group for {} minutes although about {} were due: its target group or the rule is wrong, or metrics are missing.",
+                silence.minutes,
+                crate::report::number::whole(silence.expected)
             ),
         );
     }

@@ -5,7 +5,7 @@
 
 use jiff::tz::TimeZone;
 
-use super::number::{count, limit, odds, share, share_with_interval};
+use super::number::{count, limit, odds, share, share_with_interval, whole};
 use crate::domain::evidence::{Breach, HoldReason, OpenGate, Proof, Rate, StageDecision, TimeLeft};
 use crate::domain::minute::Minute;
 use crate::domain::slo::Metric;
@@ -134,7 +134,7 @@ pub fn hold_reason(reason: &HoldReason, clock: &Clock) -> String {
     match reason {
         HoldReason::NoTraffic => "no traffic on either side; waiting".to_owned(),
         HoldReason::NoTrafficOnNew { silence } => {
-            let due = silence.expected.round();
+            let due = whole(silence.expected);
             let since = minutes(u64::from(silence.minutes));
             let what = format!(
                 "no traffic reached the new side for {since}, about {due} requests were due"

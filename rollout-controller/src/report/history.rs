@@ -1,6 +1,7 @@
 //! The journal in lines: what happened, one sentence each.
 
 use super::evidence::Clock;
+use super::number::whole;
 use super::words;
 use crate::domain::decision::Decision;
 use crate::domain::journal::{Event, RouteOutcome, Stamped};
@@ -58,8 +59,9 @@ pub fn sentence(event: &Event) -> String {
             requests_per_minute,
             ..
         } => format!(
-            "history of {} minutes read, {requests_per_minute:.0} requests a minute; first stage {first}",
-            history.len()
+            "history of {} minutes read, {} requests a minute; first stage {first}",
+            history.len(),
+            whole(*requests_per_minute)
         ),
         Event::Ticked {
             minutes,

@@ -4,7 +4,7 @@ pub mod chat;
 pub mod eventbridge;
 pub mod evidence;
 pub mod history;
-mod number;
+pub(crate) mod number;
 pub mod sns;
 pub mod stage_table;
 pub mod status;

@@ -44,10 +44,19 @@ pub(super) fn odds(log: f64) -> String {
         return format!("1:{value:.1}");
     }
     let unit = 10_f64.powf(value.log10().floor() - 1.0);
-    // Below 1e9, and whole because it is a multiple of `unit >= 1`.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let rounded = ((value / unit).round() * unit).round() as u64;
-    format!("1:{}", count(rounded))
+    format!("1:{}", whole((value / unit).round() * unit))
+}
+
+/// A mean or expected count, rounded, with its thousands set apart: `1,194`.
+/// Nothing below zero, and no NaN, is a count: they show as 0.
+pub(crate) fn whole(estimate: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates, and it was rounded"
+    )]
+    let rounded = estimate.round() as u64;
+    count(rounded)
 }
 
 /// A count with its thousands set apart: `1,240`.
@@ -102,6 +111,10 @@ mod tests {
         assert_eq!(
             (count(0), count(999), count(1_000)),
             ("0".into(), "999".into(), "1,000".into())
+        );
+        assert_eq!(
+            (whole(999.4), whole(1_193.6)),
+            ("999".into(), "1,194".into())
         );
     }
 }

@@ -1,6 +1,7 @@
 //! Decisions in words: one sentence each, without a full stop.
 
 use super::evidence::{self, Clock};
+use super::number::whole;
 use crate::domain::decision::{AlarmHolds, Decision, Hold, RollBackReason};
 use crate::domain::journal::Run;
 use jiff::Timestamp;
@@ -31,8 +32,8 @@ pub fn decision(decision: &Decision, run: &Run, clock: &Clock) -> String {
             proof: Some(proof),
         } => evidence::advance(*to, proof),
         Decision::Advance { to, proof: None } => format!(
-            "start at {to}: the largest first stage that is safe at {:.0} requests a minute",
-            run.requests_per_minute
+            "start at {to}: the largest first stage that is safe at {} requests a minute",
+            whole(run.requests_per_minute)
         ),
         Decision::Continue { to } => format!("finish the change to {to} that was left half done"),
         Decision::Hold { reason } => format!("hold at {at}: {}", hold(reason, clock)),

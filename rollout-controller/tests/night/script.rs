@@ -154,7 +154,7 @@ async fn explained(scene: &Scene) {
         format!(
             "rollout 1 started by {who}: scorer 2.4, change 1187; stages 1 %, 5 %, 25 %, 50 %, 100 %"
         ),
-        "history of * minutes read, 6000 requests a minute; first stage 1 %".to_owned(),
+        "history of * minutes read, 6,000 requests a minute; first stage 1 %".to_owned(),
         "0 % → 1 % intended: start at 1 %: *".to_owned(),
         "0 % → 1 % applied on every route, read back".to_owned(),
         "1 % → 5 % intended: advance from 1 % to 5 %: * requests in * minutes, *".to_owned(),

@@ -12,7 +12,7 @@ $ rolloutctl start --reason "scorer 2.4" --yes
   starting at revision 3
 $ next-write commits-then-fails
 $ until 5%
-09:00  [advancing] score: start at 1 %: the largest first stage that is safe at 1194 requests a minute
+09:00  [advancing] score: start at 1 %: the largest first stage that is safe at 1,194 requests a minute
 09:01  [advancing] score: hold at 1 %: no minute of this stage has been judged yet
 09:06  [advancing] score: advance from 1 % to 5 %: 34 requests in 3 minutes, errors 0.0 % [0.0 %, 14.5 %]; every limit shown to hold by now, least clearly errors at odds 1:420
 $ route public dead
@@ -84,8 +84,8 @@ TRIGGER moved-by-someone-else: score: a weight was changed by someone else
 CLEAR   moved-by-someone-else: score: a weight was changed by someone else
 $ rolloutctl history
      1  2026-11-24 09:00 UTC  rollout 1 started by arn:aws:sts::111122223333:assumed-role/oncall/ada: scorer 2.4; stages 1 %, 5 %, 10 %, 25 %, 50 %, 100 %
-     4  2026-11-24 09:00 UTC  history of 58 minutes read, 1194 requests a minute; first stage 1 %
-     6  2026-11-24 09:00 UTC  0 % → 1 % intended: start at 1 %: the largest first stage that is safe at 1194 requests a minute
+     4  2026-11-24 09:00 UTC  history of 58 minutes read, 1,194 requests a minute; first stage 1 %
+     6  2026-11-24 09:00 UTC  0 % → 1 % intended: start at 1 %: the largest first stage that is safe at 1,194 requests a minute
      7  2026-11-24 09:00 UTC  0 % → 1 % applied on every route, read back
     16  2026-11-24 09:06 UTC  1 % → 5 % intended: advance from 1 % to 5 %: 34 requests in 3 minutes, errors 0.0 % [0.0 %, 14.5 %]; every limit shown to hold by now, least clearly errors at odds 1:420
     17  2026-11-24 09:06 UTC  1 % → 5 % applied on every route, read back
