@@ -7,7 +7,7 @@ use crate::act::act;
 use crate::config::{Config, Rollout};
 use crate::domain::command::{Order, Ordered, Request, Sight, Verdict, order};
 use crate::domain::decide::Decided;
-use crate::domain::decision::{Cause, CauseKind, Shift};
+use crate::domain::decision::{CauseKind, Shift};
 use crate::domain::journal::Journal;
 use crate::domain::route::Route;
 use crate::domain::seen::RouteSeen;
@@ -281,15 +281,7 @@ async fn rollback_without_ledger(
         "rollback ordered by {}: {}",
         request.identity, request.reason
     );
-    let cause = Cause {
-        kind: CauseKind::RollBack,
-        text,
-    };
-    let shift = Shift {
-        from: None,
-        to: Weight::ZERO,
-        cause,
-    };
+    let shift = Shift::out_of_traffic(CauseKind::RollBack, text);
     let turn = Turn::unjournalled(error, schedule.deadline);
     let outcome = act(&*world.traffic, &rollout.terms.routes, &turn, &shift).await;
     let done = outcome.all_at(Weight::ZERO);

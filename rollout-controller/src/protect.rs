@@ -7,7 +7,7 @@
 
 use crate::act::{Outcome, act};
 use crate::config::Rollout;
-use crate::domain::decision::{Cause, CauseKind, RollBackReason, Shift};
+use crate::domain::decision::{CauseKind, RollBackReason, Shift};
 use crate::domain::evidence::{Engine, Stage, StageDecision};
 use crate::domain::minute::Minute;
 use crate::domain::page::{Page, Topic, Urgency};
@@ -103,15 +103,7 @@ pub async fn protect(
     };
     let why = report::words::rollback_reason(&reason);
     let turn = Turn::unjournalled(error, schedule.deadline);
-    let cause = Cause {
-        kind: CauseKind::RollBack,
-        text: why.clone(),
-    };
-    let shift = Shift {
-        from: None,
-        to: Weight::ZERO,
-        cause,
-    };
+    let shift = Shift::out_of_traffic(CauseKind::RollBack, why.clone());
     let outcome = act(&*world.traffic, routes, &turn, &shift).await;
     tell(world, rollout, weight, &why, &outcome, schedule).await;
     if outcome.all_at(Weight::ZERO) {

@@ -7,7 +7,7 @@ use crate::adapters::aws::Aws;
 use crate::adapters::invoke::who;
 use crate::config::{self, Rollout};
 use crate::domain::command::Order;
-use crate::domain::decision::{Cause, CauseKind, Shift};
+use crate::domain::decision::{CauseKind, Shift};
 use crate::domain::weight::Weight;
 use crate::errors::chain;
 use crate::ports::{Clock as _, SystemClock, Traffic as _, Turn};
@@ -89,15 +89,7 @@ async fn direct(args: &Args, rollout: &Rollout) -> anyhow::Result<ExitCode> {
     let deadline = clock.now().saturating_add(SignedDuration::from_secs(60))?;
     let turn = Turn::by_hand(&identity, deadline);
     let text = format!("direct rollback by {identity}: {}", args.giving.reason);
-    let cause = Cause {
-        kind: CauseKind::RollBack,
-        text,
-    };
-    let shift = Shift {
-        from: None,
-        to: Weight::ZERO,
-        cause,
-    };
+    let shift = Shift::out_of_traffic(CauseKind::RollBack, text);
     let outcome = act(&alb, &rollout.terms.routes, &turn, &shift).await;
     let done = outcome.all_at(Weight::ZERO);
     let head = if done {

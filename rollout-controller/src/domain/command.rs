@@ -455,10 +455,7 @@ impl Desk<'_> {
             ));
         }
         let who = self.who();
-        let cause = Cause {
-            kind: CauseKind::RollBack,
-            text: format!("rollback ordered by {}: {}", who.identity, who.reason),
-        };
+        let text = format!("rollback ordered by {}: {}", who.identity, who.reason);
         let event = Event::RollbackOrdered {
             who,
             command: self.command(),
@@ -474,11 +471,7 @@ impl Desk<'_> {
             finish_rollback(&mut ordered.draft, self.now)?;
             return Ok(ordered);
         }
-        let shift = Shift {
-            from: None,
-            to: Weight::ZERO,
-            cause,
-        };
+        let shift = Shift::out_of_traffic(CauseKind::RollBack, text);
         self.applied(message, event, Some(shift))
     }
 

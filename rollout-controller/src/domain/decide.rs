@@ -677,7 +677,6 @@ fn shift_for(run: &Run, decision: &Decision) -> Option<Shift> {
     if run.mode == Mode::Shadow {
         return None;
     }
-    let cause = |kind, text: String| Cause { kind, text };
     match decision {
         Decision::Advance { to, proof } => {
             let kind = if proof.is_some() {
@@ -689,7 +688,7 @@ fn shift_for(run: &Run, decision: &Decision) -> Option<Shift> {
             Some(Shift {
                 from: Some(run.weight),
                 to: *to,
-                cause: cause(kind, text),
+                cause: Cause { kind, text },
             })
         }
         Decision::Continue { to } => run.intent.as_ref().map(|intent| Shift {
@@ -697,11 +696,10 @@ fn shift_for(run: &Run, decision: &Decision) -> Option<Shift> {
             to: *to,
             cause: intent.cause.clone(),
         }),
-        Decision::RollBack { reason } => Some(Shift {
-            from: None,
-            to: Weight::ZERO,
-            cause: cause(CauseKind::RollBack, report::words::rollback_reason(reason)),
-        }),
+        Decision::RollBack { reason } => {
+            let text = report::words::rollback_reason(reason);
+            Some(Shift::out_of_traffic(CauseKind::RollBack, text))
+        }
         Decision::Hold { .. } | Decision::Finish { .. } => None,
     }
 }
@@ -732,15 +730,7 @@ fn after_the_end(mut draft: Draft, seen: &Seen, now: Now) -> Result<Decided, Fol
     }
     let reason = RollBackReason::PutBack;
     let text = report::words::rollback_reason(&reason);
-    let cause = Cause {
-        kind: CauseKind::PutBack,
-        text,
-    };
-    let shift = Shift {
-        from: None,
-        to: Weight::ZERO,
-        cause,
-    };
+    let shift = Shift::out_of_traffic(CauseKind::PutBack, text);
     intend(&mut draft, &shift, now)?;
     Ok(Decided {
         draft,

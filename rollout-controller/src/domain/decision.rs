@@ -214,6 +214,17 @@ pub struct Shift {
     pub cause: Cause,
 }
 
+impl Shift {
+    /// The new side out of traffic, whatever the rules show.
+    pub fn out_of_traffic(kind: CauseKind, text: String) -> Self {
+        Self {
+            from: None,
+            to: Weight::ZERO,
+            cause: Cause { kind, text },
+        }
+    }
+}
+
 /// A condition people should know of, as it stands now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
