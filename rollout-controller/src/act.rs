@@ -26,6 +26,13 @@ impl Outcome {
         !self.routes.is_empty() && self.routes.iter().all(|route| route.weight == Some(weight))
     }
 
+    /// Routes that do not show this weight and what was found, `a: …; b: …`.
+    pub fn not_at(&self, weight: Weight) -> String {
+        let others = self.routes.iter().filter(|r| r.weight != Some(weight));
+        let each: Vec<String> = others.map(|r| format!("{}: {}", r.route, r.text)).collect();
+        each.join("; ")
+    }
+
     /// Whether every route is known to show one of our weights.
     fn all_known(&self) -> bool {
         self.routes.iter().all(|route| route.weight.is_some())
@@ -113,30 +120,20 @@ pub fn journal_outcome(
     outcome: &Outcome,
     now: Now,
 ) -> Result<(), FoldError> {
-    let Some(run) = &draft.journal.run else {
+    let run = draft.journal.run.as_ref();
+    let Some(intent) = run.and_then(|run| run.intent.clone()) else {
         return Ok(());
     };
-    let Some(intent) = run.intent.clone() else {
-        return Ok(());
-    };
-    let (from, to, cause) = (intent.from, intent.to, intent.cause);
+    let to = intent.to;
     if outcome.all_at(to) {
-        draft.add(now.tick_ms, Event::Applied { from, to, cause })?;
+        draft.add(now.tick_ms, intent.applied())?;
         return finish_rollback(draft, now);
     }
     let rollback = matches!(shift.cause.kind, CauseKind::RollBack | CauseKind::PutBack);
     let untouched = outcome.all_known() && outcome.routes.iter().all(|r| r.weight != Some(to));
     if rollback || untouched {
         let routes = outcome.routes.clone();
-        draft.add(
-            now.tick_ms,
-            Event::NotApplied {
-                from,
-                to,
-                cause,
-                routes,
-            },
-        )?;
+        draft.add(now.tick_ms, intent.not_applied(routes))?;
     }
     let topic = Topic::RollbackIncomplete;
     let told = draft
@@ -145,13 +142,7 @@ pub fn journal_outcome(
         .as_ref()
         .is_some_and(|run| run.raised.contains_key(&topic));
     if rollback && !told {
-        let failed: Vec<String> = outcome
-            .routes
-            .iter()
-            .filter(|route| route.weight != Some(to))
-            .map(|route| format!("{}: {}", route.route, route.text))
-            .collect();
-        let text = format!("Trying again every minute. {}", failed.join("; "));
+        let text = format!("Trying again every minute. {}", outcome.not_at(to));
         draft.add(now.tick_ms, Event::Raised { topic, text })?;
     }
     Ok(())

@@ -184,12 +184,6 @@ async fn tell(
     schedule: Schedule,
 ) {
     let done = outcome.all_at(Weight::ZERO);
-    let failed: Vec<String> = outcome
-        .routes
-        .iter()
-        .filter(|route| route.weight != Some(Weight::ZERO))
-        .map(|route| format!("{}: {}", route.route, route.text))
-        .collect();
     let name = &rollout.name;
     let page = Page {
         rollout: name.clone(),
@@ -204,7 +198,7 @@ async fn tell(
         title: format!("{name}: rolled back without the ledger, {from} → 0 %"),
         text: format!(
             "{why}. The ledger is down: judged from CloudWatch alone. {}",
-            failed.join("; ")
+            outcome.not_at(Weight::ZERO)
         ),
         from: Some(from),
         to: done.then_some(Weight::ZERO),

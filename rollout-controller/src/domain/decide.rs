@@ -303,8 +303,7 @@ fn settle(draft: &mut Draft, seen: &Seen, now: Now) -> Result<(), FoldError> {
     }
     if let Some(intent) = &run.intent {
         if all_show(seen, intent.to) {
-            let (from, to, cause) = (intent.from, intent.to, intent.cause.clone());
-            draft.add(now.tick_ms, Event::Applied { from, to, cause })?;
+            draft.add(now.tick_ms, intent.applied())?;
             return finish_rollback(draft, now);
         }
         let expired = now.real_ms > intent.deadline_ms + SETTLE_GRACE_MS;
@@ -315,17 +314,7 @@ fn settle(draft: &mut Draft, seen: &Seen, now: Now) -> Result<(), FoldError> {
             shares.iter().all(ours) && shares.iter().any(|s| **s == Share::Weight(intent.to))
         });
         if expired && !half_done && shares(seen).is_some() {
-            let routes = outcomes(&run, seen);
-            let (from, to, cause) = (intent.from, intent.to, intent.cause.clone());
-            draft.add(
-                now.tick_ms,
-                Event::NotApplied {
-                    from,
-                    to,
-                    cause,
-                    routes,
-                },
-            )?;
+            draft.add(now.tick_ms, intent.not_applied(outcomes(&run, seen)))?;
         } else {
             return Ok(());
         }
@@ -721,8 +710,7 @@ fn after_the_end(mut draft: Draft, seen: &Seen, now: Now) -> Result<Decided, Fol
     if let Some(intent) = &run.intent
         && all_show(seen, intent.to)
     {
-        let (from, to, cause) = (intent.from, intent.to, intent.cause.clone());
-        draft.add(now.tick_ms, Event::Applied { from, to, cause })?;
+        draft.add(now.tick_ms, intent.applied())?;
     }
     conditions::report_raised_after_rollback(&mut draft, seen, now)?;
     if all_show(seen, Weight::ZERO) || now.tick_ms > ended_ms + PUT_BACK_MS {

@@ -269,6 +269,27 @@ pub struct Intent {
     pub deadline_ms: i64,
 }
 
+impl Intent {
+    /// Every route shows it.
+    pub fn applied(&self) -> Event {
+        Event::Applied {
+            from: self.from,
+            to: self.to,
+            cause: self.cause.clone(),
+        }
+    }
+
+    /// Not every route does.
+    pub fn not_applied(&self, routes: Vec<RouteOutcome>) -> Event {
+        Event::NotApplied {
+            from: self.from,
+            to: self.to,
+            cause: self.cause.clone(),
+            routes,
+        }
+    }
+}
+
 /// A pause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
