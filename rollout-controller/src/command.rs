@@ -42,6 +42,26 @@ pub struct Answer {
     pub dry_run: bool,
 }
 
+impl Answer {
+    /// Logs what became of a command, with who gave it and why.
+    pub fn log(&self, request: &Request) {
+        let verb = request.order.name();
+        tracing::info!(
+            rollout.name = self.rollout,
+            rollout.revision = self.revision,
+            command = verb,
+            command.id = request.id,
+            command.identity = request.identity,
+            command.reason = request.reason,
+            outcome = ?self.outcome,
+            "{}: {verb} by {}: {}",
+            self.rollout,
+            request.identity,
+            self.message
+        );
+    }
+}
+
 /// What one rule shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteShown {

@@ -320,20 +320,7 @@ async fn commanded(
             chain(&error)
         ),
     })?;
-    tracing::info!(
-        rollout.name = answer.rollout,
-        rollout.revision = answer.revision,
-        command = request.order.name(),
-        command.id = request.id,
-        command.identity = request.identity,
-        command.reason = request.reason,
-        outcome = ?answer.outcome,
-        "{}: {} by {}: {}",
-        answer.rollout,
-        request.order.name(),
-        request.identity,
-        answer.message
-    );
+    answer.log(request);
     to_json(&answer)
 }
 

@@ -10,7 +10,6 @@ use crate::observe::read_routes;
 use crate::ports::{Seq, World};
 use crate::report::history;
 use crate::report::status::{Standing, Status, status};
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// A question.
@@ -114,16 +113,7 @@ async fn answer(world: &World, config: &Config, question: &Question) -> Result<A
             Answer::History(history_of(world, rollout, *before, limit, *all).await?)
         }
         Question::Check { rollout, as_of_ms } => {
-            let as_of = as_of_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-            let examiner = Examiner {
-                world,
-                config,
-                groups: None,
-                pulse: None,
-                ledger: true,
-                write_until: None,
-                now: as_of.unwrap_or_else(|| world.clock.now()),
-            };
+            let examiner = Examiner::function(world, config, *as_of_ms);
             let name = rollout.as_deref();
             Answer::Check(examiner.examine("the view function", name).await?)
         }

@@ -297,19 +297,7 @@ async fn carry_out(
     let verb = request.order.name();
     match command::command(world, config, request, schedule).await {
         Ok(answer) => {
-            tracing::info!(
-                rollout.name = answer.rollout,
-                rollout.revision = answer.revision,
-                command = verb,
-                command.id = request.id,
-                command.identity = request.identity,
-                command.reason = request.reason,
-                outcome = ?answer.outcome,
-                "{}: {verb} by {}: {}",
-                answer.rollout,
-                request.identity,
-                answer.message
-            );
+            answer.log(request);
             Ok(answer)
         }
         Err(error) => {

@@ -51,15 +51,9 @@ impl Errand {
                 .rollout(rollout.as_deref())
                 .map(|rollout| (rollout, identity)),
             Self::WriteTest { rollout, as_of_ms } => {
-                let as_of = as_of_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
                 let examiner = Examiner {
-                    world,
-                    config,
-                    groups: None,
-                    pulse: None,
-                    ledger: true,
                     write_until: Some(deadline),
-                    now: as_of.unwrap_or(now),
+                    ..Examiner::function(world, config, *as_of_ms)
                 };
                 let examination = examiner.examine(EXAMINER, rollout.as_deref()).await;
                 return examination.unwrap_or_else(|message| refused(EXAMINER, now, message));

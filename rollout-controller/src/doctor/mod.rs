@@ -167,7 +167,23 @@ pub struct Examiner<'a> {
     pub now: Timestamp,
 }
 
-impl Examiner<'_> {
+impl<'a> Examiner<'a> {
+    /// One of the controller's functions, with its own role, which looks and does
+    /// not write. Ages are judged for `as_of_ms` (milliseconds since the Unix
+    /// epoch), or for now.
+    pub fn function(world: &'a World, config: &'a Config, as_of_ms: Option<i64>) -> Self {
+        let as_of = as_of_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        Self {
+            world,
+            config,
+            groups: None,
+            pulse: None,
+            ledger: true,
+            write_until: None,
+            now: as_of.unwrap_or_else(|| world.clock.now()),
+        }
+    }
+
     /// Looks at one rollout, or at all of them.
     ///
     /// # Errors
