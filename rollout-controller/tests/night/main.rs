@@ -8,6 +8,8 @@
 //! databases that fail.
 
 mod alarm;
+#[path = "../common/cloud.rs"]
+mod cloud;
 mod faults;
 mod killed;
 mod looks;

@@ -1,12 +1,11 @@
 //! A deployed controller in a local cloud, and a hand on time.
 
+use crate::cloud::{self, MINUTE, TICK};
 use crate::servers::Database;
 use jiff::{Timestamp, ToSpan as _};
-use local_cloud::metrics::Datum;
 use local_cloud::{
     AlarmSpec, ApiFault, ApiFaultKind, Comparison, EventRuleSpec, Fault, FunctionSpec,
-    FunctionStats, InvokeError, LoadBalancerSpec, LocalCloud, MissingData, Page, RuleChange,
-    RuleSpec, ScheduleSpec, Topology, names,
+    FunctionStats, InvokeError, LocalCloud, MissingData, Page, RuleChange, Topology, names,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -16,9 +15,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-const MINUTE: Duration = Duration::from_mins(1);
-const PATH: &str = "/v2/stamps/*/score/*";
-const TICK: &str = "rollout-tick";
 /// Of the old side's history, and two more.
 const PAST_MINUTES: i64 = 62;
 /// Real time that a test waits for something to happen before it calls it a failure.
@@ -65,75 +61,20 @@ pub(crate) struct Scene {
     pub(crate) errors: f64,
 }
 
-fn python() -> String {
-    std::env::var("LOCAL_CLOUD_PYTHON").unwrap_or_else(|_| "python3".to_owned())
-}
-
-/// The smallest function that answers a load balancer.
-fn scorer(name: &str) -> FunctionSpec {
-    let script = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../local-cloud/tests/functions/tiny.py"
-    );
-    FunctionSpec::new(name, [python().as_str(), script]).timeout(Duration::from_secs(30))
-}
-
 impl Setup {
-    fn controller(&self, name: &str, door: &str, config: &str) -> FunctionSpec {
-        let function = FunctionSpec::new(name, [env!("CARGO_BIN_EXE_rollout-controller")])
-            .timeout(self.timeout)
-            .env("ROLLOUT_CONFIG_FILE", config)
-            .env("ROLLOUT_DOOR", door);
-        let mut function = FunctionSpec {
-            init_timeout: PATIENCE,
-            ..function
-        };
-        if let Some(collector) = &self.collector {
-            function = function.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector);
-        }
-        function
-    }
-
     /// The cloud as it is at `start` with this share on Rust.
     fn topology(&self, config: &str, start: Timestamp, rust: u32) -> Topology {
-        let mut topology = Topology::new()
-            .manual_clock()
-            .lag_minutes(0.0)
-            .function(scorer("scorer-py"))
-            .function(scorer("scorer-rs"))
-            .function(
-                self.controller(TICK, "tick", config)
-                    .reserved_concurrency(1),
-            )
-            .function(self.controller("rollout-command", "command", config))
-            .function(self.controller("rollout-view", "view", config))
-            .target_group("scorer-py", "scorer-py")
-            .target_group("scorer-rs", "scorer-rs")
-            .target_group("scorer-rs-tester", "scorer-rs")
-            .load_balancer(
-                LoadBalancerSpec::new("scorer")
-                    .rule(
-                        RuleSpec::new(99)
-                            .path(PATH)
-                            .header("X-Use-Rust-Scorer", "true")
-                            .forward([("scorer-rs-tester", 1)]),
-                    )
-                    .rule(
-                        RuleSpec::new(100)
-                            .path(PATH)
-                            .forward([("scorer-py", 100 - rust), ("scorer-rs", rust)]),
-                    ),
-            )
-            .schedule(
-                ScheduleSpec::new(
-                    TICK,
-                    TICK,
-                    r#"{"source":"rollout.schedule","time":"<aws.scheduler.scheduled-time>"}"#,
-                )
-                .paused(),
-            )
-            .topic("oncall");
-        topology.start = Some(start);
+        let controller = |function: FunctionSpec| {
+            let mut function = FunctionSpec {
+                init_timeout: PATIENCE,
+                ..function.timeout(self.timeout)
+            };
+            if let Some(collector) = &self.collector {
+                function = function.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector);
+            }
+            function
+        };
+        let mut topology = cloud::topology(start, rust, config, controller);
         let names = topology.names();
         let part = |arn: &str| names::dimension(arn).unwrap_or_default().to_owned();
         let dimensions = BTreeMap::from([
@@ -224,24 +165,11 @@ stages = ["1%", "5%", "25%", "50%", "100%"]
 max_hold = "2h"
 [rollout.alarms]
 rollback_on = ["scorer-rs-errors"]
-[[rollout.route]]
-name = "public"
-rule = "{rule}"
-old_group = "{old}"
-new_group = "{new}"
-[rollout.route.header_rule]
-priority = 99
-header = "X-Use-Rust-Scorer"
-value = "true"
-group = "{tester}"
-"#,
+{route}"#,
             url = self.database.pooled,
             start = self.setup.start,
             topic = names.topic("oncall"),
-            rule = names.rule("scorer", 100),
-            old = names.target_group("scorer-py"),
-            new = names.target_group("scorer-rs"),
-            tester = names.target_group("scorer-rs-tester"),
+            route = cloud::route(names),
         );
         std::fs::write(self.dir.path().join("rollout.toml"), text).expect("a config");
     }
@@ -259,7 +187,7 @@ group = "{tester}"
 
     fn put(&mut self, at_ms: i64, group: &'static str, requests: f64, errors: f64) {
         self.past.push((at_ms, group, requests, errors));
-        put(&self.cloud, at_ms, group, requests, errors);
+        cloud::put(&self.cloud, at_ms, group, requests, errors);
     }
 
     /// One tick for the present minute; its report, or what the function failed with.
@@ -326,23 +254,12 @@ group = "{tester}"
 
     /// The share that the weighted rule gives Rust; weights sum to 100 here.
     pub(crate) fn rust_percent(&self) -> u32 {
-        let weights = self.cloud.weights(&self.rule()).expect("weights");
-        let sum: u32 = weights.iter().filter_map(|share| share.weight).sum();
-        assert_eq!((sum, weights.len()), (100, 2), "{weights:?}");
-        let rust = weights.iter().find(|share| share.group == "scorer-rs");
-        rust.and_then(|share| share.weight).expect("Rust's weight")
-    }
-
-    fn rule(&self) -> String {
-        self.cloud.names().rule("scorer", 100)
+        cloud::rust_percent(&self.cloud)
     }
 
     /// Somebody else changes the weights.
     pub(crate) fn console(&self, rust: u32) {
-        let weights = [("scorer-py", 100 - rust), ("scorer-rs", rust)];
-        self.cloud
-            .set_weights(&self.rule(), weights)
-            .expect("the console");
+        cloud::console(&self.cloud, rust);
     }
 
     /// Every change of the weighted rule so far: by whom, and Rust's share after it.
@@ -439,31 +356,10 @@ group = "{tester}"
             .topology(&config.display().to_string(), now, rust);
         let cloud = LocalCloud::start(topology).await.expect("a cloud again");
         for (at_ms, group, requests, errors) in &self.past {
-            put(&cloud, *at_ms, group, *requests, *errors);
+            cloud::put(&cloud, *at_ms, group, *requests, *errors);
         }
         std::mem::replace(&mut self.cloud, cloud).shutdown().await;
         self.database.restart().await;
         self.write_config();
-    }
-}
-
-fn put(cloud: &LocalCloud, at_ms: i64, group: &str, requests: f64, errors: f64) {
-    let requests = requests.round();
-    if requests == 0.0 {
-        return;
-    }
-    let put = |name: &str, values: Vec<(f64, f64)>| {
-        let metric = cloud.group_metric("scorer", group, name);
-        cloud.metrics().put(metric, at_ms, &Datum::Values(values));
-    };
-    let slow = (requests * 0.01).round();
-    put("RequestCount", vec![(1.0, requests)]);
-    put(
-        "TargetResponseTime",
-        vec![(0.02, requests - slow), (0.12, slow)],
-    );
-    let failed = (requests * errors).round();
-    if failed > 0.0 {
-        put("HTTPCode_Target_5XX_Count", vec![(1.0, failed)]);
     }
 }

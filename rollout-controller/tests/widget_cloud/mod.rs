@@ -8,20 +8,17 @@
     reason = "every test binary uses a part of it"
 )]
 
+#[path = "../common/cloud.rs"]
+mod cloud;
+
+use cloud::{MINUTE, TICK, python};
 use jiff::{Timestamp, ToSpan as _};
 use local_cloud::metrics::Datum;
-use local_cloud::{
-    AlarmSpec, ApiFault, ApiFaultKind, Fault, FunctionSpec, LoadBalancerSpec, LocalCloud, Metric,
-    RuleSpec, ScheduleSpec, Topology,
-};
+use local_cloud::{AlarmSpec, ApiFault, ApiFaultKind, Fault, LocalCloud, Metric, Topology};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Output;
-use std::time::Duration;
 use tempfile::TempDir;
-
-pub const PATH: &str = "/v2/stamps/*/score/*";
-const MINUTE: Duration = Duration::from_mins(1);
 
 /// How the Rust side behaves.
 #[derive(Clone, Copy, Debug)]
@@ -42,17 +39,6 @@ pub struct Stage {
     pub minutes: u32,
 }
 
-fn function(name: &str, door: &str, config: &str) -> FunctionSpec {
-    FunctionSpec::new(name, [env!("CARGO_BIN_EXE_rollout-controller")])
-        .timeout(Duration::from_secs(30))
-        .env("ROLLOUT_CONFIG_FILE", config)
-        .env("ROLLOUT_DOOR", door)
-}
-
-fn python() -> String {
-    std::env::var("LOCAL_CLOUD_PYTHON").unwrap_or_else(|_| "python3".to_owned())
-}
-
 /// Where an operator's shell finds `rolloutctl` and the AWS CLI.
 pub fn path() -> String {
     let bin = PathBuf::from(env!("CARGO_BIN_EXE_rolloutctl"));
@@ -66,15 +52,6 @@ pub fn path() -> String {
     path.join(":")
 }
 
-/// The smallest function that answers an ALB.
-fn scorer(name: &str) -> FunctionSpec {
-    let script = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../local-cloud/tests/functions/tiny.py"
-    );
-    FunctionSpec::new(name, [python().as_str(), script]).timeout(Duration::from_secs(10))
-}
-
 fn topology(config: &str, minutes_ago: i64) -> Topology {
     let alarm: AlarmSpec = serde_json::from_value(serde_json::json!({
         "name": "rds-cpu", "namespace": "AWS/RDS", "metric": "CPUUtilization",
@@ -82,43 +59,8 @@ fn topology(config: &str, minutes_ago: i64) -> Topology {
         "threshold": 90, "comparison": "GreaterThanThreshold", "missing_data": "notBreaching",
     }))
     .unwrap();
-    let mut topology = Topology::new()
-        .manual_clock()
-        .lag_minutes(0.0)
-        .function(scorer("scorer-py"))
-        .function(scorer("scorer-rs"))
-        .function(function("rollout-tick", "tick", config).reserved_concurrency(1))
-        .function(function("rollout-command", "command", config))
-        .function(function("rollout-view", "view", config))
-        .target_group("scorer-py", "scorer-py")
-        .target_group("scorer-rs", "scorer-rs")
-        .target_group("scorer-rs-tester", "scorer-rs")
-        .load_balancer(
-            LoadBalancerSpec::new("scorer")
-                .rule(
-                    RuleSpec::new(99)
-                        .path(PATH)
-                        .header("X-Use-Rust-Scorer", "true")
-                        .forward([("scorer-rs-tester", 1)]),
-                )
-                .rule(
-                    RuleSpec::new(100)
-                        .path(PATH)
-                        .forward([("scorer-py", 100), ("scorer-rs", 0)]),
-                ),
-        )
-        .schedule(
-            ScheduleSpec::new(
-                "rollout-tick",
-                "rollout-tick",
-                r#"{"source":"rollout.schedule","time":"<aws.scheduler.scheduled-time>"}"#,
-            )
-            .paused(),
-        )
-        .alarm(alarm)
-        .topic("oncall");
-    topology.start = Some(Timestamp::now() - minutes_ago.minutes());
-    topology
+    let start = Timestamp::now() - minutes_ago.minutes();
+    cloud::topology(start, 0, config, |function| function).alarm(alarm)
 }
 
 impl Stage {
@@ -151,23 +93,10 @@ lag = "1m"
 max_hold = "30m"
 [rollout.alarms]
 hold_on = ["rds-cpu"]
-[[rollout.route]]
-name = "public"
-rule = "{rule}"
-old_group = "{old}"
-new_group = "{new}"
-[rollout.route.header_rule]
-priority = 99
-header = "X-Use-Rust-Scorer"
-value = "true"
-group = "{tester}"
-"#,
+{route}"#,
             ledger = dir.path().join("ledger").display(),
             topic = names.topic("oncall"),
-            rule = names.rule("scorer", 100),
-            old = names.target_group("scorer-py"),
-            new = names.target_group("scorer-rs"),
-            tester = names.target_group("scorer-rs-tester"),
+            route = cloud::route(&names),
         );
         std::fs::write(&config, text).unwrap();
         std::fs::create_dir(dir.path().join("ledger")).unwrap();
@@ -194,9 +123,11 @@ group = "{tester}"
     pub fn pass_minute(&mut self) {
         let now_ms = self.cloud.clock().now_ms();
         let rust = f64::from(self.rust_percent()) / 100.0;
-        self.put(now_ms, "scorer-py", self.requests * (1.0 - rust), 0.0);
+        let python = self.requests * (1.0 - rust);
+        cloud::put(&self.cloud, now_ms, "scorer-py", python, 0.0);
         if self.rust.reached {
-            self.put(now_ms, "scorer-rs", self.requests * rust, self.rust.errors);
+            let requests = self.requests * rust;
+            cloud::put(&self.cloud, now_ms, "scorer-rs", requests, self.rust.errors);
         } else {
             let none = self
                 .cloud
@@ -208,48 +139,20 @@ group = "{tester}"
         self.minutes += 1;
     }
 
-    fn put(&self, at_ms: i64, group: &str, requests: f64, errors: f64) {
-        let requests = requests.round();
-        if requests == 0.0 {
-            return;
-        }
-        let put = |name: &str, values: Vec<(f64, f64)>| {
-            let metric = self.cloud.group_metric("scorer", group, name);
-            self.cloud
-                .metrics()
-                .put(metric, at_ms, &Datum::Values(values));
-        };
-        put("RequestCount", vec![(1.0, requests)]);
-        let slow = (requests * 0.01).round();
-        put(
-            "TargetResponseTime",
-            vec![(0.02, requests - slow), (0.12, slow)],
-        );
-        let failed = (requests * errors).round();
-        if failed > 0.0 {
-            put("HTTPCode_Target_5XX_Count", vec![(1.0, failed)]);
-        }
-    }
-
     /// The share that the weighted rule gives Rust; weights sum to 100 here.
     pub fn rust_percent(&self) -> u32 {
-        let rule = self.cloud.names().rule("scorer", 100);
-        let weights = self.cloud.weights(&rule).unwrap();
-        let rust = weights.iter().find(|share| share.group == "scorer-rs");
-        rust.and_then(|share| share.weight).unwrap_or(0)
+        cloud::rust_percent(&self.cloud)
     }
 
     /// Somebody else changes the weights.
     pub fn console(&self, rust: u32) {
-        let rule = self.cloud.names().rule("scorer", 100);
-        let weights = [("scorer-py", 100 - rust), ("scorer-rs", rust)];
-        self.cloud.set_weights(&rule, weights).unwrap();
+        cloud::console(&self.cloud, rust);
     }
 
     /// One tick for the present minute; its first report, or the error.
     pub async fn tick(&self) -> Result<Value, String> {
         let now = self.cloud.clock().now();
-        match self.cloud.fire("rollout-tick", now).await {
+        match self.cloud.fire(TICK, now).await {
             Ok(answer) => {
                 let reports: Value = serde_json::from_slice(&answer).unwrap();
                 Ok(reports[0].clone())
