@@ -5,6 +5,8 @@
 //! Traffic and metrics are pretended, so that the end is known.
 
 mod common;
+#[path = "common/journal.rs"]
+mod journal;
 #[path = "contract/peers.rs"]
 #[allow(dead_code, reason = "the other peers are for other tests")]
 mod peers;
@@ -14,7 +16,7 @@ use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use local_cloud::pgbouncer::Pgbouncer;
 use local_cloud::postgres::PrivatePostgres;
-use rollout_controller::adapters::ledger::{Login, SqlLedger, migrate};
+use rollout_controller::adapters::ledger::SqlLedger;
 use rollout_controller::command::{Answer, command};
 use rollout_controller::config::Config;
 use rollout_controller::domain::command::{Order, Request, Verdict};
@@ -42,8 +44,7 @@ impl Database {
     async fn new() -> Option<Self> {
         let postgres = peers::postgres().await?;
         let pooler = peers::pgbouncer(&postgres).await?;
-        let direct = postgres.url("postgres").parse().expect("an address");
-        migrate(&direct, &Login::in_url()).await.expect("tables");
+        journal::migrated(&postgres.url("postgres")).await;
         Some(Self {
             _postgres: postgres,
             pooler,
@@ -51,8 +52,7 @@ impl Database {
     }
 
     fn ledger(&self) -> SqlLedger {
-        let url = self.pooler.url("postgres");
-        SqlLedger::new(url.parse().expect("an address"), Login::in_url())
+        journal::ledger_at(&self.pooler.url("postgres"))
     }
 }
 

@@ -1,9 +1,10 @@
 //! Old minutes go, and nothing that anybody needs goes with them.
 
 mod common;
+#[path = "common/journal.rs"]
+mod journal;
 
 use common::{Night, config};
-use rollout_controller::adapters::ledger::{Login, SqlLedger, migrate};
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::journal::{Event, Stamped};
 use rollout_controller::domain::weight::Weight;
@@ -106,14 +107,11 @@ async fn minutes_of_ended_runs_go_from_a_pretend_ledger() {
 
 #[tokio::test]
 async fn minutes_of_ended_runs_go_from_sqlite() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("journal.db");
-    let url = format!("sqlite://{}?mode=rwc", file.display());
-    let address = url.parse().expect("an address");
-    migrate(&address, &Login::in_url()).await.expect("tables");
+    let file = journal::sqlite();
+    journal::migrated(&file.url).await;
     let mut night = night();
     night.world = World {
-        ledger: Arc::new(SqlLedger::new(address, Login::in_url())),
+        ledger: Arc::new(journal::ledger_at(&file.url)),
         ..night.pretend.world()
     };
     minutes_of_ended_runs_go(&night).await;

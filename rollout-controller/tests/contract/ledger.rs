@@ -2,20 +2,12 @@
 
 use std::sync::Arc;
 
-use rollout_controller::adapters::ledger::{LedgerUrl, Login, SqlLedger, migrate};
+use rollout_controller::adapters::ledger::{Login, SqlLedger, migrate};
 use rollout_controller::ports::{Entry, Inserted, Ledger, LedgerError, Seq, Snapshot};
-use tempfile::TempDir;
 use tokio::task::JoinSet;
 
+use crate::journal::{address, ledger_at, migrated, sqlite};
 use crate::peers;
-
-pub(crate) fn address(text: &str) -> LedgerUrl {
-    text.parse().expect("a ledger address")
-}
-
-pub(crate) fn ledger_at(url: &str) -> SqlLedger {
-    SqlLedger::new(address(url), Login::in_url())
-}
 
 pub(crate) fn entry(seq: Seq, kind: &str) -> Entry {
     Entry {
@@ -24,29 +16,6 @@ pub(crate) fn entry(seq: Seq, kind: &str) -> Entry {
         kind: kind.to_owned(),
         body: format!("{{\"seq\":{seq}}}"),
     }
-}
-
-struct SqliteFile {
-    _folder: TempDir,
-    url: String,
-}
-
-fn sqlite() -> SqliteFile {
-    let folder = tempfile::tempdir().expect("a folder");
-    let url = format!(
-        "sqlite://{}?mode=rwc",
-        folder.path().join("ledger.db").display()
-    );
-    SqliteFile {
-        _folder: folder,
-        url,
-    }
-}
-
-async fn migrated(url: &str) {
-    migrate(&address(url), &Login::in_url())
-        .await
-        .expect("tables");
 }
 
 /// Everything that must hold on every database.

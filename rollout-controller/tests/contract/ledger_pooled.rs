@@ -3,11 +3,11 @@
 //! One client alone hides the danger: only with more clients than servers does a
 //! statement meet somebody else's.
 
-use rollout_controller::adapters::ledger::{Login, migrate};
 use rollout_controller::ports::{Entry, Inserted, Ledger};
 use tokio::task::JoinSet;
 
-use crate::ledger::{address, entry, ledger_at, one_winner_for_each_number};
+use crate::journal::{ledger_at, migrated};
+use crate::ledger::{entry, one_winner_for_each_number};
 use crate::peers;
 
 /// Clients of the pooler, which has two servers.
@@ -21,9 +21,7 @@ async fn of_several_writers_behind_a_pooler_one_wins() {
     let Some(pooler) = peers::pgbouncer(&postgres).await else {
         return;
     };
-    migrate(&address(&postgres.url("postgres")), &Login::in_url())
-        .await
-        .expect("tables");
+    migrated(&postgres.url("postgres")).await;
     one_winner_for_each_number(&pooler.url("postgres"), CLIENTS, 20).await;
 }
 
@@ -35,9 +33,7 @@ async fn no_client_behind_a_pooler_reads_the_rows_of_another() {
     let Some(pooler) = peers::pgbouncer(&postgres).await else {
         return;
     };
-    migrate(&address(&postgres.url("postgres")), &Login::in_url())
-        .await
-        .expect("tables");
+    migrated(&postgres.url("postgres")).await;
     let mut tasks = JoinSet::new();
     for client in 0..CLIENTS {
         let ledger = ledger_at(&pooler.url("postgres"));

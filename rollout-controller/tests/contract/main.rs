@@ -15,6 +15,8 @@
 
 mod alarms;
 mod functions;
+#[path = "../common/journal.rs"]
+mod journal;
 mod ledger;
 mod ledger_pooled;
 mod messages;

@@ -1,8 +1,9 @@
 //! What operators do and see in a scene, and what came out of it.
 
+use crate::journal;
 use crate::scene::Scene;
 use local_cloud::Page;
-use rollout_controller::adapters::ledger::{Login, SqlLedger};
+use rollout_controller::adapters::ledger::SqlLedger;
 use rollout_controller::domain::journal::{Journal, Stamped};
 use rollout_controller::journal_io;
 use rollout_controller::ports::Ledger as _;
@@ -74,10 +75,7 @@ impl Scene {
     }
 
     fn ledger(&self) -> SqlLedger {
-        SqlLedger::new(
-            self.database.direct.parse().expect("a URL"),
-            Login::in_url(),
-        )
+        journal::ledger_at(&self.database.direct)
     }
 
     pub(crate) async fn journal(&self) -> Journal {

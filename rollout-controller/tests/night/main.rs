@@ -11,6 +11,8 @@ mod alarm;
 #[path = "../common/cloud.rs"]
 mod cloud;
 mod faults;
+#[path = "../common/journal.rs"]
+mod journal;
 mod killed;
 mod looks;
 mod outages;
