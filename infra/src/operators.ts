@@ -117,12 +117,12 @@ export class OperatorRole extends pulumi.ComponentResource {
       },
       {
         sid: "ReadMetricsAndAlarms",
-        actions: ["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"],
+        actions: ["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "cloudwatch:GetMetricStatistics"],
         resources: ["*"],
       },
       {
         sid: "ReadLogs",
-        actions: ["logs:FilterLogEvents", "logs:GetLogEvents"],
+        actions: ["logs:FilterLogEvents", "logs:GetLogEvents", "logs:GetQueryResults", "logs:StartQuery"],
         resources: doors.map((door) => `${names.logGroupArn(names.function(door))}:*`),
       },
     ];

@@ -130,8 +130,8 @@ describe("roles may do exactly this", () => {
       `Look: Allow lambda:InvokeFunction on arn:aws:lambda:${REGION}:function:score-rollout-view`,
       "OpenDashboard: Allow cloudwatch:GetDashboard on arn:aws:cloudwatch::111122223333:dashboard/score-rollout",
       `ReadRulesAndGroups: Allow ${elb.map((what) => `elasticloadbalancing:Describe${what}`).join(", ")} on *`,
-      "ReadMetricsAndAlarms: Allow cloudwatch:DescribeAlarms, cloudwatch:GetMetricData on *",
-      `ReadLogs: Allow logs:FilterLogEvents, logs:GetLogEvents on ${logs.join(", ")}`,
+      "ReadMetricsAndAlarms: Allow cloudwatch:DescribeAlarms, cloudwatch:GetMetricData, cloudwatch:GetMetricStatistics on *",
+      `ReadLogs: Allow logs:FilterLogEvents, logs:GetLogEvents, logs:GetQueryResults, logs:StartQuery on ${logs.join(", ")}`,
     ];
   };
 
@@ -232,6 +232,7 @@ describe("policies in general", () => {
     "ec2:DescribeNetworkInterfaces",
     "cloudwatch:DescribeAlarms",
     "cloudwatch:GetMetricData",
+    "cloudwatch:GetMetricStatistics",
     "elasticloadbalancing:DescribeRules",
     "elasticloadbalancing:DescribeTargetGroupAttributes",
     "elasticloadbalancing:DescribeTargetGroups",
