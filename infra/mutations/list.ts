@@ -525,6 +525,13 @@ export const mutations: readonly Mutation[] = [
       ["no P95", '["p50", "p95", "p99"]', '["p50", "p99"]', /P50, P95, P99/],
       ["limits in milliseconds", "value: ms / 1000", "value: ms", /against their limits/],
       ["no rollbacks", '"Rollback", ', "", /weight, evidence and decisions/],
+      [
+        "the scorer's metrics of another function",
+        'function("scorer"), ...more',
+        'function("view"), ...more',
+        /scorer's own/,
+      ],
+      ["a metric that the scorer does not write", '"DatabaseRoundTrips"', '"RoundTrips"', /scorer's own/],
       ["an unknown id in an expression", '${id("requests")}`', '${id("request")}`', /error rates of both/],
     ],
   ),

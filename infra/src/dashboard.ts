@@ -3,7 +3,7 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { Names } from "./arns";
-import { ALB, CONTROLLER, dimensions, ERROR_COUNTS } from "./metrics";
+import { ALB, CONTROLLER, dimensions, ERROR_COUNTS, SCORER } from "./metrics";
 import type { Side } from "./metrics";
 import type { Common, Slo } from "./settings";
 
@@ -30,6 +30,7 @@ type Line = pulumi.Input<unknown>[];
 export class Dashboard extends pulumi.ComponentResource {
   readonly arn: pulumi.Output<string>;
   readonly name: string;
+  private readonly names: Names;
 
   constructor(
     private readonly common: Common,
@@ -37,12 +38,14 @@ export class Dashboard extends pulumi.ComponentResource {
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super("rollout:infra:Dashboard", `${common.name}-dashboard`, {}, opts);
-    this.name = new Names(common.name, common.region, common.accountId).dashboard();
+    this.names = new Names(common.name, common.region, common.accountId);
+    this.name = this.names.dashboard();
     const routes = [...new Set(args.sides.map((side) => side.route))];
     const rows: Widget[][] = [
       [this.page()],
       [this.weights(), this.evidence(), this.decisions()],
       ...routes.map((route) => [this.latency(route), this.errors(route), this.requests(route)]),
+      [this.scorerAnswers(), this.scorerDuration(), this.scorerDatabase()],
       [this.alarms()],
     ];
     const dashboard = new aws.cloudwatch.Dashboard(
@@ -137,6 +140,28 @@ export class Dashboard extends pulumi.ComponentResource {
     return this.graph(`${route}: requests a minute`, 7, lines, { stacked: true });
   }
 
+  /** What the load balancer cannot see: Rust's own account, whoever sent the request. */
+  private scorerAnswers(): Widget {
+    const lines = ["2xx", "4xx", "5xx"].map((status) =>
+      this.scorer("Requests", { label: status, stat: "Sum" }, ["StatusClass", status]),
+    );
+    return this.graph("Rust scorer: answers a minute", 8, lines, { stacked: true });
+  }
+
+  private scorerDuration(): Widget {
+    const lines = ["p50", "p95", "p99"].map((stat) =>
+      this.scorer("Duration", { label: stat.toUpperCase(), stat }),
+    );
+    return this.graph("Rust scorer: from event to answer, ms", 8, lines);
+  }
+
+  private scorerDatabase(): Widget {
+    return this.graph("Rust scorer: errors, and round trips to the database", 8, [
+      this.scorer("Errors", { label: "errors", stat: "Sum" }),
+      this.scorer("DatabaseRoundTrips", { label: "round trips a request", stat: "Average", yAxis: "right" }),
+    ]);
+  }
+
   private alarms(): Widget {
     return {
       type: "alarm",
@@ -152,6 +177,10 @@ export class Dashboard extends pulumi.ComponentResource {
 
   private own(metric: string, options: Record<string, unknown>): Line {
     return [CONTROLLER, metric, "Rollout", this.common.name, options];
+  }
+
+  private scorer(metric: string, options: Record<string, unknown>, more: readonly string[] = []): Line {
+    return [SCORER, metric, "Service", this.names.function("scorer"), ...more, options];
   }
 
   private graph(title: string, width: number, metrics: Line[], more: Record<string, unknown> = {}): Widget {

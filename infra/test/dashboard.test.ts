@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { graphOf } from "./example";
 import type { Graph } from "./graph";
@@ -135,6 +137,26 @@ test("requests a minute of both sides of each route", () => {
     );
   }
   assert.equal(titled(/: requests a minute$/).length, 3);
+});
+
+test("the scorer's own metrics, by the names that it writes into its log", () => {
+  const own = titled(/^Rust scorer: /)
+    .flatMap((widget) => widget.properties.metrics)
+    .map((line: any[]) => [...line.slice(0, -1), line.at(-1).stat].join(" "));
+  assert.deepEqual(own, [
+    "ScorerFn Requests Service score-scorer StatusClass 2xx Sum",
+    "ScorerFn Requests Service score-scorer StatusClass 4xx Sum",
+    "ScorerFn Requests Service score-scorer StatusClass 5xx Sum",
+    "ScorerFn Duration Service score-scorer p50",
+    "ScorerFn Duration Service score-scorer p95",
+    "ScorerFn Duration Service score-scorer p99",
+    "ScorerFn Errors Service score-scorer Sum",
+    "ScorerFn DatabaseRoundTrips Service score-scorer Average",
+  ]);
+  const log = readFileSync(join(__dirname, "..", "..", "scorer-fn", "src", "log.rs"), "utf8");
+  for (const word of own.flatMap((line) => line.split(" ")).filter((word) => /^[A-Z]/.test(word))) {
+    if (word !== "Sum" && word !== "Average") assert.ok(log.includes(`"${word}"`), `${word} in log.rs`);
+  }
 });
 
 test("all alarms", () => {
