@@ -43,7 +43,7 @@ export interface ScorerSettings {
   readonly timeoutSeconds: number;
   /** Environments that this function may use at most, and that nobody else can take. */
   readonly reservedConcurrency?: number;
-  /** Environments kept warm on the alias. */
+  /** Environments kept warm on the alias: the scorer connects to its database in their init. */
   readonly provisionedConcurrency?: number;
   readonly database: {
     /** Secret with `username` and `password`. */
