@@ -71,7 +71,7 @@ impl Pgbouncer {
         postgres: &PrivatePostgres,
         server_connections: u32,
     ) -> Result<Self, PgbouncerError> {
-        on_free_port(async |port| Self::try_start(postgres, server_connections, port).await).await
+        on_free_port(|port| Self::try_start(postgres, server_connections, port)).await
     }
 
     async fn try_start(
@@ -139,7 +139,7 @@ impl Pgbouncer {
         .map_err(io_error("starting pgbouncer"))?;
 
         let server = server
-            .once_up("pgbouncer", &log, async || {
+            .once_up("pgbouncer", &log, || async move {
                 match PgConnection::connect(&url(port, password, USER)).await {
                     Ok(connection) => connection.close().await.is_ok(),
                     Err(_) => false,

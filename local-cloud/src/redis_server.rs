@@ -12,8 +12,8 @@ use redis::{AsyncTypedCommands as _, Client, RedisResult};
 use tempfile::TempDir;
 
 use crate::supervised::{
-    Account, Recipe, ServerError, Supervised, find_program, io_error, on_free_port, path_folders,
-    random_password,
+    Account, Recipe, ServerError, Supervised, find_program, free_port, io_error, on_free_port,
+    path_folders, random_password,
 };
 use crate::tls::Certificate;
 
@@ -54,7 +54,7 @@ impl PrivateRedis {
     /// [`ServerError::NoBinary`] where it is not installed; otherwise what it
     /// printed.
     pub async fn start() -> Result<Self, ServerError> {
-        on_free_port(async |port| Self::try_start(port, None).await).await
+        on_free_port(|port| Self::try_start(port, None)).await
     }
 
     /// Starts one that also listens on a second port with TLS.
@@ -62,14 +62,10 @@ impl PrivateRedis {
     /// # Errors
     /// As [`start`](Self::start); also where this Redis was built without TLS.
     pub async fn start_with_tls(certificate: &Certificate) -> Result<Self, ServerError> {
-        on_free_port(async |tls_port| {
-            on_free_port(async |port| Self::try_start(port, Some((tls_port, certificate))).await)
-                .await
-        })
-        .await
+        on_free_port(|port| Self::try_start(port, Some(certificate))).await
     }
 
-    async fn try_start(port: u16, tls: Option<(u16, &Certificate)>) -> Result<Self, ServerError> {
+    async fn try_start(port: u16, certificate: Option<&Certificate>) -> Result<Self, ServerError> {
         let program = find_binary()?;
         let account = Account::for_servers().map_err(io_error("choosing an account"))?;
         let folder = tempfile::Builder::new()
@@ -82,10 +78,13 @@ impl PrivateRedis {
             "bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave \"\"\nappendonly no\ndir {}\n",
             folder.path().display()
         );
-        if let Some((tls_port, certificate)) = tls {
+        let mut tls_port = None;
+        if let Some(certificate) = certificate {
+            let port = free_port().map_err(io_error("finding a free port"))?;
+            tls_port = Some(port);
             let [chain, key] = certificate.write(folder.path(), account.as_ref())?;
             text.push_str(&format!(
-                "tls-port {tls_port}\ntls-cert-file {}\ntls-key-file {}\ntls-auth-clients no\n",
+                "tls-port {port}\ntls-cert-file {}\ntls-key-file {}\ntls-auth-clients no\n",
                 chain.display(),
                 key.display()
             ));
@@ -109,18 +108,20 @@ impl PrivateRedis {
             remove_folder: true,
         })
         .map_err(io_error("starting Redis"))?;
-        let url = url(port, &password);
+        let url = &url(port, &password);
         let server = server
-            .once_up("redis-server", &log, async || {
-                let ping = async || connect(&url).await?.ping().await;
-                ping().await.is_ok()
+            .once_up("redis-server", &log, || async move {
+                match connect(url).await {
+                    Ok(mut open) => open.ping().await.is_ok(),
+                    Err(_) => false,
+                }
             })
             .await?;
         Ok(Self {
             server: Some(server),
             _folder: folder,
             port,
-            tls_port: tls.map(|(port, _)| port),
+            tls_port,
             password,
         })
     }

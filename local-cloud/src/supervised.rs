@@ -183,11 +183,11 @@ impl Supervised {
     }
 
     /// The server, once `answers` says that it does; stopped if it never does.
-    pub(crate) async fn once_up(
+    pub(crate) async fn once_up<F: Future<Output = bool>>(
         mut self,
         name: &'static str,
         log: &Path,
-        answers: impl AsyncFn() -> bool,
+        answers: impl Fn() -> F,
     ) -> Result<Self, ServerError> {
         let limit = Instant::now() + READY_LIMIT;
         loop {
@@ -250,9 +250,10 @@ pub(crate) fn free_port() -> io::Result<u16> {
 }
 
 /// Starts a server on a free port, and again on another one if that was taken meanwhile.
-pub(crate) async fn on_free_port<T>(
-    start: impl AsyncFn(u16) -> Result<T, ServerError>,
-) -> Result<T, ServerError> {
+pub(crate) async fn on_free_port<T, F>(start: impl Fn(u16) -> F) -> Result<T, ServerError>
+where
+    F: Future<Output = Result<T, ServerError>>,
+{
     let mut tries = 0;
     loop {
         tries += 1;

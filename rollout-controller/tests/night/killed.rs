@@ -6,12 +6,12 @@
 
 use crate::scene::{PATIENCE, Scene, Setup};
 use crate::servers::Database;
-use futures_util::future::join_all;
 use local_cloud::{ApiFault, ApiFaultKind, Fault};
 use rollout_controller::domain::journal::Event;
 use sqlx::{Connection as _, PgConnection};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 /// Where a tick stands when it is killed, in the order of a tick.
@@ -270,14 +270,18 @@ fn applied(events: &[rollout_controller::domain::journal::Stamped], percent: f64
 }
 
 /// Plays a scene for every place, three at a time: most of it is waiting.
-async fn everywhere<S: Future<Output = ()>>(scene: impl Fn(Place) -> S) {
-    let scene = &scene;
-    let players = (0..3).map(|first| async move {
-        for place in PLACES.iter().skip(first).step_by(3) {
-            scene(*place).await;
-        }
-    });
-    join_all(players).await;
+async fn everywhere<S: Future<Output = ()> + Send>(
+    scene: impl Fn(Place) -> S + Copy + Send + 'static,
+) {
+    let mut players = JoinSet::new();
+    for first in 0..3 {
+        players.spawn(async move {
+            for place in PLACES.iter().skip(first).step_by(3) {
+                scene(*place).await;
+            }
+        });
+    }
+    players.join_all().await;
 }
 
 /// `None`: no database here.
