@@ -293,16 +293,13 @@ impl Tx<'_> {
     }
 
     fn count(&mut self, what: &'static str, round_trips: u32, at: Instant) {
-        let timings = vec![Timing {
+        self.trips.statements += 1;
+        self.trips.round_trips += round_trips;
+        self.trips.timings.push(Timing {
             what,
             at,
             took: at.elapsed(),
-        }];
-        self.trips += Trips {
-            statements: 1,
-            round_trips,
-            timings,
-        };
+        });
     }
 }
 
