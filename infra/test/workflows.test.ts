@@ -25,7 +25,22 @@ const allSteps = [...workflows.values()].flatMap((workflow) =>
   Object.values<any>(workflow.jobs).flatMap(steps),
 );
 
-test("there are two workflows", () => assert.deepEqual(files.sort(), ["ci.yml", "deploy.yml"]));
+test("there are three workflows", () =>
+  assert.deepEqual(files.sort(), ["arm64.yml", "ci.yml", "deploy.yml"]));
+
+test("CI has what only root can install before the tests run, and leaves none out", () => {
+  const { rust } = workflows.get("ci.yml").jobs;
+  const install = at(rust, /sudo .*apt-get install/);
+  assert.ok(install >= 0);
+  for (const name of ["postgresql", "pgbouncer", "redis-server"]) {
+    assert.match(steps(rust)[install].run, new RegExp(`[ ]${name}\\b`), name);
+  }
+  const left = at(rust, /grep WITHOUT \.dev\/env/);
+  const run = at(rust, /^\.ci\/run$/);
+  assert.ok(install < left && left < run, `${install} ${left} ${run}`);
+  // What scripts/dev-env says when it has to leave something out.
+  assert.match(read("scripts", "dev-env"), /echo 'export LOCAL_CLOUD_WITHOUT_PGBOUNCER=1'/);
+});
 
 describe("every workflow", () => {
   for (const [name, text] of texts) {
