@@ -110,7 +110,7 @@ describe("the text", () => {
     const [tick, view] = [await tomlOf("tick", secretLogin), await tomlOf("view", secretLogin)];
     assert.match(
       tick,
-      /^url = "postgres:\/\/scorer\.proxy-.*sslmode=verify-full&sslrootcert=\/etc\/ssl\/rds\.pem"$/m,
+      /^url = "postgres:\/\/scorer\.proxy-.*sslmode=verify-full&sslrootcert=\/opt\/certs\/rds\.pem"$/m,
     );
     assert.match(tick, /^secret_arn = ".*:secret:w-AbCdEf"$/m);
     assert.match(view, /^secret_arn = ".*:secret:r-AbCdEf"$/m);
