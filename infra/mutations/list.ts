@@ -645,6 +645,18 @@ export const mutations: readonly Mutation[] = [
         "pulumi/actions@v7\n        with:\n          pulumi-version: 3.248.0\n      - name: Start",
         /pinned by commit/,
       ],
+      [
+        "traces for nobody",
+        "&& ! brings COLLECTOR_IMAGE",
+        "&& brings COLLECTOR_IMAGE",
+        /nobody who collects/,
+      ],
+      [
+        "a bundle that is not there",
+        "&& ! brings RDS_CA_IMAGE",
+        "&& brings RDS_CA_IMAGE",
+        /certificates of the data/,
+      ],
       ["deployments cut off", "cancel-in-progress: false", "cancel-in-progress: true", /none is cut off/],
     ],
   ),

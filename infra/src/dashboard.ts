@@ -17,6 +17,8 @@ export interface DashboardArgs {
   readonly alarmArns: readonly pulumi.Input<string>[];
 }
 
+const PERCENTILES = ["p50", "p95", "p99"];
+
 /** A widget without its place. */
 interface Widget {
   readonly type: "metric" | "text" | "custom" | "alarm";
@@ -97,7 +99,7 @@ export class Dashboard extends pulumi.ComponentResource {
   private latency(route: string): Widget {
     const { slo } = this.args;
     const lines = this.sidesOf(route).flatMap((side) =>
-      ["p50", "p95", "p99"].map((stat): Line => [
+      PERCENTILES.map((stat): Line => [
         ALB,
         "TargetResponseTime",
         ...flat(dimensions(side, "both")),
@@ -149,9 +151,7 @@ export class Dashboard extends pulumi.ComponentResource {
   }
 
   private scorerDuration(): Widget {
-    const lines = ["p50", "p95", "p99"].map((stat) =>
-      this.scorer("Duration", { label: stat.toUpperCase(), stat }),
-    );
+    const lines = PERCENTILES.map((stat) => this.scorer("Duration", { label: stat.toUpperCase(), stat }));
     return this.graph("Rust scorer: from event to answer, ms", 8, lines);
   }
 
