@@ -1,6 +1,7 @@
 //! The corners of Python that the contract makes visible.
 
 use std::fmt::Write as _;
+use std::str::Utf8Error;
 
 use serde_json::Value;
 
@@ -33,15 +34,32 @@ pub fn repr(text: &str) -> String {
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             c if c == quote => out.extend(['\\', c]),
-            c if u32::from(c) < 0x20 || u32::from(c) == 0x7f => {
+            c if is_printable(c) => out.push(c),
+            c => {
+                let code = u32::from(c);
                 // Writing to a String cannot fail.
-                let _ = write!(out, "\\x{:02x}", u32::from(c));
+                let _ = match code {
+                    0..=0xff => write!(out, "\\x{code:02x}"),
+                    0x100..=0xffff => write!(out, "\\u{code:04x}"),
+                    _ => write!(out, "\\U{code:08x}"),
+                };
             }
-            c => out.push(c),
         }
     }
     out.push(quote);
     out
+}
+
+/// `str.isprintable` of one character: no control, format, unassigned or
+/// private character, and no separator but the space.
+///
+/// Rust's own escapes follow the same categories, except that they spare a
+/// combining mark only behind another character; hence the letter in front.
+/// Rust knows a newer Unicode than Python 3.11 (14.0), so a character assigned
+/// since then prints as itself here and as an escape there.
+fn is_printable(c: char) -> bool {
+    matches!(c, '\'' | '"' | '\\')
+        || ['a', c].iter().collect::<String>().escape_debug().count() == 2
 }
 
 /// Whether `if value:` is taken.
@@ -69,13 +87,20 @@ pub enum Integer {
     TooSmall,
 }
 
-/// `int(text)`, for ASCII digits: blanks around, one sign, leading zeros, and `_` between digits pass.
+/// `int(text)`: blanks around, one sign, leading zeros, `_` between digits,
+/// and the decimal digits of any script pass.
 pub fn integer(text: &str) -> Integer {
-    let text = text.trim();
+    // CPython strips the four separators of ASCII only from other texts.
+    let text = if text.is_ascii() {
+        text.trim()
+    } else {
+        strip(text)
+    };
+    let text: String = text.chars().map(ascii_digit).collect();
     let (negative, digits) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
         Some(b'+') => (false, &text[1..]),
-        _ => (false, text),
+        _ => (false, text.as_str()),
     };
     let well_formed = !digits.is_empty()
         && digits
@@ -105,6 +130,32 @@ pub fn integer(text: &str) -> Integer {
 fn is_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
+
+/// `str.strip()`: what Rust calls blank, and the four separators of ASCII.
+pub fn strip(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\x1c'..='\x1f'))
+}
+
+/// The ASCII digit for a decimal digit of any script; other characters as they are.
+pub fn ascii_digit(c: char) -> char {
+    let code = u32::from(c);
+    let script = ZEROS.partition_point(|zero| *zero <= code);
+    match script.checked_sub(1).and_then(|at| ZEROS.get(at)) {
+        Some(zero) if code - zero < 10 => char::from_digit(code - zero, 10).unwrap_or(c),
+        _ => c,
+    }
+}
+
+/// Where the ten decimal digits of each script begin (category Nd, Unicode
+/// 14.0 as in Python 3.11).
+const ZEROS: [u32; 66] = [
+    0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66,
+    0xde6, 0xe50, 0xed0, 0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90,
+    0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0xff10,
+    0x104a0, 0x10d30, 0x11066, 0x110f0, 0x11136, 0x111d0, 0x112f0, 0x11450, 0x114d0, 0x11650,
+    0x116c0, 0x11730, 0x118e0, 0x11950, 0x11c50, 0x11d50, 0x11da0, 0x16a60, 0x16ac0, 0x16b50,
+    0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e950, 0x1fbf0,
+];
 
 /// `base64.b64decode(text)`: what is not of the alphabet is skipped, and
 /// padding in a place where a group can end finishes the data.
@@ -161,4 +212,20 @@ fn base64_digit(byte: u8) -> Option<u8> {
         b'/' => Some(63),
         _ => None,
     }
+}
+
+/// What `bytes.decode("utf-8")` says of bytes that are none.
+pub fn decode_error(bytes: &[u8], error: Utf8Error) -> String {
+    let at = error.valid_up_to();
+    let lead = bytes.get(at).copied().unwrap_or(0);
+    let (len, reason) = match error.error_len() {
+        None => (bytes.len() - at, "unexpected end of data"),
+        Some(len) if matches!(lead, 0xc2..=0xf4) => (len, "invalid continuation byte"),
+        Some(len) => (len, "invalid start byte"),
+    };
+    let place = match len {
+        1 => format!("byte 0x{lead:02x} in position {at}"),
+        _ => format!("bytes in position {at}-{}", at + len - 1),
+    };
+    format!("'utf-8' codec can't decode {place}: {reason}")
 }
