@@ -6,7 +6,11 @@
 //! message is spelt. Both keep the offset, which is why an instant alone is
 //! not enough. No zone names occur, so no zone database is linked.
 
+mod iso;
+
 use std::time::{SystemTime, UNIX_EPOCH};
+
+pub use iso::{IsoError, PythonTime, parse_python_iso};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -32,24 +36,6 @@ pub struct OffsetTime {
     nanos: u64,
     /// Seconds east of UTC, less than a day either way.
     offset_secs: i32,
-}
-
-/// Why Python's `datetime.fromisoformat` refuses a text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IsoError {
-    /// The shape is wrong; Python names the whole text.
-    Shape,
-    /// A field is out of range; Python names the field.
-    Range(String),
-}
-
-/// What `datetime.fromisoformat` makes of a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PythonTime {
-    /// Without zone; Python refuses to compare it with an aware time.
-    Naive,
-    /// With zone.
-    Aware(OffsetTime),
 }
 
 impl OffsetTime {
@@ -204,141 +190,8 @@ impl OffsetTime {
     }
 }
 
-/// Reads a text as `datetime.fromisoformat` of Python 3.11 and later does,
-/// calendar dates only (`YYYY-MM-DD`, `YYYYMMDD`; no week dates).
-///
-/// # Errors
-/// [`IsoError`] says which of Python's two kinds of message follows.
-pub fn parse_python_iso(text: &str) -> Result<PythonTime, IsoError> {
-    let bytes = text.as_bytes();
-    if bytes.len() < 8 {
-        return Err(IsoError::Shape);
-    }
-    let number = |part: &[u8]| digits(part).ok_or(IsoError::Shape);
-    let (year, month, day, date_len) = if bytes[4] == b'-' {
-        if bytes.len() < 10 || bytes[7] != b'-' {
-            return Err(IsoError::Shape);
-        }
-        (
-            number(&bytes[..4])?,
-            number(&bytes[5..7])?,
-            number(&bytes[8..10])?,
-            10,
-        )
-    } else {
-        (
-            number(&bytes[..4])?,
-            number(&bytes[4..6])?,
-            number(&bytes[6..8])?,
-            8,
-        )
-    };
-    // One separator of any kind; it may be longer than a byte.
-    let after_date = text.get(date_len..).ok_or(IsoError::Shape)?;
-    let mut chars = after_date.chars();
-    let clock = chars.next().map(|_| chars.as_str());
-    if clock == Some("") {
-        return Err(IsoError::Shape);
-    }
-    let (clock, zone) = split_zone(clock.unwrap_or("00"))?;
-    let tail = if zone.is_some() {
-        Tail::OneMayFollow
-    } else {
-        Tail::Nothing
-    };
-    let [hour, minute, second, micro] = clock_fields(clock.as_bytes(), tail)?;
-    let days = days_from_civil(year, month, day)?;
-    let nanos = nanos_of_day(hour, minute, second, micro)?;
-    Ok(match zone {
-        None => PythonTime::Naive,
-        Some(offset_secs) => PythonTime::Aware(OffsetTime {
-            days,
-            nanos,
-            offset_secs,
-        }),
-    })
-}
-
-fn split_zone(text: &str) -> Result<(&str, Option<i32>), IsoError> {
-    let Some(at) = text.find(['-', '+', 'Z']) else {
-        return Ok((text, None));
-    };
-    let (clock, zone) = text.split_at(at);
-    if zone == "Z" {
-        return Ok((clock, Some(0)));
-    }
-    let east = match zone.as_bytes()[0] {
-        b'+' => 1,
-        b'-' => -1,
-        _ => return Err(IsoError::Shape),
-    };
-    let [hours, minutes, seconds, _] = clock_fields(&zone.as_bytes()[1..], Tail::Nothing)?;
-    let total = hours * 3600 + minutes * 60 + seconds;
-    if total >= 86_400 {
-        return Err(out_of_range(&offset_too_large(
-            i64::from(east) * i64::from(total),
-        )));
-    }
-    Ok((clock, Some(east * i32::try_from(total).unwrap_or(0))))
-}
-
 fn out_of_range(field: &str) -> IsoError {
     IsoError::Range(field.to_owned())
-}
-
-/// Python's words for an offset of a day or more.
-fn offset_too_large(seconds: i64) -> String {
-    let (days, rest) = (
-        seconds.div_euclid(SECONDS_PER_DAY),
-        seconds.rem_euclid(SECONDS_PER_DAY),
-    );
-    let rest = if rest == 0 {
-        String::new()
-    } else {
-        format!(", seconds={rest}")
-    };
-    format!(
-        "offset must be a timedelta strictly between -timedelta(hours=24) and timedelta(hours=24), \
-         not datetime.timedelta(days={days}{rest})."
-    )
-}
-
-/// What may stand between the clock and the end of its text.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Tail {
-    Nothing,
-    /// CPython overlooks one character of any kind before a zone.
-    OneMayFollow,
-}
-
-/// `HH[:MM[:SS[.fraction]]]` or the same without colons: hour, minute, second, microsecond.
-fn clock_fields(text: &[u8], tail: Tail) -> Result<[u32; 4], IsoError> {
-    let mut fields = [0; 4];
-    let mut at = 0;
-    let colons = text.get(2) == Some(&b':');
-    for (index, field) in fields.iter_mut().take(3).enumerate() {
-        let part = text.get(at..at + 2).ok_or(IsoError::Shape)?;
-        *field = digits(part).ok_or(IsoError::Shape)?;
-        at += 2;
-        if at == text.len() || (tail == Tail::OneMayFollow && at + 1 == text.len()) {
-            return Ok(fields);
-        }
-        if index < 2 && colons {
-            if text[at] != b':' {
-                return Err(IsoError::Shape);
-            }
-            at += 1;
-        }
-    }
-    let fraction = &text[at + 1..];
-    if !matches!(text[at], b'.' | b',')
-        || fraction.is_empty()
-        || !fraction.iter().all(u8::is_ascii_digit)
-    {
-        return Err(IsoError::Shape);
-    }
-    fields[3] = u32::try_from(fraction_nanos(fraction) / 1000).unwrap_or(0);
-    Ok(fields)
 }
 
 /// Up to nine ASCII digits as a number.
@@ -374,7 +227,7 @@ fn nanos_of_day(hour: u32, minute: u32, second: u32, micro: u32) -> Result<u64, 
 /// Source: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms".
 fn days_from_civil(year: u32, month: u32, day: u32) -> Result<i64, IsoError> {
     if year == 0 || year > 9999 {
-        return Err(out_of_range("year 0 is out of range"));
+        return Err(out_of_range(&format!("year {year} is out of range")));
     }
     if !(1..=12).contains(&month) {
         return Err(out_of_range("month must be in 1..12"));
