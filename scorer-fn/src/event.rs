@@ -17,6 +17,8 @@ use crate::python_json::{self, Json};
 pub struct Event {
     /// Undecoded path.
     pub path: Option<String>,
+    /// Why there is none, as the text of Python's exception; empty if there is one.
+    pub path_problem: String,
     /// Headers; absent on a target group with multi-value headers.
     pub headers: Option<Map<String, Value>>,
     /// Query as given, still percent-encoded; absent in some test events.
@@ -31,8 +33,17 @@ impl Event {
     /// Reads a raw event; whatever is malformed counts as missing.
     pub fn from_alb(event: &Value) -> Self {
         let text = |key: &str| event.get(key).and_then(Value::as_str).map(str::to_owned);
+        let path_problem = match event.get("path") {
+            Some(Value::String(_)) => String::new(),
+            Some(other) => format!(
+                "'{}' object has no attribute 'split'",
+                python::type_name(other)
+            ),
+            None => "'path'".to_owned(),
+        };
         Self {
             path: text("path"),
+            path_problem,
             headers: event.get("headers").and_then(Value::as_object).cloned(),
             query: event.get("queryStringParameters").cloned(),
             body: text("body"),
@@ -66,6 +77,7 @@ impl Event {
             .filter(|_| is_text(&parts.headers));
         Self {
             path: Some(parts.uri.path().to_owned()),
+            path_problem: String::new(),
             headers: Some(headers),
             query: Some(Value::Object(query)),
             body: Some(text.map_or_else(|| STANDARD.encode(body), str::to_owned)),
@@ -96,13 +108,7 @@ impl Event {
         let bytes = python::b64decode(body)?;
         match std::str::from_utf8(&bytes) {
             Ok(text) => python_json::loads(text),
-            Err(error) => {
-                let at = error.valid_up_to();
-                let byte = bytes.get(at).copied().unwrap_or(0);
-                Err(format!(
-                    "'utf-8' codec can't decode byte 0x{byte:02x} in position {at}: invalid start byte"
-                ))
-            }
+            Err(error) => Err(python::decode_error(&bytes, error)),
         }
     }
 }

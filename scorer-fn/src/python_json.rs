@@ -4,6 +4,8 @@
 //! Python refuses is a 500, and the message lands in that row. So NaN, the
 //! infinities and lone surrogates pass here as they do there.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Number, Value};
 
 /// Python gives up at its recursion limit, just below 1,000. The body of a GET
@@ -24,22 +26,40 @@ pub struct Json {
 /// # Errors
 /// The text of the exception that Python raises.
 pub fn loads(text: &str) -> Result<Json, String> {
-    let mut reader = Reader {
-        chars: text.chars().collect(),
-        at: 0,
-        depth: 0,
-        storable: true,
-    };
+    let mut reader = Reader::new(text);
+    if reader.peek() == Some('\u{feff}') {
+        return Err(reader.error("Unexpected UTF-8 BOM (decode using utf-8-sig)", 0));
+    }
     reader.skip_blanks();
     let value = reader.value()?;
-    reader.skip_blanks();
-    if reader.at < reader.chars.len() {
-        return Err(reader.error("Extra data", reader.at));
-    }
+    reader.finish()?;
     Ok(Json {
         value,
         storable: reader.storable,
     })
+}
+
+/// The members of an object, each value in its own spelling, for numbers that
+/// a double or 64 bits would change. None if the text is no object.
+///
+/// # Errors
+/// The text of the exception that Python raises.
+pub fn members(text: &str) -> Result<Option<HashMap<String, String>>, String> {
+    let mut reader = Reader::new(text);
+    reader.skip_blanks();
+    if !reader.take("{") {
+        return Ok(None);
+    }
+    let mut members = HashMap::new();
+    reader.skip_blanks();
+    reader.pairs(|reader, name| {
+        let start = reader.at;
+        reader.value()?;
+        members.insert(name, reader.chars[start..reader.at].iter().collect());
+        Ok(())
+    })?;
+    reader.finish()?;
+    Ok(Some(members))
 }
 
 struct Reader {
@@ -50,6 +70,24 @@ struct Reader {
 }
 
 impl Reader {
+    fn new(text: &str) -> Self {
+        Self {
+            chars: text.chars().collect(),
+            at: 0,
+            depth: 0,
+            storable: true,
+        }
+    }
+
+    /// Nothing but blanks may follow.
+    fn finish(&mut self) -> Result<(), String> {
+        self.skip_blanks();
+        if self.at < self.chars.len() {
+            return Err(self.error("Extra data", self.at));
+        }
+        Ok(())
+    }
+
     fn value(&mut self) -> Result<Value, String> {
         let start = self.at;
         match self.peek() {
@@ -108,8 +146,21 @@ impl Reader {
 
     fn object(&mut self) -> Result<Value, String> {
         let mut members = Map::new();
+        self.pairs(|reader, name| {
+            let value = reader.value()?;
+            members.insert(name, value);
+            Ok(())
+        })?;
+        Ok(members.into())
+    }
+
+    /// An object behind its brace; `read` reads the value of a name.
+    fn pairs(
+        &mut self,
+        mut read: impl FnMut(&mut Self, String) -> Result<(), String>,
+    ) -> Result<(), String> {
         if self.take("}") {
-            return Ok(members.into());
+            return Ok(());
         }
         loop {
             if self.peek() != Some('"') {
@@ -117,15 +168,14 @@ impl Reader {
                     self.error("Expecting property name enclosed in double quotes", self.at)
                 );
             }
-            let key = self.string()?;
+            let name = self.string()?;
             self.skip_blanks();
             self.expect(':')?;
             self.skip_blanks();
-            let value = self.value()?;
-            members.insert(key, value);
+            read(self, name)?;
             self.skip_blanks();
             if self.take("}") {
-                return Ok(members.into());
+                return Ok(());
             }
             self.expect(',')?;
             self.skip_blanks();

@@ -202,6 +202,45 @@ async fn hostile_bodies_are_errors_of_the_caller_only() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn an_error_is_described_in_the_words_of_python() -> anyhow::Result<()> {
+    let service = Service::start("tests/golden/seed.sql", &golden_environment()?).await?;
+    let good = event(
+        &format!("/v2/stamps/101/score/{WALLET}"),
+        &json!({"x-api-key": KEY}),
+    );
+    let cases = [
+        (
+            "path",
+            json!(null),
+            "'NoneType' object has no attribute 'split'",
+        ),
+        ("path", json!(7), "'int' object has no attribute 'split'"),
+        (
+            "body",
+            json!("\u{feff}{}"),
+            "Unexpected UTF-8 BOM (decode using utf-8-sig): line 1 column 1 (char 0)",
+        ),
+        (
+            "body",
+            json!("{"),
+            "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+        ),
+    ];
+    for (field, value, description) in cases {
+        let mut event = good.clone();
+        event[field] = value;
+        let answer = service.ask(&event).await;
+        assert_eq!(answer["statusCode"], 500, "{answer}");
+        assert_eq!(answer["statusDescription"], description);
+        assert_eq!(answer["body"], "{\"error\": \"An error has occurred\"}");
+    }
+    let mut event = good.clone();
+    event.as_object_mut().map(|fields| fields.remove("path"));
+    assert_eq!(service.ask(&event).await["statusDescription"], "'path'");
+    Ok(())
+}
+
+#[tokio::test]
 async fn faults_are_suffered_only_when_the_local_cloud_says_so() -> anyhow::Result<()> {
     let mut variables = golden_environment()?;
     let service = Service::start("tests/golden/seed.sql", &variables).await?;

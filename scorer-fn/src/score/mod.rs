@@ -393,7 +393,7 @@ fn examine(
     notes: &mut Notes,
 ) -> Result<Work, Answer> {
     if event.path.is_none() {
-        return Err(internal(notes, "bad_event", "'path'".to_owned()));
+        return Err(internal(notes, "bad_event", event.path_problem.clone()));
     }
     let target =
         target.ok_or_else(|| internal(notes, "bad_event", "list index out of range".to_owned()))?;
