@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 import random
+import unicodedata
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
@@ -45,8 +46,18 @@ for weights in (["1.000005"], ["1.000015"], ["0.000005"], ["0.000015"], ["-0.000
     result = total(weights)
     sums.append({"weights": weights, "str": str(result), "fixed": f"{result:.5f}", "float": float(result)})
 
+numbers = []
+for text in ("-0", "-0.0", "-0.000001", "-0.000005", "-0.0000050001", "-0E-9", "-0e3", "0", "-1", "１２.５", "\x1f٣\u3000", "-1e-40",
+             "12345678901234567890123"):
+    number = Decimal(text)
+    numbers.append({"text": text, "str": str(number), "fixed": f"{number:.5f}", "float": f"{float(number):.5f}",
+                    "double_fixed": f"{Decimal(float(number)):.5f}"})
+for weights in (["-0"], ["-0.000001"], ["-0", "-0.00"], ["0.5", "-0.50"], ["-0.25", "0.249999"]):
+    result = total(weights)
+    sums.append({"weights": weights, "str": str(result), "fixed": f"{result:.5f}", "float": float(result)})
+
 refused = []
-for text in ("", "abc", "1.2.3", "1e", "e5", "--1", "1 2", ".", "0x10", "1,5"):
+for text in ("", "abc", "1.2.3", "1e", "e5", "--1", "1 2", ".", "0x10", "1,5", "²", "１,5"):
     try:
         Decimal(text)
     except InvalidOperation as error:
@@ -82,9 +93,50 @@ for _ in range(300):
     time = datetime.fromisoformat(text)
     dates.append({"text": text, "aware": True, "isoformat": time.isoformat()})
 
+def note_date(text):
+    try:
+        time = datetime.fromisoformat(text)
+        aware = time.tzinfo is not None
+        dates.append({"text": text, "aware": aware} | ({"isoformat": time.isoformat()} if aware else {}))
+    except ValueError as error:
+        dates.append({"text": text, "error": str(error)})
+
+
+for text in (
+    "2099-W01-1T00:00:00Z", "2099-W01T00:00:00Z", "2099W011T00:00:00Z", "2099W01T00:00:00Z", "2099W01", "2099-W01", "2099-W01-1",
+    "2099W011", "2020-W53-7T23:59:59.5+01:00", "2099-W53-1T00Z", "2098-W53-1T00Z", "2099-W00-1T00Z", "2099-W54-1T00Z",
+    "2099-W01-0T00Z", "2099-W01-8T00Z", "9999-W52-5T00Z", "9999-W52-6T00Z", "0001-W01-1T00Z", "0000-W01-1T00Z", "0000-W53-1T00Z",
+    "2099W01100Z", "2099W0100Z", "2099W0110000Z", "2099W011000000Z", "2099-W01-00Z", "2099-W01-1-00:00Z", "2099-W01-",
+    "2099-W01-1T", "2099-W011T00Z", "2099W01-1T00Z", "2099-W1-1T00Z", "2099-w01-1T00Z", "2099W011é00Z", "2099-W01é00Z",
+    "2099-W01-é00Z", "209901", "2099-01", "2099010", "20990101", "2099W1", "2099W1é", "209901é",
+):
+    note_date(text)
+for clock in (
+    "12:34:56.5xZ", "12:34:56.5x", "12.5Z", "12:34.5Z", "12,5", "12345678Z", "12345678", "1234567Z", "12:34:5678Z", "12:34:56:78Z",
+    "12:34:56:Z", "12:34:56xZ", "12:34:56xyZ", "12:3456Z", "1234:56Z", "12:34:56.Z", "12:34:56.", "12:Z", "12:", "12.Z", "1234.Z",
+    "12345Z", "12:34:56.1234567xZ", "12:34:56.123456xyzZ", "12:34:56.1234567x", "00+01:00x", "00+01:", "00Z+01:00", "00+Z", "00+", "00ZZ",
+    "00-01-01", "12:34:56éZ", "12:34:56.123456éZ", "00+24", "00+01:99", "12:34:567Z", "123456789", "1Z", "Z", "é", "24.5Z",
+):
+    note_date("2099-01-01T" + clock)
+for _ in range(300):
+    year = rng.choice(["2020", "2026", "2098", "2099", f"{rng.randrange(1, 10000):04}"])
+    week = f"W{rng.choice([1, 2, 30, 52, 53, rng.randrange(100)]):02}"
+    day = rng.choice(["", str(rng.randrange(10)), f"-{rng.randrange(1, 8)}"])
+    clock = rng.choice(["", "00", "0000", "12:34", "123456", "12:34:56.5", "7"])
+    text = year + rng.choice(["", "-"]) + week + day + rng.choice(["T", "", "-", "5", " "]) + clock + rng.choice(["", "Z", "+01:00"])
+    if rng.randrange(4) == 0:
+        at = rng.randrange(len(text))
+        text = text[:at] + rng.choice("0-W:Z5é") + text[at + rng.randrange(2):]
+    note_date(text)
+for _ in range(200):
+    clock = "".join(rng.choice("0123459:.,Zx+") for _ in range(rng.randrange(3, 12)))
+    if "+" not in clock:
+        note_date("20990101T12" + clock + rng.choice(["", "Z"]))
+
 integers = []
 for text in ("0", "-0", "007", "1_000", "_1", "1_", "1__0", " 12 ", "+5", "-5", "--5", "", "+", "0x1", "1.0", "9223372036854775807",
-             "9223372036854775808", "-9223372036854775808", "-9223372036854775809", "-00001"):
+             "9223372036854775808", "-9223372036854775808", "-9223372036854775809", "-00001", "１０１", "-١", "१_२", "１2", "²",
+             "Ⅷ", "\x1c5\x1f", "\u20035\x85", "_１", "𝟙𝟘"):
     try:
         value = int(text)
         integers.append({"text": text, "value": str(value)})
@@ -102,14 +154,44 @@ for text in ("", "eyJhIjoxfQ==", "eyJhIjoxfQ", "eyJhIjoxfQ=", "%%%", "e", "ey", 
 bodies = []
 for text in ("hello", "{", "{}", "[1,2", "[1,]", "{\"a\"}", "{\"a\":}", "{a:1}", "{\"a\":1,}", "nul", "null", "  ", "{} x", "\"open", "1 2",
              "tru", "\n\n{\"a\": x}", "[\"a\" \"b\"]", "{\"a\" 1}", "\"\t\"", "01", "-", "1.", "\"\\x\"", "NaN", "[Infinity]", "-Infinity",
-             "{\"a\":1 \"b\":2}", "\"é\" x", "é", "{1:2}", "\"\\u12\"", "[", "{\"a\":1", "{\"a\":", "{\"a\""):
+             "{\"a\":1 \"b\":2}", "\"é\" x", "é", "{1:2}", "\"\\u12\"", "[", "{\"a\":1", "{\"a\":", "{\"a\"", "\ufeff{}", "\ufeff", " \ufeff{}"):
     try:
         json.loads(text)
         bodies.append({"text": text})
     except ValueError as error:
         bodies.append({"text": text, "error": str(error)})
 
+undecodable = []
+for data in (b"\xff", b"a\xc0\x80", b"\xe2\x82", b"\xe2(\xa1", b"\xc3", b"\xc3(", b"\xed\xa0\x80", b"\xf0\x9f\x98", b"\xf0\x9f(",
+             b"\xf4\x90\x80\x80", b"\xe0\x80\x80", b"{}\x80"):
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        undecodable.append({"hex": data.hex(), "error": str(error)})
+
+
+def ranges(holds):
+    """The characters of which something holds, as `first-last first-last …` in hex."""
+    found = []
+    for code in range(0x110000):
+        if 0xD800 <= code < 0xE000 or not holds(chr(code)):
+            continue
+        if found and found[-1][1] == code - 1:
+            found[-1][1] = code
+        else:
+            found.append([code, code])
+    return " ".join(f"{first:x}-{last:x}" for first, last in found)
+
+
+printable = ranges(str.isprintable)
+unassigned = ranges(lambda c: unicodedata.category(c) == "Cn")
+digits = ranges(str.isdecimal)
+reprs = [{"text": text, "repr": repr(text)} for text in (
+    "a\xa0b", "\xad", "\u200b", "\u2028\u2029", "e\u0301", "\u0301", "\ufeff", "\U000e0001", "\U0010ffff", "\ue000", "\u3000", "\x7f\x80",
+    "\x00\x1b", "it's \u200b\"", "☃ é 😀", "\\", "\u0378")]
+
 with open("python-vectors.json", "w", encoding="utf-8") as out:
     json.dump({"sums": sums, "refused": refused, "dates": dates, "integers": integers, "decodings": decodings,
-               "bodies": bodies}, out, indent=0, ensure_ascii=False)
+               "bodies": bodies, "numbers": numbers, "undecodable": undecodable, "reprs": reprs, "printable": printable,
+               "unassigned": unassigned, "digits": digits}, out, indent=0, ensure_ascii=False)
     out.write("\n")
