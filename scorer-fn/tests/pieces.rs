@@ -9,7 +9,7 @@ use scorer_fn::score::dedup::{self, Link, LinkedTwice, NewLink, Plan};
 use scorer_fn::score::key::{self, Check};
 use scorer_fn::score::rate::Rate;
 use scorer_fn::score::request::{self, CommunityKey, Target};
-use scorer_fn::score::weigh::{self, Rules};
+use scorer_fn::score::weigh::{self, Rules, Weights};
 use scorer_fn::time::OffsetTime;
 use serde_json::{Value, json};
 
@@ -267,13 +267,13 @@ fn only_the_first_version_counts_without_the_flag() {
     assert_eq!(plan.create.len(), 1);
 }
 
-fn rules(weights: Value, threshold: &str) -> Rules {
+fn rules(weights: &Value, threshold: &str) -> Rules {
     let custom = vec![
         ("C".to_owned(), "1.5000".to_owned()),
         ("C".to_owned(), "0.2500".to_owned()),
     ];
     Rules {
-        weights,
+        weights: Weights::read(Some(&weights.to_string())).expect("JSON"),
         custom,
         threshold: Decimal::parse(threshold).expect("a number"),
     }
@@ -290,7 +290,7 @@ fn weights_are_texts_numbers_or_overridden() {
     };
     let score = weigh::weigh(
         &plan,
-        &rules(json!({"A": "0.525", "B": 0.1, "C": "9"}), "0.875"),
+        &rules(&json!({"A": "0.525", "B": 0.1, "C": "9"}), "0.875"),
     )
     .expect("a score");
     assert_eq!(score.sum.to_string(), "0.8750000000000000055511151231");
@@ -312,12 +312,48 @@ fn weights_are_texts_numbers_or_overridden() {
 }
 
 #[test]
+fn an_integer_weighs_what_it_says_and_a_fraction_what_a_double_does() {
+    let one = Plan {
+        counted: vec![stamp("A", &["n"])],
+        ..Plan::default()
+    };
+    // As PostgreSQL prints jsonb: no exponents, and numbers of any length.
+    for (weight, sum, shown) in [
+        (
+            "12345678901234567890123",
+            "12345678901234567890123.00000",
+            "12345678901234567741440.00000",
+        ),
+        (
+            "10000000000000000000000000",
+            "10000000000000000000000000.00000",
+            "10000000000000000905969664.00000",
+        ),
+        ("-7", "-7.00000", "-7.00000"),
+        ("2.675", "2.67500", "2.67500"),
+        (
+            "12345678901234567890123.5",
+            "12345678901234567741440.00000",
+            "12345678901234567741440.00000",
+        ),
+        ("\"-0\"", "0.00000", "-0.00000"),
+        ("\"-0.000001\"", "-0.00000", "-0.00000"),
+    ] {
+        let mut rules = rules(&Value::Null, "1");
+        rules.weights = Weights::read(Some(&format!("{{\"A\": {weight}}}"))).expect("JSON");
+        let score = weigh::weigh(&one, &rules).expect("a score");
+        assert_eq!(score.sum.to_fixed5(), sum, "{weight}");
+        assert_eq!(score.stamps["A"].score, shown, "{weight}");
+    }
+}
+
+#[test]
 fn a_bad_weight_fails_only_those_who_have_the_stamp() {
     let one = Plan {
         counted: vec![stamp("A", &["n"])],
         ..Plan::default()
     };
-    let error = |weights| weigh::weigh(&one, &rules(weights, "1")).err();
+    let error = |weights| weigh::weigh(&one, &rules(&weights, "1")).err();
     assert_eq!(
         error(json!({"A": "abc"})).as_deref(),
         Some("[<class 'decimal.ConversionSyntax'>]")
@@ -336,7 +372,7 @@ fn a_bad_weight_fails_only_those_who_have_the_stamp() {
     );
     assert_eq!(error(json!({"A": true, "B": "abc"})), None);
     assert!(
-        weigh::weigh(&Plan::default(), &rules(Value::Null, "1")).is_ok(),
+        weigh::weigh(&Plan::default(), &rules(&Value::Null, "1")).is_ok(),
         "nobody looks at the weights"
     );
 }
@@ -352,7 +388,7 @@ fn a_counted_and_a_deduplicated_stamp_of_one_name_become_one_entry() {
         nullifiers: vec![],
     };
     plan.clashing.insert("A".to_owned(), clash);
-    let score = weigh::weigh(&plan, &rules(json!({"A": "2"}), "2")).expect("a score");
+    let score = weigh::weigh(&plan, &rules(&json!({"A": "2"}), "2")).expect("a score");
     let entry = &score.stamps["A"];
     assert_eq!(
         (

@@ -7,8 +7,6 @@ mod render;
 pub mod request;
 pub mod weigh;
 
-use serde_json::Value;
-
 use crate::answer::Answer;
 use crate::config::{Config, Settings};
 use crate::credential::{self, Reading, Stamp};
@@ -20,7 +18,7 @@ use crate::time::Micros;
 use key::Check;
 use rate::{Limiter, Rate};
 use render::render;
-use weigh::Rules;
+use weigh::{Rules, Weights};
 
 /// How often a request starts again when another one took its links, as in Python.
 const TRIES: u32 = 5;
@@ -422,13 +420,8 @@ fn rules(community: &CommunityRow) -> Result<Rules, String> {
         .as_deref()
         .and_then(Decimal::parse)
         .ok_or_else(missing)?;
-    let weights = community
-        .weights
-        .as_deref()
-        .map_or(Ok(Value::Null), serde_json::from_str);
-    let weights = weights.map_err(|error| error.to_string())?;
     Ok(Rules {
-        weights,
+        weights: Weights::read(community.weights.as_deref())?,
         custom: community.custom.clone(),
         threshold,
     })

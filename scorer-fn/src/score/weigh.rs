@@ -1,20 +1,45 @@
 //! From counted stamps to a score (contract, section 9). Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::dedup::Plan;
 use crate::decimal::Decimal;
-use crate::python;
 use crate::time::OffsetTime;
+use crate::{python, python_json};
+
+/// The `weights` column.
+#[derive(Clone, Debug)]
+pub enum Weights {
+    /// Provider to weight, as JSON text: a number in it may have more digits
+    /// than a double.
+    Table(HashMap<String, String>),
+    /// No JSON object, by Python's name for its type.
+    Other(&'static str),
+}
+
+impl Weights {
+    /// Reads the column's text; None is SQL's NULL.
+    ///
+    /// # Errors
+    /// The text of the exception that Python raises.
+    pub fn read(json: Option<&str>) -> Result<Self, String> {
+        let json = json.unwrap_or("null");
+        if let Some(table) = python_json::members(json)? {
+            return Ok(Self::Table(table));
+        }
+        let json = python_json::loads(json)?;
+        Ok(Self::Other(python::type_name(&json.value)))
+    }
+}
 
 /// What the community's scorer says.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// Provider to weight; JSON null if the column is.
-    pub weights: Value,
+    /// The scorer's own weights.
+    pub weights: Weights,
     /// Weights that the community's customization adds or overrides, in order.
     pub custom: Vec<(String, String)>,
     /// What the sum must reach.
@@ -97,32 +122,35 @@ pub fn weigh(plan: &Plan, rules: &Rules) -> Result<Score, String> {
 }
 
 fn weight_of(provider: &str, rules: &Rules) -> Result<Decimal, String> {
-    let Value::Object(weights) = &rules.weights else {
-        return Err(format!(
-            "'{}' object has no attribute 'get'",
-            python::type_name(&rules.weights)
-        ));
+    let table = match &rules.weights {
+        Weights::Table(table) => table,
+        Weights::Other(kind) => return Err(format!("'{kind}' object has no attribute 'get'")),
     };
     let syntax = || "[<class 'decimal.ConversionSyntax'>]".to_owned();
     // The last entry wins, as when Python updates a dict.
     if let Some((_, weight)) = rules.custom.iter().rev().find(|(name, _)| name == provider) {
         return Decimal::parse(weight).ok_or_else(syntax);
     }
-    match weights.get(provider) {
-        None => Ok(Decimal::zero()),
-        Some(Value::String(text)) => Decimal::parse(text).ok_or_else(syntax),
-        Some(Value::Bool(flag)) => {
-            Ok(Decimal::from_f64(f64::from(u8::from(*flag))).unwrap_or_else(Decimal::zero))
-        }
-        // A JSON number with a fraction is a double to Python, and enters with all its digits.
-        Some(Value::Number(number)) => match number.as_f64().filter(|_| number.is_f64()) {
-            Some(double) => Decimal::from_f64(double).ok_or_else(syntax),
-            None => Decimal::parse(&number.to_string()).ok_or_else(syntax),
-        },
-        Some(Value::Array(_)) => Err("argument must be a sequence of length 3".to_owned()),
-        Some(other) => Err(format!(
+    let Some(json) = table.get(provider) else {
+        return Ok(Decimal::zero());
+    };
+    if json.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+        // With a fraction it is a double to Python, and enters with all the
+        // digits of one. Without, it is an integer of any length.
+        let number = if json.contains(['.', 'e', 'E']) {
+            json.parse().ok().and_then(Decimal::from_f64)
+        } else {
+            Decimal::parse(json)
+        };
+        return number.ok_or_else(syntax);
+    }
+    match python_json::loads(json)?.value {
+        Value::String(text) => Decimal::parse(&text).ok_or_else(syntax),
+        Value::Bool(flag) => Decimal::parse(if flag { "1" } else { "0" }).ok_or_else(syntax),
+        Value::Array(_) => Err("argument must be a sequence of length 3".to_owned()),
+        other => Err(format!(
             "conversion from {} to Decimal is not supported",
-            python::type_name(other)
+            python::type_name(&other)
         )),
     }
 }
