@@ -62,14 +62,35 @@ fn a_rate_counts_in_the_window_that_python_counts_in() {
         rate.counter("GoldKeyA", 1_764_000_000_000_000),
         ":1:rl:83cf5a98d77a1ea9a88be3b6648d987f3df6f22a7bc6b0a35ec92ad99b08c3de"
     );
-    assert_eq!(Rate::parse("5/s").map(|rate| rate.period_secs), Some(1));
-    assert_eq!(Rate::parse("5/2h").map(|rate| rate.period_secs), Some(7200));
+}
+
+#[test]
+fn a_rate_reads_as_django_ratelimit_reads_it() {
+    for (text, period_secs) in [
+        ("5/s", 1),
+        ("5/", 1),
+        ("5/300", 300),
+        ("5/2h", 7200),
+        ("5/1d", 86_400),
+        // No unit that it knows is seconds, and the rest is not looked at.
+        ("5/1w", 1),
+        ("5/10M", 10),
+        ("5/1y", 1),
+        ("5/m;x", 60),
+        ("5/5min", 300),
+        ("５/１５m", 900),
+    ] {
+        let rate = Rate::parse(text).map(|rate| (rate.count, rate.period_secs));
+        assert_eq!(rate, Some((5, period_secs)), "{text}");
+    }
     for text in [
         "",
         "5",
+        "/m",
         "x/1m",
+        " 5/m",
+        "5 /m",
         "5/0m",
-        "5/1y",
         "-1/1m",
         "5/99999999999999999999m",
     ] {

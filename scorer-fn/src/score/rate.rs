@@ -9,6 +9,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::key::hex;
+use crate::python;
 use crate::redis::Redis;
 use crate::time::Micros;
 
@@ -25,20 +26,22 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Reads `COUNT/[NUMBER]UNIT` with the units s, m, h, d, w.
+    /// Reads `COUNT/[NUMBER][UNIT]` with the units s, m, h and d.
+    ///
+    /// As django-ratelimit does: a unit is a small letter, none means seconds,
+    /// and what follows is not looked at. So `5/1w` and `5/10M` are 5 in one
+    /// and in ten seconds, and `5/m;x` is 5 in a minute. None where Python
+    /// fails: no count, no slash, a period of zero.
     pub fn parse(text: &str) -> Option<Self> {
+        let text: String = text.chars().map(python::ascii_digit).collect();
         let (count, period) = text.split_once('/')?;
-        let unit_at = period
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(period.len());
-        let (number, unit) = period.split_at(unit_at);
-        let unit_secs: u64 = match unit.to_ascii_lowercase().as_str() {
-            "" | "s" => 1,
-            "m" => 60,
-            "h" => 3600,
-            "d" => 86_400,
-            "w" => 604_800,
-            _ => return None,
+        let after = period.trim_start_matches(|c: char| c.is_ascii_digit());
+        let number = &period[..period.len() - after.len()];
+        let unit_secs: u64 = match after.chars().next() {
+            Some('m') => 60,
+            Some('h') => 3600,
+            Some('d') => 86_400,
+            _ => 1,
         };
         let number: u64 = if number.is_empty() {
             1
