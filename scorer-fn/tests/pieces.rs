@@ -236,11 +236,12 @@ fn a_free_nullifier_is_claimed_and_ones_own_or_an_ended_one_is_held() {
 
 #[test]
 fn a_clash_hands_the_free_nullifiers_to_the_other_wallet() {
+    let third = "0x00000000000000000000000000000000000000cc";
     let links = [
         link(1, "v0:taken", OTHER, LATER),
-        link(2, "v0:own", ME, LATER),
+        link(2, "v0:too", third, LATER + 1),
     ];
-    let plan = plan(vec![stamp("A", &["v0:free", "v0:taken", "v0:own"])], &links).expect("a plan");
+    let plan = plan(vec![stamp("A", &["v0:free", "v0:taken", "v0:too"])], &links).expect("a plan");
     assert!(plan.counted.is_empty());
     assert!(plan.hold.is_empty());
     let expires = OffsetTime::from_micros(LATER);
@@ -254,9 +255,21 @@ fn a_clash_hands_the_free_nullifiers_to_the_other_wallet() {
     );
     assert_eq!(
         plan.clashing["A"].nullifiers,
-        ["v0:free", "v0:taken", "v0:own"]
+        ["v0:free", "v0:taken", "v0:too"]
     );
     assert_eq!(plan.clashing["A"].expires_text, "as spelt");
+}
+
+#[test]
+fn a_clash_beside_a_link_that_does_not_clash_cannot_be_written() {
+    for (beside, until) in [(ME, LATER), (ME, EARLIER), (OTHER, EARLIER)] {
+        let links = [
+            link(1, "v0:taken", OTHER, LATER),
+            link(2, "v0:held", beside, until),
+        ];
+        let found = plan(vec![stamp("A", &["v0:held", "v0:taken"])], &links);
+        assert_eq!(found.err(), Some(LinkedTwice), "{beside} until {until}");
+    }
 }
 
 #[test]

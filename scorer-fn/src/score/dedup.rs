@@ -70,12 +70,13 @@ pub fn nullifiers(stamp: &Stamp, multi: bool) -> impl Iterator<Item = &String> {
 
 /// Decides for each stamp whether it counts for `address` at `now`.
 ///
-/// A clashing stamp hands its still unlinked nullifiers to the holder of the
-/// first clash. A nullifier of it that this wallet already holds stays as it
-/// is: the contract does not say more, and taking it away would be a guess.
+/// A clashing stamp hands its nullifiers without any clash to the holder of the
+/// first one, as new links. So says the contract, and where such a nullifier
+/// has a link already (this wallet's own, or another's that has ended) a new
+/// one meets the unique index at every try.
 ///
 /// # Errors
-/// [`LinkedTwice`] if two stamps that write links share a nullifier.
+/// [`LinkedTwice`] for that, and if two stamps that write links share a nullifier.
 pub fn plan(
     stamps: Vec<Stamp>,
     links: &[Link],
@@ -91,11 +92,12 @@ pub fn plan(
     let mut written = BTreeSet::new();
     for stamp in stamps {
         let own: Vec<String> = nullifiers(&stamp, multi).cloned().collect();
-        let clash = own
-            .iter()
-            .filter_map(|nullifier| by_hash.get(nullifier.as_str()))
-            .find(|link| link.address != address && link.expires > now);
-        if let Some(clash) = clash {
+        let clashes = |link: &&&Link| link.address != address && link.expires > now;
+        let links = own.iter().filter_map(|hash| by_hash.get(hash.as_str()));
+        if let Some(clash) = links.clone().find(clashes) {
+            if links.clone().any(|link| !clashes(&link)) {
+                return Err(LinkedTwice);
+            }
             for nullifier in own
                 .iter()
                 .filter(|nullifier| !by_hash.contains_key(nullifier.as_str()))
