@@ -6,6 +6,7 @@ use k256::ecdsa::SigningKey;
 use proptest::prelude::*;
 use scorer_fn::credential::eip712::{TypedDataError, Types, hex_bytes, keccak};
 use scorer_fn::credential::proof::{Verdict, address_of, judge, signing_digest};
+use scorer_fn::credential::{self, Reading};
 use scorer_fn::score::key::hex;
 use scorer_fn::time::OffsetTime;
 use serde_json::{Value, json};
@@ -185,6 +186,29 @@ fn verdict(credential: &Value) -> Verdict {
 #[test]
 fn a_signed_credential_is_genuine() {
     assert_eq!(verdict(&signed(|_| {})), Verdict::Genuine);
+}
+
+#[test]
+fn a_hash_is_a_nullifier_by_being_there_even_empty() {
+    let read = |credential: &Value| {
+        let issuer = [credential["issuer"].as_str().unwrap_or_default().to_owned()];
+        let now = scorer_fn::time::now();
+        match credential::read("Ens", &credential.to_string(), "0x00", &issuer, now) {
+            Reading::Counts(stamp) => Ok(stamp.nullifiers),
+            other => Err(format!("{other:?}")),
+        }
+    };
+    for hash in ["", "v0.0.0:abc"] {
+        let credential = signed(|credential| {
+            credential["credentialSubject"]["hash"] = json!(hash);
+            let subject = &mut credential["proof"]["eip712Domain"]["types"]["Subject"];
+            let members = subject.as_array_mut().expect("an array");
+            members.push(json!({"name": "hash", "type": "string"}));
+        });
+        assert_eq!(read(&credential), Ok(vec![hash.to_owned()]));
+    }
+    let refused = read(&signed(|_| {})).expect_err("it has neither hash nor nullifiers");
+    assert!(refused.contains("subject is incomplete"), "{refused}");
 }
 
 #[test]

@@ -107,10 +107,11 @@ fn expiration(credential: &Value) -> Result<(OffsetTime, String), String> {
     }
 }
 
-/// Nullifiers, id and provider; none if one is missing.
+/// Nullifiers, id and provider; none if one is missing. A `hash` counts by
+/// being there, even empty.
 fn subject(subject: &Value) -> Option<(Vec<String>, &str, String)> {
     let nullifiers = if let Some(hash) = subject.get("hash") {
-        vec![hash.as_str().filter(|hash| !hash.is_empty())?.to_owned()]
+        vec![hash.as_str()?.to_owned()]
     } else {
         let list = subject.get("nullifiers")?.as_array()?.iter();
         list.map(|nullifier| nullifier.as_str().map(str::to_owned))
