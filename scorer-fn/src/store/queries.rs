@@ -4,10 +4,11 @@
 //! and COMMIT a score takes ten, eight without stamps; the Python side makes
 //! 37 for three new stamps.
 
-use serde_json::Value;
-use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::{Arguments, Decode, Encode, Postgres, Row, Type};
+mod values;
 
+use serde_json::Value;
+
+use self::values::{Values, get, our_bug};
 use super::{DbError, Tx};
 use crate::event::Event;
 use crate::python_json::Json;
@@ -84,7 +85,7 @@ pub async fn admit(
         .with(prefix)
         .with(community.map(|key| key.external.as_str()))
         .with(community.and_then(|key| key.id));
-    let rows = tx.rows("find key and scorer", ADMIT, values.0).await?;
+    let rows = tx.rows("find key and scorer", ADMIT, values.all()?).await?;
     let Some(row) = rows.first() else {
         return Ok(None);
     };
@@ -105,10 +106,7 @@ pub async fn admit(
         scorer_type: get::<Option<String>>(row, 6)?.unwrap_or_default(),
         threshold: get(row, 7)?,
         weights: get(row, 8)?,
-        custom: custom.map_err(|error| DbError::Refused {
-            code: "XX000".to_owned(),
-            message: error.to_string(),
-        })?,
+        custom: custom.map_err(|error| our_bug(&error))?,
     };
     Ok(Some((key, Some(community))))
 }
@@ -145,7 +143,7 @@ pub async fn lock_passport(
         .rows(
             "lock passport, read stamps",
             LOCK,
-            Values::new().with(address).with(community_id).0,
+            Values::new().with(address).with(community_id).all()?,
         )
         .await?;
     let first = rows
@@ -178,7 +176,7 @@ pub async fn links(
         .rows(
             "read links",
             LINKS,
-            Values::new().with(community_id).with(hashes).0,
+            Values::new().with(community_id).with(hashes).all()?,
         )
         .await?;
     rows.iter()
@@ -361,7 +359,7 @@ pub async fn write(
         .with(score.expires.as_ref().map(iso))
         .with(score.event_fields.as_deref())
         .with_visit(visit, outcome);
-    let rows = tx.rows("write score", WRITE, values.0).await?;
+    let rows = tx.rows("write score", WRITE, values.all()?).await?;
     let held: i64 = rows.first().map_or(Ok(0), |row| get(row, 0))?;
     Ok(usize::try_from(held) == Ok(plan.hold.len()))
 }
@@ -390,7 +388,9 @@ pub async fn note(
     let values = Values::new()
         .with(OffsetTime::from_micros(now).python_isoformat())
         .with_visit(visit, outcome);
-    tx.rows("note refusal", NOTE, values.0).await.map(|_| ())
+    tx.rows("note refusal", NOTE, values.all()?)
+        .await
+        .map(|_| ())
 }
 
 impl Visit<'_> {
@@ -426,21 +426,7 @@ fn holds_nul(value: &Value) -> bool {
     }
 }
 
-/// Positional values of a statement.
-struct Values(PgArguments);
-
 impl Values {
-    fn new() -> Self {
-        Self(PgArguments::default())
-    }
-
-    fn with<'q, T: Encode<'q, Postgres> + Type<Postgres>>(mut self, value: T) -> Self {
-        // Fails only for values too long for the protocol; the statement then
-        // lacks a parameter and the server refuses it.
-        let _ = self.0.add(value);
-        self
-    }
-
     fn with_visit(self, visit: &Visit<'_>, outcome: Outcome<'_>) -> Self {
         let json = |value: Option<&Value>| {
             value
@@ -467,14 +453,4 @@ impl Values {
             .with(noted.then(|| Value::from(outcome.body).to_string()))
             .with(i32::from(outcome.status))
     }
-}
-
-fn get<'r, T: Decode<'r, Postgres> + Type<Postgres>>(
-    row: &'r PgRow,
-    index: usize,
-) -> Result<T, DbError> {
-    row.try_get(index).map_err(|error| DbError::Refused {
-        code: "XX000".to_owned(),
-        message: error.to_string(),
-    })
 }
