@@ -361,6 +361,49 @@ async fn a_score_leaves_all_of_its_rows_or_none() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_nullifier_too_long_for_its_column_is_a_score_error() -> anyhow::Result<()> {
+    let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
+    let address = std::fs::read_to_string("demo/addresses.txt")?
+        .lines()
+        .nth(5)
+        .unwrap_or_default()
+        .to_owned();
+    let event = get(&format!("/v2/stamps/1/score/{address}"), KEY);
+    let before = service.ask(&event).await;
+    assert_eq!(body(&before)["error"], Value::Null, "{before}");
+    // As if the links were gone and every nullifier too long.
+    let mut admin = sqlx::PgConnection::connect(&service.url).await?;
+    admin
+        .execute(
+            "DELETE FROM registry_hashscorerlink;
+             ALTER TABLE registry_hashscorerlink ALTER COLUMN hash TYPE varchar(10)",
+        )
+        .await?;
+    let answer = service.ask(&event).await;
+    assert_eq!(answer["statusCode"], 200, "{answer}");
+    let text = "value too long for type character varying(10)\n";
+    assert_eq!(body(&answer)["error"], text);
+    assert_eq!(body(&answer)["score"], "0.00000");
+    let row = admin
+        .fetch_one("SELECT status, error, stamps IS NULL FROM registry_score")
+        .await?;
+    let row: (String, String, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    assert_eq!(row, ("ERROR".to_owned(), text.to_owned(), true));
+    assert_eq!(count(&service.url, "registry_hashscorerlink").await?, 0);
+    assert_eq!(
+        count(&service.url, "registry_event").await?,
+        1,
+        "only the event of the score before"
+    );
+    assert_eq!(
+        count(&service.url, "account_accountapikeyanalytics").await?,
+        2,
+        "one row per call, not per try"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_proof_that_only_python_can_check_answers_500_and_leaves_no_score() -> anyhow::Result<()>
 {
     let service = Service::start("demo/seed.sql", &demo_environment()?).await?;

@@ -10,28 +10,29 @@ pub mod weigh;
 use crate::answer::Answer;
 use crate::config::{Config, Settings};
 use crate::credential::{self, Reading, Stamp};
-use crate::decimal::Decimal;
 use crate::event::Event;
-use crate::store::queries::{self, CommunityRow, Outcome, Visit};
+use crate::store::queries::{self, CommunityRow, Outcome, Visit, Wallet, Written};
 use crate::store::{Database, DbError, Trips, Tx};
 use crate::time::Micros;
 use key::Check;
 use rate::{Limiter, Rate};
 use render::render;
-use weigh::{Rules, Weights};
+use weigh::Rules;
 
 /// How often a request starts again when another one took its links, as in Python.
 const TRIES: u32 = 5;
 
+/// The class of SQLSTATE for a value that does not fit its column.
+const DATA_EXCEPTION: &str = "22";
+
 /// Python's words when it gives up on the links.
 const LINKS_FAILED: &str = "Failed to save HashScorerLinks";
 
-/// Whether a try may still write links.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Whether a try may still write links and stamps.
 enum Links {
     Write,
-    /// All tries met a race: a score error, which needs no links.
-    GiveUp,
+    /// They cannot be written: a score error with this text.
+    GiveUp(String),
 }
 
 /// The scoring service: settings and connections.
@@ -68,15 +69,16 @@ enum Failure {
     Database(DbError),
     /// Another request changed the links.
     Race,
+    /// The links or stamps hold what no column can, in the words of Python's driver.
+    Unstorable(String),
 }
 
-impl Failure {
-    fn is_race(&self) -> bool {
-        match self {
-            Self::Database(error) => error.is_race(),
-            Self::Race => true,
-        }
-    }
+/// How step 9 ends, if nothing fails.
+enum Scored {
+    /// The score and all that belongs to it are written.
+    Written(Answer),
+    /// Too late for a clean refusal: what is written has to go.
+    Refused(Answer),
 }
 
 impl From<DbError> for Failure {
@@ -121,18 +123,20 @@ impl Scorer {
         let mut notes = Notes::default();
         let mut memory = Memory::default();
         let mut reconnected = false;
+        let mut links = Links::Write;
         let answer = loop {
-            let links = if notes.retries < TRIES {
-                Links::Write
-            } else {
-                Links::GiveUp
-            };
             match self
-                .try_once(event, now, links, &mut memory, &mut notes)
+                .try_once(event, now, &links, &mut memory, &mut notes)
                 .await
             {
                 Ok(answer) => break answer,
-                Err(Failure::Race) if links == Links::Write => notes.retries += 1,
+                Err(Failure::Unstorable(text)) => links = Links::GiveUp(text),
+                Err(Failure::Race) if matches!(links, Links::Write) => {
+                    notes.retries += 1;
+                    if notes.retries == TRIES {
+                        links = Links::GiveUp(LINKS_FAILED.to_owned());
+                    }
+                }
                 Err(Failure::Race) => {
                     break internal(
                         &mut notes,
@@ -152,7 +156,7 @@ impl Scorer {
         &self,
         event: &Event,
         now: Micros,
-        links: Links,
+        links: &Links,
         memory: &mut Memory,
         notes: &mut Notes,
     ) -> Result<Answer, Failure> {
@@ -211,35 +215,32 @@ impl Scorer {
             Err(answer) => return settle(tx, &visit, answer, now, notes).await,
         };
         match self.score(&mut tx, &visit, &work, links, notes).await {
-            Ok(Ok(answer)) => {
+            Ok(Scored::Written(answer)) => {
                 notes.trips += tx.commit().await?;
                 Ok(answer)
             }
-            Ok(Err(answer)) => {
-                // Too late for a clean refusal: take the passport back, then note the visit.
+            Ok(Scored::Refused(answer)) => {
+                // Take the passport back, then note the visit.
                 notes.trips += tx.rollback().await?;
                 settle(self.database.begin().await?, &visit, answer, now, notes).await
             }
-            Err(failure) if failure.is_race() => {
+            Err(Failure::Database(error)) => Err(spent(&tx, notes, error).into()),
+            Err(again @ (Failure::Race | Failure::Unstorable(_))) => {
                 notes.trips += tx.rollback().await?;
-                Err(Failure::Race)
-            }
-            Err(failure) => {
-                notes.trips += tx.trips();
-                Err(failure)
+                Err(again)
             }
         }
     }
 
-    /// Steps 7 to 10. The inner error is an answer that must leave nothing written.
+    /// Steps 7 to 10.
     async fn score(
         &self,
         tx: &mut Tx<'_>,
         visit: &Visit<'_>,
         work: &Work,
-        links: Links,
+        links: &Links,
         notes: &mut Notes,
-    ) -> Result<Result<Answer, Answer>, Failure> {
+    ) -> Result<Scored, Failure> {
         let Work {
             community,
             address,
@@ -254,13 +255,13 @@ impl Scorer {
             Err(StampTrouble::Unsupported { provider, kind }) => {
                 let text =
                     format!("stamp {provider} of a trusted issuer has a proof of type {kind}");
-                return Ok(Err(internal(notes, "unsupported_proof", text)));
+                return Ok(Scored::Refused(internal(notes, "unsupported_proof", text)));
             }
         };
         let deduplicated = match (stamps, links) {
             (Err(text), _) => Err(text),
             (Ok(_), _) if community.rule != "LIFO" => Err("Invalid rule".to_owned()),
-            (Ok(_), Links::GiveUp) => Err(LINKS_FAILED.to_owned()),
+            (Ok(_), Links::GiveUp(text)) => Err(text.clone()),
             (Ok(stamps), Links::Write) => {
                 self.deduplicate(tx, stamps, community.id, address, now)
                     .await?
@@ -270,22 +271,40 @@ impl Scorer {
         let (plan, scored) = match deduplicated {
             Ok(plan) => {
                 let scored = weigh::weigh(&plan, rules);
-                (plan, scored)
+                (Some(plan), scored)
             }
-            Err(text) => (dedup::Plan::default(), Err(text)),
+            Err(text) => (None, Err(text)),
         };
-        let (body, row) = render(address, &rules.threshold, &scored, now);
+        let rendered = render(address, &rules.threshold, &scored, now);
+        let (body, row) = match rendered {
+            Ok(rendered) => rendered,
+            Err(error) => {
+                let answer = internal(notes, "no_json", error.to_string());
+                return Ok(Scored::Refused(answer));
+            }
+        };
         let answer = Answer::ok(body);
         let outcome = Outcome {
             status: 200,
             body: &answer.body,
             error: None,
         };
-        let wallet = (address.as_str(), community.id, passport_id);
-        if queries::write(tx, wallet, &plan, &row, visit, outcome, now).await? {
-            Ok(Ok(answer))
-        } else {
-            Err(Failure::Race)
+        let wallet = Wallet {
+            address,
+            community_id: community.id,
+            passport_id,
+        };
+        match queries::write(tx, wallet, plan.as_ref(), &row, visit, outcome, now).await {
+            Ok(Written::All) => Ok(Scored::Written(answer)),
+            Ok(Written::LinksTaken) => Err(Failure::Race),
+            Err(error) if error.is_race() => Err(Failure::Race),
+            Err(DbError::Refused { code, message })
+                if plan.is_some() && code.starts_with(DATA_EXCEPTION) =>
+            {
+                // Python's driver ends the server's message with a line feed.
+                Err(Failure::Unstorable(format!("{message}\n")))
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -399,31 +418,13 @@ fn examine(
     let community = community.ok_or_else(unknown)?;
     let invalid = || Answer::plain_error(400, "Invalid address.");
     let address = request::address(target.address).ok_or_else(invalid)?;
-    let rules = rules(&community).map_err(|text| internal(notes, "scorer_misconfigured", text))?;
+    let rules =
+        Rules::of(&community).map_err(|text| internal(notes, "scorer_misconfigured", text))?;
     Ok(Work {
         community,
         address,
         rules,
         now,
-    })
-}
-
-/// Step 7: the scorer's own row.
-fn rules(community: &CommunityRow) -> Result<Rules, String> {
-    let missing = || match community.scorer_type.as_str() {
-        "WEIGHTED" => "WeightedScorer matching query does not exist.".to_owned(),
-        "WEIGHTED_BINARY" => "BinaryWeightedScorer matching query does not exist.".to_owned(),
-        other => format!("scorer type {other:?} is not known"),
-    };
-    let threshold = community
-        .threshold
-        .as_deref()
-        .and_then(Decimal::parse)
-        .ok_or_else(missing)?;
-    Ok(Rules {
-        weights: Weights::read(community.weights.as_deref())?,
-        custom: community.custom.clone(),
-        threshold,
     })
 }
 

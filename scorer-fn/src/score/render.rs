@@ -26,12 +26,15 @@ struct Body<'a> {
 }
 
 /// The body to send and the row to write.
+///
+/// # Errors
+/// What JSON cannot say; an answer without a body would be no answer.
 pub(super) fn render(
     address: &str,
     threshold: &Decimal,
     scored: &Result<Score, String>,
     now: Micros,
-) -> (String, ScoreRow) {
+) -> Result<(String, ScoreRow), serde_json::Error> {
     let none = BTreeMap::new();
     let moment = OffsetTime::from_micros(now);
     let body = match scored {
@@ -63,7 +66,7 @@ pub(super) fn render(
             linked_score: (),
         },
     };
-    let body = serde_json::to_string(&body).unwrap_or_default();
+    let body = serde_json::to_string(&body)?;
     let row = match scored {
         Err(text) => ScoreRow {
             error: Some(text.clone()),
@@ -91,12 +94,12 @@ pub(super) fn render(
                 score: Some(verdict),
                 error: None,
                 evidence: Some(evidence.to_string()),
-                stamp_scores: serde_json::to_string(&score.stamp_scores).ok(),
-                stamps: serde_json::to_string(&score.stamps).ok(),
+                stamp_scores: Some(serde_json::to_string(&score.stamp_scores)?),
+                stamps: Some(serde_json::to_string(&score.stamps)?),
                 expires: score.expires,
                 event_fields: Some(event_fields.to_string()),
             }
         }
     };
-    (body, row)
+    Ok((body, row))
 }

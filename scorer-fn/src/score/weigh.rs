@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::dedup::Plan;
 use crate::decimal::Decimal;
+use crate::store::queries::CommunityRow;
 use crate::time::OffsetTime;
 use crate::{python, python_json};
 
@@ -44,6 +45,26 @@ pub struct Rules {
     pub custom: Vec<(String, String)>,
     /// What the sum must reach.
     pub threshold: Decimal,
+}
+
+impl Rules {
+    /// Step 7 of the contract: the scorer's own row.
+    ///
+    /// # Errors
+    /// The text of the exception that Python raises, if there is no such row.
+    pub fn of(community: &CommunityRow) -> Result<Self, String> {
+        let missing = || match community.scorer_type.as_str() {
+            "WEIGHTED" => "WeightedScorer matching query does not exist.".to_owned(),
+            "WEIGHTED_BINARY" => "BinaryWeightedScorer matching query does not exist.".to_owned(),
+            other => format!("scorer type {other:?} is not known"),
+        };
+        let threshold = community.threshold.as_deref().and_then(Decimal::parse);
+        Ok(Self {
+            threshold: threshold.ok_or_else(missing)?,
+            weights: Weights::read(community.weights.as_deref())?,
+            custom: community.custom.clone(),
+        })
+    }
 }
 
 /// One entry of `stamps` in the answer.

@@ -278,22 +278,48 @@ WITH gone AS (DELETE FROM registry_stamp WHERE passport_id = $1),
         WHERE $23)
 SELECT (SELECT count(*) FROM held)";
 
+/// Whose score it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Wallet<'a> {
+    /// In lower case.
+    pub address: &'a str,
+    /// Primary key of the community.
+    pub community_id: i64,
+    /// Primary key of the passport.
+    pub passport_id: i64,
+}
+
+/// What became of a score's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// All are written.
+    All,
+    /// Another wallet took one of the links meanwhile: start again.
+    LinksTaken,
+}
+
 /// Everything that a score leaves behind, in one statement.
 ///
-/// False if another wallet took one of the links meanwhile: start again.
+/// Without a plan it came to a score error before that.
 ///
 /// # Errors
 /// [`DbError`]; a [race](DbError::is_race) if a new link exists already.
 pub async fn write(
     tx: &mut Tx<'_>,
-    wallet: (&str, i64, i64),
-    plan: &Plan,
+    wallet: Wallet<'_>,
+    plan: Option<&Plan>,
     score: &ScoreRow,
     visit: &Visit<'_>,
     outcome: Outcome<'_>,
     now: Micros,
-) -> Result<bool, DbError> {
-    let (address, community_id, passport_id) = wallet;
+) -> Result<Written, DbError> {
+    let Wallet {
+        address,
+        community_id,
+        passport_id,
+    } = wallet;
+    let nothing = Plan::default();
+    let plan = plan.unwrap_or(&nothing);
     let iso = |time: &OffsetTime| time.python_isoformat();
     let ldp: Vec<String> = plan
         .clashing
@@ -361,7 +387,11 @@ pub async fn write(
         .with_visit(visit, outcome);
     let rows = tx.rows("write score", WRITE, values.all()?).await?;
     let held: i64 = rows.first().map_or(Ok(0), |row| get(row, 0))?;
-    Ok(usize::try_from(held) == Ok(plan.hold.len()))
+    Ok(if usize::try_from(held) == Ok(plan.hold.len()) {
+        Written::All
+    } else {
+        Written::LinksTaken
+    })
 }
 
 const NOTE: &str = "
