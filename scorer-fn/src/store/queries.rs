@@ -237,7 +237,7 @@ pub struct Outcome<'a> {
 }
 
 const WRITE: &str = "
-WITH gone AS (DELETE FROM registry_stamp WHERE passport_id = $1),
+WITH gone AS (DELETE FROM registry_stamp WHERE passport_id = $1 AND $32),
      kept AS (
        INSERT INTO registry_stamp (passport_id, provider, credential)
        SELECT $1, t.provider, t.credential::jsonb FROM unnest($2::text[], $3::text[]) AS t (provider, credential)),
@@ -300,7 +300,8 @@ pub enum Written {
 
 /// Everything that a score leaves behind, in one statement.
 ///
-/// Without a plan it came to a score error before that.
+/// Without a plan it came to a score error before the stamps were stored, so
+/// those of an earlier score stay.
 ///
 /// # Errors
 /// [`DbError`]; a [race](DbError::is_race) if a new link exists already.
@@ -318,6 +319,7 @@ pub async fn write(
         community_id,
         passport_id,
     } = wallet;
+    let stores = plan.is_some();
     let nothing = Plan::default();
     let plan = plan.unwrap_or(&nothing);
     let iso = |time: &OffsetTime| time.python_isoformat();
@@ -384,7 +386,8 @@ pub async fn write(
         .with(score.stamps.as_deref())
         .with(score.expires.as_ref().map(iso))
         .with(score.event_fields.as_deref())
-        .with_visit(visit, outcome);
+        .with_visit(visit, outcome)
+        .with(stores);
     let rows = tx.rows("write score", WRITE, values.all()?).await?;
     let held: i64 = rows.first().map_or(Ok(0), |row| get(row, 0))?;
     Ok(if usize::try_from(held) == Ok(plan.hold.len()) {
