@@ -1,6 +1,8 @@
 //! A real PostgreSQL, directly and through a pooler in transaction mode; and
 //! what happens when it goes away.
 
+#[path = "database/races.rs"]
+mod races;
 #[path = "support/runtime.rs"]
 mod runtime;
 mod support;
@@ -92,67 +94,6 @@ async fn eight_clients_behind_a_pooler_get_their_own_answers() -> anyhow::Result
         count(&service.url, "account_accountapikeyanalytics").await?,
         scored + 8 * 40,
         "one row per call"
-    );
-    Ok(())
-}
-
-#[tokio::test]
-async fn first_requests_for_one_wallet_at_once_agree() -> anyhow::Result<()> {
-    let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
-    let address = std::fs::read_to_string("demo/addresses.txt")?
-        .lines()
-        .nth(12)
-        .unwrap_or_default()
-        .to_owned();
-    let event = get(&format!("/v2/stamps/1/score/{address}"), KEY);
-    let routers: Vec<_> = (0..8)
-        .map(|_| router_on(&service.url, &demo_environment()?))
-        .collect::<anyhow::Result<_>>()?;
-    let asked = routers.into_iter().map(|router| {
-        let event = event.clone();
-        tokio::spawn(async move { serve_alb(router, &event, Call::default()).await })
-    });
-    let mut answers = Vec::new();
-    for answer in asked.collect::<Vec<_>>() {
-        answers.push(answer.await?);
-    }
-    for answer in &answers {
-        assert_eq!(answer["statusCode"], 200, "{answer}");
-        assert_eq!(lasting(answer), lasting(&answers[0]));
-    }
-    assert_eq!(body(&answers[0])["error"], Value::Null);
-    assert_eq!(count(&service.url, "registry_passport").await?, 1);
-    assert_eq!(count(&service.url, "registry_score").await?, 1);
-    let stamps = body(&answers[0])["stamps"]
-        .as_object()
-        .map_or(0, serde_json::Map::len);
-    assert_eq!(
-        count(&service.url, "registry_stamp").await?,
-        i64::try_from(stamps)?
-    );
-    Ok(())
-}
-
-#[tokio::test]
-async fn two_wallets_racing_for_one_nullifier_share_it_out() -> anyhow::Result<()> {
-    let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
-    let list = std::fs::read_to_string("demo/addresses.txt")?;
-    let twins: Vec<&str> = list.lines().skip(36).take(2).collect();
-    let asked = twins.iter().map(|address| {
-        let event = get(&format!("/v2/stamps/1/score/{address}"), KEY);
-        let router = router_on(&service.url, &demo_environment().unwrap_or_default());
-        tokio::spawn(async move { anyhow::Ok(serve_alb(router?, &event, Call::default()).await) })
-    });
-    let mut counted = 0;
-    for answer in asked.collect::<Vec<_>>() {
-        let answer = answer.await??;
-        let stamp = body(&answer)["stamps"]["HolonymGovIdProvider"].clone();
-        assert_eq!(answer["statusCode"], 200, "{answer}");
-        counted += i32::from(stamp["dedup"] == false);
-    }
-    assert_eq!(
-        counted, 1,
-        "one wallet counts the stamp, the other does not"
     );
     Ok(())
 }

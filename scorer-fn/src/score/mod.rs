@@ -67,7 +67,7 @@ struct Work {
 /// Why a try did not end in an answer.
 enum Failure {
     Database(DbError),
-    /// Another request changed the links.
+    /// Another request changed the same rows.
     Race,
     /// The links or stamps hold what no column can, in the words of Python's driver.
     Unstorable(String),
@@ -83,7 +83,11 @@ enum Scored {
 
 impl From<DbError> for Failure {
     fn from(error: DbError) -> Self {
-        Self::Database(error)
+        if error.is_race() {
+            Self::Race
+        } else {
+            Self::Database(error)
+        }
     }
 }
 
@@ -297,7 +301,6 @@ impl Scorer {
         match queries::write(tx, wallet, plan.as_ref(), &row, visit, outcome, now).await {
             Ok(Written::All) => Ok(Scored::Written(answer)),
             Ok(Written::LinksTaken) => Err(Failure::Race),
-            Err(error) if error.is_race() => Err(Failure::Race),
             Err(DbError::Refused { code, message })
                 if plan.is_some() && code.starts_with(DATA_EXCEPTION) =>
             {
