@@ -123,11 +123,12 @@ impl Observer {
     }
 }
 
-/// JSON with sorted keys, no spaces, and everything beyond ASCII escaped.
+/// JSON with sorted keys, no spaces, and everything escaped that is no
+/// printable ASCII (U+007F is not), as Python's `json.dumps` does.
 fn ascii_json(value: &Value) -> String {
     let mut out = String::new();
     for c in value.to_string().chars() {
-        if c.is_ascii() {
+        if matches!(c, ' '..='~') {
             out.push(c);
         } else {
             for unit in c.encode_utf16(&mut [0; 2]) {
@@ -136,4 +137,35 @@ fn ascii_json(value: &Value) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Expected texts are what CPython printed for `json.dumps(value,
+    /// sort_keys=True, separators=(",", ":"))`.
+    #[test]
+    fn texts_are_escaped_as_python_escapes_them() {
+        let table = [
+            (json!("~\u{7f}\u{80}"), r#""~\u007f\u0080""#),
+            (
+                json!("\u{8}\u{c}\n\r\t\u{0}\u{1f}"),
+                r#""\b\f\n\r\t\u0000\u001f""#,
+            ),
+            (json!("\"/\\"), r#""\"/\\""#),
+            (
+                json!("\u{e9}\u{2028}\u{1f600}"),
+                r#""\u00e9\u2028\ud83d\ude00""#,
+            ),
+            (
+                json!({"b": 1, "a\u{7f}": [true, null]}),
+                r#"{"a\u007f":[true,null],"b":1}"#,
+            ),
+        ];
+        for (value, expected) in table {
+            assert_eq!(ascii_json(&value), expected);
+        }
+    }
 }
