@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::alarms::{Alarm, Alarms, next_evaluation};
-use crate::alb::{AccessEntry, Balancers, DataPlane, RuleChange};
+use crate::alb::{AccessEntry, Balancers, DataPlane, Exchange, RuleChange};
 use crate::aws::{self, AwsError};
 use crate::bus::{BusEvent, Page, Ring};
 use crate::clock::{Clock, Pace};
@@ -341,6 +341,12 @@ impl LocalCloud {
     /// The newest requests, oldest first.
     pub fn access_log(&self) -> Vec<AccessEntry> {
         self.cloud.plane.access_log()
+    }
+
+    /// Event and answer of the newest request that a load balancer passed to a
+    /// function and that was answered; each is given out once.
+    pub fn take_exchange(&self) -> Option<Exchange> {
+        self.cloud.plane.take_exchange()
     }
 
     /// What every function has done so far.

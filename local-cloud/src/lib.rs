@@ -72,7 +72,7 @@ pub mod topology;
 pub mod widget;
 
 pub use alarms::{Alarm, AlarmKind, AlarmState, StateNote};
-pub use alb::{AccessEntry, RuleChange};
+pub use alb::{AccessEntry, Exchange, RuleChange};
 pub use aws::AwsError;
 pub use bus::{BusEvent, Page};
 pub use clock::{Clock, Pace};

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 
 use super::balancer::{Balancer, Group};
 use super::control::Balancers;
-use super::event::{self, Incoming};
+use super::event::{self, Exchange, Incoming, MAX_BODY_BYTES};
 use super::failure::{
     BAD_REQUEST, INVALID_RESPONSE, NOT_FOUND, REQUEST_TOO_LARGE, RESPONSE_TOO_LARGE, SERVICE,
     THROTTLING, TargetError, UNHANDLED, own_answer, refuse_head, signed,
@@ -31,7 +31,6 @@ use crate::metrics::{Metrics, dimensions};
 use crate::serve::{Answer, BodyError, answer, read_body, serve};
 use crate::tasks::Tasks;
 
-const MAX_BODY_BYTES: usize = 1024 * 1024;
 const RING_ENTRIES: usize = 20_000;
 
 /// A line of the access log.
@@ -76,6 +75,8 @@ pub(crate) struct DataPlane {
     latency_on_failure: bool,
     dice: Mutex<ChaCha8Rng>,
     log: Mutex<VecDeque<AccessEntry>>,
+    /// The newest only: two shared buffers, not a copy of every request.
+    exchange: Mutex<Option<Exchange>>,
     warned: AtomicUsize,
 }
 
@@ -111,6 +112,7 @@ impl DataPlane {
             latency_on_failure,
             dice: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
             log: Mutex::default(),
+            exchange: Mutex::default(),
             warned: AtomicUsize::new(0),
         }
     }
@@ -137,6 +139,11 @@ impl DataPlane {
             .iter()
             .cloned()
             .collect()
+    }
+
+    /// The newest exchange with a function, if nobody took it yet.
+    pub(crate) fn take_exchange(&self) -> Option<Exchange> {
+        self.exchange.lock().expect("exchange lock").take()
     }
 
     /// The invocation goes on when the client leaves, and the request is
@@ -332,6 +339,7 @@ impl DataPlane {
         let Ok(event) = incoming.event() else {
             return failed(outcome, BAD_REQUEST);
         };
+        let event = Bytes::from(event.to_string());
         let context = CallContext {
             trace: Some(outcome.trace.clone()),
             client_context: None,
@@ -339,7 +347,7 @@ impl DataPlane {
         let sent = Instant::now();
         let result = self
             .functions
-            .invoke(function, Bytes::from(event.to_string()), context)
+            .invoke(function, event.clone(), context)
             .await;
         outcome.target_ms = sent.elapsed().as_secs_f64() * 1000.0;
         let payload = match result {
@@ -355,6 +363,10 @@ impl DataPlane {
                 return failed(outcome, row);
             }
         };
+        *self.exchange.lock().expect("exchange lock") = Some(Exchange {
+            event,
+            answer: payload.clone(),
+        });
         if payload.len() > response::MAX_ANSWER_BYTES {
             return failed(outcome, RESPONSE_TOO_LARGE);
         }

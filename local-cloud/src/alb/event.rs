@@ -2,9 +2,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hyper::HeaderMap;
+use bytes::Bytes;
+use hyper::{HeaderMap, Request};
 use serde_json::{Map, Value, json};
 
+use super::failure::refuse_head;
 use super::rule::query_pairs;
 use crate::faults::FAULT_HEADER;
 
@@ -25,6 +27,43 @@ const TEXT_TYPES: [&str; 3] = [
     "application/javascript",
     "application/xml",
 ];
+
+/// Greatest request body.
+pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// What went to a function for one request, and what came back.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// The event, JSON.
+    pub event: Bytes,
+    /// The function's answer as it gave it; maybe no valid one.
+    pub answer: Bytes,
+}
+
+/// The event that a request with this body becomes in a group without
+/// multi-value headers; `None` if the load balancer answers by itself.
+///
+/// What it adds of its own (target group, trace, `x-forwarded-…`) is empty or
+/// made up; all else is as it would be.
+pub(crate) fn preview(request: &Request<()>, body: &[u8]) -> Option<Value> {
+    if refuse_head(request).is_some() || body.len() > MAX_BODY_BYTES {
+        return None;
+    }
+    let incoming = Incoming {
+        group_arn: "",
+        multi_value: false,
+        method: request.method().as_str(),
+        path: request.uri().path(),
+        query: request.uri().query().unwrap_or_default(),
+        headers: request.headers(),
+        body,
+        peer: "127.0.0.1",
+        port: 80,
+        trace: "",
+        fault: None,
+    };
+    incoming.event().ok()
+}
 
 /// What an event is made of.
 #[derive(Debug)]

@@ -1,6 +1,5 @@
 //! The failure table (aws-facts A.6) and the load balancer's own pages.
 
-use hyper::body::Incoming as IncomingBody;
 use hyper::header::{HeaderValue, SERVER};
 use hyper::{Request, StatusCode};
 
@@ -60,7 +59,7 @@ pub(super) fn signed(mut answer: Answer) -> Answer {
 }
 
 /// Heads that the load balancer refuses before any rule.
-pub(super) fn refuse_head(request: &Request<IncomingBody>) -> Option<StatusCode> {
+pub(super) fn refuse_head<B>(request: &Request<B>) -> Option<StatusCode> {
     let target = request
         .uri()
         .path_and_query()

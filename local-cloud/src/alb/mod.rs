@@ -18,6 +18,8 @@ mod setup;
 pub(crate) use balancer::{Balancer, Group};
 pub(crate) use control::{Balancers, RuleInput};
 pub(crate) use data::DataPlane;
+pub(crate) use event::preview;
 
 pub use control::RuleChange;
 pub use data::AccessEntry;
+pub use event::Exchange;

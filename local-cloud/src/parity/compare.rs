@@ -111,7 +111,7 @@ pub fn answers(step: &Step, seen: &Seen) -> Vec<Difference> {
     found
 }
 
-/// The fields beside them in the Lambda's own answer.
+/// The fields beside them in the Lambda's own answer, of which HTTP shows nothing.
 pub fn envelopes(step: &Step, answer: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     for key in ["statusCategory", "statusDescription", "isBase64Encoded"] {
@@ -140,7 +140,7 @@ pub fn writes(step: &Step, before: &Snapshot, after: &Snapshot, via: Via) -> Vec
         let [added, gone] = [&expected.added, &expected.gone].map(|rows| {
             rows.iter()
                 .cloned()
-                .map(|row| seen_via(normal(row), via))
+                .map(|row| seen_via(normal(row), via, &step.event))
                 .collect::<Vec<_>>()
         });
         let [seen_added, seen_gone] = [
@@ -149,7 +149,7 @@ pub fn writes(step: &Step, before: &Snapshot, after: &Snapshot, via: Via) -> Vec
         ]
         .map(|rows| {
             rows.into_iter()
-                .map(|row| seen_via(row, via))
+                .map(|row| seen_via(row, via, &step.event))
                 .collect::<Vec<_>>()
         });
         rows_differ(&mut found, table, "added", &added, &seen_added);
@@ -169,18 +169,25 @@ pub fn writes(step: &Step, before: &Snapshot, after: &Snapshot, via: Via) -> Vec
     found
 }
 
-/// The row without the request headers that a load balancer sets or HTTP needs.
-fn seen_via(mut row: Value, via: Via) -> Value {
+/// Whether a load balancer sets this request header or HTTP needs it, so that
+/// its value is not the recorded one.
+///
+/// A content type counts if it was recorded; only one that was not is ours.
+pub fn is_set_on_the_way(name: &str, recorded: &Value) -> bool {
+    match name {
+        "x-amzn-trace-id" | "x-forwarded-for" | "x-forwarded-port" | "x-forwarded-proto"
+        | "content-length" => true,
+        "content-type" => recorded["headers"].get(name).is_none(),
+        _ => false,
+    }
+}
+
+/// The row without the request headers that are set on the way.
+fn seen_via(mut row: Value, via: Via, recorded: &Value) -> Value {
     if via == Via::LoadBalancer
         && let Some(headers) = row.get_mut("headers").and_then(Value::as_object_mut)
     {
-        headers.retain(|name, _| {
-            !name.starts_with("x-forwarded-")
-                && !matches!(
-                    name.as_str(),
-                    "x-amzn-trace-id" | "content-length" | "content-type"
-                )
-        });
+        headers.retain(|name, _| !is_set_on_the_way(name, recorded));
     }
     row
 }

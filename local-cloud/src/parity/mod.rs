@@ -10,5 +10,6 @@ pub mod cases;
 pub mod cli;
 pub mod compare;
 pub mod http;
+pub mod request;
 pub mod run;
 pub mod snapshot;

@@ -2,21 +2,22 @@
 //!
 //! What HTTP cannot say (an event without `headers`, a header name in
 //! capitals, a body that is not what its encoding promises) goes to the
-//! function by Invoke, and the report says so.
+//! function by Invoke, and the report says so; [`request`](super::request)
+//! decides. Each step is one request, whichever way.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::{Method, Request, Uri};
+use hyper::{Method, Request};
 use serde_json::Value;
 
 use super::cases::{Case, Step, Suite};
 use super::compare::{self, Difference, Seen, Via};
 use super::http;
+use super::request::{as_http, changed};
 use super::snapshot::Observer;
 use crate::postgres::PrivatePostgres;
 use crate::redis_server::PrivateRedis;
@@ -45,12 +46,14 @@ pub struct Outcome {
     pub invoked: Vec<(usize, &'static str)>,
     /// Step, from 1, and what differs.
     pub differences: Vec<(usize, Difference)>,
+    /// Why it was not tried to its end.
+    pub stopped: Option<String>,
 }
 
 impl Outcome {
     /// Whether everything was as recorded.
     pub fn passed(&self) -> bool {
-        self.differences.is_empty()
+        self.differences.is_empty() && self.stopped.is_none()
     }
 }
 
@@ -68,6 +71,9 @@ impl std::fmt::Display for Outcome {
         for (step, difference) in &self.differences {
             write!(out, "\n step {step}\n{}", difference.to_string().trim_end())?;
         }
+        if let Some(why) = &self.stopped {
+            write!(out, "\n stopped: {why}")?;
+        }
         Ok(())
     }
 }
@@ -75,9 +81,19 @@ impl std::fmt::Display for Outcome {
 /// Runs the cases one after the other; `each` is told of every one as it ends.
 ///
 /// # Errors
-/// Only what keeps cases from being tried: files, PostgreSQL, ports.
-pub async fn run(
+/// Only what keeps every case from being tried: files, PostgreSQL. What goes
+/// wrong inside a case is a failure of that case.
+pub async fn run(options: &Options, each: impl FnMut(&Outcome)) -> anyhow::Result<Vec<Outcome>> {
+    run_within(options, http::ANSWER_LIMIT, each).await
+}
+
+/// As [`run`](fn@run), with a limit of one's own for each answer.
+///
+/// # Errors
+/// As [`run`](fn@run).
+pub async fn run_within(
     options: &Options,
+    limit: Duration,
     mut each: impl FnMut(&Outcome),
 ) -> anyhow::Result<Vec<Outcome>> {
     let suite = Suite::read(&options.cases)?;
@@ -89,32 +105,39 @@ pub async fn run(
     let postgres = PrivatePostgres::start().await?;
     postgres.create_database("seeded").await?;
     postgres.load_sql_file("seeded", &suite.seed).await?;
-    // Only for those who need it: a machine may have none.
-    let mut redis = None;
+    let mut bench = Bench {
+        suite: &suite,
+        options,
+        limit,
+        redis: None,
+    };
     let mut outcomes = Vec::new();
     for (number, case) in suite.cases.iter().enumerate() {
-        if !options.only.is_empty() && !options.only.iter().any(|part| case.name.contains(part)) {
+        let name = match case {
+            Ok(case) => &case.name,
+            Err(unreadable) => &unreadable.name,
+        };
+        if !options.only.is_empty() && !options.only.iter().any(|part| name.contains(part)) {
             continue;
         }
-        let database = format!("case_{number}");
-        postgres.create_from_template(&database, "seeded").await?;
-        if suite.limits_rate(case) && redis.is_none() {
-            redis = Some(PrivateRedis::start().await?);
-        }
-        if let Some(redis) = &redis {
-            redis.clear().await?;
-        }
-        let bench = Bench {
-            suite: &suite,
-            options,
-            url: postgres.url(&database),
-            redis: redis.as_ref(),
+        let mut outcome = Outcome {
+            name: name.clone(),
+            invoked: Vec::new(),
+            differences: Vec::new(),
+            stopped: None,
         };
-        let outcome = bench
-            .replay(case)
-            .await
-            .with_context(|| format!("case {}", case.name))?;
-        postgres.drop_database(&database).await?;
+        match case {
+            Ok(case) => {
+                let database = format!("case_{number}");
+                postgres.create_from_template(&database, "seeded").await?;
+                let url = postgres.url(&database);
+                if let Err(error) = bench.replay(case, &url, &mut outcome).await {
+                    outcome.stopped = Some(format!("{error:#}"));
+                }
+                postgres.drop_database(&database).await?;
+            }
+            Err(unreadable) => outcome.stopped = Some(unreadable.to_string()),
+        }
         each(&outcome);
         outcomes.push(outcome);
     }
@@ -129,18 +152,29 @@ pub async fn run(
 struct Bench<'a> {
     suite: &'a Suite,
     options: &'a Options,
-    url: String,
-    redis: Option<&'a PrivateRedis>,
+    limit: Duration,
+    /// Only for those who need it: a machine may have none.
+    redis: Option<PrivateRedis>,
 }
 
 impl Bench<'_> {
-    async fn replay(&self, case: &Case) -> anyhow::Result<Outcome> {
+    /// All steps of a case; what differs goes into the outcome.
+    async fn replay(
+        &mut self,
+        case: &Case,
+        url: &str,
+        outcome: &mut Outcome,
+    ) -> anyhow::Result<()> {
         let mut function = FunctionSpec::new(FUNCTION, [self.options.binary.to_string_lossy()]);
         for (name, value) in self.suite.variables(case) {
             function = function.env(&name, value);
         }
-        function = function.env("DATABASE_URL", &self.url);
-        if let Some(redis) = self.redis {
+        function = function.env("DATABASE_URL", url);
+        if self.suite.limits_rate(case) && self.redis.is_none() {
+            self.redis = Some(PrivateRedis::start().await?);
+        }
+        if let Some(redis) = &self.redis {
+            redis.clear().await?;
             function = function.env("REDIS_URL", redis.url());
         }
         let topology = Topology::new()
@@ -149,24 +183,34 @@ impl Bench<'_> {
             .target_group(FUNCTION, FUNCTION)
             .load_balancer(LoadBalancerSpec::new(BALANCER).default_group(FUNCTION));
         let cloud = LocalCloud::start(topology).await?;
-        let mut observer = Observer::connect(&self.url).await?;
-        let mut outcome = Outcome {
-            name: case.name.clone(),
-            invoked: Vec::new(),
-            differences: Vec::new(),
-        };
+        let tried = self.steps(&cloud, case, url, outcome).await;
+        cloud.shutdown().await;
+        tried
+    }
+
+    async fn steps(
+        &self,
+        cloud: &LocalCloud,
+        case: &Case,
+        url: &str,
+        outcome: &mut Outcome,
+    ) -> anyhow::Result<()> {
+        let mut observer = Observer::connect(url).await?;
         for (number, step) in (1..).zip(&case.steps) {
             let before = observer.look(case.analytics).await?;
-            let (mut differences, via) = match as_http(step) {
-                Ok(request) => {
-                    let seen = http::send(authority(&cloud.alb_url(BALANCER)), request).await?;
-                    (compare::answers(step, &seen), Via::LoadBalancer)
-                }
+            let (answered, via) = match as_http(&step.event) {
+                Ok(request) => (
+                    self.through_the_balancer(cloud, step, request).await,
+                    Via::LoadBalancer,
+                ),
                 Err(why) => {
                     outcome.invoked.push((number, why));
-                    (invoke(&cloud, step).await?, Via::Event)
+                    (self.invoke(cloud, step).await, Via::Event)
                 }
             };
+            // A request without an answer may still write, so no later step can be judged.
+            let mut differences =
+                answered.with_context(|| format!("step {number} of {}", case.steps.len()))?;
             let after = observer.look(case.analytics).await?;
             differences.extend(compare::writes(step, &before, &after, via));
             outcome.differences.extend(
@@ -175,80 +219,58 @@ impl Bench<'_> {
                     .map(|difference| (number, difference)),
             );
         }
-        drop(observer);
-        cloud.shutdown().await;
-        Ok(outcome)
+        Ok(())
     }
-}
 
-/// The raw event through the Invoke endpoint.
-async fn invoke(cloud: &LocalCloud, step: &Step) -> anyhow::Result<Vec<Difference>> {
-    let endpoint = cloud.aws_endpoint();
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri(format!("/2015-03-31/functions/{FUNCTION}/invocations"))
-        .header("host", authority(&endpoint))
-        .body(Full::new(Bytes::from(step.event.to_string())))?;
-    let seen = http::send(authority(&endpoint), request).await?;
-    let answer: Value = serde_json::from_str(&seen.body)
-        .with_context(|| format!("Invoke answered {}", seen.body))?;
-    let mut differences = compare::answers(step, &Seen::from_alb(&answer));
-    differences.extend(compare::envelopes(step, &answer));
-    Ok(differences)
+    /// One request: what the client gets of it, and what the load balancer got
+    /// of the function, which alone has the whole envelope.
+    async fn through_the_balancer(
+        &self,
+        cloud: &LocalCloud,
+        step: &Step,
+        request: Request<Full<Bytes>>,
+    ) -> anyhow::Result<Vec<Difference>> {
+        let url = cloud.alb_url(BALANCER);
+        let seen = http::send(authority(&url), request, self.limit).await?;
+        let mut differences = compare::answers(step, &seen);
+        let mut note = |what: String| {
+            differences.push(Difference {
+                what,
+                expected: None,
+                found: None,
+            });
+        };
+        let Some(exchange) = cloud.take_exchange() else {
+            note("the function gave the load balancer no answer".to_owned());
+            return Ok(differences);
+        };
+        let event = serde_json::from_slice(&exchange.event)?;
+        if let Some(why) = changed(&event, &step.event) {
+            note(format!("the function got another event: {why}"));
+        }
+        // What is no JSON has no envelope, and the client got a 502.
+        let answer: Value = serde_json::from_slice(&exchange.answer).unwrap_or_default();
+        differences.extend(compare::envelopes(step, &answer));
+        Ok(differences)
+    }
+
+    /// The raw event through the Invoke endpoint.
+    async fn invoke(&self, cloud: &LocalCloud, step: &Step) -> anyhow::Result<Vec<Difference>> {
+        let endpoint = cloud.aws_endpoint();
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("/2015-03-31/functions/{FUNCTION}/invocations"))
+            .header("host", authority(&endpoint))
+            .body(Full::new(Bytes::from(step.event.to_string())))?;
+        let seen = http::send(authority(&endpoint), request, self.limit).await?;
+        let answer: Value = serde_json::from_str(&seen.body)
+            .with_context(|| format!("Invoke answered {}", seen.body))?;
+        let mut differences = compare::answers(step, &Seen::from_alb(&answer));
+        differences.extend(compare::envelopes(step, &answer));
+        Ok(differences)
+    }
 }
 
 fn authority(url: &str) -> &str {
     url.trim_start_matches("http://").trim_end_matches('/')
-}
-
-/// The HTTP request of which a load balancer makes this event; else why there is none.
-fn as_http(step: &Step) -> Result<Request<Full<Bytes>>, &'static str> {
-    let event = &step.event;
-    let headers = event["headers"].as_object().ok_or("no headers")?;
-    let query = event["queryStringParameters"]
-        .as_object()
-        .ok_or("no queryStringParameters")?;
-    let path = event["path"].as_str().ok_or("no path")?;
-    let base64 = event["isBase64Encoded"]
-        .as_bool()
-        .ok_or("no isBase64Encoded")?;
-    if headers.keys().any(|name| *name != name.to_lowercase()) {
-        return Err("a header name in capitals");
-    }
-    let (body, kind) = match (&event["body"], base64) {
-        (Value::Null, _) => (Vec::new(), None),
-        (Value::String(text), false) => (text.clone().into_bytes(), Some("application/json")),
-        (Value::String(text), true) => (
-            STANDARD
-                .decode(text)
-                .map_err(|_| "a body that is no base64")?,
-            Some("application/octet-stream"),
-        ),
-        _ => return Err("a body that is no text"),
-    };
-    let pairs: Vec<String> = query
-        .iter()
-        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
-        .collect();
-    let target = if pairs.is_empty() {
-        path.to_owned()
-    } else {
-        format!("{path}?{}", pairs.join("&"))
-    };
-    let uri: Uri = target.parse().map_err(|_| "a path that is no URI")?;
-    if !path.starts_with('/') || uri.path() != path {
-        return Err("a path that is no URI");
-    }
-    let mut request = Request::builder()
-        .method(event["httpMethod"].as_str().unwrap_or("GET"))
-        .uri(uri);
-    for (name, value) in headers {
-        request = request.header(name, value.as_str().ok_or("a header that is no text")?);
-    }
-    if let Some(kind) = kind.filter(|_| !body.is_empty() && !headers.contains_key("content-type")) {
-        request = request.header("content-type", kind);
-    }
-    request
-        .body(Full::new(Bytes::from(body)))
-        .map_err(|_| "a header that HTTP does not carry")
 }
