@@ -73,7 +73,7 @@ enum Failure {
     Unstorable(String),
 }
 
-/// How step 9 ends, if nothing fails.
+/// How steps 7 to 10 end, if nothing fails.
 enum Scored {
     /// The score and all that belongs to it are written.
     Written(Answer),
@@ -283,8 +283,9 @@ impl Scorer {
         let (body, row) = match rendered {
             Ok(rendered) => rendered,
             Err(error) => {
-                let answer = internal(notes, "no_json", error.to_string());
-                return Ok(Scored::Refused(answer));
+                // Numbers come from the weights, and only they can be beyond JSON.
+                let text = error.to_string();
+                return Ok(Scored::Refused(internal(notes, "scorer_misconfigured", text)));
             }
         };
         let answer = Answer::ok(body);
