@@ -285,7 +285,11 @@ impl Scorer {
             Err(error) => {
                 // Numbers come from the weights, and only they can be beyond JSON.
                 let text = error.to_string();
-                return Ok(Scored::Refused(internal(notes, "scorer_misconfigured", text)));
+                return Ok(Scored::Refused(internal(
+                    notes,
+                    "scorer_misconfigured",
+                    text,
+                )));
             }
         };
         let answer = Answer::ok(body);
