@@ -17,14 +17,23 @@ use crate::supervised::{
 };
 use crate::tls::Certificate;
 
-/// Whether tests of TLS to Redis are to be left out, and if so says why on
-/// standard error: `scripts/dev-env` found none that speaks it
+/// Whether tests that need a Redis are to be left out, and if so says why on
+/// standard error: `scripts/dev-env` found none (`LOCAL_CLOUD_WITHOUT_REDIS`).
+pub fn left_out() -> bool {
+    crate::supervised::left_out(
+        "LOCAL_CLOUD_WITHOUT_REDIS",
+        "Redis is not installed (`apt-get install redis-server`)",
+    )
+}
+
+/// The same for tests of TLS to Redis: the one from the wheel has none
 /// (`LOCAL_CLOUD_REDIS_WITHOUT_TLS`).
 pub fn tls_left_out() -> bool {
-    crate::supervised::left_out(
-        "LOCAL_CLOUD_REDIS_WITHOUT_TLS",
-        "this Redis has no TLS (`apt-get install redis-server`)",
-    )
+    left_out()
+        || crate::supervised::left_out(
+            "LOCAL_CLOUD_REDIS_WITHOUT_TLS",
+            "this Redis has no TLS (`apt-get install redis-server`)",
+        )
 }
 
 /// A running Redis; stopped and removed when dropped.

@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use local_cloud::redis_server::PrivateRedis;
+use local_cloud::redis_server::{self, PrivateRedis};
 use scorer_fn::app::{Call, serve_alb};
 use scorer_fn::time::now;
 use support::{Service, get, golden_environment, router_on};
@@ -25,6 +25,9 @@ fn limited_by(redis: &str) -> anyhow::Result<BTreeMap<String, String>> {
 
 #[tokio::test]
 async fn instances_share_one_counter_and_count_what_python_counts() -> anyhow::Result<()> {
+    if redis_server::left_out() {
+        return Ok(());
+    }
     // A window that ends within the test would start a new count.
     let rate = scorer_fn::score::rate::Rate::parse("2/15m").expect("a rate");
     while rate.counter("GoldKeyI", now()) != rate.counter("GoldKeyI", now() + 60_000_000) {
@@ -63,6 +66,9 @@ async fn instances_share_one_counter_and_count_what_python_counts() -> anyhow::R
 
 #[tokio::test]
 async fn a_connection_that_was_cut_is_opened_again_and_no_call_is_lost() -> anyhow::Result<()> {
+    if redis_server::left_out() {
+        return Ok(());
+    }
     let redis = PrivateRedis::start().await?;
     let variables = limited_by(&redis.url())?;
     let service = Service::start("tests/golden/seed.sql", &variables).await?;
@@ -79,6 +85,9 @@ async fn a_connection_that_was_cut_is_opened_again_and_no_call_is_lost() -> anyh
 
 #[tokio::test]
 async fn without_redis_a_limited_key_gets_500_and_others_go_on() -> anyhow::Result<()> {
+    if redis_server::left_out() {
+        return Ok(());
+    }
     let mut redis = PrivateRedis::start().await?;
     let variables = limited_by(&redis.url())?;
     let service = Service::start("tests/golden/seed.sql", &variables).await?;
@@ -94,6 +103,9 @@ async fn without_redis_a_limited_key_gets_500_and_others_go_on() -> anyhow::Resu
 
 #[tokio::test]
 async fn a_refused_password_is_a_500_that_keeps_the_password() -> anyhow::Result<()> {
+    if redis_server::left_out() {
+        return Ok(());
+    }
     let redis = PrivateRedis::start().await?;
     let variables = limited_by(&redis.url().replace(redis.password(), "swordfish"))?;
     let service = Service::start("tests/golden/seed.sql", &variables).await?;
