@@ -138,6 +138,6 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             (Method::POST, "faults".to_owned(), Some(body))
         }
     };
-    print_json(&args.cloud.call(method, &path, body).await?);
+    print_json(&args.cloud.call(method, &path, body).await?)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::{Where, print_json};
+use super::{Where, print, print_json};
 
 /// What can be shown.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -57,7 +57,7 @@ pub async fn show(args: ShowArgs) -> anyhow::Result<ExitCode> {
         Subject::Faults => "faults",
         Subject::Clock => "clock",
     };
-    print_json(&args.cloud.call(Method::GET, path, None).await?);
+    print_json(&args.cloud.call(Method::GET, path, None).await?)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -77,14 +77,13 @@ pub struct LogsArgs {
 pub async fn logs(args: LogsArgs) -> anyhow::Result<ExitCode> {
     let path = format!("functions/{}/logs", args.function);
     let lines = args.cloud.call(Method::GET, &path, None).await?;
+    let mut shown = String::new();
     for line in lines.as_array().into_iter().flatten() {
         let text = line["text"].as_str().unwrap_or_default();
-        println!(
-            "[{}] {} {text}",
-            line["environment"],
-            line["stream"].as_str().unwrap_or_default()
-        );
+        let stream = line["stream"].as_str().unwrap_or_default();
+        shown.push_str(&format!("[{}] {stream} {text}\n", line["environment"]));
     }
+    print(&shown)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -158,7 +157,7 @@ pub async fn schedule(args: ScheduleArgs) -> anyhow::Result<ExitCode> {
     };
     let path = format!("schedules/{}/{action}", args.name);
     let answer = args.cloud.call(Method::POST, &path, None).await?;
-    print_json(&answer);
+    print_json(&answer)?;
     let failed = answer.get("error").is_some();
     Ok(if failed {
         ExitCode::FAILURE
@@ -182,6 +181,6 @@ pub struct AdvanceArgs {
 /// No cloud at the endpoint, or not a duration.
 pub async fn advance(args: AdvanceArgs) -> anyhow::Result<ExitCode> {
     let body = json!({ "advance": args.by });
-    print_json(&args.cloud.call(Method::POST, "clock", Some(body)).await?);
+    print_json(&args.cloud.call(Method::POST, "clock", Some(body)).await?)?;
     Ok(ExitCode::SUCCESS)
 }

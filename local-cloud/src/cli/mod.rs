@@ -4,6 +4,8 @@ pub mod fault;
 pub mod look;
 pub mod up;
 
+use std::io::{self, Write as _};
+
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -52,6 +54,17 @@ impl Where {
 }
 
 /// Prints a value for people and programs alike.
-fn print_json(value: &Value) {
-    println!("{value:#}");
+fn print_json(value: &Value) -> io::Result<()> {
+    print(&format!("{value:#}\n"))
+}
+
+/// Prints a text; a reader that has seen enough, like `head`, is no error.
+///
+/// # Errors
+/// Standard output cannot be written to for another reason.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
 }

@@ -1,7 +1,6 @@
 //! `local-cloud load`: the generator by hand.
 
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -106,11 +105,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         described(&summary)?
     };
     text.push('\n');
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // A reader like `head` has seen enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
-        written => written?,
-    }
+    crate::cli::print(&text)?;
     Ok(if summary.hurt() == 0 {
         ExitCode::SUCCESS
     } else {
