@@ -14,13 +14,13 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::supervised::{Recipe, Supervised, free_port, tail};
+use crate::supervised::{Recipe, ServerError, Supervised, free_port, io_error};
 
 /// Names the Python interpreter that has the foreign servers installed.
 pub const PYTHON_VARIABLE: &str = "LOCAL_CLOUD_PYTHON";
@@ -49,26 +49,8 @@ pub enum ForeignError {
         path: PathBuf,
     },
     /// The server did not come up.
-    #[error("{name} did not come up: {output}")]
-    Server {
-        /// Which server.
-        name: &'static str,
-        /// The last lines of its log.
-        output: String,
-    },
-    /// A file or process could not be handled.
-    #[error("{doing}")]
-    Io {
-        /// What we were doing.
-        doing: &'static str,
-        /// The operating system's reason.
-        #[source]
-        source: io::Error,
-    },
-}
-
-fn io_error(doing: &'static str) -> impl FnOnce(io::Error) -> ForeignError {
-    move |source| ForeignError::Io { doing, source }
+    #[error(transparent)]
+    Server(#[from] ServerError),
 }
 
 /// The interpreter that [`PYTHON_VARIABLE`] names.
@@ -171,7 +153,7 @@ impl Server {
             tries += 1;
             let port = free_port().map_err(io_error("finding a free port"))?;
             match Self::try_start(name, args(port), env(port), port, health).await {
-                Err(ForeignError::Server { output, .. })
+                Err(ForeignError::Server(ServerError::Server { output, .. }))
                     if tries < PORT_TRIES && output.contains("in use") => {}
                 other => return other,
             }
@@ -191,7 +173,7 @@ impl Server {
             .tempdir()
             .map_err(io_error("making a temporary folder"))?;
         let log = folder.path().join("server.log");
-        let mut server = Supervised::start(&Recipe {
+        let server = Supervised::start(&Recipe {
             program: python.as_os_str(),
             args,
             env: env
@@ -206,27 +188,14 @@ impl Server {
         })
         .map_err(io_error("starting a foreign server"))?;
 
-        let limit = Instant::now() + READY_LIMIT;
-        loop {
-            let ended = server
-                .ended()
-                .map_err(io_error("watching a foreign server"))?;
-            if ended.is_none() {
-                if healthy(port, health).await {
-                    return Ok(Self {
-                        _process: server,
-                        _folder: folder,
-                        port,
-                    });
-                }
-                if Instant::now() < limit {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-            }
-            let output = tail(&log);
-            return Err(ForeignError::Server { name, output });
-        }
+        let server = server
+            .once_up(name, &log, READY_LIMIT, || healthy(port, health))
+            .await?;
+        Ok(Self {
+            _process: server,
+            _folder: folder,
+            port,
+        })
     }
 
     fn url(&self) -> String {

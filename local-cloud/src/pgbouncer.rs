@@ -12,7 +12,8 @@ use tempfile::TempDir;
 
 use crate::postgres::{PrivatePostgres, USER};
 use crate::supervised::{
-    Account, Recipe, ServerError, Supervised, find_program, io_error, on_free_port, path_folders,
+    Account, READY_LIMIT, Recipe, ServerError, Supervised, find_program, io_error, on_free_port,
+    path_folders,
 };
 
 /// Server connections per database when nothing else is asked for. Two are
@@ -139,7 +140,7 @@ impl Pgbouncer {
         .map_err(io_error("starting pgbouncer"))?;
 
         let server = server
-            .once_up("pgbouncer", &log, || async move {
+            .once_up("pgbouncer", &log, READY_LIMIT, || async move {
                 match PgConnection::connect(&url(port, password, USER)).await {
                     Ok(connection) => connection.close().await.is_ok(),
                     Err(_) => false,

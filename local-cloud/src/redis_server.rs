@@ -12,8 +12,8 @@ use redis::{AsyncTypedCommands as _, Client, RedisResult};
 use tempfile::TempDir;
 
 use crate::supervised::{
-    Account, Recipe, ServerError, Supervised, find_program, free_port, io_error, on_free_port,
-    path_folders, random_password,
+    Account, READY_LIMIT, Recipe, ServerError, Supervised, find_program, free_port, io_error,
+    on_free_port, path_folders, random_password,
 };
 use crate::tls::Certificate;
 
@@ -119,7 +119,7 @@ impl PrivateRedis {
         .map_err(io_error("starting Redis"))?;
         let url = &url(port, &password);
         let server = server
-            .once_up("redis-server", &log, || async move {
+            .once_up("redis-server", &log, READY_LIMIT, || async move {
                 match connect(url).await {
                     Ok(mut open) => open.ping().await.is_ok(),
                     Err(_) => false,

@@ -41,8 +41,8 @@ if [ -n "$folder" ] && [ -n "$remove" ]; then cd /; rm -rf -- "$folder"; fi
 exit $code
 "#;
 
-/// How long a server may take to answer; a loaded machine needs a second or two.
-const READY_LIMIT: Duration = Duration::from_secs(30);
+/// How long most servers may take to answer; a loaded machine needs a second or two.
+pub(crate) const READY_LIMIT: Duration = Duration::from_secs(30);
 
 /// Ports are drawn before the server binds them, so one may be taken meanwhile.
 const PORT_TRIES: u32 = 5;
@@ -187,9 +187,10 @@ impl Supervised {
         mut self,
         name: &'static str,
         log: &Path,
+        limit: Duration,
         answers: impl Fn() -> F,
     ) -> Result<Self, ServerError> {
-        let limit = Instant::now() + READY_LIMIT;
+        let limit = Instant::now() + limit;
         loop {
             let ended = self.ended().map_err(io_error("watching a server"))?;
             if ended.is_none() && answers().await {
