@@ -145,20 +145,14 @@ fn source(get: &impl Fn(&str) -> Option<String>) -> Result<Source, ConfigError> 
                     None => None,
                 },
                 name: get("DATABASE_NAME"),
-                ssl_mode: match get("DATABASE_SSLMODE") {
-                    Some(text) => Some(
-                        ssl_mode(&text).map_err(|problem| error("DATABASE_SSLMODE", &problem))?,
-                    ),
-                    None => None,
-                },
-                ssl_root_cert: match get("DATABASE_SSLROOTCERT") {
-                    Some(path) => {
-                        readable_bundle(&path)
-                            .map_err(|problem| error("DATABASE_SSLROOTCERT", &problem))?;
-                        Some(path)
-                    }
-                    None => None,
-                },
+                ssl_mode: get("DATABASE_SSLMODE")
+                    .map(|text| ssl_mode(&text))
+                    .transpose()
+                    .map_err(|problem| error("DATABASE_SSLMODE", &problem))?,
+                ssl_root_cert: get("DATABASE_SSLROOTCERT")
+                    .map(|path| readable_bundle(&path).map(|()| path))
+                    .transpose()
+                    .map_err(|problem| error("DATABASE_SSLROOTCERT", &problem))?,
             },
             known: tokio::sync::Mutex::new(None),
         })));

@@ -1,7 +1,6 @@
 //! Where the database is and how to log in.
 
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
@@ -52,7 +51,7 @@ impl Address {
                 _ => {}
             }
         }
-        let options = PgConnectOptions::from_str(text);
+        let options = PgConnectOptions::from_url(&url);
         // Its message may quote what it could not read.
         options.map(Self).map_err(|_| format!("no address; {form}"))
     }

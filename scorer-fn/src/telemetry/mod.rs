@@ -100,18 +100,11 @@ mod sender {
     }
 
     #[derive(Debug)]
-    struct Notes {
-        reports: Vec<Report>,
-        /// The earliest deadline among them.
-        until: Option<Instant>,
-    }
-
-    #[derive(Debug)]
     pub(super) struct Sender {
         endpoint: String,
         /// `HOST:PORT` for the probe.
         address: String,
-        notes: Mutex<Notes>,
+        notes: Mutex<Vec<Report>>,
         noted: Notify,
         /// Held while sending: one flush at a time.
         state: tokio::sync::Mutex<State>,
@@ -130,10 +123,7 @@ mod sender {
             Some(Self {
                 endpoint: endpoint.trim_end_matches('/').to_owned(),
                 address,
-                notes: Mutex::new(Notes {
-                    reports: Vec::new(),
-                    until: None,
-                }),
+                notes: Mutex::default(),
                 noted: Notify::new(),
                 state: tokio::sync::Mutex::new(State::Resting(Instant::now())),
             })
@@ -141,13 +131,9 @@ mod sender {
 
         pub(super) fn note(&self, line: &Line<'_>) {
             let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-            if notes.reports.len() < MOST_NOTES {
-                notes.reports.push(Report::new(line));
+            if notes.len() < MOST_NOTES {
+                notes.push(Report::new(line));
             }
-            notes.until = [notes.until, line.call.deadline]
-                .into_iter()
-                .flatten()
-                .min();
             drop(notes);
             self.noted.notify_one();
         }
@@ -158,10 +144,11 @@ mod sender {
 
         pub(super) async fn flush(&self) {
             let mut state = self.state.lock().await;
-            let (reports, until) = {
+            let reports = {
                 let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-                (std::mem::take(&mut notes.reports), notes.until.take())
+                std::mem::take(&mut *notes)
             };
+            let until = reports.iter().filter_map(|report| report.deadline).min();
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             // A function that is stopped for its timeout costs a cold start; a report does not.
             let patience = left.map_or(PATIENCE, |left| PATIENCE.min(left / 2));

@@ -29,6 +29,8 @@ const ROUTE: &str = "/v2/stamps/{scorer_id}/score/{address}";
 /// What a request leaves for the collector, detached from the request itself.
 #[derive(Debug)]
 pub(super) struct Report {
+    /// When the function must be done with the request.
+    pub(super) deadline: Option<Instant>,
     trace: Option<TraceHeader>,
     started: Instant,
     took: Duration,
@@ -43,6 +45,7 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn new(line: &Line<'_>) -> Self {
         Self {
+            deadline: line.call.deadline,
             trace: TraceHeader::of(line.trace, &line.call.xray),
             started: Instant::now()
                 .checked_sub(line.took)
