@@ -29,6 +29,13 @@ fn body(answer: &Value) -> Value {
         .unwrap_or_default()
 }
 
+/// The event that asks for the score of the demo's wallet in line `number`, from 0.
+fn ask_for(number: usize) -> anyhow::Result<Value> {
+    let list = std::fs::read_to_string("demo/addresses.txt")?;
+    let address = list.lines().nth(number).unwrap_or_default();
+    Ok(get(&format!("/v2/stamps/1/score/{address}"), KEY))
+}
+
 /// The part of a body that does not depend on the clock.
 fn lasting(answer: &Value) -> Value {
     let mut body = body(answer);
@@ -144,12 +151,7 @@ async fn a_score_takes_few_round_trips() -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_lost_connection_is_opened_again_within_the_request() -> anyhow::Result<()> {
     let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
-    let address = std::fs::read_to_string("demo/addresses.txt")?
-        .lines()
-        .nth(3)
-        .unwrap_or_default()
-        .to_owned();
-    let event = get(&format!("/v2/stamps/1/score/{address}"), KEY);
+    let event = ask_for(3)?;
     let before = service.ask(&event).await;
     let mut admin = sqlx::PgConnection::connect(&service.url).await?;
     let ended = admin
@@ -165,12 +167,7 @@ async fn a_lost_connection_is_opened_again_within_the_request() -> anyhow::Resul
 #[tokio::test]
 async fn a_connection_that_is_cut_in_the_middle_of_a_request_is_replaced() -> anyhow::Result<()> {
     let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
-    let address = std::fs::read_to_string("demo/addresses.txt")?
-        .lines()
-        .nth(3)
-        .unwrap_or_default()
-        .to_owned();
-    let event = get(&format!("/v2/stamps/1/score/{address}"), KEY);
+    let event = ask_for(3)?;
     let before = service.ask(&event).await;
     // Somebody holds the passport, so the request waits in the middle of its transaction.
     let mut holder = sqlx::PgConnection::connect(&service.url).await?;
@@ -200,12 +197,7 @@ async fn a_connection_that_is_cut_in_the_middle_of_a_request_is_replaced() -> an
 #[tokio::test]
 async fn work_that_would_miss_the_deadline_is_given_up_with_an_answer() -> anyhow::Result<()> {
     let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
-    let address = std::fs::read_to_string("demo/addresses.txt")?
-        .lines()
-        .nth(3)
-        .unwrap_or_default()
-        .to_owned();
-    let event = get(&format!("/v2/stamps/1/score/{address}"), KEY);
+    let event = ask_for(3)?;
     assert_eq!(service.ask(&event).await["statusCode"], 200);
     let mut holder = sqlx::PgConnection::connect(&service.url).await?;
     let mut held = holder.begin().await?;
@@ -274,19 +266,13 @@ async fn a_wrong_password_is_an_outage_that_keeps_the_password() -> anyhow::Resu
 #[tokio::test]
 async fn a_score_leaves_all_of_its_rows_or_none() -> anyhow::Result<()> {
     let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
-    let address = std::fs::read_to_string("demo/addresses.txt")?
-        .lines()
-        .nth(5)
-        .unwrap_or_default()
-        .to_owned();
+    let event = ask_for(5)?;
     let mut admin = sqlx::PgConnection::connect(&service.url).await?;
     // The last of the writes fails: the event about the score.
     admin
         .execute("ALTER TABLE registry_event ADD CHECK (action <> 'SCU')")
         .await?;
-    let answer = service
-        .ask(&get(&format!("/v2/stamps/1/score/{address}"), KEY))
-        .await;
+    let answer = service.ask(&event).await;
     assert_eq!(answer["statusCode"], 500, "{answer}");
     assert_eq!(answer["body"], "{\"error\": \"DB Error: IntegrityError\"}");
     for table in [
@@ -304,12 +290,7 @@ async fn a_score_leaves_all_of_its_rows_or_none() -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_nullifier_too_long_for_its_column_is_a_score_error() -> anyhow::Result<()> {
     let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
-    let address = std::fs::read_to_string("demo/addresses.txt")?
-        .lines()
-        .nth(5)
-        .unwrap_or_default()
-        .to_owned();
-    let event = get(&format!("/v2/stamps/1/score/{address}"), KEY);
+    let event = ask_for(5)?;
     let before = service.ask(&event).await;
     let stamps = count(&service.url, "registry_stamp").await?;
     assert!(stamps > 0, "{before}");
@@ -354,17 +335,11 @@ async fn a_nullifier_too_long_for_its_column_is_a_score_error() -> anyhow::Resul
 async fn a_proof_that_only_python_can_check_answers_500_and_leaves_no_score() -> anyhow::Result<()>
 {
     let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
-    let address = std::fs::read_to_string("demo/addresses.txt")?
-        .lines()
-        .nth(5)
-        .unwrap_or_default()
-        .to_owned();
+    let event = ask_for(5)?;
     let mut admin = sqlx::PgConnection::connect(&service.url).await?;
     let sql = "UPDATE ceramic_cache_ceramiccache SET stamp = jsonb_set(stamp, '{proof,type}', '\"Ed25519Signature2018\"')";
     admin.execute(sql).await?;
-    let answer = service
-        .ask(&get(&format!("/v2/stamps/1/score/{address}"), KEY))
-        .await;
+    let answer = service.ask(&event).await;
     assert_eq!(answer["statusCode"], 500, "{answer}");
     assert_eq!(answer["body"], "{\"error\": \"An error has occurred\"}");
     assert!(

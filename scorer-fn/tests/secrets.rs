@@ -12,17 +12,14 @@ use local_cloud::{LocalCloud, Topology};
 use runtime::Function;
 use serde_json::json;
 use sqlx::{Connection as _, Executor as _, PgConnection};
-use support::{get, golden_environment};
+use support::{get, golden_environment, load};
 
 const PATH: &str = "/v2/stamps/101/score/0xa452b093b448cba521689d4f6f04ede0996080c7";
 const KEY: &str = "GoldKeyA.16689dac85a8b7b8c197c7932e44c8a2";
 
 async fn seeded() -> anyhow::Result<PrivatePostgres> {
     let postgres = PrivatePostgres::start().await?;
-    postgres.create_database("scorer").await?;
-    postgres
-        .load_sql_file("scorer", "tests/golden/seed.sql".as_ref())
-        .await?;
+    load(&postgres, "tests/golden/seed.sql").await?;
     Ok(postgres)
 }
 
@@ -111,10 +108,7 @@ async fn with_a_secret_the_database_must_prove_who_it_is_unless_told_otherwise()
 -> anyhow::Result<()> {
     let authority = Authority::new("RDS, so to speak")?;
     let postgres = PrivatePostgres::start_with_tls(&authority.issue(&["localhost"])?).await?;
-    postgres.create_database("scorer").await?;
-    postgres
-        .load_sql_file("scorer", "tests/golden/seed.sql".as_ref())
-        .await?;
+    load(&postgres, "tests/golden/seed.sql").await?;
     let folder = tempfile::tempdir()?;
     let bundle = folder.path().join("bundle.pem");
     std::fs::write(&bundle, authority.bundle())?;

@@ -12,7 +12,7 @@ mod support;
 use local_cloud::postgres::PrivatePostgres;
 use runtime::Function;
 use serde_json::{Value, json};
-use support::{demo_environment, get};
+use support::{demo_environment, get, load};
 
 const KEY: &str = "DemoKeyA.3f1c86c2a9d04b57b8e6d1a2f7935c40";
 /// Room for what an allocator keeps; a leak of 100 bytes a request shows at 100,000.
@@ -24,10 +24,7 @@ async fn memory_stays_flat_over_mixed_requests() -> anyhow::Result<()> {
         .ok()
         .map_or(Ok(2000), |text| text.parse())?;
     let postgres = PrivatePostgres::start().await?;
-    postgres.create_database("scorer").await?;
-    postgres
-        .load_sql_file("scorer", "demo/seed.sql".as_ref())
-        .await?;
+    load(&postgres, "demo/seed.sql").await?;
     let mut settings: Vec<(String, String)> = demo_environment()?.into_iter().collect();
     settings.push(("DATABASE_URL".to_owned(), postgres.url("scorer")));
     let function = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;

@@ -16,7 +16,7 @@ use axum::routing::any;
 use local_cloud::postgres::PrivatePostgres;
 use runtime::Function;
 use serde_json::{Value, json};
-use support::{Service, golden_environment, router_on};
+use support::{Service, golden_environment, load, router_on};
 
 const KEY: &str = "GoldKeyA.16689dac85a8b7b8c197c7932e44c8a2";
 const WALLET: &str = "0xa452b093b448cba521689d4f6f04ede0996080c7";
@@ -236,10 +236,7 @@ async fn a_collector_that_breaks_is_left_alone_and_costs_no_answer() -> anyhow::
 #[tokio::test(flavor = "multi_thread")]
 async fn the_answer_is_out_before_the_collector_hears_of_it() -> anyhow::Result<()> {
     let postgres = PrivatePostgres::start().await?;
-    postgres.create_database("scorer").await?;
-    postgres
-        .load_sql_file("scorer", "tests/golden/seed.sql".as_ref())
-        .await?;
+    load(&postgres, "tests/golden/seed.sql").await?;
     let answered: Arc<Mutex<Arc<AtomicUsize>>> = Arc::default();
     let reports: Arc<Mutex<Vec<usize>>> = Arc::default();
     let (now, heard) = (answered.clone(), reports.clone());

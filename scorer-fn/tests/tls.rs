@@ -4,7 +4,7 @@
 mod runtime;
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use local_cloud::postgres::PrivatePostgres;
 use local_cloud::redis_server::{self, PrivateRedis};
@@ -13,7 +13,7 @@ use runtime::Function;
 use scorer_fn::app::{Call, serve_alb};
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
-use support::{get, golden_environment, router_on};
+use support::{get, golden_environment, load, router_on};
 
 const KEY: &str = "GoldKeyA.16689dac85a8b7b8c197c7932e44c8a2";
 const PATH: &str = "/v2/stamps/101/score/0xa452b093b448cba521689d4f6f04ede0996080c7";
@@ -27,10 +27,7 @@ struct Tls {
 impl Tls {
     async fn start(authority: &Authority, certificate: &Certificate) -> anyhow::Result<Self> {
         let postgres = PrivatePostgres::start_with_tls(certificate).await?;
-        postgres.create_database("scorer").await?;
-        postgres
-            .load_sql_file("scorer", Path::new("tests/golden/seed.sql"))
-            .await?;
+        load(&postgres, "tests/golden/seed.sql").await?;
         let folder = tempfile::tempdir()?;
         std::fs::write(folder.path().join("right.pem"), authority.bundle())?;
         let stranger = Authority::new("Somebody else")?;

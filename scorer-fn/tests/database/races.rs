@@ -5,17 +5,12 @@ use serde_json::Value;
 use sqlx::{Connection, Executor};
 
 use super::support::{Service, demo_environment, get, router_on};
-use super::{KEY, body, count, lasting};
+use super::{KEY, ask_for, body, count, lasting};
 
 #[tokio::test]
 async fn first_requests_for_one_wallet_at_once_agree() -> anyhow::Result<()> {
     let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
-    let address = std::fs::read_to_string("demo/addresses.txt")?
-        .lines()
-        .nth(12)
-        .unwrap_or_default()
-        .to_owned();
-    let event = get(&format!("/v2/stamps/1/score/{address}"), KEY);
+    let event = ask_for(12)?;
     let routers: Vec<_> = (0..8)
         .map(|_| router_on(&service.url, &demo_environment()?))
         .collect::<anyhow::Result<_>>()?;
@@ -74,9 +69,7 @@ async fn a_passport_that_changes_while_we_wait_for_it_is_read_again() -> anyhow:
     // The server refuses to lock a row that is newer than the transaction.
     let isolation = "ALTER DATABASE scorer SET default_transaction_isolation = 'repeatable read'";
     service.postgres.load_sql("postgres", isolation).await?;
-    let list = std::fs::read_to_string("demo/addresses.txt")?;
-    let address = list.lines().nth(3).unwrap_or_default();
-    let event = get(&format!("/v2/stamps/1/score/{address}"), KEY);
+    let event = ask_for(3)?;
     let before = service.ask(&event).await;
     let mut holder = sqlx::PgConnection::connect(&service.url).await?;
     let mut held = holder.begin().await?;

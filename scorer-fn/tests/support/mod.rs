@@ -26,8 +26,7 @@ impl Service {
         variables: &BTreeMap<String, String>,
     ) -> anyhow::Result<Self> {
         let postgres = PrivatePostgres::start().await?;
-        postgres.create_database("scorer").await?;
-        postgres.load_sql_file("scorer", Path::new(seed)).await?;
+        load(&postgres, seed).await?;
         let url = postgres.url("scorer");
         let app = app_on(&url, variables)?;
         Ok(Self {
@@ -42,6 +41,13 @@ impl Service {
     pub(crate) async fn ask(&self, event: &Value) -> Value {
         serve_alb(self.router.clone(), event, Call::default()).await
     }
+}
+
+/// Makes the database `scorer` and loads a seed file into it.
+pub(crate) async fn load(postgres: &PrivatePostgres, seed: &str) -> anyhow::Result<()> {
+    postgres.create_database("scorer").await?;
+    postgres.load_sql_file("scorer", Path::new(seed)).await?;
+    Ok(())
 }
 
 /// The function's router on the database at `url`.
