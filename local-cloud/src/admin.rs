@@ -52,10 +52,7 @@ async fn route(cloud: &Arc<Cloud>, request: Request<Incoming>) -> Result<Value, 
     let path = parts.uri.path().trim_start_matches("/_local/").to_owned();
     let query = |key: &str| {
         let pairs = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
-        pairs
-            .into_owned()
-            .find(|(name, _)| name == key)
-            .map(|(_, value)| value)
+        pairs.into_owned().find(|(name, _)| name == key).map(|(_, value)| value)
     };
     let body = read_body(body, MAX_BODY_BYTES)
         .await
@@ -64,17 +61,11 @@ async fn route(cloud: &Arc<Cloud>, request: Request<Incoming>) -> Result<Value, 
     match (&parts.method, segments.as_slice()) {
         (&Method::GET, ["state"]) => Ok(cloud.state()),
         (&Method::GET, ["functions"]) => show(&cloud.functions.stats()),
-        (&Method::GET, ["functions", name, "logs"]) => show(
-            &cloud
-                .functions
-                .logs(name)
-                .map_err(|error| missing(&error))?,
-        ),
+        (&Method::GET, ["functions", name, "logs"]) => {
+            show(&cloud.functions.logs(name).map_err(|error| missing(&error))?)
+        }
         (&Method::POST, ["functions", name, "recycle"]) => {
-            let ended = cloud
-                .functions
-                .recycle(name)
-                .map_err(|error| missing(&error))?;
+            let ended = cloud.functions.recycle(name).map_err(|error| missing(&error))?;
             Ok(json!({ "ended": ended }))
         }
         (&Method::GET, ["async"]) => show(&cloud.functions.async_records()),
@@ -90,9 +81,7 @@ async fn route(cloud: &Arc<Cloud>, request: Request<Incoming>) -> Result<Value, 
         }
         (&Method::DELETE, ["faults"]) => Ok(json!({ "cleared": cloud.faults.clear(None) })),
         (&Method::DELETE, ["faults", id]) => {
-            let id = id
-                .parse()
-                .map_err(|_| bad(format!("{id} is not a number")))?;
+            let id = id.parse().map_err(|_| bad(format!("{id} is not a number")))?;
             Ok(json!({ "cleared": cloud.faults.clear(Some(id)) }))
         }
         (&Method::POST, ["weights"]) => {
@@ -109,10 +98,7 @@ async fn route(cloud: &Arc<Cloud>, request: Request<Incoming>) -> Result<Value, 
             let by = humantime::parse_duration(&wanted.advance)
                 .map_err(|error| bad(format!("advance = {:?}: {error}", wanted.advance)))?;
             if by > Duration::from_hours(24 * 31) {
-                return Err(bad(format!(
-                    "advance = {:?}: at most 31 days",
-                    wanted.advance
-                )));
+                return Err(bad(format!("advance = {:?}: at most 31 days", wanted.advance)));
             }
             cloud.clock.advance(by);
             Ok(clock(cloud))
@@ -125,10 +111,7 @@ async fn route(cloud: &Arc<Cloud>, request: Request<Incoming>) -> Result<Value, 
             if cloud.scheduler.enable(name, *action == "resume") {
                 show(&cloud.scheduler.list())
             } else {
-                Err((
-                    StatusCode::NOT_FOUND,
-                    format!("no schedule is called {name}"),
-                ))
+                Err((StatusCode::NOT_FOUND, format!("no schedule is called {name}")))
             }
         }
         (&Method::POST, ["schedules", name, "fire"]) => {
@@ -147,10 +130,7 @@ async fn route(cloud: &Arc<Cloud>, request: Request<Incoming>) -> Result<Value, 
         }
         _ => Err((
             StatusCode::NOT_FOUND,
-            format!(
-                "no admin call {} /_local/{path}; see local-cloud/README.md",
-                parts.method
-            ),
+            format!("no admin call {} /_local/{path}; see local-cloud/README.md", parts.method),
         )),
     }
 }

@@ -58,16 +58,10 @@ impl Cloud {
         let bad =
             |text: &str| text.len() >= 100 || text.is_empty() || text.chars().any(char::is_control);
         if subject.is_some_and(bad) {
-            return Err(AwsError::sender(
-                "InvalidParameter",
-                "Invalid parameter: Subject",
-            ));
+            return Err(AwsError::sender("InvalidParameter", "Invalid parameter: Subject"));
         }
         if message.is_empty() || message.len() > 256 * 1024 {
-            return Err(AwsError::sender(
-                "InvalidParameter",
-                "Invalid parameter: Message",
-            ));
+            return Err(AwsError::sender("InvalidParameter", "Invalid parameter: Message"));
         }
         let id = crate::functions::request_id();
         if self.print_pages {
@@ -102,11 +96,7 @@ impl Cloud {
             );
             rules.push(rule.name.clone());
         }
-        self.events.push(BusEvent {
-            at_ms: self.clock.now_ms(),
-            event,
-            rules,
-        });
+        self.events.push(BusEvent { at_ms: self.clock.now_ms(), event, rules });
     }
 
     /// Carries out everything that alarms' changes of state call for.
@@ -131,10 +121,7 @@ impl Cloud {
                         .map_err(|error| error.to_string())
                 };
                 if let Err(error) = told {
-                    eprintln!(
-                        "local-cloud: action {action} of alarm {}: {error}",
-                        alarm.name()
-                    );
+                    eprintln!("local-cloud: action {action} of alarm {}: {error}", alarm.name());
                 }
             }
         }
@@ -152,9 +139,7 @@ impl Cloud {
             .scheduler
             .input(&self.names, schedule, at_ms)
             .ok_or_else(|| InvokeError::Service(format!("no schedule is called {schedule}")))?;
-        self.functions
-            .invoke(&function, input, CallContext::default())
-            .await
+        self.functions.invoke(&function, input, CallContext::default()).await
     }
 
     /// A summary for people and programs.

@@ -198,24 +198,14 @@ impl Faults {
         // Another stream than the weights', so that a fault does not shift the draws.
         let mut dice = ChaCha8Rng::seed_from_u64(seed);
         dice.set_stream(1);
-        Self {
-            inner: Mutex::new(Inner {
-                standing: Vec::new(),
-                next_id: 1,
-                dice,
-            }),
-        }
+        Self { inner: Mutex::new(Inner { standing: Vec::new(), next_id: 1, dice }) }
     }
 
     pub(crate) fn add(&self, fault: Fault, now_ms: i64) -> u64 {
         let mut inner = self.inner.lock().expect("faults lock");
         let id = inner.next_id;
         inner.next_id += 1;
-        inner.standing.push(StandingFault {
-            id,
-            since_ms: now_ms,
-            fault,
-        });
+        inner.standing.push(StandingFault { id, since_ms: now_ms, fault });
         id
     }
 
@@ -223,9 +213,7 @@ impl Faults {
     pub(crate) fn clear(&self, id: Option<u64>) -> usize {
         let mut inner = self.inner.lock().expect("faults lock");
         let before = inner.standing.len();
-        inner
-            .standing
-            .retain(|standing| id.is_some_and(|id| standing.id != id));
+        inner.standing.retain(|standing| id.is_some_and(|id| standing.id != id));
         before - inner.standing.len()
     }
 
@@ -262,15 +250,13 @@ impl Faults {
     pub(crate) fn draw_api(&self, operation: &str) -> Option<ApiFault> {
         let mut inner = self.inner.lock().expect("faults lock");
         let Inner { standing, dice, .. } = &mut *inner;
-        let hit = standing
-            .iter_mut()
-            .position(|standing| match &standing.fault {
-                Fault::Api(fault) => {
-                    (fault.operation == "*" || fault.operation == operation)
-                        && dice.random_bool(fault.probability.clamp(0.0, 1.0))
-                }
-                _ => false,
-            })?;
+        let hit = standing.iter_mut().position(|standing| match &standing.fault {
+            Fault::Api(fault) => {
+                (fault.operation == "*" || fault.operation == operation)
+                    && dice.random_bool(fault.probability.clamp(0.0, 1.0))
+            }
+            _ => false,
+        })?;
         let Fault::Api(fault) = &mut standing[hit].fault else {
             return None;
         };
@@ -286,8 +272,7 @@ impl Faults {
 
     /// Whether a sample counted now is lost. `group` is a target group's name.
     pub(crate) fn loses_metrics(&self, group: Option<&str>, now_ms: i64) -> bool {
-        self.metrics_fault(MetricsFaultKind::Missing, group, now_ms)
-            .is_some()
+        self.metrics_fault(MetricsFaultKind::Missing, group, now_ms).is_some()
     }
 
     /// The moment after which nothing can be read, if metrics are stale.
@@ -311,10 +296,7 @@ impl Faults {
             });
             let applies = fault.kind == kind
                 && !over
-                && fault
-                    .group
-                    .as_deref()
-                    .is_none_or(|name| group == Some(name));
+                && fault.group.as_deref().is_none_or(|name| group == Some(name));
             applies.then_some(standing.since_ms)
         })
     }
@@ -340,20 +322,14 @@ mod tests {
         let faults = Faults::new(1);
         faults.add(failing(Some(25.0)), 0);
         assert_eq!(faults.draw_function("scorer", "rust", 24.9), None);
-        assert_eq!(
-            faults.draw_function("scorer", "rust", 25.0).as_deref(),
-            Some("error")
-        );
+        assert_eq!(faults.draw_function("scorer", "rust", 25.0).as_deref(), Some("error"));
         assert_eq!(faults.draw_function("other", "rust", 100.0), None);
     }
 
     #[test]
     fn a_counted_api_fault_is_used_up() {
         let faults = Faults::new(1);
-        faults.add(
-            Fault::Api(ApiFault::new("ModifyRule", ApiFaultKind::Throttle).times(2)),
-            0,
-        );
+        faults.add(Fault::Api(ApiFault::new("ModifyRule", ApiFaultKind::Throttle).times(2)), 0);
         assert!(faults.draw_api("DescribeRules").is_none());
         assert!(faults.draw_api("ModifyRule").is_some());
         assert!(faults.draw_api("ModifyRule").is_some());
@@ -364,11 +340,6 @@ mod tests {
     #[test]
     fn an_unknown_key_in_a_fault_is_refused() {
         let text = r#"{"on": "api", "operation": "*", "kind": "throttle", "cuont": 1}"#;
-        assert!(
-            serde_json::from_str::<Fault>(text)
-                .unwrap_err()
-                .to_string()
-                .contains("cuont")
-        );
+        assert!(serde_json::from_str::<Fault>(text).unwrap_err().to_string().contains("cuont"));
     }
 }

@@ -62,11 +62,7 @@ pub fn python() -> Result<PathBuf, ForeignError> {
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)
         .ok_or(ForeignError::NoPython)?;
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(ForeignError::PythonMissing { path })
-    }
+    if path.is_file() { Ok(path) } else { Err(ForeignError::PythonMissing { path }) }
 }
 
 /// A running moto server; stopped when dropped.
@@ -86,9 +82,7 @@ impl Moto {
                 .chain([port.to_string()])
                 .collect()
         };
-        Server::start("moto", args, |_| Vec::new(), "/moto-api/data.json")
-            .await
-            .map(Self)
+        Server::start("moto", args, |_| Vec::new(), "/moto-api/data.json").await.map(Self)
     }
 
     /// Endpoint of every service, e.g. `http://127.0.0.1:40123`.
@@ -122,9 +116,7 @@ impl Ministack {
                 ("SFTP_ENABLED", "0".to_owned()),
             ]
         };
-        Server::start("ministack", args, env, "/_ministack/health")
-            .await
-            .map(Self)
+        Server::start("ministack", args, env, "/_ministack/health").await.map(Self)
     }
 
     /// Endpoint of every service, e.g. `http://127.0.0.1:40123`.
@@ -176,10 +168,7 @@ impl Server {
         let server = Supervised::start(&Recipe {
             program: python.as_os_str(),
             args,
-            env: env
-                .into_iter()
-                .map(|(key, value)| (key.to_owned(), value))
-                .collect(),
+            env: env.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
             stop_signal: "KILL", // nothing to keep, and both are slow to end
             account: None,
             folder: folder.path(),
@@ -188,14 +177,8 @@ impl Server {
         })
         .map_err(io_error("starting a foreign server"))?;
 
-        let server = server
-            .once_up(name, &log, READY_LIMIT, || healthy(port, health))
-            .await?;
-        Ok(Self {
-            _process: server,
-            _folder: folder,
-            port,
-        })
+        let server = server.once_up(name, &log, READY_LIMIT, || healthy(port, health)).await?;
+        Ok(Self { _process: server, _folder: folder, port })
     }
 
     fn url(&self) -> String {
@@ -213,8 +196,5 @@ async fn healthy(port: u16, path: &str) -> bool {
         stream.read_exact(&mut start).await?;
         io::Result::Ok(start.ends_with(b" 200"))
     };
-    matches!(
-        tokio::time::timeout(Duration::from_secs(5), ask).await,
-        Ok(Ok(true))
-    )
+    matches!(tokio::time::timeout(Duration::from_secs(5), ask).await, Ok(Ok(true)))
 }

@@ -86,29 +86,19 @@ impl LocalCloud {
         topology.check()?;
         let tasks = Tasks::default();
         let names = topology.names();
-        let clock = Arc::new(Clock::new(
-            topology.minute,
-            topology.start.unwrap_or_else(Timestamp::now),
-        ));
+        let clock =
+            Arc::new(Clock::new(topology.minute, topology.start.unwrap_or_else(Timestamp::now)));
         let faults = Arc::new(Faults::new(topology.seed));
-        let metrics = Arc::new(Metrics::new(
-            clock.clone(),
-            faults.clone(),
-            topology.metrics.clone(),
-        ));
+        let metrics =
+            Arc::new(Metrics::new(clock.clone(), faults.clone(), topology.metrics.clone()));
         let aws_endpoint = Arc::new(OnceLock::new());
         let surroundings = Surroundings {
             names: names.clone(),
             log_dir: topology.log_dir.clone(),
             aws_endpoint: aws_endpoint.clone(),
         };
-        let functions = Arc::new(Functions::new(
-            &topology.functions,
-            surroundings,
-            &clock,
-            &metrics,
-            &tasks,
-        ));
+        let functions =
+            Arc::new(Functions::new(&topology.functions, surroundings, &clock, &metrics, &tasks));
 
         let (aws_listener, aws) = listen("the AWS endpoint", topology.aws_port).await?;
         aws_endpoint.get_or_init(|| format!("http://{aws}"));
@@ -137,11 +127,7 @@ impl LocalCloud {
             topology.seed,
             topology.metrics.latency_on_failure,
         ));
-        let function_names = topology
-            .functions
-            .iter()
-            .map(|spec| spec.name.clone())
-            .collect();
+        let function_names = topology.functions.iter().map(|spec| spec.name.clone()).collect();
         let alarms = Alarms::new(&names, function_names, &clock, &metrics);
         for spec in &topology.alarms {
             alarms.put_metric(spec.clone())?;
@@ -153,11 +139,7 @@ impl LocalCloud {
             faults.add(fault.clone(), clock.now_ms());
         }
         let cloud = Arc::new(Cloud {
-            topics: topology
-                .topics
-                .iter()
-                .map(|name| names.topic(name))
-                .collect(),
+            topics: topology.topics.iter().map(|name| names.topic(name)).collect(),
             names,
             clock,
             metrics,
@@ -202,12 +184,7 @@ impl LocalCloud {
     /// # Panics
     /// If the topology has no load balancer of this name.
     pub fn alb_url(&self, load_balancer: &str) -> String {
-        let found = self
-            .cloud
-            .balancers
-            .list
-            .iter()
-            .find(|one| one.name == load_balancer);
+        let found = self.cloud.balancers.list.iter().find(|one| one.name == load_balancer);
         let balancer = found.unwrap_or_else(|| panic!("no load balancer {load_balancer}"));
         format!("http://127.0.0.1:{}", balancer.port)
     }
@@ -246,14 +223,9 @@ impl LocalCloud {
     ) -> Result<(), AwsError> {
         let shares: Vec<Share> = weights
             .into_iter()
-            .map(|(group, weight)| Share {
-                group: group.to_owned(),
-                weight: Some(weight),
-            })
+            .map(|(group, weight)| Share { group: group.to_owned(), weight: Some(weight) })
             .collect();
-        self.cloud
-            .balancers
-            .set_weights(rule_arn, &shares, "foreign")
+        self.cloud.balancers.set_weights(rule_arn, &shares, "foreign")
     }
 
     /// Every change of a rule so far, oldest first.
@@ -270,10 +242,7 @@ impl LocalCloud {
         function: &str,
         payload: impl Into<Bytes>,
     ) -> Result<Bytes, InvokeError> {
-        self.cloud
-            .functions
-            .invoke(function, payload.into(), CallContext::default())
-            .await
+        self.cloud.functions.invoke(function, payload.into(), CallContext::default()).await
     }
 
     /// Queues an event for a function, with Lambda's retries.
@@ -285,9 +254,7 @@ impl LocalCloud {
         function: &str,
         payload: impl Into<Bytes>,
     ) -> Result<(), InvokeError> {
-        self.cloud
-            .functions
-            .invoke_later(function, payload.into(), "library")
+        self.cloud.functions.invoke_later(function, payload.into(), "library")
     }
 
     /// What became of asynchronous events, schedules among them, oldest first.
@@ -310,11 +277,7 @@ impl LocalCloud {
 
     /// Gives a secret another value, as a rotation does; the next reader gets it.
     pub fn set_secret(&self, name: &str, value: impl Into<String>) {
-        let mut secrets = self
-            .cloud
-            .secrets
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut secrets = self.cloud.secrets.lock().unwrap_or_else(PoisonError::into_inner);
         secrets.insert(name.to_owned(), value.into());
     }
 
@@ -410,8 +373,7 @@ impl LocalCloud {
     ) -> Option<f64> {
         let metric = self.group_metric(load_balancer, group, name);
         let start_ms = minute.as_millisecond();
-        self.metrics()
-            .value(&metric, statistic, start_ms, crate::clock::MINUTE_MS)
+        self.metrics().value(&metric, statistic, start_ms, crate::clock::MINUTE_MS)
     }
 
     /// The whole state, as `GET /_local/state` shows it.
@@ -423,13 +385,7 @@ impl LocalCloud {
     pub async fn shutdown(self) {
         self.cloud.functions.stop();
         let gone = async {
-            while self
-                .cloud
-                .functions
-                .stats()
-                .iter()
-                .any(|one| one.environments > 0)
-            {
+            while self.cloud.functions.stats().iter().any(|one| one.environments > 0) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
@@ -449,11 +405,7 @@ async fn listen(
     what: &str,
     port: u16,
 ) -> Result<(tokio::net::TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError::Listen {
-        what: what.to_owned(),
-        port,
-        source,
-    };
+    let failed = |source| StartError::Listen { what: what.to_owned(), port, source };
     let listener = serve::bind(port).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))

@@ -14,10 +14,7 @@ pub struct Names {
 
 impl Names {
     fn arn(&self, service: &str, resource: &str) -> String {
-        format!(
-            "arn:aws:{service}:{}:{}:{resource}",
-            self.region, self.account
-        )
+        format!("arn:aws:{service}:{}:{}:{resource}", self.region, self.account)
     }
 
     /// ARN of a function, without a qualifier.
@@ -27,10 +24,7 @@ impl Names {
 
     /// ARN of a target group.
     pub fn target_group(&self, name: &str) -> String {
-        self.arn(
-            "elasticloadbalancing",
-            &format!("targetgroup/{name}/{}", id("targetgroup", name)),
-        )
+        self.arn("elasticloadbalancing", &format!("targetgroup/{name}/{}", id("targetgroup", name)))
     }
 
     /// ARN of a load balancer.
@@ -43,35 +37,23 @@ impl Names {
 
     /// ARN of the one listener of a load balancer.
     pub fn listener(&self, load_balancer: &str) -> String {
-        self.arn(
-            "elasticloadbalancing",
-            &format!("listener/{}", listener_path(load_balancer)),
-        )
+        self.arn("elasticloadbalancing", &format!("listener/{}", listener_path(load_balancer)))
     }
 
     /// ARN of the rule that the topology gives this priority; it keeps the ARN
     /// when the priority is changed later.
     pub fn rule(&self, load_balancer: &str, priority: u32) -> String {
-        self.rule_with_id(
-            load_balancer,
-            &id("rule", &format!("{load_balancer}#{priority}")),
-        )
+        self.rule_with_id(load_balancer, &id("rule", &format!("{load_balancer}#{priority}")))
     }
 
     /// ARN of a listener's default rule.
     pub fn default_rule(&self, load_balancer: &str) -> String {
-        self.rule_with_id(
-            load_balancer,
-            &id("rule", &format!("{load_balancer}#default")),
-        )
+        self.rule_with_id(load_balancer, &id("rule", &format!("{load_balancer}#default")))
     }
 
     pub(crate) fn rule_with_id(&self, load_balancer: &str, rule_id: &str) -> String {
         let path = listener_path(load_balancer);
-        self.arn(
-            "elasticloadbalancing",
-            &format!("listener-rule/{path}/{rule_id}"),
-        )
+        self.arn("elasticloadbalancing", &format!("listener-rule/{path}/{rule_id}"))
     }
 
     /// ARN of an SNS topic.
@@ -91,10 +73,7 @@ impl Names {
 
     /// ARN of a secret, with the six characters that AWS appends.
     pub fn secret(&self, name: &str) -> String {
-        self.arn(
-            "secretsmanager",
-            &format!("secret:{name}-{}", &id("secret", name)[..6]),
-        )
+        self.arn("secretsmanager", &format!("secret:{name}-{}", &id("secret", name)[..6]))
     }
 }
 
@@ -132,17 +111,12 @@ mod tests {
     use super::*;
 
     fn names() -> Names {
-        Names {
-            region: "eu-west-1".into(),
-            account: "111122223333".into(),
-        }
+        Names { region: "eu-west-1".into(), account: "111122223333".into() }
     }
 
     #[test]
     fn a_rule_arn_is_its_listener_arn_plus_one_segment() {
-        let listener = names()
-            .listener("scorer")
-            .replace(":listener/", ":listener-rule/");
+        let listener = names().listener("scorer").replace(":listener/", ":listener-rule/");
         let rule = names().rule("scorer", 100);
         assert_eq!(rule.rsplit_once('/').unwrap().0, listener);
     }

@@ -48,9 +48,7 @@ pub struct Pgbouncer {
 /// Without the password.
 impl fmt::Debug for Pgbouncer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pgbouncer")
-            .field("port", &self.port)
-            .finish_non_exhaustive()
+        f.debug_struct("Pgbouncer").field("port", &self.port).finish_non_exhaustive()
     }
 }
 
@@ -122,9 +120,7 @@ impl Pgbouncer {
             .map_err(io_error("writing users.txt"))?;
         if let Some(account) = &account {
             for path in [folder.path(), &settings, &users] {
-                account
-                    .own(path)
-                    .map_err(io_error("giving files to pgbouncer's account"))?;
+                account.own(path).map_err(io_error("giving files to pgbouncer's account"))?;
             }
         }
         let server = Supervised::start(&Recipe {
@@ -147,12 +143,7 @@ impl Pgbouncer {
                 }
             })
             .await?;
-        Ok(Self {
-            _server: server,
-            _folder: folder,
-            port,
-            password: password.to_owned(),
-        })
+        Ok(Self { _server: server, _folder: folder, port, password: password.to_owned() })
     }
 
     /// URL of one database through the pooler, with the password: do not log it.

@@ -171,9 +171,7 @@ impl PrivatePostgres {
         std::fs::write(&password_file, &password).map_err(io_error("writing a password file"))?;
         if let Some(account) = &account {
             for path in [folder.path(), &password_file] {
-                account
-                    .own(path)
-                    .map_err(io_error("giving files to the server's account"))?;
+                account.own(path).map_err(io_error("giving files to the server's account"))?;
             }
         }
 
@@ -188,27 +186,14 @@ impl PrivatePostgres {
             .arg(folder.path().join("data"))
             .stdin(Stdio::null());
         run_as(&mut initdb, account.as_ref(), folder.path());
-        let output = initdb
-            .output()
-            .map_err(io_error(format!("running {initdb:?}")))?;
+        let output = initdb.output().map_err(io_error(format!("running {initdb:?}")))?;
         if !output.status.success() {
             let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
             text.push_str(&String::from_utf8_lossy(&output.stderr));
-            return Err(PostgresError::Server {
-                doing: "initdb failed",
-                output: text,
-            });
+            return Err(PostgresError::Server { doing: "initdb failed", output: text });
         }
         std::fs::remove_file(&password_file).map_err(io_error("removing the password file"))?;
-        Ok(Self {
-            server: None,
-            folder,
-            binaries,
-            account,
-            port: 0,
-            password,
-            certificate: None,
-        })
+        Ok(Self { server: None, folder, binaries, account, port: 0, password, certificate: None })
     }
 
     /// Starts the server again after [`stop_server`](Self::stop_server), on
@@ -279,9 +264,7 @@ impl PrivatePostgres {
 
         let limit = Instant::now() + READY_LIMIT;
         loop {
-            let ended = server
-                .ended()
-                .map_err(io_error("watching the PostgreSQL server"))?;
+            let ended = server.ended().map_err(io_error("watching the PostgreSQL server"))?;
             if ended.is_none() {
                 match PgConnection::connect(&self.url("postgres")).await {
                     Ok(connection) => {
@@ -341,8 +324,7 @@ impl PrivatePostgres {
     /// The server's refusal, e.g. that the name is taken.
     pub async fn create_database(&self, name: &str) -> Result<(), PostgresError> {
         let sql = format!("CREATE DATABASE {}", quoted(name));
-        self.run("postgres", sql, format!("creating database {name}"))
-            .await
+        self.run("postgres", sql, format!("creating database {name}")).await
     }
 
     /// Copies a whole database in some 50 ms. Nobody may be connected to
@@ -355,17 +337,8 @@ impl PrivatePostgres {
         name: &str,
         template: &str,
     ) -> Result<(), PostgresError> {
-        let sql = format!(
-            "CREATE DATABASE {} TEMPLATE {}",
-            quoted(name),
-            quoted(template)
-        );
-        self.run(
-            "postgres",
-            sql,
-            format!("copying database {template} to {name}"),
-        )
-        .await
+        let sql = format!("CREATE DATABASE {} TEMPLATE {}", quoted(name), quoted(template));
+        self.run("postgres", sql, format!("copying database {template} to {name}")).await
     }
 
     /// Drops a database, cutting off whoever is connected.
@@ -374,8 +347,7 @@ impl PrivatePostgres {
     /// The server's refusal.
     pub async fn drop_database(&self, name: &str) -> Result<(), PostgresError> {
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(name));
-        self.run("postgres", sql, format!("dropping database {name}"))
-            .await
+        self.run("postgres", sql, format!("dropping database {name}")).await
     }
 
     /// Runs a script of SQL statements (no psql commands) in one database, all
@@ -384,12 +356,7 @@ impl PrivatePostgres {
     /// # Errors
     /// The server's refusal of a statement.
     pub async fn load_sql(&self, database: &str, script: &str) -> Result<(), PostgresError> {
-        self.run(
-            database,
-            script.to_owned(),
-            format!("running SQL in database {database}"),
-        )
-        .await
+        self.run(database, script.to_owned(), format!("running SQL in database {database}")).await
     }
 
     /// [`load_sql`](Self::load_sql) from a file.
@@ -399,20 +366,13 @@ impl PrivatePostgres {
     pub async fn load_sql_file(&self, database: &str, file: &Path) -> Result<(), PostgresError> {
         let script = std::fs::read_to_string(file)
             .map_err(io_error(format!("reading {}", file.display())))?;
-        self.run(
-            database,
-            script,
-            format!("loading {} into {database}", file.display()),
-        )
-        .await
+        self.run(database, script, format!("loading {} into {database}", file.display())).await
     }
 
     async fn run(&self, database: &str, sql: String, doing: String) -> Result<(), PostgresError> {
         let work = async {
             let mut connection = PgConnection::connect(&self.url(database)).await?;
-            sqlx::raw_sql(AssertSqlSafe(sql))
-                .execute(&mut connection)
-                .await?;
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
             connection.close().await
         };
         work.await.map_err(sql_error(doing))
@@ -428,21 +388,14 @@ fn quoted(name: &str) -> String {
 /// newest of Debian's `/usr/lib/postgresql/*/bin`.
 fn find_binaries() -> Result<PathBuf, PostgresError> {
     let mut searched: Vec<PathBuf> = Vec::new();
-    searched.extend(
-        std::env::var_os("PG_BIN")
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from),
-    );
+    searched.extend(std::env::var_os("PG_BIN").filter(|v| !v.is_empty()).map(PathBuf::from));
     searched.extend(path_folders());
     let mut debian: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
         .flatten()
         .filter_map(|entry| {
-            Some((
-                entry.file_name().to_str()?.parse().ok()?,
-                entry.path().join("bin"),
-            ))
+            Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin")))
         })
         .collect();
     debian.sort();

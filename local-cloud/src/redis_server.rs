@@ -101,9 +101,7 @@ impl PrivateRedis {
         std::fs::write(&settings, text).map_err(io_error("writing redis.conf"))?;
         if let Some(account) = &account {
             for path in [folder.path(), &settings] {
-                account
-                    .own(path)
-                    .map_err(io_error("giving files to Redis' account"))?;
+                account.own(path).map_err(io_error("giving files to Redis' account"))?;
             }
         }
         let server = Supervised::start(&Recipe {
@@ -126,13 +124,7 @@ impl PrivateRedis {
                 }
             })
             .await?;
-        Ok(Self {
-            server: Some(server),
-            _folder: folder,
-            port,
-            tls_port,
-            password,
-        })
+        Ok(Self { server: Some(server), _folder: folder, port, tls_port, password })
     }
 
     /// `redis://:PASSWORD@127.0.0.1:PORT/0`: do not log it.
@@ -206,12 +198,6 @@ async fn connect(url: &str) -> RedisResult<MultiplexedConnection> {
 fn find_binary() -> Result<PathBuf, ServerError> {
     let named = std::env::var_os("REDIS_SERVER").filter(|value| !value.is_empty());
     let searched = path_folders();
-    let found = named
-        .map(PathBuf::from)
-        .or_else(|| find_program("redis-server", &searched));
-    found.ok_or(ServerError::NoBinary {
-        name: "redis-server",
-        package: "redis-server",
-        searched,
-    })
+    let found = named.map(PathBuf::from).or_else(|| find_program("redis-server", &searched));
+    found.ok_or(ServerError::NoBinary { name: "redis-server", package: "redis-server", searched })
 }

@@ -29,12 +29,7 @@ pub(crate) struct Scheduler(Vec<(ScheduleSpec, AtomicBool)>);
 
 impl Scheduler {
     pub(crate) fn new(specs: &[ScheduleSpec]) -> Self {
-        Self(
-            specs
-                .iter()
-                .map(|spec| (spec.clone(), AtomicBool::new(spec.enabled)))
-                .collect(),
-        )
+        Self(specs.iter().map(|spec| (spec.clone(), AtomicBool::new(spec.enabled))).collect())
     }
 
     /// Function and event of a schedule for one scheduled time.
@@ -44,10 +39,7 @@ impl Scheduler {
             .input
             .replace("<aws.scheduler.scheduled-time>", &whole_second(at_ms))
             .replace("<aws.scheduler.schedule-arn>", &names.schedule(&spec.name))
-            .replace(
-                "<aws.scheduler.execution-id>",
-                &crate::functions::request_id(),
-            )
+            .replace("<aws.scheduler.execution-id>", &crate::functions::request_id())
             .replace("<aws.scheduler.attempt-number>", "1");
         Some((spec.function.clone(), input.into()))
     }
@@ -73,11 +65,7 @@ impl Scheduler {
     }
 
     fn enabled(&self) -> Vec<String> {
-        self.list()
-            .into_iter()
-            .filter(|one| one.enabled)
-            .map(|one| one.name)
-            .collect()
+        self.list().into_iter().filter(|one| one.enabled).map(|one| one.name).collect()
     }
 }
 
@@ -93,9 +81,7 @@ pub(crate) async fn run(cloud: Arc<Cloud>, mut next_ms: i64) {
         for name in cloud.scheduler.enabled() {
             if let Some((function, input)) = cloud.scheduler.input(&cloud.names, &name, next_ms) {
                 // Names were checked with the topology.
-                let _ = cloud
-                    .functions
-                    .invoke_later(&function, input, &format!("schedule {name}"));
+                let _ = cloud.functions.invoke_later(&function, input, &format!("schedule {name}"));
             }
         }
         next_ms = next_evaluation(next_ms);

@@ -107,10 +107,7 @@ impl Account {
         }
         for name in ["postgres", "nobody"] {
             if let Some(user) = User::from_name(name)? {
-                return Ok(Some(Self {
-                    uid: user.uid.as_raw(),
-                    gid: user.gid.as_raw(),
-                }));
+                return Ok(Some(Self { uid: user.uid.as_raw(), gid: user.gid.as_raw() }));
             }
         }
         Err(io::Error::other(
@@ -157,18 +154,11 @@ pub(crate) struct Recipe<'a> {
 impl Supervised {
     /// Starts the server; it may not be ready yet.
     pub(crate) fn start(recipe: &Recipe<'_>) -> io::Result<Self> {
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(recipe.log)?;
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(recipe.log)?;
         let mut command = Command::new("/bin/sh");
         command
             .args(["-c", KEEPER, "keeper", recipe.stop_signal])
-            .arg(if recipe.remove_folder {
-                recipe.folder.as_os_str()
-            } else {
-                OsStr::new("")
-            })
+            .arg(if recipe.remove_folder { recipe.folder.as_os_str() } else { OsStr::new("") })
             .arg(recipe.program)
             .args(&recipe.args)
             .envs(recipe.env.iter().map(|(name, value)| (name, value)))
@@ -177,9 +167,7 @@ impl Supervised {
             .stderr(log)
             .process_group(0);
         run_as(&mut command, recipe.account, recipe.folder);
-        Ok(Self {
-            keeper: command.spawn()?,
-        })
+        Ok(Self { keeper: command.spawn()? })
     }
 
     /// The server, once `answers` says that it does; stopped if it never does.
@@ -245,9 +233,7 @@ impl Drop for Supervised {
 /// Somebody may take it before the server does; callers try again with
 /// another one when the server says so.
 pub(crate) fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 /// Starts a server on a free port, and again on another one if that was taken meanwhile.
@@ -272,10 +258,7 @@ where
 pub(crate) fn left_out(variable: &str, why: &str) -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let left_out = is_set(variable);
-    assert!(
-        !(left_out && is_set("CI")),
-        "{variable} is set in CI: {why}"
-    );
+    assert!(!(left_out && is_set("CI")), "{variable} is set in CI: {why}");
     if left_out {
         eprintln!("left out: {why}");
     }
@@ -284,17 +267,12 @@ pub(crate) fn left_out(variable: &str, why: &str) -> bool {
 
 /// The first of `folders` that holds the executable `name`.
 pub(crate) fn find_program(name: &str, folders: &[PathBuf]) -> Option<PathBuf> {
-    folders
-        .iter()
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
+    folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 /// The folders of `PATH`, in order.
 pub(crate) fn path_folders() -> Vec<PathBuf> {
-    std::env::var_os("PATH")
-        .map(|path| std::env::split_paths(&path).collect())
-        .unwrap_or_default()
+    std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
 }
 
 /// 128 random bits in decimal digits, so that no other account on this machine gets in.

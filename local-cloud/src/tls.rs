@@ -57,10 +57,7 @@ impl Authority {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let key = KeyPair::generate()?;
         let certificate = CertificateParams::new(names)?.signed_by(&key, &self.0)?;
-        Ok(Certificate {
-            chain: certificate.pem(),
-            key: key.serialize_pem(),
-        })
+        Ok(Certificate { chain: certificate.pem(), key: key.serialize_pem() })
     }
 }
 

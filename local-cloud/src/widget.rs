@@ -46,18 +46,14 @@ pub(crate) async fn handle(
 ) -> Result<Answer, Request<Incoming>> {
     let path = request.uri().path().to_owned();
     match (request.method(), path.as_str()) {
-        (&Method::GET, "/_local/widget.js") => Ok(answer(
-            StatusCode::OK,
-            "text/javascript; charset=utf-8",
-            SCRIPT,
-        )),
+        (&Method::GET, "/_local/widget.js") => {
+            Ok(answer(StatusCode::OK, "text/javascript; charset=utf-8", SCRIPT))
+        }
         (&Method::POST, "/_local/widget-call") => Ok(call(cloud, request).await),
         (&Method::GET, path) => match path.strip_prefix("/_local/widget/") {
-            Some(rollout) if is_name(rollout) => Ok(page(
-                cloud,
-                rollout,
-                request.uri().query().unwrap_or_default(),
-            )),
+            Some(rollout) if is_name(rollout) => {
+                Ok(page(cloud, rollout, request.uri().query().unwrap_or_default()))
+            }
             _ => Err(request),
         },
         _ => Err(request),
@@ -89,9 +85,7 @@ fn page(cloud: &Cloud, rollout: &str, query: &str) -> Answer {
         .replace("{{ACCOUNT}}", &cloud.names.account)
         .replace("{{REFRESH_MS}}", &refresh.to_string());
     let mut answer = answer(StatusCode::OK, "text/html; charset=utf-8", html);
-    answer
-        .headers_mut()
-        .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    answer.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     answer
 }
 

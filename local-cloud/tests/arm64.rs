@@ -28,19 +28,14 @@ impl Emulated {
             let value = std::env::var(name);
             value.with_context(|| format!("{name} is not set; run `make arm64-test`"))
         };
-        let (binaries, qemu, sysroot) = (
-            variable("ARM64_BIN_DIR")?,
-            variable("ARM64_QEMU")?,
-            variable("ARM64_SYSROOT")?,
-        );
+        let (binaries, qemu, sysroot) =
+            (variable("ARM64_BIN_DIR")?, variable("ARM64_QEMU")?, variable("ARM64_SYSROOT")?);
         let folder = tempfile::tempdir()?;
         for name in ["scorer-fn", "rollout-controller"] {
             let binary = Path::new(&binaries).join(name);
             is_aarch64(&binary)?;
-            let script = format!(
-                "#!/bin/sh\nexec '{qemu}' -L '{sysroot}' '{}' \"$@\"\n",
-                binary.display()
-            );
+            let script =
+                format!("#!/bin/sh\nexec '{qemu}' -L '{sysroot}' '{}' \"$@\"\n", binary.display());
             let file = folder.path().join(name);
             std::fs::write(&file, script)?;
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755))?;
@@ -111,9 +106,7 @@ impl Demo {
         let key = seed.lines().find_map(|line| line.strip_prefix(KEY_LINE));
         let addresses = read("addresses.txt")?;
         Ok(Self {
-            settings: settings
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
+            settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             key: key.context("seed.sql names no API key")?.to_owned(),
             addresses: addresses.lines().take(8).map(str::to_owned).collect(),
         })
@@ -144,9 +137,7 @@ async fn the_scorer_answers_from_its_database_and_clearly_without_one() -> anyho
     let demo = Demo::read()?;
     let postgres = PrivatePostgres::start().await?;
     postgres.create_database("scorer").await?;
-    postgres
-        .load_sql_file("scorer", &Demo::file("seed.sql"))
-        .await?;
+    postgres.load_sql_file("scorer", &Demo::file("seed.sql")).await?;
     // Nobody can listen on port 1 without being root, and nobody does.
     let nobody = "postgres://nobody@127.0.0.1:1/nothing";
     let cloud = LocalCloud::start(
@@ -211,11 +202,8 @@ async fn the_controller_journals_an_order_ticks_and_shows_it() -> anyhow::Result
         .target_group("rust", "absent")
         .function(FunctionSpec::new("absent", ["/bin/false"]))
         .load_balancer(
-            LoadBalancerSpec::new("lb").rule(
-                RuleSpec::new(100)
-                    .path("/*")
-                    .forward([("python", 100), ("rust", 0)]),
-            ),
+            LoadBalancerSpec::new("lb")
+                .rule(RuleSpec::new(100).path("/*").forward([("python", 100), ("rust", 0)])),
         );
     let names = topology.names();
     let config = format!(
@@ -249,16 +237,8 @@ async fn the_controller_journals_an_order_ticks_and_shows_it() -> anyhow::Result
     assert_eq!(after["answer"], "status", "{after}");
     assert_eq!(after["run"], 1, "{after}");
     assert_eq!(after["weight_percent"], 0.0, "{after}");
-    assert!(
-        after["last_tick_ms"].is_i64(),
-        "the tick is in the journal: {after}"
-    );
-    assert!(
-        after["routes"][0]["shows"]
-            .as_str()
-            .is_some_and(|text| text.contains('0')),
-        "{after}"
-    );
+    assert!(after["last_tick_ms"].is_i64(), "the tick is in the journal: {after}");
+    assert!(after["routes"][0]["shows"].as_str().is_some_and(|text| text.contains('0')), "{after}");
     cloud.shutdown().await;
     Ok(())
 }

@@ -22,9 +22,7 @@ const CBOR: &[(&str, &str)] = &[
 ];
 
 fn form(pairs: &[(&str, &str)]) -> String {
-    form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(pairs)
-        .finish()
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
 fn modify(rule: &str, cloud: &LocalCloud, python: &str, rust: &str) -> String {
@@ -34,15 +32,9 @@ fn modify(rule: &str, cloud: &LocalCloud, python: &str, rust: &str) -> String {
         ("Version", "2015-12-01"),
         ("RuleArn", rule),
         ("Actions.member.1.Type", "forward"),
-        (
-            &format!("{groups}.1.TargetGroupArn"),
-            &cloud.names().target_group("tg-python"),
-        ),
+        (&format!("{groups}.1.TargetGroupArn"), &cloud.names().target_group("tg-python")),
         (&format!("{groups}.1.Weight"), python),
-        (
-            &format!("{groups}.2.TargetGroupArn"),
-            &cloud.names().target_group("tg-rust"),
-        ),
+        (&format!("{groups}.2.TargetGroupArn"), &cloud.names().target_group("tg-rust")),
         (&format!("{groups}.2.Weight"), rust),
     ])
 }
@@ -78,10 +70,7 @@ fn to_cbor(value: &Value, key: &str) -> Cbor {
         Value::String(text) => Cbor::Text(text.clone()),
         Value::Array(values) => Cbor::Array(values.iter().map(|one| to_cbor(one, "")).collect()),
         Value::Object(pairs) => Cbor::Map(
-            pairs
-                .iter()
-                .map(|(key, one)| (Cbor::Text(key.clone()), to_cbor(one, key)))
-                .collect(),
+            pairs.iter().map(|(key, one)| (Cbor::Text(key.clone()), to_cbor(one, key))).collect(),
         ),
         other => panic!("{other}"),
     }
@@ -96,11 +85,7 @@ async fn cbor_and_json_give_equal_answers() {
     let start_ms = cloud.clock().now_ms();
     for _ in 0..3 {
         let samples = vec![(0.1, 2.0), (0.25, 1.0), (1.5, 1.0)];
-        cloud.metrics().put(
-            metric.clone(),
-            cloud.clock().now_ms(),
-            &Datum::Values(samples),
-        );
+        cloud.metrics().put(metric.clone(), cloud.clock().now_ms(), &Datum::Values(samples));
         cloud.clock().advance(Duration::from_mins(1));
     }
     let mut client = client(&cloud).await;
@@ -124,11 +109,7 @@ async fn cbor_and_json_give_equal_answers() {
     for (operation, input, status) in [
         ("GetMetricData", data, 200),
         ("DescribeAlarms", alarms, 200),
-        (
-            "ListMetrics",
-            json!({ "Namespace": "AWS/ApplicationELB" }),
-            200,
-        ),
+        ("ListMetrics", json!({ "Namespace": "AWS/ApplicationELB" }), 200),
         ("SetAlarmState", unknown, 404),
         ("GetDashboard", json!({}), 501),
     ] {
@@ -138,18 +119,10 @@ async fn cbor_and_json_give_equal_answers() {
         let (cbor_status, cbor_headers, bytes) =
             client.send_raw(Method::POST, &path, CBOR, body).await;
         let target = format!("GraniteServiceVersion20100801.{operation}");
-        let headers = [
-            ("x-amz-target", target.as_str()),
-            ("content-type", "application/x-amz-json-1.0"),
-        ];
-        let by_json = client
-            .send(Method::POST, "/", &headers, input.to_string())
-            .await;
-        assert_eq!(
-            (cbor_status, by_json.status),
-            (status, status),
-            "{operation}"
-        );
+        let headers =
+            [("x-amz-target", target.as_str()), ("content-type", "application/x-amz-json-1.0")];
+        let by_json = client.send(Method::POST, "/", &headers, input.to_string()).await;
+        assert_eq!((cbor_status, by_json.status), (status, status), "{operation}");
         let mut from_cbor = to_json(ciborium::from_reader(bytes.as_slice()).unwrap());
         let mut from_json = by_json.json();
         assert_eq!(
@@ -172,10 +145,7 @@ async fn cbor_and_json_give_equal_answers() {
             let results = &from_json["MetricDataResults"];
             assert_eq!(results[0]["Values"], json!([0.1, 0.1]));
             assert_eq!(results[1]["Values"], json!([1.0, 1.0]));
-            assert_eq!(
-                results[2]["Timestamps"],
-                json!([start as f64, (start + 60) as f64])
-            );
+            assert_eq!(results[2]["Timestamps"], json!([start as f64, (start + 60) as f64]));
         }
     }
     cloud.shutdown().await;
@@ -188,19 +158,11 @@ async fn faults_come_before_or_after_the_change() {
     let rust_weight = || cloud.weights(&rule).unwrap()[1].weight.unwrap();
     let api = |kind| Fault::Api(ApiFault::new("ModifyRule", kind).times(1));
     let table = [
-        (
-            ApiFaultKind::Throttle,
-            Some((400, "ThrottlingException")),
-            false,
-        ),
+        (ApiFaultKind::Throttle, Some((400, "ThrottlingException")), false),
         (ApiFaultKind::Denied, Some((403, "AccessDenied")), false),
         (ApiFaultKind::Error, Some((500, "InternalFailure")), false),
         (ApiFaultKind::Drop, None, false),
-        (
-            ApiFaultKind::ErrorAfterCommit,
-            Some((500, "InternalFailure")),
-            true,
-        ),
+        (ApiFaultKind::ErrorAfterCommit, Some((500, "InternalFailure")), true),
         (ApiFaultKind::DropAfterCommit, None, true),
     ];
     for (step, (kind, answer, committed)) in (1..).zip(table) {
@@ -212,20 +174,12 @@ async fn faults_come_before_or_after_the_change() {
         match (got, answer) {
             (Ok(got), Some((status, code))) => {
                 assert_eq!(got.status, status, "{kind:?}");
-                assert!(
-                    got.body.contains(&format!("<Code>{code}</Code>")),
-                    "{}",
-                    got.body
-                );
+                assert!(got.body.contains(&format!("<Code>{code}</Code>")), "{}", got.body);
             }
             (Err(_), None) => {}
             (got, expected) => panic!("{kind:?}: {got:?}, expected {expected:?}"),
         }
-        assert_eq!(
-            rust_weight(),
-            if committed { step } else { before },
-            "{kind:?}"
-        );
+        assert_eq!(rust_weight(), if committed { step } else { before }, "{kind:?}");
         // The next call is spared.
         let mut client = common::Client::to(&cloud.aws_endpoint()).await;
         assert_eq!(client.send(Method::POST, "/", FORM, body).await.status, 200);
@@ -233,10 +187,7 @@ async fn faults_come_before_or_after_the_change() {
     }
     let mut foreign = ApiFault::new("DescribeRules", ApiFaultKind::ForeignWrite).times(1);
     foreign.rule = Some(rule.clone());
-    foreign.weights = vec![Share {
-        group: "tg-rust".into(),
-        weight: Some(77),
-    }];
+    foreign.weights = vec![Share { group: "tg-rust".into(), weight: Some(77) }];
     cloud.add_fault(Fault::Api(foreign));
     let read = form(&[
         ("Action", "DescribeRules"),
@@ -245,10 +196,7 @@ async fn faults_come_before_or_after_the_change() {
     ]);
     let mut client = client(&cloud).await;
     let seen = client.send(Method::POST, "/", FORM, read).await.body;
-    assert!(
-        seen.contains("<Weight>6</Weight>") && !seen.contains("<Weight>77</Weight>"),
-        "{seen}"
-    );
+    assert!(seen.contains("<Weight>6</Weight>") && !seen.contains("<Weight>77</Weight>"), "{seen}");
     assert_eq!(rust_weight(), 77);
     assert_eq!(cloud.rule_changes().last().unwrap().by, "foreign");
     cloud.shutdown().await;
@@ -259,34 +207,18 @@ async fn what_is_not_understood_is_refused_in_the_callers_format() {
     let cloud = LocalCloud::start(two_sides(1, 0)).await.unwrap();
     let mut client = client(&cloud).await;
     let path = "/service/GraniteServiceVersion20100801/operation/PutMetricData";
-    let zipped = [
-        ("content-type", "application/cbor"),
-        ("content-encoding", "gzip"),
-    ];
+    let zipped = [("content-type", "application/cbor"), ("content-encoding", "gzip")];
     let (status, _, body) = client.send_raw(Method::POST, path, &zipped, "").await;
     let body = to_json(ciborium::from_reader(body.as_slice()).unwrap());
     assert_eq!(status, 501);
-    assert!(
-        body["message"].as_str().unwrap().contains("compression"),
-        "{body}"
-    );
-    let target = [(
-        "x-amz-target",
-        "GraniteServiceVersion20100801.GetMetricData",
-    )];
+    assert!(body["message"].as_str().unwrap().contains("compression"), "{body}");
+    let target = [("x-amz-target", "GraniteServiceVersion20100801.GetMetricData")];
     let got = client.send(Method::POST, "/", &target, "{").await;
-    assert_eq!(
-        (got.status, got.json()["__type"].as_str()),
-        (400, Some("SerializationException"))
-    );
+    assert_eq!((got.status, got.json()["__type"].as_str()), (400, Some("SerializationException")));
     let unknown = form(&[("Action", "RunInstances"), ("Version", "2016-11-15")]);
     let got = client.send(Method::POST, "/", FORM, unknown).await;
     assert_eq!(got.status, 501);
-    assert!(
-        got.body.contains("<Code>NotImplemented</Code>"),
-        "{}",
-        got.body
-    );
+    assert!(got.body.contains("<Code>NotImplemented</Code>"), "{}", got.body);
     cloud.shutdown().await;
 }
 
@@ -306,26 +238,15 @@ async fn a_redirect_is_kept_shown_and_given() {
     ];
     let mut aws = client(&cloud).await;
     let looping = aws.send(Method::POST, "/", FORM, form(&pairs)).await;
-    assert!(
-        looping.body.contains("InvalidLoadBalancerAction"),
-        "{}",
-        looping.body
-    );
+    assert!(looping.body.contains("InvalidLoadBalancerAction"), "{}", looping.body);
     pairs.push((&host, "elsewhere.example"));
     let shown = aws.send(Method::POST, "/", FORM, form(&pairs)).await;
-    assert!(
-        shown.body.contains("<Host>elsewhere.example</Host>"),
-        "{}",
-        shown.body
-    );
+    assert!(shown.body.contains("<Host>elsewhere.example</Host>"), "{}", shown.body);
     let url = cloud.alb_url("lb");
     let port = url.rsplit(':').next().unwrap();
     let got = common::get(&url, "/a?b=c").await;
     assert_eq!(got.status, 302);
-    assert_eq!(
-        got.headers["location"],
-        format!("http://elsewhere.example:{port}/a?b=c")
-    );
+    assert_eq!(got.headers["location"], format!("http://elsewhere.example:{port}/a?b=c"));
     cloud.shutdown().await;
 }
 
@@ -335,64 +256,36 @@ async fn the_admin_calls_do_what_the_library_does() {
     let rule = cloud.names().rule("lb", 100);
     let mut client = client(&cloud).await;
     let fault = json!({ "on": "function", "function": "rust", "kind": "latency", "latency_ms": 5 });
-    let set = client
-        .send(Method::POST, "/_local/faults", &[], fault.to_string())
-        .await;
+    let set = client.send(Method::POST, "/_local/faults", &[], fault.to_string()).await;
     assert_eq!(set.status, 200, "{set:?}");
-    assert_eq!(
-        client.get("/_local/faults").await.json()[0]["latency_ms"],
-        5
-    );
+    assert_eq!(client.get("/_local/faults").await.json()[0]["latency_ms"], 5);
     for (body, word) in [
-        (
-            json!({ "on": "function", "function": "rsut", "kind": "error" }),
-            "rsut",
-        ),
-        (
-            json!({ "on": "api", "operation": "*", "kind": "trottle" }),
-            "trottle",
-        ),
-        (
-            json!({ "on": "metrics", "kind": "stale", "group": "nobody" }),
-            "nobody",
-        ),
+        (json!({ "on": "function", "function": "rsut", "kind": "error" }), "rsut"),
+        (json!({ "on": "api", "operation": "*", "kind": "trottle" }), "trottle"),
+        (json!({ "on": "metrics", "kind": "stale", "group": "nobody" }), "nobody"),
         (
             json!({ "on": "api", "operation": "*", "kind": "error", "probability": 2 }),
             "probability",
         ),
     ] {
-        let refused = client
-            .send(Method::POST, "/_local/faults", &[], body.to_string())
-            .await;
+        let refused = client.send(Method::POST, "/_local/faults", &[], body.to_string()).await;
         assert_eq!(refused.status, 400);
         assert!(refused.body.contains(word), "{}", refused.body);
     }
     let path = format!("/_local/faults/{}", set.json()["id"]);
-    assert_eq!(
-        client.send(Method::DELETE, &path, &[], "").await.json()["cleared"],
-        1
-    );
+    assert_eq!(client.send(Method::DELETE, &path, &[], "").await.json()["cleared"], 1);
 
     let weights = json!({ "rule": rule, "weights": [{ "group": "tg-rust", "weight": 7 }] });
-    let got = client
-        .send(Method::POST, "/_local/weights", &[], weights.to_string())
-        .await;
+    let got = client.send(Method::POST, "/_local/weights", &[], weights.to_string()).await;
     assert_eq!(got.status, 200);
     let state = client.get("/_local/state").await.json();
-    assert_eq!(
-        state["load_balancers"][0]["rules"][1]["weights"][1]["weight"],
-        7
-    );
+    assert_eq!(state["load_balancers"][0]["rules"][1]["weights"][1]["weight"], 7);
     let before = cloud.clock().now_ms();
-    let moved = client
-        .send(Method::POST, "/_local/clock", &[], r#"{"advance": "90s"}"#)
-        .await;
+    let moved = client.send(Method::POST, "/_local/clock", &[], r#"{"advance": "90s"}"#).await;
     assert_eq!(moved.json()["now_ms"], before + 90_000);
     let missing = client.get("/_local/nothing").await;
     assert_eq!(missing.status, 404);
-    let fired = client
-        .send(Method::POST, "/_local/schedules/none/fire", &[], "")
-        .await;
+    let fired = client.send(Method::POST, "/_local/schedules/none/fire", &[], "").await;
     assert!(fired.json()["error"].as_str().unwrap().contains("none"));
     cloud.shutdown().await;
 }
@@ -434,15 +327,8 @@ async fn an_alarm_goes_off_tells_everybody_and_calms_down() {
         .alarm(alarm)
         .composite_alarm(composite);
     let cloud = LocalCloud::start(topology).await.unwrap();
-    let state = |name: &str| {
-        cloud
-            .alarms()
-            .into_iter()
-            .find(|one| one.name() == name)
-            .unwrap()
-            .now
-            .state
-    };
+    let state =
+        |name: &str| cloud.alarms().into_iter().find(|one| one.name() == name).unwrap().now.state;
     assert_eq!(state("rust-errors"), AlarmState::InsufficientData);
     cloud.clock().advance(Duration::from_mins(1));
     until("it is fine", || state("rust-errors") == AlarmState::Ok).await;
@@ -457,19 +343,13 @@ async fn an_alarm_goes_off_tells_everybody_and_calms_down() {
     let event = |function: &str| {
         cloud.async_records().iter().find_map(|one| {
             let event: Value = serde_json::from_str(&one.event).unwrap();
-            let detail = if event["detail"].is_object() {
-                &event["detail"]
-            } else {
-                &event["alarmData"]
-            };
+            let detail =
+                if event["detail"].is_object() { &event["detail"] } else { &event["alarmData"] };
             let ours = detail["alarmName"] == "rust-errors" && detail["state"]["value"] == "ALARM";
             (one.function == function && ours).then_some(event)
         })
     };
-    until("all are told", || {
-        event("tick").is_some() && event("direct").is_some()
-    })
-    .await;
+    until("all are told", || event("tick").is_some() && event("direct").is_some()).await;
     let event = |function: &str| event(function).unwrap();
     let bus = event("tick");
     assert_eq!(bus["detail-type"], "CloudWatch Alarm State Change");
@@ -477,19 +357,13 @@ async fn an_alarm_goes_off_tells_everybody_and_calms_down() {
     assert_eq!(bus["detail"]["previousState"]["value"], "OK");
     let metric = &bus["detail"]["configuration"]["metrics"][0]["metricStat"]["metric"];
     assert!(
-        metric["dimensions"]["TargetGroup"]
-            .as_str()
-            .unwrap()
-            .starts_with("targetgroup/tg-rust/")
+        metric["dimensions"]["TargetGroup"].as_str().unwrap().starts_with("targetgroup/tg-rust/")
     );
     let direct = event("direct");
     assert_eq!(direct["alarmData"]["state"]["value"], "ALARM");
     assert_eq!(direct["alarmArn"], cloud.names().alarm("rust-errors"));
     let page: Value = serde_json::from_str(&cloud.pages()[0].message).unwrap();
-    assert_eq!(
-        (&page["NewStateValue"], &page["OldStateValue"]),
-        (&json!("ALARM"), &json!("OK"))
-    );
+    assert_eq!((&page["NewStateValue"], &page["OldStateValue"]), (&json!("ALARM"), &json!("OK")));
     assert_eq!(page["Trigger"]["Statistic"], "Sum");
 
     // Three quiet minutes: the bad one leaves the evaluation range.

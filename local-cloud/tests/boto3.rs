@@ -30,16 +30,10 @@ async fn boto3_sees_the_same_cloud() {
     let times = cloud.group_metric("lb", "tg-rust", "TargetResponseTime");
     for minute in 0..3 {
         let at_ms = cloud.clock().now_ms();
-        cloud
-            .metrics()
-            .put(requests.clone(), at_ms, &Datum::Values(vec![(1.0, 10.0)]));
+        cloud.metrics().put(requests.clone(), at_ms, &Datum::Values(vec![(1.0, 10.0)]));
         let samples = SAMPLES.iter().map(|value| (*value, 1.0)).collect();
-        cloud
-            .metrics()
-            .put(times.clone(), at_ms, &Datum::Values(samples));
-        cloud
-            .clock()
-            .advance(Duration::from_mins(if minute == 1 { 2 } else { 1 }));
+        cloud.metrics().put(times.clone(), at_ms, &Datum::Values(samples));
+        cloud.clock().advance(Duration::from_mins(if minute == 1 { 2 } else { 1 }));
     }
     let names = cloud.names().clone();
     let rule = names.rule("lb", 100);
@@ -58,12 +52,8 @@ async fn boto3_sees_the_same_cloud() {
         (start + 300).to_string(),
     ];
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/boto.py");
-    let output = tokio::process::Command::new(&python)
-        .arg(script)
-        .args(&arguments)
-        .output()
-        .await
-        .unwrap();
+    let output =
+        tokio::process::Command::new(&python).arg(script).args(&arguments).output().await.unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -77,14 +67,8 @@ async fn boto3_sees_the_same_cloud() {
         .collect();
     assert_eq!(priorities, ["99", "100", "default"]);
     let header = &seen["rules"][0]["Conditions"];
-    assert_eq!(
-        header[1]["HttpHeaderConfig"]["HttpHeaderName"],
-        "X-Use-Rust-Scorer"
-    );
-    assert_eq!(
-        seen["rules"][0]["Actions"][0]["TargetGroupArn"],
-        names.target_group("tg-tester")
-    );
+    assert_eq!(header[1]["HttpHeaderConfig"]["HttpHeaderName"], "X-Use-Rust-Scorer");
+    assert_eq!(seen["rules"][0]["Actions"][0]["TargetGroupArn"], names.target_group("tg-tester"));
     let expected = json!([{
         "Type": "forward", "Order": 1,
         "ForwardConfig": {
@@ -96,15 +80,9 @@ async fn boto3_sees_the_same_cloud() {
         },
     }]);
     assert_eq!(seen["modified"][0]["Actions"], expected);
-    assert_eq!(
-        seen["modified"][0]["Conditions"][0]["Values"],
-        json!(["/*"])
-    );
+    assert_eq!(seen["modified"][0]["Conditions"][0]["Values"], json!(["/*"]));
     let weights = cloud.weights(&rule).unwrap();
-    assert_eq!(
-        weights.iter().map(|one| one.weight).collect::<Vec<_>>(),
-        [Some(60), Some(40)]
-    );
+    assert_eq!(weights.iter().map(|one| one.weight).collect::<Vec<_>>(), [Some(60), Some(40)]);
     let errors = json!({
         "unknown rule": "RuleNotFound", "no change": "ValidationError",
         "weight 1000": "ValidationError", "unknown group": "TargetGroupNotFound",
@@ -125,26 +103,15 @@ async fn boto3_sees_the_same_cloud() {
     for (budget, calls) in [("100", 1), ("2", 6)] {
         let found = &seen["values"][budget]["values"];
         assert_eq!(seen["values"][budget]["calls"], calls);
-        for (id, value) in [
-            ("requests", 10.0),
-            ("p90", 0.5),
-            ("fast", 5.0),
-            ("share", 80.0),
-        ] {
+        for (id, value) in [("requests", 10.0), ("p90", 0.5), ("fast", 5.0), ("share", 80.0)] {
             assert_eq!(found[id]["points"], points(value), "{id}");
             assert_eq!(found[id]["status"], "Complete", "{id}");
         }
-        assert_eq!(
-            found["never"],
-            json!({ "points": [], "status": "Complete" })
-        );
+        assert_eq!(found["never"], json!({ "points": [], "status": "Complete" }));
         assert_eq!(found["math"]["status"], "InternalError");
     }
     let p90: Statistic = "p90".parse().unwrap();
-    assert_eq!(
-        cloud.metrics().value(&times, p90, start_ms, 60_000),
-        Some(0.5)
-    );
+    assert_eq!(cloud.metrics().value(&times, p90, start_ms, 60_000), Some(0.5));
     let errors = json!({
         "bad statistic": "ValidationError", "bad token": "InvalidNextToken",
         "unknown alarm": "ResourceNotFound",
@@ -159,22 +126,13 @@ async fn boto3_sees_the_same_cloud() {
     // The rest, and what it left behind.
     let pages = cloud.pages();
     assert_eq!(pages.len(), 2, "{pages:?}");
-    assert!(
-        pages[0]
-            .subject
-            .as_ref()
-            .unwrap()
-            .starts_with("ALARM: \"errors\"")
-    );
+    assert!(pages[0].subject.as_ref().unwrap().starts_with("ALARM: \"errors\""));
     assert_eq!(seen["message id"], pages[1].id);
     assert_eq!(seen["unknown topic"], "NotFound");
     assert_eq!(seen["long subject"], "InvalidParameter");
     assert_eq!(seen["identity"], "111122223333");
     assert_eq!(seen["events"]["FailedEntryCount"], 1);
-    assert_eq!(
-        cloud.events().last().unwrap().event["detail"]["state"],
-        "held"
-    );
+    assert_eq!(cloud.events().last().unwrap().event["detail"]["state"], "held");
     assert_eq!(seen["secret"], "hunter2");
     assert_eq!(seen["no secret"], "ResourceNotFoundException");
     assert_eq!(seen["invoked"], json!({ "a": 1 }));

@@ -34,10 +34,7 @@ async fn ten_thousand_draws_follow_the_weights() {
     let off = f64::from(rust) - expected;
     let chi_square = off * off / expected + off * off / other;
     // One degree of freedom, p = 1e-6; the seed makes the draws, so it does not flicker.
-    assert!(
-        chi_square < 23.93,
-        "{rust} of 10000 went to rust, chi-square {chi_square}"
-    );
+    assert!(chi_square < 23.93, "{rust} of 10000 went to rust, chi-square {chi_square}");
     assert!(chi_square > 0.0 || rust == 2500);
 
     let now = cloud.clock().now();
@@ -53,9 +50,7 @@ async fn the_header_rule_wins_at_every_weight_and_counts_in_its_own_group() {
     let rule = cloud.names().rule("lb", 100);
     let mut client = Client::to(&cloud.alb_url("lb")).await;
     for (python, rust) in [(1, 0), (50, 50), (0, 1), (1, 0)] {
-        cloud
-            .set_weights(&rule, [("tg-python", python), ("tg-rust", rust)])
-            .unwrap();
+        cloud.set_weights(&rule, [("tg-python", python), ("tg-rust", rust)]).unwrap();
         for _ in 0..5 {
             let headers = [("x-use-rust-scorer", "TRUE")];
             let got = client.send(Method::GET, "/ok", &headers, "").await;
@@ -71,14 +66,7 @@ async fn the_header_rule_wins_at_every_weight_and_counts_in_its_own_group() {
 }
 
 /// Path, headers, body; status, reason, RequestCount, LambdaUserError, Target_5XX, ELB_502.
-type Row<'a> = (
-    &'a str,
-    &'a [(&'a str, &'a str)],
-    &'a str,
-    u16,
-    Option<&'a str>,
-    [Option<f64>; 4],
-);
+type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, u16, Option<&'a str>, [Option<f64>; 4]);
 
 const NONE: Option<f64> = None;
 const ONE: Option<f64> = Some(1.0);
@@ -97,46 +85,11 @@ async fn every_failure_has_its_status_reason_and_metric() {
     let table: [Row; 16] = [
         ("/ok", &[], "", 200, None, [ONE, NONE, NONE, NONE]),
         ("/5xx", &[], "", 503, None, [ONE, NONE, ONE, NONE]),
-        (
-            "/raise",
-            &[],
-            "",
-            502,
-            Some("LambdaUnhandled"),
-            [ONE, ONE, NONE, ONE],
-        ),
-        (
-            "/exit",
-            &[],
-            "",
-            502,
-            Some("LambdaUnhandled"),
-            [ONE, ONE, NONE, ONE],
-        ),
-        (
-            "/slow/6000",
-            &[],
-            "",
-            502,
-            Some("LambdaUnhandled"),
-            [ONE, ONE, NONE, ONE],
-        ),
-        (
-            "/large",
-            &[],
-            "",
-            502,
-            Some("LambdaResponseTooLarge"),
-            [ONE, ONE, NONE, ONE],
-        ),
-        (
-            "/raw",
-            text,
-            "no json",
-            502,
-            Some("LambdaInvalidResponse"),
-            [ONE, ONE, NONE, ONE],
-        ),
+        ("/raise", &[], "", 502, Some("LambdaUnhandled"), [ONE, ONE, NONE, ONE]),
+        ("/exit", &[], "", 502, Some("LambdaUnhandled"), [ONE, ONE, NONE, ONE]),
+        ("/slow/6000", &[], "", 502, Some("LambdaUnhandled"), [ONE, ONE, NONE, ONE]),
+        ("/large", &[], "", 502, Some("LambdaResponseTooLarge"), [ONE, ONE, NONE, ONE]),
+        ("/raw", text, "no json", 502, Some("LambdaInvalidResponse"), [ONE, ONE, NONE, ONE]),
         (
             "/raw",
             text,
@@ -161,54 +114,20 @@ async fn every_failure_has_its_status_reason_and_metric() {
             Some("LambdaInvalidResponse"),
             [ONE, ONE, NONE, ONE],
         ),
-        (
-            "/raw",
-            text,
-            r#"{"statusCode":204}"#,
-            204,
-            None,
-            [ONE, NONE, NONE, NONE],
-        ),
-        (
-            "/ok",
-            text,
-            &body,
-            413,
-            Some("LambdaRequestTooLarge"),
-            [NONE, ONE, NONE, NONE],
-        ),
+        ("/raw", text, r#"{"statusCode":204}"#, 204, None, [ONE, NONE, NONE, NONE]),
+        ("/ok", text, &body, 413, Some("LambdaRequestTooLarge"), [NONE, ONE, NONE, NONE]),
         (&long_path, &[], "", 414, None, [NONE, NONE, NONE, NONE]),
-        (
-            "/ok",
-            &[("x-long", &long_header)],
-            "",
-            400,
-            None,
-            [NONE, NONE, NONE, NONE],
-        ),
-        (
-            "/ok",
-            &[("upgrade", "websocket")],
-            "",
-            400,
-            None,
-            [NONE, NONE, NONE, NONE],
-        ),
+        ("/ok", &[("x-long", &long_header)], "", 400, None, [NONE, NONE, NONE, NONE]),
+        ("/ok", &[("upgrade", "websocket")], "", 400, None, [NONE, NONE, NONE, NONE]),
         ("/ok", &[], "", 200, None, [ONE, NONE, NONE, NONE]),
     ];
     for (row, (path, headers, body, status, reason, counted)) in table.into_iter().enumerate() {
         let minute = cloud.clock().now();
         let mut client = Client::to(&url).await;
-        let got = client
-            .send(Method::POST, path, headers, body.to_owned())
-            .await;
+        let got = client.send(Method::POST, path, headers, body.to_owned()).await;
         assert_eq!(got.status, status, "row {row}: {got:?}");
         let entry = cloud.access_log().pop().unwrap();
-        assert_eq!(
-            entry.error_reason.as_deref(),
-            reason,
-            "row {row}: {entry:?}"
-        );
+        assert_eq!(entry.error_reason.as_deref(), reason, "row {row}: {entry:?}");
         let group = |name: &str| cloud.group_value("lb", "tg-python", name, Statistic::Sum, minute);
         let mut elb = cloud.group_metric("lb", "tg-python", "HTTPCode_ELB_502_Count");
         elb.dimensions.remove("TargetGroup");
@@ -217,9 +136,7 @@ async fn every_failure_has_its_status_reason_and_metric() {
             group("RequestCount"),
             group("LambdaUserError"),
             group("HTTPCode_Target_5XX_Count"),
-            cloud
-                .metrics()
-                .value(&elb, Statistic::Sum, start_ms, 60_000),
+            cloud.metrics().value(&elb, Statistic::Sum, start_ms, 60_000),
         ];
         assert_eq!(found, counted, "row {row}: {path}");
         cloud.clock().advance(Duration::from_mins(1));
@@ -239,26 +156,19 @@ async fn a_busy_function_is_throttled_and_a_missing_target_is_503() {
         let url = url.clone();
         async move { get(&url, "/slow/3000").await.status }
     });
-    until("the slow request runs", || {
-        cloud.function_stats()[0].busy == 1
-    })
-    .await;
+    until("the slow request runs", || cloud.function_stats()[0].busy == 1).await;
     assert_eq!(get(&url, "/ok").await.status, 502);
     let entry = cloud.access_log().pop().unwrap();
     assert_eq!(entry.error_reason.as_deref(), Some("LambdaThrottling"));
     assert_eq!(slow.await.unwrap(), 200);
 
     let rule = cloud.names().rule("lb", 100);
-    cloud
-        .set_weights(&rule, [("tg-python", 0), ("tg-rust", 1)])
-        .unwrap();
+    cloud.set_weights(&rule, [("tg-python", 0), ("tg-rust", 1)]).unwrap();
     assert_eq!(get(&url, "/ok").await.status, 503);
     let minute = cloud.clock().now();
     let requests = cloud.group_value("lb", "tg-rust", "RequestCount", Statistic::Sum, minute);
     assert_eq!(requests, None);
-    cloud
-        .set_weights(&rule, [("tg-python", 0), ("tg-rust", 0)])
-        .unwrap();
+    cloud.set_weights(&rule, [("tg-python", 0), ("tg-rust", 0)]).unwrap();
     let got = get(&url, "/ok").await;
     assert_eq!(got.status, 503);
     assert!(got.body.contains("all its weights are 0"), "{}", got.body);
@@ -288,9 +198,7 @@ async fn a_rule_change_reaches_the_data_plane_after_its_delay() {
         topology.load_balancers[0].propagation = delay;
         let cloud = LocalCloud::start(topology).await.unwrap();
         let rule = cloud.names().rule("lb", 100);
-        cloud
-            .set_weights(&rule, [("tg-python", 0), ("tg-rust", 1)])
-            .unwrap();
+        cloud.set_weights(&rule, [("tg-python", 0), ("tg-rust", 1)]).unwrap();
         assert_eq!(cloud.weights(&rule).unwrap()[1].weight, Some(1));
         cloud
     };
@@ -327,15 +235,10 @@ async fn a_fault_hits_its_group_from_its_share_on_and_clients_cannot_ask_for_it(
         failed += u32::from(client.get("/ok").await.status == 500);
     }
     assert_eq!(failed, 0);
-    cloud
-        .set_weights(&rule, [("tg-python", 0), ("tg-rust", 1)])
-        .unwrap();
+    cloud.set_weights(&rule, [("tg-python", 0), ("tg-rust", 1)]).unwrap();
     assert_eq!(client.get("/ok").await.status, 500);
     let tester = [("x-use-rust-scorer", "true")];
-    assert_eq!(
-        client.send(Method::GET, "/ok", &tester, "").await.status,
-        200
-    );
+    assert_eq!(client.send(Method::GET, "/ok", &tester, "").await.status, 200);
     assert_eq!(cloud.clear_faults(None), 1);
     assert_eq!(client.get("/ok").await.status, 200);
 
@@ -384,14 +287,8 @@ async fn load_balancers_are_apart_and_fixed_answers_are_given() {
 async fn the_event_arrives_as_the_load_balancer_makes_it() {
     let cloud = LocalCloud::start(two_sides(1, 0)).await.unwrap();
     let mut client = Client::to(&cloud.alb_url("lb")).await;
-    let headers = [
-        ("X-Api-Key", "k"),
-        ("host", "api.example.com"),
-        ("content-type", "text/plain"),
-    ];
-    let got = client
-        .send(Method::POST, "/echo/a%2Fb?q=a%20b&q=c", &headers, "hello")
-        .await;
+    let headers = [("X-Api-Key", "k"), ("host", "api.example.com"), ("content-type", "text/plain")];
+    let got = client.send(Method::POST, "/echo/a%2Fb?q=a%20b&q=c", &headers, "hello").await;
     let event = got.json();
     assert_eq!(event["path"], "/echo/a%2Fb");
     assert_eq!(event["queryStringParameters"]["q"], "c");

@@ -43,11 +43,7 @@ impl Demo {
             .spawn()
             .expect("the demo starts");
         let stdout = child.stdout.take().expect("its output");
-        Self {
-            child,
-            lines: BufReader::new(stdout).lines(),
-            folder,
-        }
+        Self { child, lines: BufReader::new(stdout).lines(), folder }
     }
 
     /// Output up to the line that contains `text`, or to its end.
@@ -62,9 +58,7 @@ impl Demo {
                 }
             }
         };
-        timeout(PATIENCE, reading)
-            .await
-            .expect("a demo that goes on");
+        timeout(PATIENCE, reading).await.expect("a demo that goes on");
         read
     }
 
@@ -110,9 +104,7 @@ fn processes_that_name(folder: &Path) -> Vec<String> {
         .map(|entry| entry.path())
         .filter(|process| {
             let environment = of(process, "environ");
-            environment
-                .split(|byte| *byte == 0)
-                .any(|one| one == wanted.as_bytes())
+            environment.split(|byte| *byte == 0).any(|one| one == wanted.as_bytes())
         })
         .map(|process| {
             let command = of(&process, "cmdline");
@@ -164,10 +156,9 @@ async fn the_short_demo_sees_what_it_expects_and_leaves_nothing_behind() {
 async fn an_interrupted_demo_leaves_nothing_behind() {
     let _alone = ALONE.lock().await;
     // Before the cloud is up, and in the middle of a rollout.
-    for (signal, code, at) in [
-        (Signal::SIGTERM, 143, "Starting"),
-        (Signal::SIGINT, 130, "1. A healthy release"),
-    ] {
+    for (signal, code, at) in
+        [(Signal::SIGTERM, 143, "Starting"), (Signal::SIGINT, 130, "1. A healthy release")]
+    {
         let mut demo = Demo::start();
         let output = demo.read_until(at).await;
         assert!(output.contains(at), "{output}");

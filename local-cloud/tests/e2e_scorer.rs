@@ -22,11 +22,7 @@ const ADDRESS: &str = "0x9037a47be439c0410959c1c1a16f489809d4ab7c";
 fn scorer() -> PathBuf {
     let own = Path::new(env!("CARGO_BIN_EXE_local-cloud"));
     let path = own.with_file_name("scorer-fn");
-    assert!(
-        path.is_file(),
-        "{} is missing; run `make build`",
-        path.display()
-    );
+    assert!(path.is_file(), "{} is missing; run `make build`", path.display());
     path
 }
 
@@ -34,10 +30,7 @@ fn scorer() -> PathBuf {
 async fn cloud(postgres: &PrivatePostgres) -> LocalCloud {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scorer-fn/demo");
     postgres.create_database("scorer").await.unwrap();
-    postgres
-        .load_sql_file("scorer", &demo.join("seed.sql"))
-        .await
-        .unwrap();
+    postgres.load_sql_file("scorer", &demo.join("seed.sql")).await.unwrap();
     let mut function = FunctionSpec::new("rust", [scorer().to_string_lossy()])
         .timeout(Duration::from_secs(30))
         .env("DATABASE_URL", postgres.url("scorer"));
@@ -51,11 +44,8 @@ async fn cloud(postgres: &PrivatePostgres) -> LocalCloud {
         .function(function)
         .target_group("rust", "rust")
         .load_balancer(
-            LoadBalancerSpec::new("scorer").rule(
-                RuleSpec::new(100)
-                    .path("/v2/stamps/*/score/*")
-                    .forward([("rust", 1)]),
-            ),
+            LoadBalancerSpec::new("scorer")
+                .rule(RuleSpec::new(100).path("/v2/stamps/*/score/*").forward([("rust", 1)])),
         );
     LocalCloud::start(topology).await.unwrap()
 }
@@ -85,9 +75,7 @@ async fn rows(database: &mut PgConnection) -> BTreeMap<String, i64> {
 async fn requests_that_make_no_sense_are_told_so_and_change_no_row() {
     let postgres = PrivatePostgres::start().await.unwrap();
     let cloud = cloud(&postgres).await;
-    let mut database = PgConnection::connect(&postgres.url("scorer"))
-        .await
-        .unwrap();
+    let mut database = PgConnection::connect(&postgres.url("scorer")).await.unwrap();
     let before = rows(&mut database).await;
     assert!(before.len() > 10, "{before:?}");
 
@@ -108,18 +96,8 @@ async fn requests_that_make_no_sense_are_told_so_and_change_no_row() {
         // The scorer's.
         (&good, vec![], bytes(0), 401),
         (&good, vec![wrong], bytes(0), 401),
-        (
-            "/v2/stamps/1/score/0xNotAnAddress",
-            vec![key],
-            bytes(0),
-            400,
-        ),
-        (
-            "/v2/stamps/no-such-scorer/score/0x0",
-            vec![key],
-            bytes(0),
-            404,
-        ),
+        ("/v2/stamps/1/score/0xNotAnAddress", vec![key], bytes(0), 400),
+        ("/v2/stamps/no-such-scorer/score/0x0", vec![key], bytes(0), 404),
         ("/v2/stamps/1/score/", vec![key], bytes(0), 400),
     ];
     let calls = |cloud: &LocalCloud| cloud.function_stats()[0].invocations;
@@ -149,13 +127,8 @@ async fn requests_that_make_no_sense_are_told_so_and_change_no_row() {
     assert_eq!(got.status, 200, "{got:?}");
     assert_eq!(got.json()["address"], ADDRESS);
     let now = cloud.clock().now();
-    let errors = cloud.group_value(
-        "scorer",
-        "rust",
-        "HTTPCode_Target_5XX_Count",
-        Statistic::Sum,
-        now,
-    );
+    let errors =
+        cloud.group_value("scorer", "rust", "HTTPCode_Target_5XX_Count", Statistic::Sum, now);
     assert_eq!(errors, None);
     cloud.shutdown().await;
 }

@@ -35,10 +35,7 @@ async fn moto_and_ministack_answer_until_they_are_dropped() -> Result<(), Box<dy
 
     let form = "Action=CreateTopic&Version=2010-03-31&Name=pages";
     let topic = query(&ministack.url(), "sns", form).await?;
-    assert!(
-        topic.contains("arn:aws:sns:eu-west-1:000000000000:pages"),
-        "{topic}"
-    );
+    assert!(topic.contains("arn:aws:sns:eu-west-1:000000000000:pages"), "{topic}");
 
     for url in [moto.url(), ministack.url()] {
         let address = url.trim_start_matches("http://").to_owned();
@@ -47,10 +44,7 @@ async fn moto_and_ministack_answer_until_they_are_dropped() -> Result<(), Box<dy
     let addresses = [moto.url(), ministack.url()].map(|url| url.replace("http://", ""));
     drop((moto, ministack));
     for address in addresses {
-        assert!(
-            TcpStream::connect(&address).await.is_err(),
-            "{address} still answers"
-        );
+        assert!(TcpStream::connect(&address).await.is_err(), "{address} still answers");
     }
     Ok(())
 }

@@ -9,9 +9,7 @@ use local_cloud::{InvokeError, LocalCloud, ScheduleSpec, Statistic, Topology};
 use serde_json::{Value, json};
 
 async fn cloud(topology: Topology) -> LocalCloud {
-    LocalCloud::start(topology.manual_clock().lag_minutes(0.0))
-        .await
-        .unwrap()
+    LocalCloud::start(topology.manual_clock().lag_minutes(0.0)).await.unwrap()
 }
 
 async fn invoke(cloud: &LocalCloud, function: &str, event: Value) -> Result<Value, InvokeError> {
@@ -39,21 +37,13 @@ async fn a_process_is_reused_and_more_start_only_on_demand() {
         invoke(&cloud, "f", slow)
     );
     let results = [one, two, three];
-    let throttled = results
-        .iter()
-        .filter(|one| matches!(one, Err(InvokeError::Throttled { .. })))
-        .count();
+    let throttled =
+        results.iter().filter(|one| matches!(one, Err(InvokeError::Throttled { .. }))).count();
     assert_eq!(throttled, 1);
     let stats = cloud.function_stats().remove(0);
-    assert_eq!(
-        (stats.environments, stats.cold_starts.len(), stats.throttles),
-        (2, 2, 1)
-    );
+    assert_eq!((stats.environments, stats.cold_starts.len(), stats.throttles), (2, 2, 1));
     assert!(stats.peak_rss_kib > 1000, "{stats:?}");
-    assert!(
-        stats.cold_starts.iter().all(|start| start.init_ms > 0.0),
-        "{stats:?}"
-    );
+    assert!(stats.cold_starts.iter().all(|start| start.init_ms > 0.0), "{stats:?}");
     cloud.shutdown().await;
 }
 
@@ -71,10 +61,8 @@ async fn a_queue_lets_requests_wait_but_not_past_reserved_concurrency() {
     );
     let pids = [one, two, three].map(|one| one.unwrap()["pid"].to_string());
     assert!(pids.iter().all(|pid| *pid == pids[0]), "{pids:?}");
-    let (one, two) = tokio::join!(
-        invoke(&cloud, "strict", slow.clone()),
-        invoke(&cloud, "strict", slow)
-    );
+    let (one, two) =
+        tokio::join!(invoke(&cloud, "strict", slow.clone()), invoke(&cloud, "strict", slow));
     let throttled = |one: &Result<Value, InvokeError>| matches!(one, Err(InvokeError::Throttled { reason }) if reason.starts_with("Reserved"));
     assert!(throttled(&one) != throttled(&two), "{one:?} {two:?}");
     cloud.shutdown().await;
@@ -84,26 +72,17 @@ async fn a_queue_lets_requests_wait_but_not_past_reserved_concurrency() {
 async fn errors_crashes_and_timeouts_are_told_apart() {
     let limited = tiny("f").timeout(Duration::from_millis(1500));
     let cloud = cloud(Topology::new().function(limited)).await;
-    let raised = invoke(&cloud, "f", json!({ "raise": true }))
-        .await
-        .unwrap_err();
+    let raised = invoke(&cloud, "f", json!({ "raise": true })).await.unwrap_err();
     assert_eq!(error_type(&raised), "ValueError");
-    let crashed = invoke(&cloud, "f", json!({ "path": "/exit" }))
-        .await
-        .unwrap_err();
+    let crashed = invoke(&cloud, "f", json!({ "path": "/exit" })).await.unwrap_err();
     assert_eq!(error_type(&crashed), "Runtime.ExitError");
     assert!(crashed.to_string().contains("exit status: 3"), "{crashed}");
-    let late = invoke(&cloud, "f", json!({ "sleep_ms": 9000 }))
-        .await
-        .unwrap_err();
+    let late = invoke(&cloud, "f", json!({ "sleep_ms": 9000 })).await.unwrap_err();
     assert_eq!(error_type(&late), "Sandbox.Timedout");
     // Each of the two ended its process.
     invoke(&cloud, "f", json!({})).await.unwrap();
     let stats = cloud.function_stats().remove(0);
-    assert_eq!(
-        (stats.cold_starts.len(), stats.errors, stats.invocations),
-        (3, 3, 4)
-    );
+    assert_eq!((stats.cold_starts.len(), stats.errors, stats.invocations), (3, 3, 4));
     cloud.shutdown().await;
 }
 
@@ -126,25 +105,17 @@ async fn a_spoiled_start_is_an_error_of_the_function() {
         .function(tiny("fail").env("TINY_INIT", "fail"))
         .function(tiny("exit").env("TINY_INIT", "exit"))
         .function(hangs)
-        .function(local_cloud::FunctionSpec::new(
-            "absent",
-            ["/no/such/program"],
-        ));
+        .function(local_cloud::FunctionSpec::new("absent", ["/no/such/program"]));
     let cloud = cloud(topology).await;
-    for (function, expected) in [
-        ("fail", "Tiny.Config"),
-        ("exit", "Runtime.ExitError"),
-        ("hang", "Sandbox.Timedout"),
-    ] {
+    for (function, expected) in
+        [("fail", "Tiny.Config"), ("exit", "Runtime.ExitError"), ("hang", "Sandbox.Timedout")]
+    {
         let error = invoke(&cloud, function, json!({})).await.unwrap_err();
         assert_eq!(error_type(&error), expected, "{function}");
     }
     let absent = invoke(&cloud, "absent", json!({})).await.unwrap_err();
     assert!(absent.to_string().contains("/no/such/program"), "{absent}");
-    assert!(matches!(
-        invoke(&cloud, "who", json!({})).await,
-        Err(InvokeError::NotFound { .. })
-    ));
+    assert!(matches!(invoke(&cloud, "who", json!({})).await, Err(InvokeError::NotFound { .. })));
     cloud.shutdown().await;
 }
 
@@ -155,27 +126,9 @@ async fn a_function_is_told_what_lambda_tells() {
     let headers = &answer["headers"];
     let arn = cloud.names().function("f");
     assert_eq!(headers["lambda-runtime-invoked-function-arn"], arn);
-    assert!(
-        headers["lambda-runtime-deadline-ms"]
-            .as_str()
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
-            > 0
-    );
-    assert!(
-        headers["lambda-runtime-trace-id"]
-            .as_str()
-            .unwrap()
-            .starts_with("Root=1-")
-    );
-    assert_eq!(
-        headers["lambda-runtime-aws-request-id"]
-            .as_str()
-            .unwrap()
-            .len(),
-        36
-    );
+    assert!(headers["lambda-runtime-deadline-ms"].as_str().unwrap().parse::<u64>().unwrap() > 0);
+    assert!(headers["lambda-runtime-trace-id"].as_str().unwrap().starts_with("Root=1-"));
+    assert_eq!(headers["lambda-runtime-aws-request-id"].as_str().unwrap().len(), 36);
     // EMF printed at the start.
     until("the line is read", || !cloud.logs("f").is_empty()).await;
     let metric = local_cloud::Metric {
@@ -184,12 +137,7 @@ async fn a_function_is_told_what_lambda_tells() {
         dimensions: local_cloud::metrics::dimensions([("Service", "tiny")]),
     };
     let start_ms = cloud.clock().now_ms();
-    assert_eq!(
-        cloud
-            .metrics()
-            .value(&metric, Statistic::Sum, start_ms, 60_000),
-        Some(1.0)
-    );
+    assert_eq!(cloud.metrics().value(&metric, Statistic::Sum, start_ms, 60_000), Some(1.0));
     cloud.shutdown().await;
 }
 
@@ -214,13 +162,8 @@ async fn asynchronous_errors_are_retried_after_one_and_two_minutes() {
     .await;
     cloud.invoke_async("f", r#"{"raise": true}"#).unwrap();
     cloud.invoke_async("once", r#"{"raise": true}"#).unwrap();
-    until("the first attempts", || {
-        cloud
-            .function_stats()
-            .iter()
-            .all(|one| one.invocations == 1)
-    })
-    .await;
+    until("the first attempts", || cloud.function_stats().iter().all(|one| one.invocations == 1))
+        .await;
     until("one is given up", || cloud.async_records().len() == 1).await;
     for (minutes, attempts) in [(1, 2), (2, 3)] {
         let before = cloud.clock().now();
@@ -231,10 +174,7 @@ async fn asynchronous_errors_are_retried_after_one_and_two_minutes() {
         .await;
         // At least: the failed attempt may still be settling when the clock starts to move.
         let waited = cloud.clock().now().duration_since(before).as_secs();
-        assert!(
-            waited >= minutes * 60,
-            "attempt {attempts} after {waited} s"
-        );
+        assert!(waited >= minutes * 60, "attempt {attempts} after {waited} s");
     }
     until("it is given up", || cloud.async_records().len() == 2).await;
     let record = cloud.async_records().pop().unwrap();
@@ -254,20 +194,14 @@ async fn a_schedule_fires_every_minute_with_its_time_until_paused() {
     let cloud = cloud(topology).await;
     for minutes in 1..=2 {
         cloud.clock().advance(Duration::from_mins(1));
-        until("the tick is settled", || {
-            cloud.async_records().len() == minutes
-        })
-        .await;
+        until("the tick is settled", || cloud.async_records().len() == minutes).await;
     }
     let times: Vec<String> = cloud
         .async_records()
         .iter()
         .map(|record| serde_json::from_str::<Value>(&record.event).unwrap()["time"].to_string())
         .collect();
-    assert_eq!(
-        times,
-        ["\"2026-11-24T08:01:00Z\"", "\"2026-11-24T08:02:00Z\""]
-    );
+    assert_eq!(times, ["\"2026-11-24T08:01:00Z\"", "\"2026-11-24T08:02:00Z\""]);
     assert!(cloud.enable_schedule("every", false));
     assert!(!cloud.enable_schedule("other", false));
     cloud.clock().advance(Duration::from_mins(1));

@@ -74,9 +74,7 @@ async fn counts_statuses_and_sides_over_kept_connections() -> Outcome {
         assert_eq!(request.headers()["x-api-key"], "k");
         let status = if rust { 200 } else { 503 };
         let answer = Response::builder().status(status).header("trace", trace);
-        answer
-            .body(Full::new(Bytes::from_static(b"{}")))
-            .expect("a response")
+        answer.body(Full::new(Bytes::from_static(b"{}"))).expect("a response")
     })
     .await?;
     let asks = ["/rust", "/python?a=b"]
@@ -92,41 +90,19 @@ async fn counts_statuses_and_sides_over_kept_connections() -> Outcome {
     assert_eq!(running.expected(), 100);
     let (summary, records) = running.finish().await;
 
-    assert_eq!(
-        (summary.sent, summary.total.ended, summary.hurt()),
-        (100, 100, 50)
-    );
-    assert_eq!(
-        summary.by_status.clone().into_iter().collect::<Vec<_>>(),
-        [(200, 50), (503, 50)]
-    );
-    assert_eq!(
-        (summary.sides["rust"].ended, summary.sides["rust"].served),
-        (50, 50)
-    );
-    assert_eq!(
-        (
-            summary.sides["python"].ended,
-            summary.sides["python"].served
-        ),
-        (50, 0)
-    );
+    assert_eq!((summary.sent, summary.total.ended, summary.hurt()), (100, 100, 50));
+    assert_eq!(summary.by_status.clone().into_iter().collect::<Vec<_>>(), [(200, 50), (503, 50)]);
+    assert_eq!((summary.sides["rust"].ended, summary.sides["rust"].served), (50, 50));
+    assert_eq!((summary.sides["python"].ended, summary.sides["python"].served), (50, 0));
     let latency = summary.total.latency;
     assert!(0 < latency.p50_us && latency.p50_us <= latency.p95_us);
     assert!(latency.p95_us <= latency.p99_us && latency.p99_us <= latency.max_us);
     let ids: BTreeSet<_> = records.iter().map(|record| &record.trace_id).collect();
     assert_eq!(ids.len(), 100, "trace ids differ");
     for id in ids {
-        assert_eq!(
-            id.len(),
-            "Root=1-68e77a40-3d1f0c2b9a8e7d6c5b4a3f21".len(),
-            "{id}"
-        );
+        assert_eq!(id.len(), "Root=1-68e77a40-3d1f0c2b9a8e7d6c5b4a3f21".len(), "{id}");
     }
-    assert!(
-        connections.load(Ordering::Relaxed) < 100,
-        "connections are used again"
-    );
+    assert!(connections.load(Ordering::Relaxed) < 100, "connections are used again");
     Ok(())
 }
 
@@ -161,29 +137,18 @@ async fn waiting_for_a_connection_is_part_of_the_latency() -> Outcome {
         Response::new(Full::default())
     })
     .await?;
-    let plan = Plan {
-        max_connections: 1,
-        ..plan(10_000.0, 20)
-    };
-    let (summary, records) = start(address, vec![Ask::get("/")?], &plan, no_side())?
-        .finish()
-        .await;
+    let plan = Plan { max_connections: 1, ..plan(10_000.0, 20) };
+    let (summary, records) = start(address, vec![Ask::get("/")?], &plan, no_side())?.finish().await;
     assert_eq!(summary.by_status[&200], 20);
     let last = records.last().expect("records are kept");
-    assert!(
-        last.latency + last.due >= Duration::from_millis(20 * 20),
-        "{last:?}"
-    );
+    assert!(last.latency + last.due >= Duration::from_millis(20 * 20), "{last:?}");
     Ok(())
 }
 
 #[tokio::test]
 async fn names_the_ways_to_fail() -> Outcome {
     let (hanging, _) = serve(async |_| std::future::pending().await).await?;
-    let short = Plan {
-        timeout: Duration::from_millis(50),
-        ..plan(1000.0, 5)
-    };
+    let short = Plan { timeout: Duration::from_millis(50), ..plan(1000.0, 5) };
     let ask = || Ask::get("/").map(|ask| vec![ask]);
     let (summary, records) = start(hanging, ask()?, &short, no_side())?.finish().await;
     assert_eq!((summary.timed_out, summary.hurt()), (5, 5));
@@ -194,20 +159,14 @@ async fn names_the_ways_to_fail() -> Outcome {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let _ = stream.read(&mut [0; 1024]).await;
-            let _ = stream
-                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nshort")
-                .await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nshort").await;
         }
     });
-    let (summary, _) = start(cutting, ask()?, &plan(1000.0, 5), no_side())?
-        .finish()
-        .await;
+    let (summary, _) = start(cutting, ask()?, &plan(1000.0, 5), no_side())?.finish().await;
     assert_eq!((summary.broken, summary.hurt()), (5, 5));
 
     let closed = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
-    let (summary, _) = start(closed, ask()?, &plan(1000.0, 5), no_side())?
-        .finish()
-        .await;
+    let (summary, _) = start(closed, ask()?, &plan(1000.0, 5), no_side())?.finish().await;
     assert_eq!((summary.not_connected, summary.hurt()), (5, 5));
     Ok(())
 }
@@ -230,9 +189,7 @@ async fn refuses_what_it_must_not_or_cannot_do() -> Outcome {
     let refused = |address: &str, plan: &Plan| {
         let address = address.parse().expect("an address");
         let asks = ask().expect("a request");
-        start(address, asks, plan, no_side())
-            .err()
-            .map(|error| error.to_string())
+        start(address, asks, plan, no_side()).err().map(|error| error.to_string())
     };
     let far = refused("192.0.2.1:80", &plan(1.0, 1)).expect("refused");
     assert!(far.contains("loopback"), "{far}");
@@ -240,17 +197,11 @@ async fn refuses_what_it_must_not_or_cannot_do() -> Outcome {
         let text = refused("127.0.0.1:1", &plan(bad, 1)).expect("refused");
         assert!(text.starts_with("rate is"), "{text}");
     }
-    assert!(
-        refused("127.0.0.1:1", &plan(1.0, 0))
-            .expect("refused")
-            .contains("max_requests")
-    );
+    assert!(refused("127.0.0.1:1", &plan(1.0, 0)).expect("refused").contains("max_requests"));
     assert!(Ask::get("no-slash").is_err());
     assert!(Ask::get("/a b").is_err());
     assert!(Ask::get("/")?.header("bad name", "").is_err());
-    let secret = Ask::get("/")?
-        .header("x-api-key", "secret\n")
-        .expect_err("refused");
+    let secret = Ask::get("/")?.header("x-api-key", "secret\n").expect_err("refused");
     assert!(!secret.to_string().contains("secret"));
     Ok(())
 }

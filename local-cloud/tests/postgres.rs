@@ -21,63 +21,33 @@ async fn a_cluster_is_seeded_copied_stopped_started_and_removed() -> Outcome {
     let mut postgres = PrivatePostgres::start().await?;
     let folder = postgres.log().parent().expect("a folder").to_owned();
     postgres.create_database("seed").await?;
-    postgres
-        .load_sql(
-            "seed",
-            "CREATE TABLE t (n bigint); INSERT INTO t VALUES (1), (41);",
-        )
-        .await?;
+    postgres.load_sql("seed", "CREATE TABLE t (n bigint); INSERT INTO t VALUES (1), (41);").await?;
     postgres.create_from_template("odd \"name", "seed").await?;
     postgres.create_from_template("copy", "seed").await?;
     postgres.load_sql("seed", "DELETE FROM t").await?;
     let sum = "SELECT sum(n)::bigint FROM t";
     assert_eq!(number(&postgres.url("copy"), sum).await?, 42);
 
-    let refused = postgres
-        .load_sql("copy", "INSERT INTO t VALUES (1); SELECT nonsense")
-        .await;
+    let refused = postgres.load_sql("copy", "INSERT INTO t VALUES (1); SELECT nonsense").await;
     let refused = refused.expect_err("a wrong statement is refused");
-    assert!(
-        refused
-            .source()
-            .expect("a reason")
-            .to_string()
-            .contains("nonsense")
-    );
-    assert_eq!(
-        number(&postgres.url("copy"), sum).await?,
-        42,
-        "all or nothing"
-    );
+    assert!(refused.source().expect("a reason").to_string().contains("nonsense"));
+    assert_eq!(number(&postgres.url("copy"), sum).await?, 42, "all or nothing");
 
     let wrong = postgres.url("copy").replace(postgres.password(), "guess");
-    assert!(
-        PgConnection::connect(&wrong).await.is_err(),
-        "the password is asked for"
-    );
+    assert!(PgConnection::connect(&wrong).await.is_err(), "the password is asked for");
     assert!(!format!("{postgres:?}").contains(postgres.password()));
 
     let mut open = PgConnection::connect(&postgres.url("copy")).await?;
     postgres.stop_server();
-    assert!(
-        sqlx::raw_sql("SELECT 1").execute(&mut open).await.is_err(),
-        "cut off"
-    );
+    assert!(sqlx::raw_sql("SELECT 1").execute(&mut open).await.is_err(), "cut off");
     assert!(PgConnection::connect(&postgres.url("copy")).await.is_err());
     postgres.start_server().await?;
-    assert_eq!(
-        number(&postgres.url("copy"), sum).await?,
-        42,
-        "same port, same data"
-    );
+    assert_eq!(number(&postgres.url("copy"), sum).await?, 42, "same port, same data");
 
     let port = postgres.port();
     drop(postgres);
     assert!(!folder.exists(), "removed");
-    assert!(
-        std::net::TcpStream::connect(("127.0.0.1", port)).is_err(),
-        "stopped"
-    );
+    assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err(), "stopped");
     Ok(())
 }
 
@@ -96,9 +66,7 @@ async fn pgbouncer_pools_transactions_over_two_connections() -> Outcome {
     // Six clients, one transaction each in turn: only two servers answer.
     let mut servers = std::collections::BTreeSet::new();
     for client in &mut clients {
-        let row = sqlx::raw_sql("SELECT pg_backend_pid()::bigint")
-            .fetch_one(client)
-            .await?;
+        let row = sqlx::raw_sql("SELECT pg_backend_pid()::bigint").fetch_one(client).await?;
         servers.insert(row.try_get::<i64, _>(0)?);
     }
     assert!(servers.len() <= 2, "{servers:?}");
@@ -113,10 +81,7 @@ async fn pgbouncer_pools_transactions_over_two_connections() -> Outcome {
 #[ignore = "helper process of a_killed_owner_leaves_nothing_behind"]
 fn hold_a_cluster() {
     let postgres = PrivatePostgres::start_blocking().expect("a cluster");
-    println!(
-        "folder {}",
-        postgres.log().parent().expect("a folder").display()
-    );
+    println!("folder {}", postgres.log().parent().expect("a folder").display());
     loop {
         std::thread::park();
     }

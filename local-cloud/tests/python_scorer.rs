@@ -49,9 +49,7 @@ async fn answers_the_recorded_cases_but_for_those_it_leaves_out() -> Outcome {
     let golden = here().join("../scorer-fn/tests/golden");
     let postgres = PrivatePostgres::start().await?;
     postgres.create_database("seed").await?;
-    postgres
-        .load_sql_file("seed", &golden.join("seed.sql"))
-        .await?;
+    postgres.load_sql_file("seed", &golden.join("seed.sql")).await?;
 
     // `%` stands for the name of a database.
     let cases = golden.join("cases.json");
@@ -65,10 +63,7 @@ async fn answers_the_recorded_cases_but_for_those_it_leaves_out() -> Outcome {
 /// The binary that `make test` has built beside this test.
 fn scorer_http() -> Result<PathBuf, Box<dyn Error>> {
     let test = std::env::current_exe()?;
-    let folder = test
-        .parent()
-        .and_then(Path::parent)
-        .ok_or("a test lies in target/debug/deps")?;
+    let folder = test.parent().and_then(Path::parent).ok_or("a test lies in target/debug/deps")?;
     let binary = folder.join("scorer-http");
     if !binary.is_file() {
         return Err(format!("{} is missing; run `make test`", binary.display()).into());
@@ -81,9 +76,7 @@ async fn agrees_with_the_rust_scorer_on_one_database() -> Outcome {
     let demo = here().join("../scorer-fn/demo");
     let postgres = PrivatePostgres::start().await?;
     postgres.create_database("demo").await?;
-    postgres
-        .load_sql_file("demo", &demo.join("seed.sql"))
-        .await?;
+    postgres.load_sql_file("demo", &demo.join("seed.sql")).await?;
     let mut env: Vec<(String, String)> = std::fs::read_to_string(demo.join("environment"))?
         .lines()
         .filter_map(|line| line.split_once('='))
@@ -99,10 +92,7 @@ async fn agrees_with_the_rust_scorer_on_one_database() -> Outcome {
         .spawn()?;
     let mut lines = BufReader::new(rust.stdout.take().expect("piped")).lines();
     let url = loop {
-        let line = lines
-            .next_line()
-            .await?
-            .ok_or("the Rust scorer did not start")?;
+        let line = lines.next_line().await?.ok_or("the Rust scorer did not start")?;
         let line: serde_json::Value = serde_json::from_str(&line)?;
         if let Some(port) = line["port"].as_u64() {
             break format!("http://127.0.0.1:{port}");
@@ -114,11 +104,6 @@ async fn agrees_with_the_rust_scorer_on_one_database() -> Outcome {
     let addresses = demo.join("addresses.txt");
     let args = ["check_agree.py", &url, DEMO_KEY, text(&addresses)];
     let printed = printed(script(&args, &env).await?)?;
-    assert!(
-        printed
-            .lines()
-            .last()
-            .is_some_and(|line| line.ends_with(" passed, 0 failed"))
-    );
+    assert!(printed.lines().last().is_some_and(|line| line.ends_with(" passed, 0 failed")));
     Ok(())
 }

@@ -43,23 +43,15 @@ impl Outcome {
 /// raise stops at the first failure, and the next tick finishes or undoes it.
 pub async fn act(traffic: &dyn Traffic, routes: &[Route], turn: &Turn, shift: &Shift) -> Outcome {
     if shift.to == Weight::ZERO {
-        let moves = routes
-            .iter()
-            .map(|route| move_route(traffic, route, turn, shift));
-        return Outcome {
-            routes: join_all(moves).await,
-        };
+        let moves = routes.iter().map(|route| move_route(traffic, route, turn, shift));
+        return Outcome { routes: join_all(moves).await };
     }
     let mut outcomes = Vec::with_capacity(routes.len());
     let mut stopped = false;
     for route in routes {
         let outcome = if stopped {
             let text = "not tried: another route failed first".to_owned();
-            RouteOutcome {
-                route: route.name.clone(),
-                weight: shift.from,
-                text,
-            }
+            RouteOutcome { route: route.name.clone(), weight: shift.from, text }
         } else {
             move_route(traffic, route, turn, shift).await
         };
@@ -93,11 +85,7 @@ async fn move_route(
             (known, chain(&error))
         }
     };
-    RouteOutcome {
-        route: route.name.clone(),
-        weight,
-        text,
-    }
+    RouteOutcome { route: route.name.clone(), weight, text }
 }
 
 /// A write that failed may have been committed all the same: look.
@@ -136,11 +124,7 @@ pub fn journal_outcome(
         draft.add(now.tick_ms, intent.not_applied(routes))?;
     }
     let topic = Topic::RollbackIncomplete;
-    let told = draft
-        .journal
-        .run
-        .as_ref()
-        .is_some_and(|run| run.raised.contains_key(&topic));
+    let told = draft.journal.run.as_ref().is_some_and(|run| run.raised.contains_key(&topic));
     if rollback && !told {
         let text = format!("Trying again every minute. {}", outcome.not_at(to));
         draft.add(now.tick_ms, Event::Raised { topic, text })?;

@@ -111,9 +111,7 @@ pub async fn command(
             Err(JournalError::Ledger(error))
                 if request.order == Order::Rollback && !request.dry_run =>
             {
-                return Ok(
-                    rollback_without_ledger(world, rollout, request, &error, schedule).await,
-                );
+                return Ok(rollback_without_ledger(world, rollout, request, &error, schedule).await);
             }
             Err(error) => return Err(error.into()),
         };
@@ -134,22 +132,16 @@ pub async fn command(
         let ordered = order(&loaded.journal, request, &sight, now(world, schedule))?;
         if ordered.verdict != Verdict::Applied || request.dry_run {
             return Ok(
-                answer_unchanged(world, rollout, request, &loaded.journal, ordered, &sight).await,
+                answer_unchanged(world, rollout, request, &loaded.journal, ordered, &sight).await
             );
         }
         let message = ordered.message.clone();
-        let decided = Decided {
-            draft: ordered.draft,
-            decision: None,
-            shift: ordered.shift,
-        };
+        let decided = Decided { draft: ordered.draft, decision: None, shift: ordered.shift };
         let carried = match carry_out(world, rollout, &loaded, &decided, schedule).await {
             Err(TickError::Journal(JournalError::Ledger(error)))
                 if request.order == Order::Rollback =>
             {
-                return Ok(
-                    rollback_without_ledger(world, rollout, request, &error, schedule).await,
-                );
+                return Ok(rollback_without_ledger(world, rollout, request, &error, schedule).await);
             }
             other => other?,
         };
@@ -166,13 +158,7 @@ pub async fn command(
     }
     let loaded = journal_io::load(&*world.ledger, &rollout.name).await?;
     let message = "others kept writing to the journal; nothing was done, try again".to_owned();
-    Ok(answer(
-        rollout,
-        Verdict::Refused,
-        message,
-        &loaded.journal,
-        Vec::new(),
-    ))
+    Ok(answer(rollout, Verdict::Refused, message, &loaded.journal, Vec::new()))
 }
 
 fn answer(
@@ -187,11 +173,7 @@ fn answer(
         outcome,
         message,
         revision: journal.revision,
-        state: journal
-            .run
-            .as_ref()
-            .map_or("not started", |run| run.state_name())
-            .to_owned(),
+        state: journal.run.as_ref().map_or("not started", |run| run.state_name()).to_owned(),
         routes,
         changed_since: Vec::new(),
         dry_run: false,
@@ -273,11 +255,8 @@ async fn answer_done(
     // that was overtaken no longer shows what it wrote.
     let seen = read_routes(world, &run.terms.routes).await;
     let arrived = decided.shift.as_ref().is_none_or(|shift| {
-        seen.iter().all(|route| {
-            route
-                .as_ref()
-                .is_ok_and(|route| route.share == Share::Weight(shift.to))
-        })
+        seen.iter()
+            .all(|route| route.as_ref().is_ok_and(|route| route.share == Share::Weight(shift.to)))
     });
     let routes = RouteShown::of(&run.terms.routes, &seen);
     let message = if arrived {
@@ -297,10 +276,7 @@ async fn rollback_without_ledger(
     error: &LedgerError,
     schedule: Schedule,
 ) -> Answer {
-    let text = format!(
-        "rollback ordered by {}: {}",
-        request.identity, request.reason
-    );
+    let text = format!("rollback ordered by {}: {}", request.identity, request.reason);
     let shift = Shift::out_of_traffic(CauseKind::RollBack, text);
     let turn = Turn::unjournalled(error, schedule.deadline);
     let outcome = act(&*world.traffic, &rollout.terms.routes, &turn, &shift).await;
@@ -315,18 +291,12 @@ async fn rollback_without_ledger(
         .iter()
         .map(|route| RouteShown {
             route: route.route.clone(),
-            shows: route
-                .weight
-                .map_or_else(|| route.text.clone(), |shown| shown.to_string()),
+            shows: route.weight.map_or_else(|| route.text.clone(), |shown| shown.to_string()),
         })
         .collect();
     Answer {
         rollout: rollout.name.clone(),
-        outcome: if done {
-            Verdict::Applied
-        } else {
-            Verdict::Refused
-        },
+        outcome: if done { Verdict::Applied } else { Verdict::Refused },
         message: format!("{message} ({})", chain(error)),
         revision: 0,
         state: "ledger down".to_owned(),

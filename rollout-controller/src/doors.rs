@@ -41,9 +41,7 @@ impl Door {
             Some("tick") => Ok(Self::Tick),
             Some("command") => Ok(Self::Command),
             Some("view") => Ok(Self::View),
-            Some(other) => Err(format!(
-                "ROLLOUT_DOOR is `{other}`: must be tick, command or view"
-            )),
+            Some(other) => Err(format!("ROLLOUT_DOOR is `{other}`: must be tick, command or view")),
             None => Err("ROLLOUT_DOOR is not set: must be tick, command or view".to_owned()),
         }
     }
@@ -116,36 +114,23 @@ pub fn bell(event: &Value) -> Result<Bell, Refusal> {
     };
     let envelope: Envelope = serde_json::from_value(event.clone())
         .map_err(|_| unknown("the event is not an object of that kind"))?;
-    let text = envelope
-        .time
-        .ok_or_else(|| unknown("the event has no `time`"))?;
+    let text = envelope.time.ok_or_else(|| unknown("the event has no `time`"))?;
     let at = aws_time(&text)
         .ok_or_else(|| unknown(&format!("`time` is `{text}`, not an ISO 8601 time")))?;
     let alarm = |name: Option<&Value>| {
         let name = name.and_then(Value::as_str);
         let name = name.ok_or_else(|| unknown("the alarm event has no alarm name"))?;
-        Ok(Bell::Alarm {
-            at,
-            name: name.to_owned(),
-        })
+        Ok(Bell::Alarm { at, name: name.to_owned() })
     };
     match (envelope.source.as_deref(), envelope.detail_type.as_deref()) {
-        (Some("aws.cloudwatch"), Some("CloudWatch Alarm State Change")) => alarm(
-            envelope
-                .detail
-                .as_ref()
-                .and_then(|detail| detail.get("alarmName")),
-        ),
-        (Some("aws.cloudwatch"), None) => alarm(
-            envelope
-                .alarm_data
-                .as_ref()
-                .and_then(|data| data.get("alarmName")),
-        ),
+        (Some("aws.cloudwatch"), Some("CloudWatch Alarm State Change")) => {
+            alarm(envelope.detail.as_ref().and_then(|detail| detail.get("alarmName")))
+        }
+        (Some("aws.cloudwatch"), None) => {
+            alarm(envelope.alarm_data.as_ref().and_then(|data| data.get("alarmName")))
+        }
         (Some("rollout.schedule" | "aws.events" | "aws.scheduler"), _) => Ok(Bell::Schedule(at)),
-        (Some(other), _) => Err(unknown(&format!(
-            "source `{other}` is not for this function"
-        ))),
+        (Some(other), _) => Err(unknown(&format!("source `{other}` is not for this function"))),
         (None, _) => Err(unknown("the event has no `source`")),
     }
 }
@@ -193,23 +178,12 @@ async fn answer_inside(
                     "alarm `{name}` changed its state: ticking at once"
                 );
             }
-            ticked(
-                world,
-                config,
-                Schedule {
-                    scheduled: bell.time(),
-                    deadline,
-                },
-            )
-            .await
+            ticked(world, config, Schedule { scheduled: bell.time(), deadline }).await
         }
         Door::Command => {
             if widget::is_widget(event) {
                 let scheduled = world.clock.now();
-                let schedule = Schedule {
-                    scheduled,
-                    deadline,
-                };
+                let schedule = Schedule { scheduled, deadline };
                 return Ok(widget::press(world, config, event, schedule).await);
             }
             if let Some(errand) = Errand::of(event) {
@@ -220,10 +194,7 @@ async fn answer_inside(
                 event,
                 "a command such as {\"command\":\"pause\",\"id\":\"…\",\"identity\":\"…\",\"reason\":\"…\"}",
             )?;
-            let schedule = Schedule {
-                scheduled: world.clock.now(),
-                deadline,
-            };
+            let schedule = Schedule { scheduled: world.clock.now(), deadline };
             commanded(world, config, &request, schedule).await
         }
         Door::View if widget::is_widget(event) => Ok(widget::show(world, config, event).await),
@@ -245,10 +216,8 @@ fn parse<T: serde::de::DeserializeOwned>(event: &Value, accepted: &str) -> Resul
 }
 
 fn to_json(answer: &impl serde::Serialize) -> Result<Value, Refusal> {
-    serde_json::to_value(answer).map_err(|error| Refusal {
-        error_type: "CommandError",
-        message: error.to_string(),
-    })
+    serde_json::to_value(answer)
+        .map_err(|error| Refusal { error_type: "CommandError", message: error.to_string() })
 }
 
 async fn ticked(world: &World, config: &Config, schedule: Schedule) -> Result<Value, Refusal> {
@@ -272,18 +241,8 @@ async fn ticked(world: &World, config: &Config, schedule: Schedule) -> Result<Va
 }
 
 fn log_tick(report: &TickReport, tick_ms: f64, scheduled: Timestamp) {
-    let TickReport {
-        rollout,
-        run,
-        revision,
-        state,
-        weight,
-        stage,
-        log_e,
-        did,
-        message,
-        ..
-    } = report;
+    let TickReport { rollout, run, revision, state, weight, stage, log_e, did, message, .. } =
+        report;
     if let Some(error_type) = &report.error_type {
         tracing::error!(rollout.name = rollout, error_type, duration_ms = tick_ms, %scheduled, "{message}");
         return;
@@ -314,11 +273,7 @@ async fn commanded(
     let answer = command::command(world, config, request, schedule).await;
     let answer: Answer = answer.map_err(|error| Refusal {
         error_type: "CommandError",
-        message: format!(
-            "{} was not carried out: {}",
-            request.order.name(),
-            chain(&error)
-        ),
+        message: format!("{} was not carried out: {}", request.order.name(), chain(&error)),
     })?;
     answer.log(request);
     to_json(&answer)
@@ -368,11 +323,7 @@ mod tests {
         ] {
             let refusal = bell(&event).unwrap_err();
             assert_eq!(refusal.error_type, "UnknownEvent");
-            assert!(
-                refusal.message.contains("rollout.schedule"),
-                "{}",
-                refusal.message
-            );
+            assert!(refusal.message.contains("rollout.schedule"), "{}", refusal.message);
         }
     }
 }

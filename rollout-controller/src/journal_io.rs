@@ -39,11 +39,7 @@ pub enum JournalError {
 }
 
 fn corrupt(rollout: &str, seq: i64, error: serde_json::Error) -> LedgerError {
-    LedgerError::Corrupt {
-        rollout: rollout.to_owned(),
-        seq,
-        source: Box::new(error),
-    }
+    LedgerError::Corrupt { rollout: rollout.to_owned(), seq, source: Box::new(error) }
 }
 
 /// Reads an entry's event.
@@ -53,11 +49,7 @@ fn corrupt(rollout: &str, seq: i64, error: serde_json::Error) -> LedgerError {
 pub fn event_of(rollout: &str, entry: &Entry) -> Result<Stamped, LedgerError> {
     let event: Event =
         serde_json::from_str(&entry.body).map_err(|error| corrupt(rollout, entry.seq, error))?;
-    Ok(Stamped {
-        seq: entry.seq,
-        at_ms: entry.at_ms,
-        event,
-    })
+    Ok(Stamped { seq: entry.seq, at_ms: entry.at_ms, event })
 }
 
 fn entry_of(rollout: &str, stamped: &Stamped) -> Result<Entry, LedgerError> {
@@ -91,15 +83,9 @@ fn fold(rollout: &str, written: &Written) -> Result<Loaded, JournalError> {
         }
         let stamped = event_of(rollout, entry)?;
         let applied = journal.apply(&stamped);
-        applied.map_err(|source| JournalError::Fold {
-            rollout: rollout.to_owned(),
-            source,
-        })?;
+        applied.map_err(|source| JournalError::Fold { rollout: rollout.to_owned(), source })?;
     }
-    Ok(Loaded {
-        journal,
-        snapshot_seq,
-    })
+    Ok(Loaded { journal, snapshot_seq })
 }
 
 /// Reads a journal and folds it.
@@ -132,26 +118,15 @@ pub async fn append(
     snapshot_seq: i64,
     deadline: Timestamp,
 ) -> Result<Option<Turn>, JournalError> {
-    let entries: Result<Vec<Entry>, LedgerError> = draft
-        .events
-        .iter()
-        .map(|stamped| entry_of(rollout, stamped))
-        .collect();
+    let entries: Result<Vec<Entry>, LedgerError> =
+        draft.events.iter().map(|stamped| entry_of(rollout, stamped)).collect();
     let due = draft.journal.revision - snapshot_seq >= SNAPSHOT_EVERY;
-    let snapshot = if due {
-        snapshot_of(&draft.journal)
-    } else {
-        None
-    };
+    let snapshot = if due { snapshot_of(&draft.journal) } else { None };
     let turn = ports::append(ledger, rollout, &entries?, snapshot.as_ref(), deadline).await?;
     Ok(turn)
 }
 
 fn snapshot_of(journal: &Journal) -> Option<Snapshot> {
     let body = serde_json::to_string(journal).ok()?;
-    Some(Snapshot {
-        seq: journal.revision,
-        version: SNAPSHOT_VERSION,
-        body,
-    })
+    Some(Snapshot { seq: journal.revision, version: SNAPSHOT_VERSION, body })
 }

@@ -15,16 +15,11 @@ pub async fn send(world: &World, journal: &Journal) -> Vec<Event> {
     for owed in journal.outbox.iter().take(MOST_AT_ONCE) {
         let (result, event) = match &owed.what {
             Debt::Page(page) => {
-                let event = Event::PageSent {
-                    revision: owed.revision,
-                    topic: page.topic,
-                };
+                let event = Event::PageSent { revision: owed.revision, topic: page.topic };
                 (world.pager.send(page).await, event)
             }
             Debt::Change(change) => {
-                let event = Event::Announced {
-                    revision: owed.revision,
-                };
+                let event = Event::Announced { revision: owed.revision };
                 (world.announcer.announce(change).await, event)
             }
         };

@@ -49,10 +49,7 @@ fn wish(run: &Run, tick_ms: i64) -> Wish {
         }
         Some(through) if through.plus(1) < until => {
             let from = through.plus(1);
-            Wish::Due {
-                from,
-                until: until.min(from.plus(MOST_MINUTES)),
-            }
+            Wish::Due { from, until: until.min(from.plus(MOST_MINUTES)) }
         }
         Some(_) => Wish::Nothing,
     }
@@ -74,12 +71,7 @@ pub fn needs_reading(journal: &Journal) -> bool {
 pub async fn observe(world: &World, looks: &[Look<'_>], tick_ms: i64) -> Vec<Seen> {
     let wishes: Vec<Wish> = looks
         .iter()
-        .map(|look| {
-            look.journal
-                .run
-                .as_ref()
-                .map_or(Wish::Nothing, |run| wish(run, tick_ms))
-        })
+        .map(|look| look.journal.run.as_ref().map_or(Wish::Nothing, |run| wish(run, tick_ms)))
         .collect();
     let wanted: Vec<MinutesWanted<'_>> = looks
         .iter()
@@ -91,12 +83,7 @@ pub async fn observe(world: &World, looks: &[Look<'_>], tick_ms: i64) -> Vec<See
                 Wish::History { from, until } | Wish::Due { from, until } => (from, until),
             };
             let edges_ms = run.terms.evidence.edges_ms.as_ms();
-            Some(MinutesWanted {
-                routes: &run.terms.routes,
-                from,
-                until,
-                edges_ms,
-            })
+            Some(MinutesWanted { routes: &run.terms.routes, from, until, edges_ms })
         })
         .collect();
     let rules = join_all(looks.iter().map(|look| async {
@@ -107,34 +94,18 @@ pub async fn observe(world: &World, looks: &[Look<'_>], tick_ms: i64) -> Vec<See
     }));
     let alarms = join_all(looks.iter().map(|look| async {
         let open = look.journal.open_run().is_some();
-        let names = if open {
-            look.settings.alarm_names()
-        } else {
-            Vec::new()
-        };
-        world
-            .alarms
-            .read(&names)
-            .await
-            .map_err(|error| chain(&error))
+        let names = if open { look.settings.alarm_names() } else { Vec::new() };
+        world.alarms.read(&names).await.map_err(|error| chain(&error))
     }));
     let (minutes, rules, alarms) = tokio::join!(world.metrics.minutes(&wanted), rules, alarms);
 
     let mut minutes = minutes.into_iter();
     let mut seen = Vec::with_capacity(looks.len());
     for (((look, wish), routes), alarms) in looks.iter().zip(&wishes).zip(rules).zip(alarms) {
-        let mut one = Seen {
-            routes,
-            minutes: Vec::new(),
-            gap: None,
-            history: None,
-            alarms,
-        };
+        let mut one = Seen { routes, minutes: Vec::new(), gap: None, history: None, alarms };
         if let (Some(run), Wish::History { .. } | Wish::Due { .. }) = (&look.journal.run, wish) {
             let missing = || Err("CloudWatch was not asked".to_owned());
-            let read = minutes
-                .next()
-                .map_or_else(missing, |read| read.map_err(|e| chain(&e)));
+            let read = minutes.next().map_or_else(missing, |read| read.map_err(|e| chain(&e)));
             sort_out(&mut one, run, *wish, read, tick_ms);
         }
         seen.push(one);
@@ -145,11 +116,7 @@ pub async fn observe(world: &World, looks: &[Look<'_>], tick_ms: i64) -> Vec<See
 /// Reads every route, or why not.
 pub async fn read_routes(world: &World, routes: &[Route]) -> Vec<Result<RouteSeen, String>> {
     let reads = routes.iter().map(|route| world.traffic.read(route));
-    join_all(reads)
-        .await
-        .into_iter()
-        .map(|read| read.map_err(|error| chain(&error)))
-        .collect()
+    join_all(reads).await.into_iter().map(|read| read.map_err(|error| chain(&error))).collect()
 }
 
 fn sort_out(
@@ -165,9 +132,8 @@ fn sort_out(
         (Wish::History { .. }, Ok(read)) => seen.history = Some(history(&read)),
         (Wish::Due { .. }, Err(error)) => seen.gap = Some(error),
         (Wish::Due { .. }, Ok(read)) => {
-            let (minutes, gap) = commit(&read, newest_due(run, tick_ms), |minute| {
-                run.weight_at(minute)
-            });
+            let (minutes, gap) =
+                commit(&read, newest_due(run, tick_ms), |minute| run.weight_at(minute));
             seen.minutes = minutes;
             seen.gap = gap;
         }
@@ -177,9 +143,7 @@ fn sort_out(
 /// The old side's history: only if its newest minute can be read, so that the
 /// rollout begins with its eyes open.
 fn history(read: &[MinuteRead]) -> Result<Vec<CommittedMinute>, String> {
-    let newest_full = read
-        .iter()
-        .rposition(|minute| requests(minute, Side::Old) > 0);
+    let newest_full = read.iter().rposition(|minute| requests(minute, Side::Old) > 0);
     match newest_full {
         Some(newest) => {
             let first = read.iter().position(|minute| requests(minute, Side::Old) > 0).unwrap_or(0);
@@ -204,12 +168,7 @@ fn side(route: &crate::domain::seen::RouteMinute, side: Side) -> Option<&SideCou
 }
 
 fn requests(minute: &MinuteRead, which: Side) -> u64 {
-    minute
-        .routes
-        .iter()
-        .filter_map(|route| side(route, which))
-        .map(|counts| counts.requests)
-        .sum()
+    minute.routes.iter().filter_map(|route| side(route, which)).map(|counts| counts.requests).sum()
 }
 
 /// Which minutes are final. Missing data is never read as good data: a minute in
@@ -230,10 +189,8 @@ fn commit(
             && !later(which)
             && !patience_over
         {
-            let gap = format!(
-                "CloudWatch has no requests of {name} in minute {} yet",
-                minute.minute
-            );
+            let gap =
+                format!("CloudWatch has no requests of {name} in minute {} yet", minute.minute);
             return (minutes, Some(gap));
         }
         minutes.push(minute.committed(weight));
@@ -245,27 +202,15 @@ fn commit(
 fn silent_sides(minute: &MinuteRead, weight: Weight) -> Option<(Side, &'static str)> {
     let (old, new) = (requests(minute, Side::Old), requests(minute, Side::New));
     if old == 0 && new == 0 {
-        let which = if weight == Weight::FULL {
-            Side::New
-        } else {
-            Side::Old
-        };
+        let which = if weight == Weight::FULL { Side::New } else { Side::Old };
         return Some((which, "either side"));
     }
     let share = weight.ratio();
-    let due_new = if share < 1.0 {
-        old as f64 * share / (1.0 - share)
-    } else {
-        f64::INFINITY
-    };
+    let due_new = if share < 1.0 { old as f64 * share / (1.0 - share) } else { f64::INFINITY };
     if new == 0 && weight > Weight::ZERO && due_new > FEW_REQUESTS {
         return Some((Side::New, "the new side"));
     }
-    let due_old = if share > 0.0 {
-        new as f64 * (1.0 - share) / share
-    } else {
-        f64::INFINITY
-    };
+    let due_old = if share > 0.0 { new as f64 * (1.0 - share) / share } else { f64::INFINITY };
     if old == 0 && weight < Weight::FULL && due_old > FEW_REQUESTS {
         return Some((Side::Old, "the old side"));
     }
@@ -277,22 +222,13 @@ mod tests {
     use super::*;
     use crate::domain::seen::RouteMinute;
 
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "a side that was read, beside None"
-    )]
+    #[expect(clippy::unnecessary_wraps, reason = "a side that was read, beside None")]
     fn counts(requests: u64) -> Option<SideCounts> {
-        Some(SideCounts {
-            requests,
-            ..SideCounts::default()
-        })
+        Some(SideCounts { requests, ..SideCounts::default() })
     }
 
     fn minute(at: i64, old: Option<SideCounts>, new: Option<SideCounts>) -> MinuteRead {
-        MinuteRead {
-            minute: Minute(at),
-            routes: vec![RouteMinute { old, new }],
-        }
+        MinuteRead { minute: Minute(at), routes: vec![RouteMinute { old, new }] }
     }
 
     fn half(_: Minute) -> Weight {
@@ -345,10 +281,7 @@ mod tests {
     #[test]
     fn counts_of_routes_are_added() {
         let mut read = minute(1, counts(5), None);
-        read.routes.push(RouteMinute {
-            old: counts(7),
-            new: counts(1),
-        });
+        read.routes.push(RouteMinute { old: counts(7), new: counts(1) });
         let sum = read.committed(Weight::ZERO);
         assert_eq!((sum.old.requests, sum.new.requests), (12, 1));
     }

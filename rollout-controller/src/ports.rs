@@ -148,20 +148,14 @@ impl Turn {
     /// The one exception: protection while the ledger is down. Takes the error
     /// that proves it, and may only ever lower the Rust share (see `tick`).
     pub fn unjournalled(_ledger_is_down: &LedgerError, deadline: Timestamp) -> Self {
-        Self {
-            seq: None,
-            deadline,
-        }
+        Self { seq: None, deadline }
     }
 
     /// A person with credentials of their own, who needs nobody's leave
     /// (`rolloutctl rollback --direct`). The controller finds the rules at 0 and
     /// journals it.
     pub fn by_hand(_identity: &str, deadline: Timestamp) -> Self {
-        Self {
-            seq: None,
-            deadline,
-        }
+        Self { seq: None, deadline }
     }
 
     /// Entry that holds the intent; `None` while the ledger is down.

@@ -76,13 +76,10 @@ pub async fn protect(
     }
     let routes = &rollout.terms.routes;
     let shown = read_routes(world, routes).await;
-    let weights = shown
-        .iter()
-        .flatten()
-        .filter_map(|route| match route.share {
-            Share::Weight(weight) => Some(weight),
-            Share::Foreign(_) => None,
-        });
+    let weights = shown.iter().flatten().filter_map(|route| match route.share {
+        Share::Weight(weight) => Some(weight),
+        Share::Foreign(_) => None,
+    });
     let weight = match weights.max() {
         Some(Weight::ZERO) => return Protection::NothingToProtect,
         Some(weight) => weight,
@@ -117,23 +114,14 @@ async fn standing_alarm(world: &World, rollout: &Rollout) -> Option<RollBackReas
     let settings = &rollout.settings;
     let alarms = world.alarms.read(&settings.alarm_names()).await.ok()?;
     let stands = |name: &String| {
-        alarms
-            .iter()
-            .any(|alarm| alarm.name == *name && alarm.state == AlarmState::Alarm)
+        alarms.iter().any(|alarm| alarm.name == *name && alarm.state == AlarmState::Alarm)
     };
     let name = settings
         .rollback_on
         .iter()
         .find(|name| stands(name) && !settings.python_twin.get(*name).is_some_and(stands))?;
-    let reason = alarms
-        .iter()
-        .find(|alarm| alarm.name == *name)?
-        .reason
-        .clone();
-    Some(RollBackReason::Alarm {
-        name: name.clone(),
-        reason,
-    })
+    let reason = alarms.iter().find(|alarm| alarm.name == *name)?.reason.clone();
+    Some(RollBackReason::Alarm { name: name.clone(), reason })
 }
 
 /// The verdict of the last hour at this weight.
@@ -153,16 +141,11 @@ async fn breach(
         edges_ms: terms.evidence.edges_ms.as_ms(),
     };
     let read = world.metrics.minutes(&[wanted]).await.pop();
-    let read = read
-        .ok_or("CloudWatch was not asked")?
-        .map_err(|error| chain(&error))?;
+    let read = read.ok_or("CloudWatch was not asked")?.map_err(|error| chain(&error))?;
     let engine =
         Engine::new(terms.evidence.clone(), terms.slo).map_err(|error| error.to_string())?;
     let mut evidence = engine.start(u32::try_from(terms.stages.len()).unwrap_or(u32::MAX));
-    let stage = Stage {
-        weight,
-        next: terms.next_after(weight),
-    };
+    let stage = Stage { weight, next: terms.next_after(weight) };
     for minute in read {
         let judged = engine
             .judge(&mut evidence, &minute.committed(weight), stage.to_prove())
@@ -189,11 +172,7 @@ async fn tell(
         rollout: name.clone(),
         run: 0,
         revision: schedule.scheduled.as_second(),
-        topic: if done {
-            Topic::RolledBack
-        } else {
-            Topic::RollbackIncomplete
-        },
+        topic: if done { Topic::RolledBack } else { Topic::RollbackIncomplete },
         urgency: Urgency::Trigger,
         title: format!("{name}: rolled back without the ledger, {from} → 0 %"),
         text: format!(
@@ -205,10 +184,6 @@ async fn tell(
         at_ms: schedule.scheduled.as_millisecond(),
     };
     if let Err(error) = world.pager.send(&page).await {
-        tracing::error!(
-            rollout.name = name,
-            "the page could not be sent: {}",
-            chain(&error)
-        );
+        tracing::error!(rollout.name = name, "the page could not be sent: {}", chain(&error));
     }
 }

@@ -41,18 +41,10 @@ pub async fn prune(
         match world.ledger.prune(name, Event::TICKED, before_ms).await {
             Ok(0) => {}
             Ok(gone) => {
-                tracing::info!(
-                    rollout.name = name,
-                    gone,
-                    "{name}: {gone} old minutes pruned"
-                );
+                tracing::info!(rollout.name = name, gone, "{name}: {gone} old minutes pruned");
             }
             Err(error) => {
-                tracing::warn!(
-                    rollout.name = name,
-                    "{name}: old minutes stay: {}",
-                    chain(&error)
-                );
+                tracing::warn!(rollout.name = name, "{name}: old minutes stay: {}", chain(&error));
             }
         }
     }
@@ -81,10 +73,8 @@ mod tests {
             let after = jiff::SignedDuration::from_mins(minute);
             is_due(start.saturating_add(after).unwrap())
         });
-        let due: Vec<usize> = minutes
-            .enumerate()
-            .filter_map(|(minute, due)| due.then_some(minute))
-            .collect();
+        let due: Vec<usize> =
+            minutes.enumerate().filter_map(|(minute, due)| due.then_some(minute)).collect();
         assert_eq!(due, [30, 90, 150]);
     }
 }

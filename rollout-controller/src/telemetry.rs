@@ -48,9 +48,7 @@ impl Telemetry {
             Some(Ok(provider)) => (Some(provider), None),
             Some(Err(problem)) => (None, Some(problem)),
         };
-        let tracer = provider
-            .as_ref()
-            .map(|provider| provider.tracer("rollout-controller"));
+        let tracer = provider.as_ref().map(|provider| provider.tracer("rollout-controller"));
         let filter = EnvFilter::try_from_env("ROLLOUT_LOG")
             .unwrap_or_else(|_| EnvFilter::new("warn,rollout_controller=info"));
         let lines = fmt::layer()
@@ -59,10 +57,7 @@ impl Telemetry {
             .with_current_span(false)
             .with_span_list(false)
             .with_filter(filter);
-        tracing_subscriber::registry()
-            .with(lines)
-            .with(tracer.map(traces))
-            .init();
+        tracing_subscriber::registry().with(lines).with(tracer.map(traces)).init();
         if let Some(problem) = problem {
             tracing::warn!("no traces are sent: {problem}");
         }

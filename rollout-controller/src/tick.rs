@@ -88,10 +88,7 @@ pub async fn tick(world: &World, config: &Config, schedule: Schedule) -> Vec<Tic
         .zip(&loaded)
         .filter_map(|(rollout, loaded)| {
             let journal = &loaded.as_ref().ok()?.journal;
-            Some(Look {
-                journal,
-                settings: &rollout.settings,
-            })
+            Some(Look { journal, settings: &rollout.settings })
         })
         .collect();
     let tick_ms = schedule.scheduled.as_millisecond();
@@ -142,13 +139,7 @@ async fn turn(
         Carried::Overtaken => again(world, rollout, schedule).await?,
     };
     let after = send_owed(world, rollout, after, loaded.snapshot_seq, schedule).await?;
-    Ok(report(
-        rollout,
-        &after,
-        decided.decision.as_ref(),
-        &loaded.journal,
-        now.tick_ms,
-    ))
+    Ok(report(rollout, &after, decided.decision.as_ref(), &loaded.journal, now.tick_ms))
 }
 
 /// The times of this moment.
@@ -219,20 +210,12 @@ async fn again(
     schedule: Schedule,
 ) -> Result<crate::domain::journal::Journal, TickError> {
     let loaded = journal_io::load(&*world.ledger, &rollout.name).await?;
-    let look = Look {
-        journal: &loaded.journal,
-        settings: &rollout.settings,
-    };
+    let look = Look { journal: &loaded.journal, settings: &rollout.settings };
     let tick_ms = schedule.scheduled.as_millisecond();
     let Some(seen) = observe(world, &[look], tick_ms).await.pop() else {
         return Ok(loaded.journal);
     };
-    let decided = decide(
-        &loaded.journal,
-        &seen,
-        &rollout.settings,
-        now(world, schedule),
-    )?;
+    let decided = decide(&loaded.journal, &seen, &rollout.settings, now(world, schedule))?;
     match carry_out(world, rollout, &loaded, &decided, schedule).await? {
         Some(Carried::Recorded(journal)) => Ok(*journal),
         // The next tick settles the rest.
@@ -255,11 +238,7 @@ pub async fn send_owed(
     if journal.outbox.is_empty() {
         return Ok(journal);
     }
-    let span = info_span!(
-        "send",
-        rollout.name = rollout.name,
-        messages = journal.outbox.len()
-    );
+    let span = info_span!("send", rollout.name = rollout.name, messages = journal.outbox.len());
     let sent = messages::send(world, &journal).instrument(span).await;
     if sent.is_empty() {
         return Ok(journal);
@@ -268,11 +247,7 @@ pub async fn send_owed(
     let ledger = &*world.ledger;
     let deadline = schedule.deadline;
     let append = journal_io::append(ledger, &rollout.name, &noted, snapshot_seq, deadline);
-    let span = info_span!(
-        "record",
-        rollout.name = rollout.name,
-        events = noted.events.len()
-    );
+    let span = info_span!("record", rollout.name = rollout.name, events = noted.events.len());
     match append.instrument(span).await? {
         Some(_) => Ok(noted.journal),
         None => Ok(journal),
@@ -298,10 +273,7 @@ fn report(
             (decision.name(), sentence)
         }
         (None, _, Some(run)) if !run.is_open() => {
-            let why = run
-                .end
-                .as_ref()
-                .map_or("", |(_, reason, _)| reason.as_str());
+            let why = run.end.as_ref().map_or("", |(_, reason, _)| reason.as_str());
             ("idle", format!("{}: {why}", run.state_name()))
         }
         (Some(_) | None, _, _) => ("idle", "no rollout has been started".to_owned()),
@@ -321,9 +293,7 @@ fn report(
         stage: run.map_or((0, rollout.terms.stages.len()), |run| {
             (run.terms.stage_number(run.weight), run.terms.stages.len())
         }),
-        log_e: run
-            .and_then(|run| run.judged.as_ref())
-            .map(|judged| judged.log_e),
+        log_e: run.and_then(|run| run.judged.as_ref()).map(|judged| judged.log_e),
         blind_minutes: blind.unwrap_or(0),
         did: did.to_owned(),
         message: format!("{}: {sentence}", rollout.name),
@@ -350,10 +320,7 @@ fn bare(rollout: &Rollout, did: &str, error_type: &str, message: &str) -> TickRe
 fn skipped(rollout: &Rollout, loaded: &Loaded) -> TickReport {
     let mut report = report(rollout, &loaded.journal, None, &loaded.journal, 0);
     "skipped".clone_into(&mut report.did);
-    report.message = format!(
-        "{}: somebody else was first; nothing was done",
-        rollout.name
-    );
+    report.message = format!("{}: somebody else was first; nothing was done", rollout.name);
     report
 }
 
@@ -366,19 +333,13 @@ fn corrupt(rollout: &Rollout, error: &JournalError) -> TickReport {
 }
 
 fn without_ledger(rollout: &Rollout, error: &LedgerError, protection: &Protection) -> TickReport {
-    let message = format!(
-        "the ledger is down, so nothing advances; {protection} ({})",
-        chain(error)
-    );
+    let message =
+        format!("the ledger is down, so nothing advances; {protection} ({})", chain(error));
     bare(rollout, protection.name(), "ledger", &message)
 }
 
 /// A deadline in real time: `budget` from now, but never past `latest`.
 pub fn deadline(world: &World, budget: SignedDuration, latest: Option<Timestamp>) -> Timestamp {
-    let own = world
-        .clock
-        .now()
-        .saturating_add(budget)
-        .unwrap_or(Timestamp::MAX);
+    let own = world.clock.now().saturating_add(budget).unwrap_or(Timestamp::MAX);
     latest.map_or(own, |latest| own.min(latest))
 }

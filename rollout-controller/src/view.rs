@@ -102,12 +102,7 @@ async fn answer(world: &World, config: &Config, question: &Question) -> Result<A
             let rollout = config.rollout(rollout.as_deref())?;
             Answer::Status(Box::new(status_of(world, rollout).await))
         }
-        Question::History {
-            rollout,
-            before,
-            limit,
-            all,
-        } => {
+        Question::History { rollout, before, limit, all } => {
             let rollout = config.rollout(rollout.as_deref())?;
             let limit = (*limit).clamp(1, 500);
             Answer::History(history_of(world, rollout, *before, limit, *all).await?)
@@ -123,10 +118,7 @@ async fn answer(world: &World, config: &Config, question: &Question) -> Result<A
 /// How one rollout stands, with the rules as they are right now.
 pub async fn status_of(world: &World, rollout: &Rollout) -> Status {
     let loaded = journal_io::load(&*world.ledger, &rollout.name).await;
-    let run = loaded
-        .as_ref()
-        .ok()
-        .and_then(|loaded| loaded.journal.run.as_ref());
+    let run = loaded.as_ref().ok().and_then(|loaded| loaded.journal.run.as_ref());
     let routes = run.map_or(&rollout.terms.routes, |run| &run.terms.routes);
     let seen = read_routes(world, routes).await;
     let readable = seen.iter().all(Result::is_ok);
@@ -138,13 +130,7 @@ pub async fn status_of(world: &World, rollout: &Rollout) -> Status {
             status(&loaded.journal, shown, readable, stages, recent)
         }
         Err(error) => {
-            let mut status = status(
-                &Journal::new(&rollout.name),
-                shown,
-                false,
-                stages,
-                Vec::new(),
-            );
+            let mut status = status(&Journal::new(&rollout.name), shown, false, stages, Vec::new());
             status.standing = Standing::Unknown;
             "ledger down".clone_into(&mut status.state);
             status.why = chain(error);
@@ -201,10 +187,7 @@ async fn history_of(
     all: bool,
 ) -> Result<History, String> {
     let detail = |event: &Event| {
-        matches!(
-            event,
-            Event::Ticked { .. } | Event::PageSent { .. } | Event::Announced { .. }
-        )
+        matches!(event, Event::Ticked { .. } | Event::PageSent { .. } | Event::Announced { .. })
     };
     let keep = |event: &Event| all || !detail(event);
     let (events, earlier) = events(world, rollout, before, limit as usize, keep).await?;

@@ -95,11 +95,7 @@ impl Call {
         })?;
         // A button need not repeat what the widget is configured with.
         let configured = call.context.params.clone();
-        let Params {
-            widget,
-            command_function,
-            view_function,
-        } = &mut call.params;
+        let Params { widget, command_function, view_function } = &mut call.params;
         if widget.rollout.is_none() {
             widget.rollout = configured.widget.rollout;
         }
@@ -133,10 +129,7 @@ pub fn asks_to_describe(event: &Value) -> bool {
 /// back to this function. Leaves every other event alone.
 #[must_use]
 pub fn with_own_arn(mut event: Value, arn: &str) -> Value {
-    if let Some(context) = event
-        .get_mut("widgetContext")
-        .and_then(Value::as_object_mut)
-    {
+    if let Some(context) = event.get_mut("widgetContext").and_then(Value::as_object_mut) {
         context.insert("ownArn".to_owned(), arn.into());
     }
     event
@@ -161,12 +154,7 @@ pub async fn show(world: &World, config: &Config, event: &Value) -> Value {
         Err(problem) => return page::problem(frame, &problem).into(),
     };
     let name = Some(rollout.name.clone());
-    let asked = Question::History {
-        rollout: name,
-        before: None,
-        limit: CHANGES,
-        all: false,
-    };
+    let asked = Question::History { rollout: name, before: None, limit: CHANGES, all: false };
     let changes = match view::view(world, config, &asked).await {
         view::Answer::History(history) => history.events,
         // The status says what is wrong with the ledger.
@@ -180,12 +168,7 @@ pub async fn show(world: &World, config: &Config, event: &Value) -> Value {
         status: &status,
         run: journal.as_ref().and_then(|journal| journal.run.as_ref()),
         changes: &changes,
-        params: &Params {
-            widget: Which {
-                rollout: Some(rollout.name.clone()),
-            },
-            ..call.params
-        },
+        params: &Params { widget: Which { rollout: Some(rollout.name.clone()) }, ..call.params },
     };
     page::render(&scene).into()
 }
@@ -330,11 +313,8 @@ fn reason(verb: Verb, typed: &str) -> String {
 }
 
 fn one_line(text: &str, longest: usize) -> String {
-    let plain: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(longest)
-        .collect();
+    let plain: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(longest).collect();
     plain.trim().to_owned()
 }
 
@@ -373,11 +353,7 @@ mod tests {
 
     #[test]
     fn a_press_is_one_command_for_each_verb_and_revision() {
-        let press = |command, adopt, if_revision| Button {
-            command,
-            adopt,
-            if_revision,
-        };
+        let press = |command, adopt, if_revision| Button { command, adopt, if_revision };
         let ids = [
             press(Verb::Pause, false, 7).id(),
             press(Verb::Pause, false, 8).id(),

@@ -78,11 +78,7 @@ fn every_example_is_accepted_by_the_parser() {
         let help = command.get_after_help().map(ToString::to_string);
         for example in help.unwrap_or_default().lines().skip(1) {
             let parsed = Cli::command().try_get_matches_from(arguments(example));
-            assert!(
-                parsed.is_ok(),
-                "{words}: {example}: {}",
-                parsed.unwrap_err()
-            );
+            assert!(parsed.is_ok(), "{words}: {example}: {}", parsed.unwrap_err());
             tried += 1;
         }
     }
@@ -102,10 +98,7 @@ fn completions_are_made_for_every_shell() {
         assert!(output.status.success(), "{}", text(&output.stderr));
         let script = text(&output.stdout);
         assert!(script.contains(sign), "{shell}");
-        assert!(
-            script.contains("rollback") && script.contains("adopt"),
-            "{shell}"
-        );
+        assert!(script.contains("rollback") && script.contains("adopt"), "{shell}");
     }
     assert_eq!(rolloutctl(&["completions", "tcsh"]).status.code(), Some(2));
 }
@@ -128,22 +121,14 @@ fn the_manual_has_a_page_for_each_subcommand() {
     let missing = folder.path().join("missing");
     let refused = rolloutctl(&["man", "--dir", missing.to_str().expect("a path")]);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(
-        text(&refused.stderr).contains("missing"),
-        "{}",
-        text(&refused.stderr)
-    );
+    assert!(text(&refused.stderr).contains("missing"), "{}", text(&refused.stderr));
 }
 
 #[test]
 fn a_command_without_a_reason_is_refused_before_anything_is_called() {
     let output = rolloutctl(&["pause", "--yes"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        text(&output.stderr).contains("rolloutctl pause --reason"),
-        "{}",
-        text(&output.stderr)
-    );
+    assert!(text(&output.stderr).contains("rolloutctl pause --reason"), "{}", text(&output.stderr));
 }
 
 #[test]

@@ -17,16 +17,9 @@ async fn the_same_command_twice_is_one_command() {
     let night = Night::new(config());
     night.hour_of_python();
     let request = Night::request(Order::Start, 0);
-    let first = command(&night.world, &night.config, &request, night.schedule())
-        .await
-        .unwrap();
-    let second = command(&night.world, &night.config, &request, night.schedule())
-        .await
-        .unwrap();
-    assert_eq!(
-        (word(&first), word(&second)),
-        ("applied".into(), "already so".into())
-    );
+    let first = command(&night.world, &night.config, &request, night.schedule()).await.unwrap();
+    let second = command(&night.world, &night.config, &request, night.schedule()).await.unwrap();
+    assert_eq!((word(&first), word(&second)), ("applied".into(), "already so".into()));
     assert_eq!(night.run().await.number, 1);
 }
 
@@ -35,28 +28,15 @@ async fn a_stale_command_is_refused_with_what_changed_and_a_rollback_never_is() 
     let night = Night::started(config()).await;
     let seen = night.journal().await.revision;
     night.until_weight(20, 1.0).await;
-    let stale = Night::request(
-        Order::Promote {
-            to: None,
-            force: true,
-        },
-        seen,
-    );
-    let answer = command(&night.world, &night.config, &stale, night.schedule())
-        .await
-        .unwrap();
+    let stale = Night::request(Order::Promote { to: None, force: true }, seen);
+    let answer = command(&night.world, &night.config, &stale, night.schedule()).await.unwrap();
     assert_eq!(word(&answer), "stale");
     assert!(
-        answer
-            .changed_since
-            .iter()
-            .any(|line| line.contains("0 % → 1 % applied")),
+        answer.changed_since.iter().any(|line| line.contains("0 % → 1 % applied")),
         "{answer:?}"
     );
     let rollback = Night::request(Order::Rollback, seen);
-    let answer = command(&night.world, &night.config, &rollback, night.schedule())
-        .await
-        .unwrap();
+    let answer = command(&night.world, &night.config, &rollback, night.schedule()).await.unwrap();
     assert_eq!(word(&answer), "applied");
     assert!(night.shows("public").abs() < f64::EPSILON);
 }
@@ -69,9 +49,7 @@ async fn a_minute_of_ticks_does_not_make_a_command_stale() {
     let seen = night.journal().await.revision;
     night.minutes(5).await;
     let resume = Night::request(Order::Resume { adopt: false }, seen);
-    let answer = command(&night.world, &night.config, &resume, night.schedule())
-        .await
-        .unwrap();
+    let answer = command(&night.world, &night.config, &resume, night.schedule()).await.unwrap();
     assert_eq!(word(&answer), "applied", "{answer:?}");
 }
 
@@ -83,18 +61,14 @@ async fn every_order_needs_a_reason() {
         Order::Pause { for_minutes: None },
         Order::Resume { adopt: false },
         Order::Rollback,
-        Order::Promote {
-            to: None,
-            force: false,
-        },
+        Order::Promote { to: None, force: false },
         Order::Activate,
     ] {
         let mut request = Night::request(order, night.journal().await.revision);
         request.reason = "  ".to_owned();
         let before = night.journal().await;
-        let answer = command(&night.world, &night.config, &request, night.schedule())
-            .await
-            .unwrap();
+        let answer =
+            command(&night.world, &night.config, &request, night.schedule()).await.unwrap();
         assert_eq!(word(&answer), "refused");
         assert!(answer.message.contains("--reason"), "{}", answer.message);
         assert_eq!(night.journal().await, before, "nothing changed");
@@ -108,15 +82,9 @@ async fn a_dry_run_tells_and_does_nothing() {
     let before = night.journal().await;
     let mut request = Night::request(Order::Rollback, before.revision);
     request.dry_run = true;
-    let answer = command(&night.world, &night.config, &request, night.schedule())
-        .await
-        .unwrap();
+    let answer = command(&night.world, &night.config, &request, night.schedule()).await.unwrap();
     assert_eq!(word(&answer), "applied");
-    assert!(
-        answer.dry_run && answer.message.contains("public: 1 % → 0 %"),
-        "{}",
-        answer.message
-    );
+    assert!(answer.dry_run && answer.message.contains("public: 1 % → 0 %"), "{}", answer.message);
     assert_eq!(night.journal().await, before);
     assert!((night.shows("public") - 1.0).abs() < f64::EPSILON);
 }
@@ -125,65 +93,27 @@ async fn a_dry_run_tells_and_does_nothing() {
 async fn promote_skips_waiting_and_not_the_proof() {
     let night = Night::started(config()).await;
     night.until_weight(20, 1.0).await;
-    let unproven = night
-        .order(Order::Promote {
-            to: None,
-            force: false,
-        })
-        .await;
+    let unproven = night.order(Order::Promote { to: None, force: false }).await;
     assert_eq!(word(&unproven), "refused");
     assert!(unproven.message.contains("--force"), "{}", unproven.message);
-    let skipping = night
-        .order(Order::Promote {
-            to: Some(percent(25.0)),
-            force: false,
-        })
-        .await;
+    let skipping = night.order(Order::Promote { to: Some(percent(25.0)), force: false }).await;
     assert_eq!(word(&skipping), "refused");
-    let forced = night
-        .order(Order::Promote {
-            to: Some(percent(25.0)),
-            force: true,
-        })
-        .await;
+    let forced = night.order(Order::Promote { to: Some(percent(25.0)), force: true }).await;
     assert_eq!(word(&forced), "applied", "{}", forced.message);
     assert!((night.shows("public") - 25.0).abs() < f64::EPSILON);
-    let lower = night
-        .order(Order::Promote {
-            to: Some(percent(5.0)),
-            force: true,
-        })
-        .await;
+    let lower = night.order(Order::Promote { to: Some(percent(5.0)), force: true }).await;
     assert_eq!(word(&lower), "refused");
-    let odd = night
-        .order(Order::Promote {
-            to: Some(percent(30.0)),
-            force: true,
-        })
-        .await;
-    assert!(
-        odd.message.contains("no stage of the plan"),
-        "{}",
-        odd.message
-    );
+    let odd = night.order(Order::Promote { to: Some(percent(30.0)), force: true }).await;
+    assert!(odd.message.contains("no stage of the plan"), "{}", odd.message);
 }
 
 #[tokio::test]
 async fn promote_goes_past_a_closed_calendar_once_all_is_proven() {
     let calendar = "[rollout.calendar]\nwindows = [\"Tue-Tue 08:00-09:10\"]";
     let night = Night::started(config_with("", calendar, &["public"])).await;
-    night
-        .until(60, |report| {
-            report.message.contains("the calendar allows it from")
-        })
-        .await;
+    night.until(60, |report| report.message.contains("the calendar allows it from")).await;
     let before = night.shows("public");
-    let answer = night
-        .order(Order::Promote {
-            to: None,
-            force: false,
-        })
-        .await;
+    let answer = night.order(Order::Promote { to: None, force: false }).await;
     assert_eq!(word(&answer), "applied", "{}", answer.message);
     assert!(night.shows("public") > before);
 }
@@ -197,12 +127,7 @@ async fn nothing_promotes_against_the_evidence() {
     night.pretend.state().new.error_ratio = 0.9;
     night.until(20, |report| report.did == "rollback").await;
     night.pretend.state().trouble.dead_routes.clear();
-    let answer = night
-        .order(Order::Promote {
-            to: None,
-            force: true,
-        })
-        .await;
+    let answer = night.order(Order::Promote { to: None, force: true }).await;
     assert_eq!(word(&answer), "refused");
     assert!(answer.message.contains("roll back"), "{}", answer.message);
 }
@@ -213,11 +138,7 @@ async fn a_start_is_refused_over_a_running_rollout_and_over_a_raised_rule() {
     night.hour_of_python();
     night.pretend.console_change("public", percent(10.0));
     let answer = night.order(Order::Start).await;
-    assert!(
-        answer.message.contains("set it to 0 % first"),
-        "{}",
-        answer.message
-    );
+    assert!(answer.message.contains("set it to 0 % first"), "{}", answer.message);
     night.pretend.console_change("public", Weight::ZERO);
     assert_eq!(word(&night.order(Order::Start).await), "applied");
     let again = night.order(Order::Start).await;
@@ -236,16 +157,10 @@ async fn a_new_start_begins_with_fresh_evidence_and_closes_the_old_incident() {
     assert!(run.evidence.last_minute().is_none());
     night.minutes(1).await;
     let pages = night.pretend.state().pages.clone();
-    let rolled_back: Vec<_> = pages
-        .iter()
-        .filter(|page| page.topic.name() == "rolled-back")
-        .collect();
+    let rolled_back: Vec<_> =
+        pages.iter().filter(|page| page.topic.name() == "rolled-back").collect();
     assert_eq!(rolled_back.len(), 2);
-    assert_eq!(
-        rolled_back[0].key(),
-        rolled_back[1].key(),
-        "the clear joins the trigger"
-    );
+    assert_eq!(rolled_back[0].key(), rolled_back[1].key(), "the clear joins the trigger");
     night.until_weight(30, 1.0).await;
 }
 
@@ -256,10 +171,7 @@ async fn a_rollback_after_completion_works() {
     let answer = night.order(Order::Rollback).await;
     assert_eq!(word(&answer), "applied", "{}", answer.message);
     assert!(night.shows("public").abs() < f64::EPSILON);
-    assert_eq!(
-        night.journal().await.run.unwrap().state_name(),
-        "rolled back"
-    );
+    assert_eq!(night.journal().await.run.unwrap().state_name(), "rolled back");
     assert_eq!(word(&night.order(Order::Rollback).await), "already so");
 }
 
@@ -293,14 +205,8 @@ async fn an_unknown_rollout_is_refused_with_the_known_names() {
     let night = Night::new(config());
     let mut request = Night::request(Order::Start, 0);
     request.rollout = Some("scor".to_owned());
-    let answer = command(&night.world, &night.config, &request, night.schedule())
-        .await
-        .unwrap();
-    assert!(
-        answer.message.contains("known: score"),
-        "{}",
-        answer.message
-    );
+    let answer = command(&night.world, &night.config, &request, night.schedule()).await.unwrap();
+    assert!(answer.message.contains("known: score"), "{}", answer.message);
 }
 
 #[tokio::test]

@@ -54,10 +54,7 @@ impl Pretended {
 #[async_trait]
 impl Groups for Pretended {
     async fn look(&self, group: &GroupArn) -> Result<GroupSeen, GroupError> {
-        self.0
-            .get(group.short_name())
-            .cloned()
-            .ok_or(GroupError::Unknown)
+        self.0.get(group.short_name()).cloned().ok_or(GroupError::Unknown)
     }
 }
 
@@ -94,8 +91,7 @@ fn both() -> Pretended {
 
 fn of<'a>(examination: &'a Examination, check: &str, level: Level) -> Vec<&'a Finding> {
     let all = examination.findings.iter();
-    all.filter(|finding| finding.check == check && finding.level == level)
-        .collect()
+    all.filter(|finding| finding.check == check && finding.level == level).collect()
 }
 
 /// The only finding of this level and check, which names the words and a fix.
@@ -104,10 +100,7 @@ fn the_finding(examination: &Examination, level: Level, check: &str, words: &str
     let told = examination.render();
     assert_eq!(found.len(), 1, "{level:?} {check}: {told}");
     assert!(found[0].what.contains(words), "{words}: {told}");
-    assert!(
-        !found[0].why.is_empty() && !found[0].fix.is_empty(),
-        "{told}"
-    );
+    assert!(!found[0].why.is_empty() && !found[0].fix.is_empty(), "{told}");
 }
 
 #[tokio::test]
@@ -147,20 +140,12 @@ async fn every_fault_of_a_rule_is_bad() {
         let mut state = night.pretend.state();
         let rule = state.rules.get_mut("public").unwrap();
         rule.sticky = true;
-        rule.header_rule = vec![
-            "no rule at priority 99".into(),
-            "rule 50 comes before".into(),
-        ];
+        rule.header_rule = vec!["no rule at priority 99".into(), "rule 50 comes before".into()];
         rule.share = Share::Foreign("a redirect to https://example.com".into());
     }
     let found = examine(&night, &both()).await;
     the_finding(&found, Level::Bad, "sticky", "stickiness is on");
-    the_finding(
-        &found,
-        Level::Bad,
-        "header",
-        "no rule at priority 99; rule 50",
-    );
+    the_finding(&found, Level::Bad, "header", "no rule at priority 99; rule 50");
     the_finding(&found, Level::Bad, "rule", "a redirect");
     night.pretend.state().trouble.rules_unreadable = true;
     let found = examine(&night, &both()).await;
@@ -173,12 +158,7 @@ async fn a_share_without_a_rollout_and_a_moved_one_are_told_apart() {
     let thirty = Weight::from_percent(30.0).unwrap();
     night.pretend.console_change("public", thirty);
     let found = examine(&night, &both()).await;
-    the_finding(
-        &found,
-        Level::Warn,
-        "rule",
-        "gives Rust 30 %, and no rollout goes on",
-    );
+    the_finding(&found, Level::Warn, "rule", "gives Rust 30 %, and no rollout goes on");
     night.pretend.console_change("public", Weight::ZERO);
     night.order(Order::Start).await;
     night.until_weight(40, 5.0).await;
@@ -187,48 +167,23 @@ async fn a_share_without_a_rollout_and_a_moved_one_are_told_apart() {
     the_finding(&found, Level::Warn, "rule", "the journal says 5 %");
     night.minutes(1).await;
     let found = examine(&night, &both()).await;
-    the_finding(
-        &found,
-        Level::Warn,
-        "page",
-        "`moved-by-someone-else` stands",
-    );
+    the_finding(&found, Level::Warn, "page", "`moved-by-someone-else` stands");
 }
 
 #[tokio::test]
 async fn every_fault_of_a_group_is_bad() {
     let night = well(complete());
     let faults: [(Pretended, &str, &str); 7] = [
-        (
-            Pretended::healthy(&["py0"]),
-            "group",
-            "new_group rs0 does not exist",
-        ),
-        (
-            both().with("rs0", |g| g.target_type = "ip".into()),
-            "group",
-            "of type ip",
-        ),
-        (
-            both().with("rs0", |g| g.targets.clear()),
-            "group",
-            "has 0 registered targets",
-        ),
-        (
-            both().with("rs0", |g| g.load_balancers.clear()),
-            "group",
-            "is not attached to app/lb/1",
-        ),
+        (Pretended::healthy(&["py0"]), "group", "new_group rs0 does not exist"),
+        (both().with("rs0", |g| g.target_type = "ip".into()), "group", "of type ip"),
+        (both().with("rs0", |g| g.targets.clear()), "group", "has 0 registered targets"),
+        (both().with("rs0", |g| g.load_balancers.clear()), "group", "is not attached to app/lb/1"),
         (
             both().with("rs0", |g| g.targets[0].state = "unhealthy".into()),
             "group",
             "rs0 is unhealthy",
         ),
-        (
-            both().with("rs0", |g| g.multi_value_headers = true),
-            "headers",
-            "one side only",
-        ),
+        (both().with("rs0", |g| g.multi_value_headers = true), "headers", "one side only"),
         (
             both().with("rs0", |g| {
                 g.targets[0].id = "arn:aws:lambda:eu-west-1:111122223333:function:py0".into();
@@ -252,12 +207,7 @@ async fn alarms_that_are_missing_or_stand_are_told() {
     night.pretend.alarm("rs", AlarmState::Alarm);
     let found = examine(&night, &both()).await;
     the_finding(&found, Level::Bad, "alarm", "`typo` does not exist");
-    the_finding(
-        &found,
-        Level::Warn,
-        "alarm",
-        "`rs` is in ALARM: Threshold Crossed",
-    );
+    the_finding(&found, Level::Warn, "alarm", "`rs` is in ALARM: Threshold Crossed");
     night.pretend.state().trouble.alarms_fail = true;
     let found = examine(&night, &both()).await;
     the_finding(&found, Level::Bad, "alarm", "reading the states");
@@ -273,18 +223,11 @@ async fn metrics_that_are_late_missing_or_refused_are_told() {
         &found,
         Level::Warn,
         "metrics",
-        "the old side ended 240 s ago, and `lag` is 2 min"
-            .replace("240 s", "4 min")
-            .as_str(),
+        "the old side ended 240 s ago, and `lag` is 2 min".replace("240 s", "4 min").as_str(),
     );
     night.pretend.state().trouble.metrics_silent_from = Some(now.plus(-60));
     let found = examine(&night, &both()).await;
-    the_finding(
-        &found,
-        Level::Bad,
-        "metrics",
-        "no request of the old side within 17 minutes",
-    );
+    the_finding(&found, Level::Bad, "metrics", "no request of the old side within 17 minutes");
     night.pretend.state().trouble.metrics_fail = true;
     let found = examine(&night, &both()).await;
     the_finding(&found, Level::Bad, "metrics", "reading metrics");
@@ -297,11 +240,7 @@ async fn a_new_side_without_requests_is_bad_only_where_some_were_due() {
     night.tick().await;
     let ok = examine(&night, &both()).await;
     let early = of(&ok, "metrics", Level::Ok);
-    assert!(
-        early.iter().any(|f| f.what.contains("too recently")),
-        "{}",
-        ok.render()
-    );
+    assert!(early.iter().any(|f| f.what.contains("too recently")), "{}", ok.render());
     // The rule gives it a share, and nothing arrives.
     night.pretend.state().requests_per_minute = 0.0;
     night.minutes(20).await;
@@ -332,30 +271,12 @@ async fn a_silent_schedule_a_stuck_outbox_and_a_lost_ledger_are_bad() {
         night.pretend.pass_minute();
     }
     let found = examine(&night, &both()).await;
-    the_finding(
-        &found,
-        Level::Bad,
-        "schedule",
-        "the last tick decided 11 min ago",
-    );
-    the_finding(
-        &found,
-        Level::Bad,
-        "outbox",
-        "2 message(s) not sent, the oldest for 11 min",
-    );
+    the_finding(&found, Level::Bad, "schedule", "the last tick decided 11 min ago");
+    the_finding(&found, Level::Bad, "outbox", "2 message(s) not sent, the oldest for 11 min");
     night.pretend.state().trouble.ledger_down = true;
     let found = examine(&night, &both()).await;
-    the_finding(
-        &found,
-        Level::Bad,
-        "ledger",
-        "cannot be reached: connection refused",
-    );
-    assert!(
-        of(&found, "schedule", Level::Bad).is_empty(),
-        "nothing is guessed"
-    );
+    the_finding(&found, Level::Bad, "ledger", "cannot be reached: connection refused");
+    assert!(of(&found, "schedule", Level::Bad).is_empty(), "nothing is guessed");
 }
 
 /// Ticks that ran last in this minute, or cannot be read.
@@ -379,21 +300,9 @@ async fn a_heart_that_does_not_beat_is_told_before_anything_is_started() {
     let night = well(complete());
     let now = Minute::containing(night.pretend.now());
     for (beats, level, words) in [
-        (
-            Ok(Some(now.plus(-2))),
-            Level::Ok,
-            "the last tick ran 2 min ago",
-        ),
-        (
-            Ok(Some(now.plus(-15))),
-            Level::Bad,
-            "the last tick ran 15 min ago",
-        ),
-        (
-            Ok(Some(now.plus(-90))),
-            Level::Warn,
-            "no tick ran within 30 minutes",
-        ),
+        (Ok(Some(now.plus(-2))), Level::Ok, "the last tick ran 2 min ago"),
+        (Ok(Some(now.plus(-15))), Level::Bad, "the last tick ran 15 min ago"),
+        (Ok(Some(now.plus(-90))), Level::Warn, "no tick ran within 30 minutes"),
         (Ok(None), Level::Warn, "no tick ran within 30 minutes"),
         (Err("AccessDenied"), Level::Warn, "AccessDenied"),
     ] {
@@ -409,11 +318,7 @@ async fn a_heart_that_does_not_beat_is_told_before_anything_is_started() {
         };
         let found = examiner.examine("you", None).await.expect("an examination");
         let told = of(&found, "heartbeat", level);
-        assert!(
-            told.len() == 1 && told[0].what.contains(words),
-            "{words}: {}",
-            found.render()
-        );
+        assert!(told.len() == 1 && told[0].what.contains(words), "{words}: {}", found.render());
     }
 }
 
@@ -440,14 +345,9 @@ async fn the_view_door_answers_with_what_it_sees_and_writes_nothing() {
         panic!("{answered:?}");
     };
     assert_eq!(found.level(), Level::Ok, "{}", found.render());
-    assert_eq!(
-        (night.journal().await.revision, night.writes()),
-        (revision, writes)
-    );
+    assert_eq!((night.journal().await.revision, night.writes()), (revision, writes));
     let unknown = json!({"view": "check", "rollout": "other"});
-    let asked = answer(Door::View, &night.world, &night.config, &unknown, None)
-        .await
-        .unwrap();
+    let asked = answer(Door::View, &night.world, &night.config, &unknown, None).await.unwrap();
     assert_eq!(asked["answer"], "refused");
 }
 
@@ -483,30 +383,18 @@ async fn the_notify_test_opens_and_closes_under_one_key_of_its_own() {
     let found: Examination = serde_json::from_value(asked.unwrap()).unwrap();
     assert_eq!(found.level(), Level::Ok, "{}", found.render());
     let pages = night.pretend.state().pages.clone();
-    let sent: Vec<_> = pages
-        .iter()
-        .map(|page| (page.urgency, page.key()))
-        .collect();
+    let sent: Vec<_> = pages.iter().map(|page| (page.urgency, page.key())).collect();
     let key = "score-0-test".to_owned();
-    assert_eq!(
-        sent,
-        [(Urgency::Trigger, key.clone()), (Urgency::Clear, key)]
-    );
+    assert_eq!(sent, [(Urgency::Trigger, key.clone()), (Urgency::Clear, key)]);
     assert_eq!(night.journal().await.revision, 0);
-    assert!(
-        night.pretend.state().changes.is_empty(),
-        "no bus is configured"
-    );
+    assert!(night.pretend.state().changes.is_empty(), "no bus is configured");
 }
 
 #[tokio::test]
 async fn a_refused_message_and_a_missing_channel_are_bad() {
     let mut with_bus = complete();
     with_bus.bus = Some("default".to_owned());
-    let errand = Errand::NotifyTest {
-        rollout: None,
-        identity: "ada".to_owned(),
-    };
+    let errand = Errand::NotifyTest { rollout: None, identity: "ada".to_owned() };
     let night = well(with_bus);
     let run = || errand.run(&night.world, &night.config, night.pretend.now());
     assert_eq!(run().await.level(), Level::Ok);
@@ -517,9 +405,7 @@ async fn a_refused_message_and_a_missing_channel_are_bad() {
     the_finding(&found, Level::Bad, "event", "sending `test`");
 
     let without = well(config());
-    let found = errand
-        .run(&without.world, &without.config, without.pretend.now())
-        .await;
+    let found = errand.run(&without.world, &without.config, without.pretend.now()).await;
     the_finding(&found, Level::Bad, "page", "nothing was sent");
     assert!(without.pretend.state().pages.is_empty());
 }

@@ -31,10 +31,7 @@ async fn before_the_first_start_all_is_well() {
     let seen = stage.rolloutctl(&["check", "--json"]).await;
     assert_eq!(seen.status.code(), Some(11), "{}", told(&seen));
     let warned = findings(&seen, "warn");
-    assert!(
-        warned.len() == 1 && warned[0].0 == "heartbeat",
-        "no tick ran: {warned:?}"
-    );
+    assert!(warned.len() == 1 && warned[0].0 == "heartbeat", "no tick ran: {warned:?}");
     let ticked = stage.tick().await;
     assert_eq!(ticked[0]["did"], "idle", "{ticked}");
     let seen = stage.rolloutctl(&["check", "--write-test"]).await;
@@ -68,18 +65,11 @@ async fn directly_it_needs_no_function_and_reads_the_ledger_from_here() {
     assert_eq!(seen.status.code(), Some(12), "{}", told(&seen));
     let bad = findings(&seen, "bad");
     assert_eq!(bad.len(), 1, "{bad:?}");
-    assert!(
-        bad[0].0 == "ledger" && bad[0].1.contains("rolloutctl migrate"),
-        "{bad:?}"
-    );
+    assert!(bad[0].0 == "ledger" && bad[0].1.contains("rolloutctl migrate"), "{bad:?}");
     assert!(stage.rolloutctl(&["migrate"]).await.status.success());
     let seen = stage.rolloutctl(&direct).await;
     assert_eq!(seen.status.code(), Some(0), "{}", told(&seen));
-    assert!(
-        findings(&seen, "ok")
-            .iter()
-            .any(|(check, _)| check == "write")
-    );
+    assert!(findings(&seen, "ok").iter().any(|(check, _)| check == "write"));
     stage.cloud.shutdown().await;
 }
 
@@ -97,9 +87,7 @@ async fn what_aws_refuses_is_found_with_the_permission_to_give() {
         let seen = stage.rolloutctl(&["check", "--write-test", "--json"]).await;
         assert_eq!(seen.status.code(), Some(12), "{operation}: {}", told(&seen));
         let bad = findings(&seen, "bad");
-        let found = bad
-            .iter()
-            .any(|(name, what)| name == check && what.contains(words));
+        let found = bad.iter().any(|(name, what)| name == check && what.contains(words));
         assert!(found, "{operation}: {bad:?}");
         stage.cloud.clear_faults(Some(fault));
     }
@@ -115,10 +103,7 @@ async fn functions_that_do_not_answer_are_bad_and_the_rest_is_looked_at() {
     assert_eq!(seen.status.code(), Some(12), "{}", told(&seen));
     let bad = findings(&seen, "bad");
     assert_eq!(bad.len(), 1, "{bad:?}");
-    assert!(
-        bad[0].0 == "function" && bad[0].1.contains("no-such-function"),
-        "{bad:?}"
-    );
+    assert!(bad[0].0 == "function" && bad[0].1.contains("no-such-function"), "{bad:?}");
     assert!(!findings(&seen, "ok").is_empty());
     stage.cloud.shutdown().await;
 }
@@ -139,10 +124,7 @@ async fn a_configuration_that_is_wrong_is_a_finding() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_message_reaches_every_channel_through_the_controller_and_directly() {
     let stage = Functions::deployed(&[]).await;
-    for (sent, args) in [
-        (2, &["notify", "--test"][..]),
-        (4, &["notify", "--test", "--direct"]),
-    ] {
+    for (sent, args) in [(2, &["notify", "--test"][..]), (4, &["notify", "--test", "--direct"])] {
         let ran = stage.rolloutctl(args).await;
         assert_eq!(ran.status.code(), Some(0), "{}", told(&ran));
         let pages = stage.cloud.pages();
@@ -163,11 +145,7 @@ async fn a_test_message_reaches_every_channel_through_the_controller_and_directl
     stage.cloud.add_fault(Fault::Api(fault));
     let ran = stage.rolloutctl(&["notify", "--test"]).await;
     assert_eq!(ran.status.code(), Some(12), "{}", told(&ran));
-    assert!(
-        text(&ran.stdout).contains("allow sns:Publish"),
-        "{}",
-        told(&ran)
-    );
+    assert!(text(&ran.stdout).contains("allow sns:Publish"), "{}", told(&ran));
     let status = stage.rolloutctl(&["status", "--json"]).await;
     let status: Value = serde_json::from_slice(&status.stdout).expect("JSON");
     assert_eq!(status["revision"], 0, "nothing is journalled");
@@ -177,9 +155,7 @@ async fn a_test_message_reaches_every_channel_through_the_controller_and_directl
 #[tokio::test(flavor = "multi_thread")]
 async fn under_way_it_tells_the_last_decision_and_a_stopped_schedule() {
     let stage = Functions::deployed(&[]).await;
-    let started = stage
-        .rolloutctl(&["start", "--reason", "test", "--yes"])
-        .await;
+    let started = stage.rolloutctl(&["start", "--reason", "test", "--yes"]).await;
     assert_eq!(started.status.code(), Some(0), "{}", told(&started));
     let ticked = stage.tick().await;
     assert_eq!(ticked[0]["did"], "advance", "{ticked}");
@@ -192,14 +168,11 @@ async fn under_way_it_tells_the_last_decision_and_a_stopped_schedule() {
 
     stage.python_minutes(9);
     let now = stage.cloud.clock().now().to_string();
-    let seen = stage
-        .rolloutctl(&["check", "--as-of", &now, "--json"])
-        .await;
+    let seen = stage.rolloutctl(&["check", "--as-of", &now, "--json"]).await;
     assert_eq!(seen.status.code(), Some(12), "{}", told(&seen));
     let bad = findings(&seen, "bad");
     assert!(
-        bad.iter()
-            .any(|(check, what)| check == "schedule" && what.contains("min ago")),
+        bad.iter().any(|(check, what)| check == "schedule" && what.contains("min ago")),
         "{bad:?}"
     );
     stage.cloud.shutdown().await;

@@ -16,10 +16,7 @@ fn told(output: &Output) -> String {
 /// What a function says when it fails: its stable error type and its message.
 async fn failure(stage: &Functions, function: &str, event: &str) -> (String, String) {
     match stage.cloud.invoke(function, event.to_owned()).await {
-        Err(InvokeError::Function {
-            error_type,
-            payload,
-        }) => {
+        Err(InvokeError::Function { error_type, payload }) => {
             let payload: Value = serde_json::from_slice(&payload).expect("JSON");
             let message = payload["errorMessage"].as_str().unwrap_or_default();
             (error_type, message.to_owned())
@@ -42,11 +39,7 @@ async fn assert_untouched(stage: &Functions) {
     assert_eq!(stage.cloud.pages().len(), 0);
     let status = stage.rolloutctl(&["status", "--json"]).await;
     let status: Value = serde_json::from_slice(&status.stdout).expect("a status");
-    assert_eq!(
-        (&status["run"], &status["revision"]),
-        (&json!(0), &json!(0)),
-        "{status}"
-    );
+    assert_eq!((&status["run"], &status["revision"]), (&json!(0), &json!(0)), "{status}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,9 +55,7 @@ async fn a_malformed_configuration_is_named_by_cli_and_function_and_moves_nothin
     ] {
         reconfigure(&stage, old, new);
         let file = stage.config_file();
-        let check = stage
-            .rolloutctl(&["config", "check", &file.to_string_lossy()])
-            .await;
+        let check = stage.rolloutctl(&["config", "check", &file.to_string_lossy()]).await;
         assert_eq!(check.status.code(), Some(1), "{}", told(&check));
         assert!(text(&check.stderr).contains(named), "{}", told(&check));
 
@@ -87,18 +78,11 @@ async fn a_rule_that_does_not_exist_is_named_and_no_rollout_begins() {
     let rule = stage.cloud.names().rule("scorer", 100);
     let wrong = format!("{}0123456789abcdef", &rule[..rule.len() - 16]);
     reconfigure(&stage, &rule, &wrong);
-    let start = stage
-        .rolloutctl(&["start", "--yes", "--reason", "release 2"])
-        .await;
+    let start = stage.rolloutctl(&["start", "--yes", "--reason", "release 2"]).await;
     assert_eq!(start.status.code(), Some(40), "{}", told(&start));
     assert!(told(&start).contains(&wrong), "{}", told(&start));
     let status = stage.rolloutctl(&["status"]).await;
-    assert_eq!(
-        status.status.code(),
-        Some(30),
-        "could not tell: {}",
-        told(&status)
-    );
+    assert_eq!(status.status.code(), Some(30), "could not tell: {}", told(&status));
     assert_untouched(&stage).await;
 }
 
@@ -107,12 +91,7 @@ async fn truncated_and_foreign_events_fail_by_name_and_the_next_tick_goes_on() {
     let stage = Functions::deployed(&[]).await;
     let whole = r#"{"source":"rollout.schedule","time":"2026-11-24T04:17:00Z"}"#;
     // Whole JSON that is no event of this door.
-    for event in [
-        "{}",
-        "null",
-        r#"{"source":"rollout.schedule"}"#,
-        r#"{"command":"start"}"#,
-    ] {
+    for event in ["{}", "null", r#"{"source":"rollout.schedule"}"#, r#"{"command":"start"}"#] {
         let (error_type, message) = failure(&stage, "rollout-tick", event).await;
         assert_eq!(error_type, "UnknownEvent", "{message}");
         assert!(message.contains("rollout.schedule"), "{message}");

@@ -38,11 +38,8 @@ async fn cloud() -> LocalCloud {
         .target_group("python", "old")
         .target_group("rust", "new")
         .load_balancer(
-            LoadBalancerSpec::new("scorer").rule(
-                RuleSpec::new(100)
-                    .path("/v2/*")
-                    .forward([("python", 100), ("rust", 0)]),
-            ),
+            LoadBalancerSpec::new("scorer")
+                .rule(RuleSpec::new(100).path("/v2/*").forward([("python", 100), ("rust", 0)])),
         );
     LocalCloud::start(topology).await.expect("a local cloud")
 }
@@ -64,11 +61,7 @@ fn traffic(cloud: &LocalCloud) {
             };
             let requests = dice.random_range(50..400);
             put("RequestCount", vec![(1.0, f64::from(requests))]);
-            for name in [
-                "HTTPCode_Target_5XX_Count",
-                "LambdaUserError",
-                "LambdaInternalError",
-            ] {
+            for name in ["HTTPCode_Target_5XX_Count", "LambdaUserError", "LambdaInternalError"] {
                 // In some minutes there is none, and then nothing is published.
                 let count = dice.random_range(0..4);
                 if count > 0 {
@@ -96,10 +89,7 @@ async fn adapters(cloud: &LocalCloud) -> (Alb, CloudWatch) {
         .load()
         .await;
     let aws = Aws::with_config(config);
-    (
-        Alb::new(aws.clone(), Arc::new(SystemClock)),
-        CloudWatch::new(aws),
-    )
+    (Alb::new(aws.clone(), Arc::new(SystemClock)), CloudWatch::new(aws))
 }
 
 /// As the script tells a minute.
@@ -142,9 +132,7 @@ fn boto3(cloud: &LocalCloud, route: &Route, from: Minute, write: &Value) -> Valu
         .spawn()
         .expect("Python starts");
     let mut stdin = child.stdin.take().expect("its input");
-    stdin
-        .write_all(asked.to_string().as_bytes())
-        .expect("asked");
+    stdin.write_all(asked.to_string().as_bytes()).expect("asked");
     drop(stdin);
     let output = child.wait_with_output().expect("an end");
     assert!(output.status.success(), "the script failed, see above");
@@ -156,10 +144,7 @@ fn plain(value: &Value) -> Value {
     match value {
         Value::Number(number) => json!(number.as_f64()),
         Value::Array(all) => all.iter().map(plain).collect(),
-        Value::Object(all) => all
-            .iter()
-            .map(|(key, one)| (key.clone(), plain(one)))
-            .collect(),
+        Value::Object(all) => all.iter().map(|(key, one)| (key.clone(), plain(one))).collect(),
         other => other.clone(),
     }
 }
@@ -184,21 +169,13 @@ async fn boto3_and_our_adapters_are_told_the_same() {
     let deadline = Timestamp::now() + Duration::from_mins(5);
     let turn = Turn::by_hand("an engineer", deadline);
     let eighth = Weight::from_percent(12.5).expect("a weight");
-    alb.shift(&turn, &route, Some(Weight::ZERO), eighth)
-        .await
-        .expect("moved");
+    alb.shift(&turn, &route, Some(Weight::ZERO), eighth).await.expect("moved");
     let write = json!({ route.old_group.as_str(): 60, route.new_group.as_str(): 40 });
     let theirs = boto3(&cloud, &route, from, &write);
     let weight = |group: &GroupArn| theirs["weights"][group.as_str()].clone();
-    assert_eq!(
-        [weight(&route.old_group), weight(&route.new_group)],
-        [875, 125]
-    );
+    assert_eq!([weight(&route.old_group), weight(&route.new_group)], [875, 125]);
     let seen = alb.read(&route).await.expect("read");
-    assert_eq!(
-        seen.share,
-        Share::Weight(Weight::from_percent(40.0).expect("a weight"))
-    );
+    assert_eq!(seen.share, Share::Weight(Weight::from_percent(40.0).expect("a weight")));
 
     let edges = Edges::default();
     let wanted = MinutesWanted {
@@ -207,29 +184,18 @@ async fn boto3_and_our_adapters_are_told_the_same() {
         until: from.plus(MINUTES),
         edges_ms: edges.as_ms(),
     };
-    let read = cloudwatch
-        .minutes(&[wanted])
-        .await
-        .remove(0)
-        .expect("minutes");
+    let read = cloudwatch.minutes(&[wanted]).await.remove(0).expect("minutes");
     let mut ours: BTreeMap<&str, BTreeMap<String, Value>> = BTreeMap::new();
     for minute in &read {
         let counts = &minute.routes[0];
-        for (group, side) in [
-            (&route.old_group, &counts.old),
-            (&route.new_group, &counts.new),
-        ] {
+        for (group, side) in [(&route.old_group, &counts.old), (&route.new_group, &counts.new)] {
             let minutes = ours.entry(group.as_str()).or_default();
             minutes.insert(minute.minute.0.to_string(), told(side.as_ref()));
         }
     }
     assert_eq!(read.len(), usize::try_from(MINUTES).expect("a few"));
     assert_eq!(plain(&json!(ours)), plain(&theirs["minutes"]));
-    let errors = read
-        .iter()
-        .map(|minute| minute.routes[0].new.as_ref().map_or(0, |one| one.errors));
-    assert!(
-        errors.sum::<u64>() > 0,
-        "the made-up traffic has no errors to compare"
-    );
+    let errors =
+        read.iter().map(|minute| minute.routes[0].new.as_ref().map_or(0, |one| one.errors));
+    assert!(errors.sum::<u64>() > 0, "the made-up traffic has no errors to compare");
 }

@@ -36,12 +36,7 @@ impl Story {
         }
         night.hour_of_python();
         night.order(Order::Start).await;
-        Self {
-            night,
-            rng: ChaCha8Rng::seed_from_u64(seed),
-            seed,
-            told: Vec::new(),
-        }
+        Self { night, rng: ChaCha8Rng::seed_from_u64(seed), seed, told: Vec::new() }
     }
 
     fn chance(&mut self, one_in: u32) -> bool {
@@ -62,17 +57,11 @@ impl Story {
             let percent = f64::from(self.rng.random_range(0..=20_u32)) * 5.0;
             let route = ROUTES[self.rng.random_range(0..2)];
             self.tell(&format!("console: {route} {percent} %"));
-            self.night
-                .pretend
-                .console_change(route, Weight::from_percent(percent).unwrap());
+            self.night.pretend.console_change(route, Weight::from_percent(percent).unwrap());
         }
         if self.chance(30) {
             let name = ["rs", "py", "db"][self.rng.random_range(0..3)];
-            let state = if self.chance(2) {
-                AlarmState::Alarm
-            } else {
-                AlarmState::Ok
-            };
+            let state = if self.chance(2) { AlarmState::Alarm } else { AlarmState::Ok };
             self.tell(&format!("alarm {name} {state:?}"));
             self.night.pretend.alarm(name, state);
         }
@@ -108,16 +97,11 @@ impl Story {
 
     async fn somebody_orders(&mut self) {
         let order = match self.rng.random_range(0..8) {
-            0 => Order::Pause {
-                for_minutes: Some(15),
-            },
+            0 => Order::Pause { for_minutes: Some(15) },
             1 => Order::Pause { for_minutes: None },
             2 | 3 => Order::Resume { adopt: true },
             4 => Order::Rollback,
-            5 => Order::Promote {
-                to: None,
-                force: false,
-            },
+            5 => Order::Promote { to: None, force: false },
             _ => Order::Start,
         };
         let (name, revision) = (order.name(), self.night.journal().await.revision);
@@ -143,62 +127,36 @@ impl Story {
     async fn tick(&mut self) {
         let before = self.weights();
         let trouble = self.night.pretend.state().trouble.clone();
-        let open = if trouble.ledger_down {
-            None
-        } else {
-            self.night.journal().await.run
-        };
+        let open = if trouble.ledger_down { None } else { self.night.journal().await.run };
         let schedule = self.night.schedule();
-        let report = tick(&self.night.world, &self.night.config, schedule)
-            .await
-            .remove(0);
+        let report = tick(&self.night.world, &self.night.config, schedule).await.remove(0);
         self.tell(&format!("tick {}: {}", report.did, report.message));
         let after = self.weights();
-        let rose = before
-            .iter()
-            .zip(&after)
-            .any(|(before, after)| after > before);
+        let rose = before.iter().zip(&after).any(|(before, after)| after > before);
         if rose {
             // Invariant 2: never while data is missing, paused, or the rule was changed.
             let blind = trouble.metrics_fail || trouble.alarms_fail || trouble.rules_unreadable;
             if blind || trouble.ledger_down {
                 self.fail("the share rose although something could not be read");
             }
-            let Some(run) = open else {
-                self.fail("the share rose without a run")
-            };
-            if run
-                .pause
-                .as_ref()
-                .is_some_and(|pause| pause.until_ms.is_none())
-            {
+            let Some(run) = open else { self.fail("the share rose without a run") };
+            if run.pause.as_ref().is_some_and(|pause| pause.until_ms.is_none()) {
                 self.fail("the share rose while paused");
             }
             // Invariant 1: one stage at a time.
             let highest = after.iter().copied().fold(0.0, f64::max);
-            let at = run.weight.max(
-                run.intent
-                    .as_ref()
-                    .map_or(Weight::ZERO, |intent| intent.from),
-            );
+            let at = run.weight.max(run.intent.as_ref().map_or(Weight::ZERO, |intent| intent.from));
             let next = run.terms.next_after(at).map_or(100.0, Weight::percent);
             let first = run.first.is_none() || run.weight == Weight::ZERO;
             if !first && highest > next + 1e-9 {
-                self.fail(&format!(
-                    "{at} rose to {highest} %, the next stage is {next} %"
-                ));
+                self.fail(&format!("{at} rose to {highest} %, the next stage is {next} %"));
             }
         }
         // Invariant 5: the same tick again leaves the same world.
         let calm = trouble.commit_then_fail == 0 && trouble.refuse_writes == 0;
         if report.did != "failed" && calm && (after[0] - after[1]).abs() < 1e-9 {
             tick(&self.night.world, &self.night.config, schedule).await;
-            if self
-                .weights()
-                .iter()
-                .zip(&after)
-                .any(|(again, once)| again > once)
-            {
+            if self.weights().iter().zip(&after).any(|(again, once)| again > once) {
                 self.fail("the same tick twice raised a share");
             }
         }
@@ -254,9 +212,8 @@ impl Story {
         self.night.pretend.state().new.error_ratio = 0.001;
         self.night.order(Order::Resume { adopt: true }).await;
         for _ in 0..200 {
-            let report = tick(&self.night.world, &self.night.config, self.night.schedule())
-                .await
-                .remove(0);
+            let report =
+                tick(&self.night.world, &self.night.config, self.night.schedule()).await.remove(0);
             self.night.pretend.pass_minute();
             if matches!(report.state.as_str(), "completed" | "rolled back") {
                 break;
@@ -269,22 +226,13 @@ impl Story {
         let journal = self.night.journal().await;
         let run = journal.run.as_ref().unwrap_or_else(|| self.fail("no run"));
         if run.is_open() {
-            self.tell(&format!(
-                "{} at {}: {:?}",
-                run.state_name(),
-                run.weight,
-                run.last
-            ));
+            self.tell(&format!("{} at {}: {:?}", run.state_name(), run.weight, run.last));
             self.fail("the run does not end in a calm world");
         }
         if !journal.outbox.is_empty() {
             self.fail("messages are stuck in the outbox");
         }
-        let expected = if run.state_name() == "completed" {
-            100.0
-        } else {
-            0.0
-        };
+        let expected = if run.state_name() == "completed" { 100.0 } else { 0.0 };
         if run.state_name() == "rolled back"
             && self.weights().iter().any(|w| (w - expected).abs() > 1e-9)
         {
@@ -293,11 +241,7 @@ impl Story {
                 .raised
                 .contains_key(&rollout_controller::domain::page::Topic::MovedBySomeoneElse);
             if !told {
-                self.fail(&format!(
-                    "{:?} although {}",
-                    self.weights(),
-                    run.state_name()
-                ));
+                self.fail(&format!("{:?} although {}", self.weights(), run.state_name()));
             }
         }
     }
@@ -305,10 +249,7 @@ impl Story {
 
 #[tokio::test]
 async fn random_nights_keep_the_invariants() {
-    let seeds = std::env::var("INVARIANT_SEEDS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(25);
+    let seeds = std::env::var("INVARIANT_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(25);
     for seed in 0..seeds {
         let mut story = Story::begin(seed).await;
         for _ in 0..90 {

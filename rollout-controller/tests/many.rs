@@ -27,9 +27,7 @@ fn two() -> (Night, Config) {
 async fn start(night: &Night, config: &Config, rollout: &str) {
     let mut request = Night::request(Order::Start, 0);
     request.rollout = Some(rollout.to_owned());
-    let answer = command(&night.world, config, &request, night.schedule())
-        .await
-        .unwrap();
+    let answer = command(&night.world, config, &request, night.schedule()).await.unwrap();
     assert_eq!(common::word(&answer), "applied", "{}", answer.message);
 }
 
@@ -53,16 +51,8 @@ async fn one_rollouts_failure_does_not_stop_another() {
     start(&night, &config, "batch").await;
     break_one(&night.pretend, "public");
     let reports = minutes(&night, &config, 40).await;
-    assert_eq!(
-        reports[0].weight,
-        Weight::ZERO,
-        "its rule cannot be written"
-    );
-    assert!(
-        reports[1].weight > Weight::from_percent(5.0).unwrap(),
-        "{}",
-        reports[1].message
-    );
+    assert_eq!(reports[0].weight, Weight::ZERO, "its rule cannot be written");
+    assert!(reports[1].weight > Weight::from_percent(5.0).unwrap(), "{}", reports[1].message);
 }
 
 #[tokio::test]
@@ -78,17 +68,8 @@ async fn a_rollout_that_was_not_started_is_idle_beside_one_that_was() {
 #[tokio::test]
 async fn a_command_without_a_name_is_refused_where_there_are_several() {
     let (night, config) = two();
-    let answer = command(
-        &night.world,
-        &config,
-        &Night::request(Order::Start, 0),
-        night.schedule(),
-    )
-    .await
-    .unwrap();
-    assert!(
-        answer.message.contains("say which rollout: score, batch"),
-        "{}",
-        answer.message
-    );
+    let answer = command(&night.world, &config, &Night::request(Order::Start, 0), night.schedule())
+        .await
+        .unwrap();
+    assert!(answer.message.contains("say which rollout: score, batch"), "{}", answer.message);
 }

@@ -45,10 +45,7 @@ impl Database {
         let postgres = peers::postgres().await?;
         let pooler = peers::pgbouncer(&postgres).await?;
         journal::migrated(&postgres.url("postgres")).await;
-        Some(Self {
-            _postgres: postgres,
-            pooler,
-        })
+        Some(Self { _postgres: postgres, pooler })
     }
 
     fn ledger(&self) -> SqlLedger {
@@ -72,11 +69,7 @@ impl<'a> Arena<'a> {
         for _ in 0..60 {
             pretend.pass_minute();
         }
-        Self {
-            database,
-            pretend,
-            config,
-        }
+        Self { database, pretend, config }
     }
 
     fn name(&self) -> &str {
@@ -85,19 +78,13 @@ impl<'a> Arena<'a> {
 
     /// A process of its own: the same world, another connection.
     fn process(&self) -> World {
-        World {
-            ledger: Arc::new(self.database.ledger()),
-            ..self.pretend.world()
-        }
+        World { ledger: Arc::new(self.database.ledger()), ..self.pretend.world() }
     }
 
     fn schedule(&self) -> Schedule {
         let scheduled = self.pretend.now();
         let deadline = scheduled.saturating_add(SignedDuration::from_secs(20));
-        Schedule {
-            scheduled,
-            deadline: deadline.expect("a time"),
-        }
+        Schedule { scheduled, deadline: deadline.expect("a time") }
     }
 
     async fn tick(&self, process: &World) -> TickReport {
@@ -119,9 +106,7 @@ impl<'a> Arena<'a> {
             dry_run: false,
             order,
         };
-        command(process, &self.config, &request, self.schedule())
-            .await
-            .expect("an answer")
+        command(process, &self.config, &request, self.schedule()).await.expect("an answer")
     }
 
     async fn journal(&self) -> Journal {
@@ -147,9 +132,7 @@ async fn events(world: &World, name: &str) -> Vec<Stamped> {
     let entries = world.ledger.history(name, None, u32::MAX).await;
     let mut entries = entries.expect("entries");
     entries.reverse();
-    let read = entries
-        .iter()
-        .map(|entry| journal_io::event_of(name, entry));
+    let read = entries.iter().map(|entry| journal_io::event_of(name, entry));
     read.map(|event| event.expect("an event")).collect()
 }
 
@@ -188,11 +171,7 @@ fn judged(events: &[Stamped]) -> Vec<i64> {
 
 fn each_once_and_in_order(minutes: &[i64]) {
     for pair in minutes.windows(2) {
-        assert_eq!(
-            pair[1],
-            pair[0] + 1,
-            "minutes are judged once each, in order"
-        );
+        assert_eq!(pair[1], pair[0] + 1, "minutes are judged once each, in order");
     }
 }
 
@@ -242,9 +221,7 @@ async fn a_rollback_beside_a_tick_always_ends_at_zero() {
     let arena = Arena::new(&database, "beside");
     let (ticking, commanding) = (arena.process(), arena.process());
     for round in 0..16_usize {
-        let started = arena
-            .order(&commanding, &format!("start-{round}"), Order::Start)
-            .await;
+        let started = arena.order(&commanding, &format!("start-{round}"), Order::Start).await;
         assert_eq!(started.outcome, Verdict::Applied, "{}", started.message);
         // Now beside the first step, now beside a quiet minute, now beside an advance.
         for _ in 0..round {
@@ -252,10 +229,8 @@ async fn a_rollback_beside_a_tick_always_ends_at_zero() {
             arena.pretend.pass_minute();
         }
         let id = format!("rollback-{round}");
-        let (report, answer) = tokio::join!(
-            arena.tick(&ticking),
-            arena.order(&commanding, &id, Order::Rollback)
-        );
+        let (report, answer) =
+            tokio::join!(arena.tick(&ticking), arena.order(&commanding, &id, Order::Rollback));
         assert_eq!(report.error_type, None, "{}", report.message);
         let done = matches!(answer.outcome, Verdict::Applied | Verdict::AlreadySo);
         assert!(done, "round {round}: {}", answer.message);
@@ -328,10 +303,7 @@ async fn ticks_that_come_twice_and_out_of_order_change_nothing() {
     assert!(applied(&before).len() >= 2, "something was at stake");
     for schedule in schedules.iter().rev().chain(&schedules) {
         // The queue hands it out again, late: its deadline counts from now.
-        let late = Schedule {
-            scheduled: schedule.scheduled,
-            deadline: arena.schedule().deadline,
-        };
+        let late = Schedule { scheduled: schedule.scheduled, deadline: arena.schedule().deadline };
         let other = arena.process();
         let (one, two) = tokio::join!(arena.tick_at(&process, late), arena.tick_at(&other, late));
         assert_eq!((one.error_type, two.error_type), (None, None));
@@ -366,10 +338,7 @@ impl<F: Future> Future for Cut<F> {
 }
 
 fn cut<F: Future>(work: F, polls: usize) -> Cut<F> {
-    Cut {
-        work: Box::pin(work),
-        polls,
-    }
+    Cut { work: Box::pin(work), polls }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -155,11 +155,7 @@ async fn sound(night: &Night, polls: usize) {
     assert!(run.intent.is_none(), "{polls}: nothing is left open");
     let sent: BTreeSet<String> = night.pretend.state().pages.iter().map(Page::id).collect();
     let noted = events.iter().filter(|s| s.event.kind() == "page_sent");
-    assert_eq!(
-        noted.count(),
-        sent.len(),
-        "{polls}: every page is noted once"
-    );
+    assert_eq!(noted.count(), sent.len(), "{polls}: every page is noted once");
 }
 
 fn applied_to(events: &[Stamped], weight: Weight) -> usize {
@@ -203,16 +199,9 @@ async fn an_advance_killed_anywhere_happens_once() {
         let ended = tick_killed(&night, polls);
         night.pretend.pass_minute();
         night.minutes(3).await;
-        assert!(
-            (night.shows("public") - 5.0).abs() < f64::EPSILON,
-            "{polls}"
-        );
+        assert!((night.shows("public") - 5.0).abs() < f64::EPSILON, "{polls}");
         assert_eq!(night.writes(), 2, "{polls}: each step was written once");
-        assert_eq!(
-            applied_to(&night.events().await, percent(5.0)),
-            1,
-            "{polls}"
-        );
+        assert_eq!(applied_to(&night.events().await, percent(5.0)), 1, "{polls}");
         sound(&night, polls).await;
         ended
     })
@@ -228,17 +217,10 @@ async fn a_step_of_two_routes_killed_anywhere_is_finished() {
         night.pretend.pass_minute();
         night.minutes(3).await;
         for route in ["public", "internal"] {
-            assert!(
-                (night.shows(route) - 1.0).abs() < f64::EPSILON,
-                "{polls} {route}"
-            );
+            assert!((night.shows(route) - 1.0).abs() < f64::EPSILON, "{polls} {route}");
         }
         assert_eq!(night.writes(), 2, "{polls}: one write for each route");
-        assert_eq!(
-            applied_to(&night.events().await, percent(1.0)),
-            1,
-            "{polls}"
-        );
+        assert_eq!(applied_to(&night.events().await, percent(1.0)), 1, "{polls}");
         sound(&night, polls).await;
         ended
     })
@@ -255,9 +237,7 @@ async fn a_rollback_killed_anywhere_reaches_zero_and_pages_once() {
         night.hour_of_python();
         night.order(Order::Start).await;
         night.until_weight(40, 5.0).await;
-        night
-            .pretend
-            .alarm("rs", rollout_controller::domain::seen::AlarmState::Alarm);
+        night.pretend.alarm("rs", rollout_controller::domain::seen::AlarmState::Alarm);
         let ended = tick_killed(&night, polls);
         night.pretend.pass_minute();
         night.minutes(3).await;
@@ -292,9 +272,7 @@ async fn a_rollback_command_killed_anywhere_is_safe_to_repeat() {
         night.minutes(3).await;
         assert!(night.shows("public").abs() < f64::EPSILON, "{polls}");
         let events = night.events().await;
-        let orders = events
-            .iter()
-            .filter(|s| s.event.kind() == "rollback_ordered");
+        let orders = events.iter().filter(|s| s.event.kind() == "rollback_ordered");
         assert_eq!(orders.count(), 1, "{polls}: one command");
         assert_eq!(night.run().await.state_name(), "rolled back", "{polls}");
         sound(&night, polls).await;

@@ -110,10 +110,8 @@ async fn minutes_of_ended_runs_go_from_sqlite() {
     let file = journal::sqlite();
     journal::migrated(&file.url).await;
     let mut night = night();
-    night.world = World {
-        ledger: Arc::new(journal::ledger_at(&file.url)),
-        ..night.pretend.world()
-    };
+    night.world =
+        World { ledger: Arc::new(journal::ledger_at(&file.url)), ..night.pretend.world() };
     minutes_of_ended_runs_go(&night).await;
 }
 
@@ -163,17 +161,10 @@ async fn a_failed_prune_changes_nothing_and_comes_once_an_hour() {
     assert_eq!(end.error_type, None);
     night.minutes(180).await;
     let hours = night.pretend.now().as_second() / 3_600
-        - common::START
-            .parse::<jiff::Timestamp>()
-            .unwrap()
-            .as_second()
-            / 3_600;
+        - common::START.parse::<jiff::Timestamp>().unwrap().as_second() / 3_600;
     let prunes = i64::from(ledger.1.load(Ordering::Relaxed));
     // Python's hour had no ticks.
-    assert!(
-        (hours - 2..=hours).contains(&prunes),
-        "{prunes} in {hours} hours"
-    );
+    assert!((hours - 2..=hours).contains(&prunes), "{prunes} in {hours} hours");
     assert!(prunes >= 3);
 }
 
@@ -181,17 +172,9 @@ async fn a_failed_prune_changes_nothing_and_comes_once_an_hour() {
 async fn a_hole_in_a_run_that_goes_on_is_never_passed_over() {
     let night = Night::started(config()).await;
     night.minutes(5).await;
-    let whole = night
-        .world
-        .ledger
-        .read("score", i64::MIN)
-        .await
-        .expect("entries");
+    let whole = night.world.ledger.read("score", i64::MIN).await.expect("entries");
     let mut entries = whole.entries;
-    let at = entries
-        .iter()
-        .rposition(|e| e.kind == Event::TICKED)
-        .expect("a tick");
+    let at = entries.iter().rposition(|e| e.kind == Event::TICKED).expect("a tick");
     entries.remove(at - 2);
     let holed = Holed(entries);
     let error = journal_io::load(&holed, "score").await.expect_err("a hole");
@@ -203,10 +186,7 @@ struct Holed(Vec<Entry>);
 #[async_trait::async_trait]
 impl Ledger for Holed {
     async fn read(&self, _: &str, _: i64) -> Result<Written, LedgerError> {
-        Ok(Written {
-            snapshot: None,
-            entries: self.0.clone(),
-        })
+        Ok(Written { snapshot: None, entries: self.0.clone() })
     }
     async fn insert(
         &self,

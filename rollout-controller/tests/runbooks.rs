@@ -46,9 +46,7 @@ fn page(name: &str) -> String {
 fn names() -> BTreeSet<String> {
     let files = std::fs::read_dir(folder()).unwrap();
     let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
-    names
-        .filter_map(|name| name.strip_suffix(".md").map(str::to_owned))
-        .collect()
+    names.filter_map(|name| name.strip_suffix(".md").map(str::to_owned)).collect()
 }
 
 /// Something that happens on a page, in order.
@@ -56,16 +54,8 @@ fn names() -> BTreeSet<String> {
 enum Step {
     Situation(String),
     Minutes(usize),
-    Run {
-        line: usize,
-        script: String,
-        exit: i32,
-        expected: String,
-    },
-    Elsewhere {
-        line: usize,
-        script: String,
-    },
+    Run { line: usize, script: String, exit: i32, expected: String },
+    Elsewhere { line: usize, script: String },
 }
 
 fn steps(text: &str) -> Result<Vec<Step>, String> {
@@ -85,35 +75,24 @@ fn steps(text: &str) -> Result<Vec<Step>, String> {
                 block.push('\n');
             }
             match (info.split(' ').next().unwrap_or_default(), waiting.take()) {
-                ("text", Some((line, script, exit))) => steps.push(Step::Run {
-                    line,
-                    script,
-                    exit,
-                    expected: block,
-                }),
+                ("text", Some((line, script, exit))) => {
+                    steps.push(Step::Run { line, script, exit, expected: block })
+                }
                 (_, Some((line, ..))) => {
-                    return Err(format!(
-                        "line {line}: no output to expect after the command"
-                    ));
+                    return Err(format!("line {line}: no output to expect after the command"));
                 }
                 ("sh", None) => {
                     let exit = info.split("exit=").nth(1).unwrap_or("0");
                     let exit = exit.parse().map_err(|_| format!("line {at}: {info}"))?;
                     waiting = Some((at, block, exit));
                 }
-                ("console", None) => steps.push(Step::Elsewhere {
-                    line: at,
-                    script: block,
-                }),
+                ("console", None) => steps.push(Step::Elsewhere { line: at, script: block }),
                 ("toml" | "markdown", None) => {}
                 (other, None) => return Err(format!("line {at}: a block marked `{other}`")),
             }
             continue;
         }
-        let comment = line
-            .trim()
-            .strip_prefix("<!-- ")
-            .and_then(|rest| rest.strip_suffix(" -->"));
+        let comment = line.trim().strip_prefix("<!-- ").and_then(|rest| rest.strip_suffix(" -->"));
         match comment.and_then(|comment| comment.split_once(": ")) {
             Some(("situation", name)) => steps.push(Step::Situation(name.to_owned())),
             Some(("minutes", count)) => {
@@ -125,9 +104,7 @@ fn steps(text: &str) -> Result<Vec<Step>, String> {
         }
     }
     match waiting {
-        Some((line, ..)) => Err(format!(
-            "line {line}: no output to expect after the command"
-        )),
+        Some((line, ..)) => Err(format!("line {line}: no output to expect after the command")),
         None => Ok(steps),
     }
 }
@@ -169,11 +146,7 @@ fn trimmed(text: &str) -> Vec<&str> {
 /// The cloud in the state that a page is about.
 async fn situation(name: &str) -> Option<Stage> {
     let metrics = |kind, group: Option<&str>| {
-        Fault::Metrics(MetricsFault {
-            kind,
-            group: group.map(str::to_owned),
-            minutes: None,
-        })
+        Fault::Metrics(MetricsFault { kind, group: group.map(str::to_owned), minutes: None })
     };
     Some(match name {
         "the controller is deployed, and its ledger is empty" => Stage::bare(62).await.past_hour(),
@@ -194,14 +167,7 @@ async fn situation(name: &str) -> Option<Stage> {
         }
         "a pause is about to end" => {
             let mut stage = Stage::at(62, 10).await;
-            let pause = [
-                "pause",
-                "--for",
-                "1h",
-                "--reason",
-                "gateway deploy",
-                "--yes",
-            ];
+            let pause = ["pause", "--for", "1h", "--reason", "gateway deploy", "--yes"];
             assert!(stage.rolloutctl(&pause).await.status.success());
             stage.minutes(52).await;
             stage
@@ -217,9 +183,7 @@ async fn situation(name: &str) -> Option<Stage> {
         }
         "CloudWatch cannot be read" => {
             let mut stage = Stage::at(62, 10).await;
-            stage
-                .cloud
-                .add_fault(metrics(MetricsFaultKind::Stale, None));
+            stage.cloud.add_fault(metrics(MetricsFaultKind::Stale, None));
             stage.minutes(14).await;
             stage
         }
@@ -247,18 +211,14 @@ async fn situation(name: &str) -> Option<Stage> {
         "rolled back on errors" => {
             let mut stage = Stage::at(62, 10).await;
             stage.rust.errors = 0.2;
-            stage
-                .until(15, |report| report["state"] == "rolled back")
-                .await;
+            stage.until(15, |report| report["state"] == "rolled back").await;
             stage
         }
         "the load balancer refuses the rollback" => {
             let mut stage = Stage::at(62, 10).await;
             stage.fail_api("ModifyRule", ApiFaultKind::Denied);
             stage.rust.errors = 0.2;
-            stage
-                .until(15, |report| report["state"] == "rolling back")
-                .await;
+            stage.until(15, |report| report["state"] == "rolling back").await;
             stage.minutes(1).await;
             stage.cloud.clear_faults(None);
             stage
@@ -266,9 +226,7 @@ async fn situation(name: &str) -> Option<Stage> {
         "complete" => {
             let mut stage = Stage::ready(62).await;
             stage.start().await;
-            stage
-                .until(180, |report| report["state"] == "completed")
-                .await;
+            stage.until(180, |report| report["state"] == "completed").await;
             stage
         }
         "the ledger is down" => {
@@ -313,12 +271,7 @@ async fn run(name: String) -> Vec<String> {
                     }
                 }
             }
-            Step::Run {
-                line,
-                script,
-                exit,
-                expected,
-            } => {
+            Step::Run { line, script, exit, expected } => {
                 let Some(stage) = &stage else {
                     wrong.push(format!("{name}.md:{line}: a command without a situation"));
                     continue;
@@ -362,9 +315,8 @@ async fn every_command_prints_what_its_page_says() {
         return;
     }
     let wanted = std::env::var("RUNBOOK").ok();
-    let names = names()
-        .into_iter()
-        .filter(|name| wanted.as_ref().is_none_or(|wanted| wanted == name));
+    let names =
+        names().into_iter().filter(|name| wanted.as_ref().is_none_or(|wanted| wanted == name));
     let wrong: Vec<String> = futures_util::stream::iter(names.map(run))
         .buffer_unordered(2)
         .collect::<Vec<_>>()
@@ -386,10 +338,7 @@ fn every_page_of_the_controller_has_its_runbook_and_every_runbook_is_linked() {
     assert_eq!(found, expected);
     let index = page("README");
     for name in &found {
-        assert!(
-            index.contains(&format!("]({name}.md)")),
-            "{name} is not linked"
-        );
+        assert!(index.contains(&format!("]({name}.md)")), "{name} is not linked");
     }
 }
 
@@ -426,11 +375,7 @@ fn every_answer_to_a_page_begins_with_safety_and_has_its_four_parts() {
             from += at.unwrap_or_else(|| panic!("{}.md: `{part}` missing or late", topic.name()));
         }
         let first = text.split("## Meaning").next().unwrap();
-        assert!(
-            first.lines().count() <= 30,
-            "{}.md: first screen",
-            topic.name()
-        );
+        assert!(first.lines().count() <= 30, "{}.md: first screen", topic.name());
         assert!(
             text.lines().next() == Some(&format!("# {}", topic.name())),
             "{}.md: the title is the page's name",

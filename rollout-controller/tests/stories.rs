@@ -82,11 +82,7 @@ impl World {
         let routes = &config.rollouts[0].terms.routes;
         let pretend = Pretend::new(setting.seed, routes, setting.start);
         Self {
-            night: Night {
-                world: pretend.world(),
-                pretend,
-                config,
-            },
+            night: Night { world: pretend.world(), pretend, config },
             who: "ada".to_owned(),
             commands: 0,
             pages: 0,
@@ -311,9 +307,7 @@ async fn transcript(story: &str) -> String {
 }
 
 fn last_is_comment(text: &str) -> bool {
-    text.lines()
-        .next_back()
-        .is_some_and(|line| line.starts_with('#'))
+    text.lines().next_back().is_some_and(|line| line.starts_with('#'))
 }
 
 /// The first line in which two texts differ, with what was expected and found.

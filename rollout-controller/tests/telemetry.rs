@@ -80,9 +80,7 @@ fn word(bytes: &[u8]) -> String {
 
 fn attribute(bytes: &[u8]) -> (String, String) {
     let key = within(bytes, 1).first().map(|key| word(key));
-    let value = within(bytes, 2)
-        .first()
-        .and_then(|any| Some(word(within(any, 1).first()?)));
+    let value = within(bytes, 2).first().and_then(|any| Some(word(within(any, 1).first()?)));
     (key.unwrap_or_default(), value.unwrap_or_default())
 }
 
@@ -171,9 +169,7 @@ fn serve(mut stream: TcpStream, manner: Manner, received: &Mutex<Received>) {
         let head = buffer.windows(4).position(|four| four == b"\r\n\r\n");
         let whole = head.and_then(|head| {
             let text = word(&buffer[..head]).to_lowercase();
-            let length = text
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length: "));
+            let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
             let length: usize = length.unwrap_or("0").trim().parse().expect("a length");
             (buffer.len() >= head + 4 + length).then_some((head, length, text))
         });
@@ -206,9 +202,7 @@ fn take(head: &str, body: &[u8], received: &Mutex<Received>) {
             received.resource = within(resource, 1).into_iter().map(attribute).collect();
         }
         for scope_spans in within(resource_spans, 2) {
-            received
-                .spans
-                .extend(within(scope_spans, 2).into_iter().map(span));
+            received.spans.extend(within(scope_spans, 2).into_iter().map(span));
         }
     }
 }
@@ -229,10 +223,7 @@ fn attribute_of<'a>(span: &'a Span, key: &str) -> Option<&'a str> {
 fn ancestors(spans: &[Span], of: &Span) -> Vec<String> {
     let mut names = Vec::new();
     let mut parent = &of.parent;
-    while let Some(span) = spans
-        .iter()
-        .find(|span| span.id == *parent && !parent.is_empty())
-    {
+    while let Some(span) = spans.iter().find(|span| span.id == *parent && !parent.is_empty()) {
         names.push(span.name.clone());
         parent = &span.parent;
     }
@@ -245,9 +236,7 @@ async fn traced(collector: &Collector) -> Functions {
 }
 
 async fn start(stage: &Functions) {
-    let started = stage
-        .rolloutctl(&["start", "--reason", "test", "--yes"])
-        .await;
+    let started = stage.rolloutctl(&["start", "--reason", "test", "--yes"]).await;
     assert!(started.status.success(), "{}", text(&started.stderr));
 }
 
@@ -269,15 +258,7 @@ async fn a_tick_is_one_trace_with_its_phases_and_aws_calls() {
         assert_eq!(span.trace, root.trace, "one trace: {}", span.name);
         assert_eq!(span.events, 0, "no chatter of clients in {}", span.name);
     }
-    for phase in [
-        "read journal",
-        "observe",
-        "decide",
-        "append",
-        "act",
-        "record",
-        "send",
-    ] {
+    for phase in ["read journal", "observe", "decide", "append", "act", "record", "send"] {
         assert_eq!(ancestors(spans, named(spans, phase)), ["tick"], "{phase}");
     }
     for (call, phase) in [
@@ -287,27 +268,11 @@ async fn a_tick_is_one_trace_with_its_phases_and_aws_calls() {
         ("SNS.Publish", "send"),
         ("EventBridge.PutEvents", "send"),
     ] {
-        assert_eq!(
-            ancestors(spans, named(spans, call)),
-            [phase, "tick"],
-            "{call}"
-        );
+        assert_eq!(ancestors(spans, named(spans, call)), [phase, "tick"], "{call}");
     }
-    assert_eq!(
-        attribute_of(named(spans, "act"), "rollout.name"),
-        Some("score")
-    );
+    assert_eq!(attribute_of(named(spans, "act"), "rollout.name"), Some("score"));
     // The filter: nothing of HTTP clients, TLS or the database driver.
-    let ours = [
-        "tick",
-        "read journal",
-        "observe",
-        "decide",
-        "append",
-        "act",
-        "record",
-        "send",
-    ];
+    let ours = ["tick", "read journal", "observe", "decide", "append", "act", "record", "send"];
     let foreign = spans.iter().filter(|span| {
         !ours.contains(&span.name.as_str()) && attribute_of(span, "rpc.system") != Some("aws-api")
     });
@@ -316,10 +281,7 @@ async fn a_tick_is_one_trace_with_its_phases_and_aws_calls() {
     let requests = collector.requests();
     let request = requests.first().expect("a request");
     assert!(request.starts_with("post /v1/traces "), "{request}");
-    assert!(
-        request.contains("content-type: application/x-protobuf"),
-        "{request}"
-    );
+    assert!(request.contains("content-type: application/x-protobuf"), "{request}");
     let resource = collector.resource();
     let about = |key: &str| {
         let found = resource.iter().find(|(name, _)| name == key);
@@ -336,10 +298,7 @@ async fn a_refused_event_is_an_error_with_its_stable_type() {
     let stage = traced(&collector).await;
     let event = json!({"source": "aws.s3", "time": "2026-11-24T04:17:00Z"});
     let refused = stage.cloud.invoke("rollout-tick", event.to_string()).await;
-    assert!(
-        format!("{refused:?}").contains("UnknownEvent"),
-        "{refused:?}"
-    );
+    assert!(format!("{refused:?}").contains("UnknownEvent"), "{refused:?}");
     let spans = collector.spans();
     let root = named(&spans, "tick");
     assert_eq!(attribute_of(root, "error.type"), Some("UnknownEvent"));
@@ -386,9 +345,7 @@ async fn without_an_endpoint_or_with_a_wrong_one_everything_works() {
         start(&stage).await;
         assert_eq!(stage.tick().await[0]["did"], "advance");
         let logs = stage.cloud.logs("rollout-tick");
-        let warned = logs
-            .iter()
-            .any(|line| line.text.contains("no traces are sent"));
+        let warned = logs.iter().any(|line| line.text.contains("no traces are sent"));
         assert_eq!(warned, told, "{logs:?}");
         stage.cloud.shutdown().await;
     }

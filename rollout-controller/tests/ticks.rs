@@ -56,27 +56,14 @@ async fn rolls_back_on_evidence_and_stays_there() {
         state.new.from = percent(25.0);
     }
     night.until_weight(80, 25.0).await;
-    let report = night
-        .until(15, |report| report.state == "rolled back")
-        .await;
+    let report = night.until(15, |report| report.state == "rolled back").await;
     assert!(report.message.contains("errors"), "{}", report.message);
     assert!(night.shows("public").abs() < f64::EPSILON);
-    let rolled_back = night
-        .pages()
-        .iter()
-        .filter(|(topic, _)| *topic == "rolled-back")
-        .count();
+    let rolled_back = night.pages().iter().filter(|(topic, _)| *topic == "rolled-back").count();
     assert_eq!(rolled_back, 1, "one page: {:?}", night.pages());
     night.minutes(30).await;
     assert!(night.shows("public").abs() < f64::EPSILON);
-    assert_eq!(
-        night
-            .pages()
-            .iter()
-            .filter(|(topic, _)| *topic == "rolled-back")
-            .count(),
-        1
-    );
+    assert_eq!(night.pages().iter().filter(|(topic, _)| *topic == "rolled-back").count(), 1);
 }
 
 #[tokio::test]
@@ -88,20 +75,14 @@ async fn pausing_stops_advancing_and_not_protecting() {
     assert!(held.message.contains("paused by"), "{}", held.message);
     assert!((night.shows("public") - 5.0).abs() < f64::EPSILON);
     night.pretend.state().new.error_ratio = 0.5;
-    night
-        .until(20, |report| report.state == "rolled back")
-        .await;
+    night.until(20, |report| report.state == "rolled back").await;
 }
 
 #[tokio::test]
 async fn a_pause_with_an_end_pages_before_and_after_and_goes_on() {
     let night = Night::started(config()).await;
     night.until_weight(40, 5.0).await;
-    night
-        .order(Order::Pause {
-            for_minutes: Some(30),
-        })
-        .await;
+    night.order(Order::Pause { for_minutes: Some(30) }).await;
     night.until_weight(60, 10.0).await;
     let about: Vec<Urgency> = night
         .pages()
@@ -117,30 +98,16 @@ async fn somebody_elses_change_stops_it_until_it_is_adopted_or_undone() {
     night.until_weight(40, 5.0).await;
     night.pretend.console_change("public", percent(30.0));
     let report = night.minutes(10).await;
-    assert!(
-        report.message.contains("somebody else changed a weight"),
-        "{}",
-        report.message
-    );
-    assert!(
-        (night.shows("public") - 30.0).abs() < f64::EPSILON,
-        "nothing is written"
-    );
-    assert_eq!(
-        night.pages().last(),
-        Some(&("moved-by-someone-else", Urgency::Trigger))
-    );
+    assert!(report.message.contains("somebody else changed a weight"), "{}", report.message);
+    assert!((night.shows("public") - 30.0).abs() < f64::EPSILON, "nothing is written");
+    assert_eq!(night.pages().last(), Some(&("moved-by-someone-else", Urgency::Trigger)));
 
     let refused = night.order(Order::Resume { adopt: false }).await;
     assert_eq!(word(&refused), "refused");
     let adopted = night.order(Order::Resume { adopt: true }).await;
     assert_eq!(word(&adopted), "applied", "{}", adopted.message);
     night.until_weight(40, 50.0).await;
-    assert!(
-        night
-            .pages()
-            .contains(&("moved-by-someone-else", Urgency::Clear))
-    );
+    assert!(night.pages().contains(&("moved-by-someone-else", Urgency::Clear)));
 }
 
 #[tokio::test]
@@ -159,9 +126,7 @@ async fn a_breach_rolls_back_although_somebody_else_moved_the_weight() {
     night.until_weight(40, 5.0).await;
     night.pretend.console_change("public", percent(30.0));
     night.pretend.state().new.error_ratio = 0.5;
-    night
-        .until(20, |report| report.state == "rolled back")
-        .await;
+    night.until(20, |report| report.state == "rolled back").await;
     assert!(night.shows("public").abs() < f64::EPSILON);
 }
 
@@ -184,11 +149,7 @@ async fn a_late_writer_after_a_rollback_is_undone_first_and_paged_second() {
     night.pretend.console_change("public", percent(10.0));
     night.minutes(1).await;
     assert!(night.shows("public").abs() < f64::EPSILON);
-    assert!(
-        night
-            .pages()
-            .contains(&("moved-by-someone-else", Urgency::Trigger))
-    );
+    assert!(night.pages().contains(&("moved-by-someone-else", Urgency::Trigger)));
     // Long after, it is only told.
     night.minutes(20).await;
     night.pretend.console_change("public", percent(10.0));
@@ -217,17 +178,10 @@ async fn late_metrics_are_waited_for() {
     let silent = Minute::containing(night.pretend.now());
     night.pretend.state().trouble.metrics_silent_from = Some(silent);
     let report = night.minutes(6).await;
-    assert!(
-        report.message.contains("no requests of either side"),
-        "{}",
-        report.message
-    );
+    assert!(report.message.contains("no requests of either side"), "{}", report.message);
     night.pretend.state().trouble.metrics_silent_from = None;
     let through = night.run().await.through.unwrap();
-    assert!(
-        through < silent,
-        "no silent minute was judged: {through} {silent}"
-    );
+    assert!(through < silent, "no silent minute was judged: {through} {silent}");
     night.until_weight(40, 10.0).await;
 }
 
@@ -237,11 +191,7 @@ async fn unreadable_rules_hold() {
     night.until_weight(40, 5.0).await;
     night.pretend.state().trouble.rules_unreadable = true;
     let report = night.minutes(30).await;
-    assert!(
-        report.message.contains("cannot be read"),
-        "{}",
-        report.message
-    );
+    assert!(report.message.contains("cannot be read"), "{}", report.message);
     night.pretend.state().trouble.rules_unreadable = false;
     night.until_weight(40, 10.0).await;
 }
@@ -250,24 +200,11 @@ async fn unreadable_rules_hold() {
 async fn a_changed_header_rule_or_stickiness_holds_and_pages() {
     let night = Night::started(config()).await;
     night.until_weight(40, 5.0).await;
-    night
-        .pretend
-        .state()
-        .rules
-        .get_mut("public")
-        .unwrap()
-        .header_rule = vec!["rule 99 is missing".into()];
+    night.pretend.state().rules.get_mut("public").unwrap().header_rule =
+        vec!["rule 99 is missing".into()];
     let report = night.minutes(30).await;
-    assert!(
-        report.message.contains("rule 99 is missing"),
-        "{}",
-        report.message
-    );
-    assert!(
-        night
-            .pages()
-            .contains(&("header-rule-changed", Urgency::Trigger))
-    );
+    assert!(report.message.contains("rule 99 is missing"), "{}", report.message);
+    assert!(night.pages().contains(&("header-rule-changed", Urgency::Trigger)));
     {
         let mut state = night.pretend.state();
         let rule = state.rules.get_mut("public").unwrap();
@@ -275,13 +212,7 @@ async fn a_changed_header_rule_or_stickiness_holds_and_pages() {
         rule.sticky = true;
     }
     assert!(night.minutes(1).await.message.contains("stickiness"));
-    night
-        .pretend
-        .state()
-        .rules
-        .get_mut("public")
-        .unwrap()
-        .sticky = false;
+    night.pretend.state().rules.get_mut("public").unwrap().sticky = false;
     night.until_weight(40, 10.0).await;
 }
 
@@ -306,18 +237,10 @@ async fn a_tick_after_a_crash_behind_the_write_goes_on() {
     night.pretend.state().trouble.die_after_writes = Some(1);
     let died = night.until(40, |report| report.did == "failed").await;
     assert_eq!(died.error_type.as_deref(), Some("ledger"));
-    assert!(
-        (night.shows("public") - 10.0).abs() < f64::EPSILON,
-        "written, not journalled"
-    );
+    assert!((night.shows("public") - 10.0).abs() < f64::EPSILON, "written, not journalled");
     let report = night.minutes(1).await;
     assert_eq!(report.weight, percent(10.0));
-    let applied = night
-        .events()
-        .await
-        .iter()
-        .filter(|s| s.event.kind() == "applied")
-        .count();
+    let applied = night.events().await.iter().filter(|s| s.event.kind() == "applied").count();
     assert_eq!(applied, 3, "1, 5 and 10 %");
     night.until(200, |report| report.state == "completed").await;
 }
@@ -337,12 +260,7 @@ async fn a_refused_write_is_journalled_and_tried_again() {
     let report = night.minutes(1).await;
     assert_eq!(report.weight, Weight::ZERO);
     assert_eq!(night.minutes(1).await.weight, percent(1.0));
-    let kinds: Vec<&str> = night
-        .events()
-        .await
-        .iter()
-        .map(|s| s.event.kind())
-        .collect();
+    let kinds: Vec<&str> = night.events().await.iter().map(|s| s.event.kind()).collect();
     assert!(kinds.contains(&"not_applied"));
 }
 
@@ -352,27 +270,15 @@ async fn a_rollback_reaches_the_routes_it_can_and_goes_on_trying() {
     night.until_weight(40, 5.0).await;
     night.pretend.state().trouble.dead_routes = vec!["public".into()];
     let answer = night.order(Order::Rollback).await;
-    assert!(
-        answer.message.contains("not every route"),
-        "{}",
-        answer.message
-    );
+    assert!(answer.message.contains("not every route"), "{}", answer.message);
     assert!(night.shows("internal").abs() < f64::EPSILON);
     assert!((night.shows("public") - 5.0).abs() < f64::EPSILON);
     let report = night.minutes(3).await;
     assert_eq!(report.state, "rolling back");
-    assert!(
-        night
-            .pages()
-            .contains(&("rollback-incomplete", Urgency::Trigger))
-    );
+    assert!(night.pages().contains(&("rollback-incomplete", Urgency::Trigger)));
     night.pretend.state().trouble.dead_routes.clear();
     assert_eq!(night.minutes(1).await.state, "rolled back");
-    assert!(
-        night
-            .pages()
-            .contains(&("rollback-incomplete", Urgency::Clear))
-    );
+    assert!(night.pages().contains(&("rollback-incomplete", Urgency::Clear)));
 }
 
 #[tokio::test]
@@ -390,11 +296,9 @@ async fn a_raise_that_reached_one_route_is_finished_by_the_next_tick() {
 #[tokio::test]
 async fn an_alarm_rolls_back_at_once_unless_the_python_side_has_it_too() {
     let alarms = "[rollout.alarms]\nrollback_on = [\"rs\"]\nhold_on = [\"db\"]\npython_twin = { rs = \"py\" }";
-    for (standing, expected) in [
-        (vec!["rs"], "rolled back"),
-        (vec!["rs", "py"], "advancing"),
-        (vec!["db"], "advancing"),
-    ] {
+    for (standing, expected) in
+        [(vec!["rs"], "rolled back"), (vec!["rs", "py"], "advancing"), (vec!["db"], "advancing")]
+    {
         let night = Night::new(config_with("", alarms, &["public"]));
         for name in ["rs", "py", "db"] {
             night.pretend.alarm(name, AlarmState::Ok);
@@ -414,20 +318,13 @@ async fn an_alarm_rolls_back_at_once_unless_the_python_side_has_it_too() {
 
 #[tokio::test]
 async fn an_alarm_from_before_the_start_holds_until_it_was_ok_once() {
-    let night = Night::new(config_with(
-        "",
-        "[rollout.alarms]\nrollback_on = [\"rs\"]",
-        &["public"],
-    ));
+    let night =
+        Night::new(config_with("", "[rollout.alarms]\nrollback_on = [\"rs\"]", &["public"]));
     night.pretend.alarm("rs", AlarmState::Alarm);
     night.hour_of_python();
     night.order(Order::Start).await;
     let report = night.minutes(10).await;
-    assert!(
-        report.message.contains("stood before"),
-        "{}",
-        report.message
-    );
+    assert!(report.message.contains("stood before"), "{}", report.message);
     night.pretend.alarm("rs", AlarmState::Ok);
     night.until_weight(10, 1.0).await;
     night.pretend.alarm("rs", AlarmState::Alarm);
@@ -436,11 +333,8 @@ async fn an_alarm_from_before_the_start_holds_until_it_was_ok_once() {
 
 #[tokio::test]
 async fn a_start_is_refused_while_a_named_alarm_does_not_exist() {
-    let night = Night::new(config_with(
-        "",
-        "[rollout.alarms]\nrollback_on = [\"typo\"]",
-        &["public"],
-    ));
+    let night =
+        Night::new(config_with("", "[rollout.alarms]\nrollback_on = [\"typo\"]", &["public"]));
     night.hour_of_python();
     let answer = night.order(Order::Start).await;
     assert_eq!(word(&answer), "refused");
@@ -453,15 +347,12 @@ async fn the_calendar_holds_back_advancing_and_not_rolling_back() {
     let night = Night::started(config_with("", calendar, &["public"])).await;
     let held = night.minutes(60).await;
     assert!(
-        held.message
-            .contains("the calendar allows it from 2026-12-01 08:00 UTC"),
+        held.message.contains("the calendar allows it from 2026-12-01 08:00 UTC"),
         "{}",
         held.message
     );
     night.pretend.state().new.error_ratio = 0.5;
-    night
-        .until(20, |report| report.state == "rolled back")
-        .await;
+    night.until(20, |report| report.state == "rolled back").await;
 }
 
 #[tokio::test]
@@ -470,23 +361,14 @@ async fn without_the_ledger_nothing_advances_and_a_breach_rolls_back() {
     night.until_weight(40, 5.0).await;
     night.pretend.state().trouble.ledger_down = true;
     let report = night.minutes(20).await;
-    assert!(
-        report.message.contains("nothing advances"),
-        "{}",
-        report.message
-    );
+    assert!(report.message.contains("nothing advances"), "{}", report.message);
     assert!((night.shows("public") - 5.0).abs() < f64::EPSILON);
     night.pretend.state().new.error_ratio = 0.5;
     night.until(20, |report| report.did == "rollback").await;
     assert!(night.shows("public").abs() < f64::EPSILON);
     night.pretend.state().trouble.ledger_down = false;
     assert_eq!(night.minutes(1).await.state, "rolled back");
-    let kinds: Vec<&str> = night
-        .events()
-        .await
-        .iter()
-        .map(|s| s.event.kind())
-        .collect();
+    let kinds: Vec<&str> = night.events().await.iter().map(|s| s.event.kind()).collect();
     assert!(kinds.contains(&"found_at_zero"));
 }
 
@@ -537,11 +419,8 @@ async fn holding_too_long_pages_once() {
     night.until_weight(40, 5.0).await;
     night.pretend.state().requests_per_minute = 0.5;
     night.minutes(60).await;
-    let pages: Vec<_> = night
-        .pages()
-        .into_iter()
-        .filter(|(topic, _)| *topic == "holding-too-long")
-        .collect();
+    let pages: Vec<_> =
+        night.pages().into_iter().filter(|(topic, _)| *topic == "holding-too-long").collect();
     assert_eq!(pages, [("holding-too-long", Urgency::Trigger)]);
 }
 
@@ -555,11 +434,7 @@ async fn a_shadow_rollout_decides_and_moves_nothing() {
     night.minutes(3).await;
     night.pretend.console_change("public", percent(10.0));
     let report = night.until(40, |report| report.did == "advance").await;
-    assert!(
-        report.message.contains("advance from 10 % to 25 %"),
-        "{}",
-        report.message
-    );
+    assert!(report.message.contains("advance from 10 % to 25 %"), "{}", report.message);
     night.pretend.state().new.error_ratio = 0.5;
     night.until(20, |report| report.did == "rollback").await;
     night.minutes(5).await;
@@ -571,20 +446,12 @@ async fn a_shadow_rollout_decides_and_moves_nothing() {
 async fn the_fold_from_the_first_entry_equals_the_one_from_the_snapshot() {
     let night = Night::started(config()).await;
     night.minutes(50).await;
-    let written = night
-        .world
-        .ledger
-        .read("score", journal_version())
-        .await
-        .unwrap();
+    let written = night.world.ledger.read("score", journal_version()).await.unwrap();
     assert!(written.snapshot.is_some(), "a snapshot was written");
     let whole =
         rollout_controller::domain::journal::Journal::fold("score", &night.events().await).unwrap();
     let folded = night.journal().await;
-    assert_eq!(
-        serde_json::to_value(&whole).unwrap(),
-        serde_json::to_value(&folded).unwrap()
-    );
+    assert_eq!(serde_json::to_value(&whole).unwrap(), serde_json::to_value(&folded).unwrap());
 }
 
 fn journal_version() -> i64 {

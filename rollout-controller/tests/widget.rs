@@ -24,9 +24,7 @@ fn context(typed: &Value) -> Value {
 
 async fn ask(night: &Night, door: Door, event: Value, own: &str) -> String {
     let event = with_own_arn(event, own);
-    let page = answer(door, &night.world, &night.config, &event, None)
-        .await
-        .unwrap();
+    let page = answer(door, &night.world, &night.config, &event, None).await.unwrap();
     page.as_str().expect("a string of HTML").to_owned()
 }
 
@@ -63,22 +61,12 @@ fn action(page: &str, label: &str) -> Value {
 /// every element closed.
 fn assert_harmless(page: &str) {
     let lower = page.to_lowercase();
-    for forbidden in [
-        "<script",
-        "<iframe",
-        "<use",
-        "javascript:",
-        " id=",
-        "href=",
-        "url(",
-    ] {
+    for forbidden in ["<script", "<iframe", "<use", "javascript:", " id=", "href=", "url("] {
         assert!(!lower.contains(forbidden), "{forbidden} in {page}");
     }
     let mut open: Vec<&str> = Vec::new();
     for tag in page.split('<').skip(1) {
-        let (tag, _) = tag
-            .split_once('>')
-            .unwrap_or_else(|| panic!("a stray < in {page}"));
+        let (tag, _) = tag.split_once('>').unwrap_or_else(|| panic!("a stray < in {page}"));
         for attribute in tag.split('"').step_by(2) {
             assert!(!attribute.contains(" on"), "a handler: {tag}");
         }
@@ -91,10 +79,7 @@ fn assert_harmless(page: &str) {
     }
     assert!(open.is_empty(), "not closed: {open:?}");
     for svg in page.split("<svg ").skip(1) {
-        assert!(
-            svg.starts_with("class=\"") && svg.contains("role=\"img\" aria-label=\""),
-            "{svg}"
-        );
+        assert!(svg.starts_with("class=\"") && svg.contains("role=\"img\" aria-label=\""), "{svg}");
     }
 }
 
@@ -138,11 +123,7 @@ async fn during_a_rollout_the_first_lines_answer_what_on_call_asks() {
         let at = page[from..].find(part);
         from += at.unwrap_or_else(|| panic!("`{part}` is missing or too early in {page}"));
     }
-    assert_eq!(
-        page.matches("class=\"bar\"").count(),
-        9,
-        "total, and two for each objective"
-    );
+    assert_eq!(page.matches("class=\"bar\"").count(), 9, "total, and two for each objective");
 }
 
 #[tokio::test]
@@ -157,10 +138,7 @@ async fn a_press_is_carried_out_and_journalled_with_the_typed_name_and_no_identi
     assert!(done.contains("Back to the rollout"), "{done}");
     assert!(done.contains(&format!("endpoint=\"{VIEW}\"")), "{done}");
     let pause = night.run().await.pause.expect("paused");
-    assert_eq!(
-        pause.who.identity,
-        "widget, name as typed: Ada <b>, no AWS identity"
-    );
+    assert_eq!(pause.who.identity, "widget, name as typed: Ada <b>, no AWS identity");
     assert_eq!(pause.who.reason, "noise & <script>alert(1)</script>");
 
     // A double click is one command.
@@ -188,10 +166,7 @@ async fn a_press_on_an_old_page_is_refused_with_what_changed() {
     night.order(Order::Pause { for_minutes: None }).await;
     let stale = press(&night, &old, "Resume", json!({"reason": "go on"})).await;
     assert!(stale.contains("resume: stale, nothing was done"), "{stale}");
-    assert!(
-        stale.contains("Since then") && stale.contains("resumed by"),
-        "{stale}"
-    );
+    assert!(stale.contains("Since then") && stale.contains("resumed by"), "{stale}");
     assert!(night.run().await.pause.is_some());
 }
 
@@ -201,10 +176,7 @@ async fn a_rollback_always_counts_even_from_a_page_of_the_run_before() {
     night.until_weight(60, 5.0).await;
     let old = page(&night).await;
     let done = press(&night, &old, "Roll back to 0 %", json!({})).await;
-    assert!(
-        done.contains("rollback: done") && done.contains("public shows 0 %"),
-        "{done}"
-    );
+    assert!(done.contains("rollback: done") && done.contains("public shows 0 %"), "{done}");
     let after = page(&night).await;
     assert!(after.contains("Traffic is safe: rolled back"), "{after}");
     assert!(!after.contains("Roll back to 0 %</button>"), "{after}");
@@ -230,13 +202,7 @@ async fn somebody_elses_change_offers_to_adopt_it() {
     night.minutes(2).await;
     let moved = page(&night).await;
     assert!(moved.contains("Somebody else changed a weight"), "{moved}");
-    let done = press(
-        &night,
-        &moved,
-        "Resume and adopt",
-        json!({"reason": "it was me"}),
-    )
-    .await;
+    let done = press(&night, &moved, "Resume and adopt", json!({"reason": "it was me"})).await;
     assert!(done.contains("resume: done"), "{done}");
     assert_eq!(night.run().await.weight, to);
 }
@@ -248,10 +214,7 @@ async fn when_the_ledger_is_down_the_page_says_so_and_rollback_still_works() {
     let before = page(&night).await;
     night.pretend.state().trouble.ledger_down = true;
     let blind = page(&night).await;
-    assert!(
-        blind.contains("It cannot be told whether traffic is safe"),
-        "{blind}"
-    );
+    assert!(blind.contains("It cannot be told whether traffic is safe"), "{blind}");
     let failed = press(&night, &before, "Pause", json!({})).await;
     assert!(failed.contains("pause was not carried out"), "{failed}");
     let done = press(&night, &before, "Roll back to 0 %", json!({})).await;
@@ -264,16 +227,9 @@ async fn what_is_wrong_with_a_call_is_told_on_a_page() {
     let night = Night::new(config());
     let unknown = json!({"widget": {"rollout": "<i>"}, "widgetContext": {}});
     let told = ask(&night, Door::View, unknown, VIEW).await;
-    assert!(
-        told.contains("no rollout is called `&lt;i&gt;`; known: score"),
-        "{told}"
-    );
+    assert!(told.contains("no rollout is called `&lt;i&gt;`; known: score"), "{told}");
     let odd = json!({"widget": 7, "widgetContext": {}});
-    assert!(
-        ask(&night, Door::View, odd, VIEW)
-            .await
-            .contains("cannot be read")
-    );
+    assert!(ask(&night, Door::View, odd, VIEW).await.contains("cannot be read"));
     for event in [
         json!({"command": "start", "if_revision": 0, "widgetContext": {}}),
         json!({"command": "rollback", "widgetContext": {}}),
@@ -309,8 +265,5 @@ async fn a_narrow_dark_widget_gets_lists_in_dark_colours() {
     let night = Night::started(config()).await;
     let event = json!({"widgetContext": {"theme": "dark", "width": 320}});
     let page = ask(&night, Door::View, event, VIEW).await;
-    assert!(
-        page.contains("class=\"rw cwdb-no-default-styles dark narrow\""),
-        "{page}"
-    );
+    assert!(page.contains("class=\"rw cwdb-no-default-styles dark narrow\""), "{page}");
 }

@@ -45,19 +45,12 @@ async fn before_during_and_after_a_rollback_it_reads_well_at_every_width() {
     }
     let mut stage = Stage::at(62, 25).await;
     stage.minutes(2).await;
-    let before = [
-        "before",
-        "Traffic is safe",
-        "public shows 25 %",
-        "Roll back to 0 %",
-    ];
+    let before = ["before", "Traffic is safe", "public shows 25 %", "Roll back to 0 %"];
     node(&stage, "look.mjs", &before).await;
 
     stage.fail_api("ModifyRule", ApiFaultKind::Denied);
     stage.rust.errors = 0.2;
-    stage
-        .until(15, |report| report["state"] == "rolling back")
-        .await;
+    stage.until(15, |report| report["state"] == "rolling back").await;
     stage.minutes(1).await;
     let during = [
         "during",
@@ -69,11 +62,8 @@ async fn before_during_and_after_a_rollback_it_reads_well_at_every_width() {
 
     stage.cloud.clear_faults(None);
     stage.minutes(1).await;
-    let after = [
-        "after",
-        "Traffic is safe: rolled back, all of it is on Python",
-        "public shows 0 %",
-    ];
+    let after =
+        ["after", "Traffic is safe: rolled back, all of it is on Python", "public shows 0 %"];
     node(&stage, "look.mjs", &after).await;
     stage.cloud.shutdown().await;
 }

@@ -38,12 +38,8 @@ const PROVIDERS: [(&str, &str); 13] = [
 fn main() -> std::io::Result<()> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let golden = std::fs::read_to_string(here.join("tests/golden/seed.sql"))?;
-    let (schema, _) = golden
-        .split_once("-- ---- rows ----")
-        .unwrap_or((&golden, ""));
-    let schema = schema
-        .split_once("-- ---- schema ----")
-        .map_or(schema, |(_, schema)| schema);
+    let (schema, _) = golden.split_once("-- ---- rows ----").unwrap_or((&golden, ""));
+    let schema = schema.split_once("-- ---- schema ----").map_or(schema, |(_, schema)| schema);
     let issuer = Issuer::new("scorer-fn demo issuer");
     let (rows, addresses) = rows(&issuer);
     let head = format!(
@@ -77,11 +73,7 @@ fn rows(issuer: &Issuer) -> (String, Vec<String>) {
                 },
             )
         });
-        Value::Object(
-            entries
-                .map(|(name, weight)| (name.to_owned(), weight))
-                .collect(),
-        )
+        Value::Object(entries.map(|(name, weight)| (name.to_owned(), weight)).collect())
     };
     let _ = write!(
         sql,
@@ -115,12 +107,7 @@ fn rows(issuer: &Issuer) -> (String, Vec<String>) {
     let mut stamps = Vec::new();
     for number in 0..PLAIN_WALLETS {
         let wallet = address(&format!("wallet {number}"));
-        for (provider, _) in PROVIDERS
-            .iter()
-            .cycle()
-            .skip(number)
-            .take(number % PROVIDERS.len())
-        {
+        for (provider, _) in PROVIDERS.iter().cycle().skip(number).take(number % PROVIDERS.len()) {
             stamps.push(issuer.stamp(
                 &wallet,
                 provider,
@@ -144,12 +131,7 @@ fn rows(issuer: &Issuer) -> (String, Vec<String>) {
     }
     let wallet = address("ended");
     stamps.push(issuer.stamp(&wallet, "Google", &wallet, "2024-01-01T00:00:00Z"));
-    stamps.push(issuer.stamp(
-        &wallet,
-        "AllowList#DemoList",
-        "listed",
-        "2097-03-04T05:06:07+02:00",
-    ));
+    stamps.push(issuer.stamp(&wallet, "AllowList#DemoList", "listed", "2097-03-04T05:06:07+02:00"));
     addresses.push(wallet);
 
     sql.push_str(
@@ -172,10 +154,7 @@ fn rows(issuer: &Issuer) -> (String, Vec<String>) {
 }
 
 fn address(name: &str) -> String {
-    format!(
-        "0x{}",
-        hex(&keccak(format!("scorer-fn demo {name}").as_bytes())[12..])
-    )
+    format!("0x{}", hex(&keccak(format!("scorer-fn demo {name}").as_bytes())[12..]))
 }
 
 struct Issuer {
@@ -199,10 +178,8 @@ impl Issuer {
         person: &str,
         expires: &str,
     ) -> (String, String, Value) {
-        let nullifier = format!(
-            "v0:{}",
-            STANDARD.encode(keccak(format!("{person} {provider}").as_bytes()))
-        );
+        let nullifier =
+            format!("v0:{}", STANDARD.encode(keccak(format!("{person} {provider}").as_bytes())));
         let text = |name: &str| json!({"name": name, "type": "string"});
         let typed = |name: &str, kind: &str| json!({"name": name, "type": kind});
         let mut credential = json!({

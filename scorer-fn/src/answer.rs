@@ -28,21 +28,13 @@ pub struct Answer {
 impl Answer {
     /// 200 with a JSON body.
     pub fn ok(body: String) -> Self {
-        Self {
-            status: 200,
-            description: "200 OK".to_owned(),
-            body,
-        }
+        Self { status: 200, description: "200 OK".to_owned(), body }
     }
 
     /// An error; `shown` is the body's text, `description` goes into `statusDescription`.
     pub fn error(status: u16, shown: &str, description: impl Into<String>) -> Self {
         let body = format!("{{\"error\": {}}}", Value::from(shown));
-        Self {
-            status,
-            description: description.into(),
-            body,
-        }
+        Self { status, description: description.into(), body }
     }
 
     /// An error whose body repeats the exception's text.
@@ -59,10 +51,8 @@ impl Answer {
     ///
     /// `headers` is never null, nor is the body: either is a 502 at the ALB.
     pub fn to_alb(&self) -> Value {
-        let headers: serde_json::Map<String, Value> = HEADERS
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), Value::from(*value)))
-            .collect();
+        let headers: serde_json::Map<String, Value> =
+            HEADERS.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
         let mut answer = json!({
             "statusCode": self.status,
             "statusDescription": self.description,
@@ -85,13 +75,10 @@ impl IntoResponse for Answer {
             builder = builder.header(name, value);
         }
         // The Lambda entry point needs the description, which HTTP has no room for.
-        builder
-            .extension(alb)
-            .body(Body::from(self.body))
-            .unwrap_or_else(|_| {
-                let mut response = Response::new(Body::empty());
-                *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
-                response
-            })
+        builder.extension(alb).body(Body::from(self.body)).unwrap_or_else(|_| {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        })
     }
 }

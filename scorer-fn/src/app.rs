@@ -110,21 +110,11 @@ pub fn router(app: Arc<App>) -> Router {
 /// Answers a raw ALB event through the router, in the form that an ALB takes.
 pub async fn serve_alb(router: Router, raw: &Value, call: Call) -> Value {
     let event = Event::from_alb(raw);
-    let method = raw
-        .get("httpMethod")
-        .and_then(Value::as_str)
-        .unwrap_or("GET");
+    let method = raw.get("httpMethod").and_then(Value::as_str).unwrap_or("GET");
     // A path that HTTP would not carry still reaches the handler, in the event.
-    let uri = event
-        .path
-        .as_deref()
-        .filter(|path| path.starts_with('/'))
-        .unwrap_or("/");
-    let request = Request::builder()
-        .method(method)
-        .uri(uri)
-        .body(Body::empty())
-        .unwrap_or_default();
+    let uri = event.path.as_deref().filter(|path| path.starts_with('/')).unwrap_or("/");
+    let request =
+        Request::builder().method(method).uri(uri).body(Body::empty()).unwrap_or_default();
     let request = with_extensions(request, event, call);
     let response = match router.oneshot(request).await {
         Ok(response) => response,
@@ -157,33 +147,17 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
             }
         },
     };
-    let trace = event
-        .header("x-amzn-trace-id")
-        .unwrap_or_default()
-        .to_owned();
-    let call = call.unwrap_or_else(|| Call {
-        request_id: log::http_request_id(&trace),
-        ..Call::default()
-    });
+    let trace = event.header("x-amzn-trace-id").unwrap_or_default().to_owned();
+    let call = call
+        .unwrap_or_else(|| Call { request_id: log::http_request_id(&trace), ..Call::default() });
 
-    let injected = if app.scorer.obeys_faults() {
-        Fault::asked_by(&event)
-    } else {
-        Vec::new()
-    };
+    let injected = if app.scorer.obeys_faults() { Fault::asked_by(&event) } else { Vec::new() };
     let (answer, notes) = match crate::fault::suffer(&injected).await {
         Some(answer) => (answer, Notes::default()),
         None => within(call.deadline, app.scorer.answer(&event, now)).await,
     };
     let took = started.elapsed();
-    let line = Line {
-        call: &call,
-        trace: &trace,
-        answer: &answer,
-        notes: &notes,
-        took,
-        cold,
-    };
+    let line = Line { call: &call, trace: &trace, answer: &answer, notes: &notes, took, cold };
     if app.lines == Lines::Print {
         log::print(&line.to_json());
     }
@@ -209,9 +183,6 @@ async fn within(
     let trouble = Some(("deadline", text.to_owned()));
     (
         Answer::plain_error(503, "The service is busy, try again."),
-        Notes {
-            trouble,
-            ..Notes::default()
-        },
+        Notes { trouble, ..Notes::default() },
     )
 }

@@ -110,13 +110,7 @@ impl Config {
         let disabled = get("OTEL_SDK_DISABLED").is_some_and(|text| is_true(&text));
         let collector = get("OTEL_EXPORTER_OTLP_ENDPOINT").unwrap_or_else(|| COLLECTOR.to_owned());
         let collector = Some(collector).filter(|_| !disabled);
-        Ok(Self {
-            settings,
-            source: source(&get)?,
-            limits,
-            limiter,
-            collector,
-        })
+        Ok(Self { settings, source: source(&get)?, limits, limiter, collector })
     }
 }
 
@@ -129,9 +123,7 @@ fn limiter(get: &impl Fn(&str) -> Option<String>) -> Result<Limiter, ConfigError
              (a counter of our own would double every limit), or turn the limit off",
         )
     })?;
-    Ok(Limiter::new(
-        Redis::at(&url).map_err(|problem| error("REDIS_URL", &problem))?,
-    ))
+    Ok(Limiter::new(Redis::at(&url).map_err(|problem| error("REDIS_URL", &problem))?))
 }
 
 fn source(get: &impl Fn(&str) -> Option<String>) -> Result<Source, ConfigError> {
@@ -176,12 +168,7 @@ fn list(variable: &'static str, text: &str) -> Result<Vec<String>, ConfigError> 
         return serde_json::from_str(text)
             .map_err(|problem| error(variable, &format!("no JSON list of texts: {problem}")));
     }
-    Ok(text
-        .split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty())
-        .map(str::to_owned)
-        .collect())
+    Ok(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
 }
 
 fn number<T: std::str::FromStr>(
@@ -199,15 +186,9 @@ fn number<T: std::str::FromStr>(
 
 /// The words that the Python side reads as true.
 fn is_true(text: &str) -> bool {
-    matches!(
-        text.to_ascii_lowercase().as_str(),
-        "true" | "on" | "ok" | "y" | "yes" | "1"
-    )
+    matches!(text.to_ascii_lowercase().as_str(), "true" | "on" | "ok" | "y" | "yes" | "1")
 }
 
 fn error(variable: &'static str, problem: &str) -> ConfigError {
-    ConfigError {
-        variable,
-        problem: problem.to_owned(),
-    }
+    ConfigError { variable, problem: problem.to_owned() }
 }

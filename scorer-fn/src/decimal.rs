@@ -31,21 +31,14 @@ pub struct Decimal {
 impl Decimal {
     /// Zero, spelt `0`.
     pub fn zero() -> Self {
-        Self {
-            negative: false,
-            magnitude: BigUint::ZERO,
-            exponent: 0,
-        }
+        Self { negative: false, magnitude: BigUint::ZERO, exponent: 0 }
     }
 
     /// Python's `Decimal(text)` for finite numbers: blanks around, `_` between
     /// digits, and the decimal digits of any script pass.
     pub fn parse(text: &str) -> Option<Self> {
-        let text: String = python::strip(text)
-            .chars()
-            .filter(|c| *c != '_')
-            .map(python::ascii_digit)
-            .collect();
+        let text: String =
+            python::strip(text).chars().filter(|c| *c != '_').map(python::ascii_digit).collect();
         let (negative, digits) = match text.as_bytes().first()? {
             b'-' => (true, &text[1..]),
             b'+' => (false, &text[1..]),
@@ -64,11 +57,7 @@ impl Decimal {
         if exponent.abs() > EXPONENT_LIMIT || all.len() > 10_000 {
             return None;
         }
-        Some(Self {
-            negative,
-            magnitude: all.parse().ok()?,
-            exponent,
-        })
+        Some(Self { negative, magnitude: all.parse().ok()?, exponent })
     }
 
     /// The exact value of a double, as `Decimal(float)` gives it. None if it is not finite.
@@ -86,10 +75,7 @@ impl Decimal {
             (fraction | 1 << 52, raw_exponent - 1075)
         };
         if mantissa == 0 {
-            return Some(Self {
-                negative,
-                ..Self::zero()
-            });
+            return Some(Self { negative, ..Self::zero() });
         }
         while mantissa & 1 == 0 && power < 0 {
             mantissa >>= 1;
@@ -103,11 +89,7 @@ impl Decimal {
         } else {
             (mantissa * BigUint::from(2_u32).pow(steps), 0)
         };
-        Some(Self {
-            negative,
-            magnitude,
-            exponent,
-        })
+        Some(Self { negative, magnitude, exponent })
     }
 
     /// Sum, rounded to 28 significant digits, half to even.
@@ -125,11 +107,7 @@ impl Decimal {
         let magnitude = sum.into_parts().1;
         let digits = count_digits(&magnitude);
         if digits <= PRECISION {
-            return Self {
-                negative,
-                magnitude,
-                exponent,
-            };
+            return Self { negative, magnitude, exponent };
         }
         let drop = digits - PRECISION;
         let rounded = divide_half_even(&magnitude, drop);
@@ -140,11 +118,7 @@ impl Decimal {
         } else {
             (rounded, exponent)
         };
-        Self {
-            negative,
-            magnitude,
-            exponent,
-        }
+        Self { negative, magnitude, exponent }
     }
 
     /// Exactly five digits after the point, half to even on the exact value.

@@ -35,10 +35,9 @@ impl Event {
         let text = |key: &str| event.get(key).and_then(Value::as_str).map(str::to_owned);
         let path_problem = match event.get("path") {
             Some(Value::String(_)) => String::new(),
-            Some(other) => format!(
-                "'{}' object has no attribute 'split'",
-                python::type_name(other)
-            ),
+            Some(other) => {
+                format!("'{}' object has no attribute 'split'", python::type_name(other))
+            }
             None => "'path'".to_owned(),
         };
         Self {
@@ -56,25 +55,15 @@ impl Event {
     pub fn from_http(parts: &http::request::Parts, body: &Bytes) -> Self {
         let mut headers = Map::new();
         for (name, value) in &parts.headers {
-            headers.insert(
-                name.as_str().to_owned(),
-                String::from_utf8_lossy(value.as_bytes()).into(),
-            );
+            headers
+                .insert(name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into());
         }
         let mut query = Map::new();
-        for pair in parts
-            .uri
-            .query()
-            .unwrap_or("")
-            .split('&')
-            .filter(|pair| !pair.is_empty())
-        {
+        for pair in parts.uri.query().unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             query.insert(key.to_owned(), value.into());
         }
-        let text = std::str::from_utf8(body)
-            .ok()
-            .filter(|_| is_text(&parts.headers));
+        let text = std::str::from_utf8(body).ok().filter(|_| is_text(&parts.headers));
         Self {
             path: Some(parts.uri.path().to_owned()),
             path_problem: String::new(),
@@ -97,10 +86,7 @@ impl Event {
     pub fn payload(&self) -> Result<Json, String> {
         let base64 = self.base64.ok_or("'isBase64Encoded'")?;
         let Some(body) = self.body.as_deref().filter(|body| !body.is_empty()) else {
-            return Ok(Json {
-                value: Value::Object(Map::new()),
-                storable: true,
-            });
+            return Ok(Json { value: Value::Object(Map::new()), storable: true });
         };
         if !base64 {
             return python_json::loads(body);
@@ -121,14 +107,8 @@ fn is_text(headers: &HeaderMap) -> bool {
     let Some(kind) = headers.get(http::header::CONTENT_TYPE) else {
         return true;
     };
-    let kind = kind
-        .to_str()
-        .unwrap_or("")
-        .split(';')
-        .next()
-        .unwrap_or("")
-        .trim()
-        .to_ascii_lowercase();
+    let kind =
+        kind.to_str().unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     kind.starts_with("text/")
         || matches!(
             kind.as_str(),

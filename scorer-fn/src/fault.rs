@@ -22,10 +22,7 @@ impl Fault {
     /// The faults that a request asks for; unknown words are ignored.
     pub fn asked_by(event: &Event) -> Vec<Self> {
         let words = event.header("x-local-cloud-fault").unwrap_or_default();
-        words
-            .split(',')
-            .filter_map(|word| Self::read(word.trim()))
-            .collect()
+        words.split(',').filter_map(|word| Self::read(word.trim())).collect()
     }
 
     fn read(word: &str) -> Option<Self> {

@@ -91,11 +91,8 @@ impl Line<'_> {
             line["error"] = Value::from(text.as_str());
         }
         if !self.notes.left_out.is_empty() {
-            let list = self
-                .notes
-                .left_out
-                .iter()
-                .map(|(provider, why)| format!("{provider}: {why}"));
+            let list =
+                self.notes.left_out.iter().map(|(provider, why)| format!("{provider}: {why}"));
             line["stamps_left_out"] = list.collect::<Vec<_>>().into();
         }
         line
@@ -127,9 +124,5 @@ pub fn http_request_id(trace: &str) -> String {
     if !trace.is_empty() {
         return trace.to_owned();
     }
-    format!(
-        "{}-{}",
-        std::process::id(),
-        COUNT.fetch_add(1, Ordering::Relaxed)
-    )
+    format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }

@@ -20,11 +20,7 @@ pub fn type_name(value: &Value) -> &'static str {
 
 /// `repr` of a text: single quotes unless only those occur inside.
 pub fn repr(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     let mut out = String::with_capacity(text.len() + 2);
     out.push(quote);
     for c in text.chars() {
@@ -91,21 +87,15 @@ pub enum Integer {
 /// and the decimal digits of any script pass.
 pub fn integer(text: &str) -> Integer {
     // CPython strips the four separators of ASCII only from other texts.
-    let text = if text.is_ascii() {
-        text.trim()
-    } else {
-        strip(text)
-    };
+    let text = if text.is_ascii() { text.trim() } else { strip(text) };
     let text: String = text.chars().map(ascii_digit).collect();
     let (negative, digits) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
         Some(b'+') => (false, &text[1..]),
         _ => (false, text.as_str()),
     };
-    let well_formed = !digits.is_empty()
-        && digits
-            .split('_')
-            .all(|part| !part.is_empty() && is_digits(part));
+    let well_formed =
+        !digits.is_empty() && digits.split('_').all(|part| !part.is_empty() && is_digits(part));
     if !well_formed {
         return Integer::No;
     }
@@ -114,11 +104,7 @@ pub fn integer(text: &str) -> Integer {
     let signed = format!(
         "{}{}",
         if negative { "-" } else { "" },
-        if significant.is_empty() {
-            "0"
-        } else {
-            significant
-        }
+        if significant.is_empty() { "0" } else { significant }
     );
     match signed.parse() {
         Ok(value) => Integer::Fits(value),

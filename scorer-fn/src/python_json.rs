@@ -33,10 +33,7 @@ pub fn loads(text: &str) -> Result<Json, String> {
     reader.skip_blanks();
     let value = reader.value()?;
     reader.finish()?;
-    Ok(Json {
-        value,
-        storable: reader.storable,
-    })
+    Ok(Json { value, storable: reader.storable })
 }
 
 /// The members of an object, each value in its own spelling, for numbers that
@@ -71,12 +68,7 @@ struct Reader {
 
 impl Reader {
     fn new(text: &str) -> Self {
-        Self {
-            chars: text.chars().collect(),
-            at: 0,
-            depth: 0,
-            storable: true,
-        }
+        Self { chars: text.chars().collect(), at: 0, depth: 0, storable: true }
     }
 
     /// Nothing but blanks may follow.
@@ -95,11 +87,9 @@ impl Reader {
             Some('{') => self.nested(Self::object),
             Some('[') => self.nested(Self::array),
             _ => {
-                for (word, value) in [
-                    ("null", Value::Null),
-                    ("true", true.into()),
-                    ("false", false.into()),
-                ] {
+                for (word, value) in
+                    [("null", Value::Null), ("true", true.into()), ("false", false.into())]
+                {
                     if self.take(word) {
                         return Ok(value);
                     }
@@ -110,8 +100,7 @@ impl Reader {
                         return Ok(Value::Null);
                     }
                 }
-                self.number()
-                    .ok_or_else(|| self.error("Expecting value", start))
+                self.number().ok_or_else(|| self.error("Expecting value", start))
             }
         }
     }
@@ -222,9 +211,7 @@ impl Reader {
     }
 
     fn unicode(&mut self, at: usize) -> Result<char, String> {
-        let first = self
-            .hex4()
-            .ok_or_else(|| self.error("Invalid \\uXXXX escape", at))?;
+        let first = self.hex4().ok_or_else(|| self.error("Invalid \\uXXXX escape", at))?;
         let mut unit = u32::from(first);
         if (0xd800..0xdc00).contains(&unit)
             && self.chars.get(self.at..self.at + 2) == Some(&['\\', 'u'])
@@ -285,13 +272,7 @@ impl Reader {
     }
 
     fn digits_from(&self, start: usize) -> usize {
-        start
-            + self
-                .chars
-                .iter()
-                .skip(start)
-                .take_while(|c| c.is_ascii_digit())
-                .count()
+        start + self.chars.iter().skip(start).take_while(|c| c.is_ascii_digit()).count()
     }
 
     fn expect(&mut self, wanted: char) -> Result<(), String> {
@@ -303,10 +284,8 @@ impl Reader {
     }
 
     fn take(&mut self, word: &str) -> bool {
-        let matches = word
-            .chars()
-            .enumerate()
-            .all(|(at, c)| self.chars.get(self.at + at) == Some(&c));
+        let matches =
+            word.chars().enumerate().all(|(at, c)| self.chars.get(self.at + at) == Some(&c));
         if matches {
             self.at += word.len();
         }

@@ -30,9 +30,7 @@ pub struct Redis {
 /// Without user and password.
 impl fmt::Debug for Redis {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Redis")
-            .field("address", self.address())
-            .finish_non_exhaustive()
+        out.debug_struct("Redis").field("address", self.address()).finish_non_exhaustive()
     }
 }
 
@@ -50,10 +48,7 @@ impl Redis {
         }
         // redis-py's way to say what we do anyway.
         let strict = |value: &str| {
-            matches!(
-                value.to_ascii_lowercase().as_str(),
-                "required" | "cert_required"
-            )
+            matches!(value.to_ascii_lowercase().as_str(), "required" | "cert_required")
         };
         for (name, value) in parts.query_pairs() {
             match &*name {
@@ -67,17 +62,12 @@ impl Redis {
                 other => return Err(refused(&format!("the parameter {other} is not known"))),
             }
         }
-        let info: ConnectionInfo = parts
-            .into_connection_info()
-            .map_err(|error| refused(&error))?;
+        let info: ConnectionInfo = parts.into_connection_info().map_err(|error| refused(&error))?;
         // Two commands less at every start of an environment.
         let login = info.redis_settings().clone().set_skip_set_lib_name();
         let client =
             Client::open(info.set_redis_settings(login)).map_err(|error| refused(&error))?;
-        Ok(Self {
-            client,
-            connection: Mutex::new(None),
-        })
+        Ok(Self { client, connection: Mutex::new(None) })
     }
 
     /// Sets the counter to 1 if it is not there (to live for `life`, in whole
@@ -116,9 +106,7 @@ impl Redis {
         let patience = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(PATIENCE))
             .set_response_timeout(Some(PATIENCE));
-        self.client
-            .get_multiplexed_async_connection_with_config(&patience)
-            .await
+        self.client.get_multiplexed_async_connection_with_config(&patience).await
     }
 }
 

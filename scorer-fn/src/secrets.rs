@@ -71,25 +71,15 @@ impl SecretReader {
             .region(Region::new(needed("AWS_REGION")?))
             .credentials_provider(credentials)
             .retry_config(RetryConfig::standard().with_max_attempts(2))
-            .http_client(
-                http.tls_provider(Provider::Rustls(CryptoMode::Ring))
-                    .build_https(),
-            );
+            .http_client(http.tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https());
         if let Some(endpoint) = endpoint {
             config = config.endpoint_url(endpoint);
         }
-        let answer = Client::from_conf(config.build())
-            .get_secret_value()
-            .secret_id(&self.arn)
-            .send()
-            .await;
+        let answer =
+            Client::from_conf(config.build()).get_secret_value().secret_id(&self.arn).send().await;
         let answer = answer.map_err(|error| {
             let code = error.code().unwrap_or("no answer").to_owned();
-            format!(
-                "reading the secret {}: {code}: {}",
-                self.arn,
-                DisplayErrorContext(&error)
-            )
+            format!("reading the secret {}: {code}: {}", self.arn, DisplayErrorContext(&error))
         })?;
         let text = answer
             .secret_string()

@@ -21,9 +21,7 @@ pub type Micros = i64;
 
 /// The clock of this machine.
 pub fn now() -> Micros {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
 }
 
@@ -43,11 +41,7 @@ impl OffsetTime {
     pub fn from_micros(at: Micros) -> Self {
         let per_day = SECONDS_PER_DAY * MICROS_PER_SECOND;
         let nanos = u64::try_from(at.rem_euclid(per_day)).unwrap_or(0) * 1000;
-        Self {
-            days: at.div_euclid(per_day),
-            nanos,
-            offset_secs: 0,
-        }
+        Self { days: at.div_euclid(per_day), nanos, offset_secs: 0 }
     }
 
     /// The moment, rounded down to a microsecond.
@@ -97,11 +91,7 @@ impl OffsetTime {
             }
             _ => return None,
         };
-        Some(Self {
-            days,
-            nanos,
-            offset_secs,
-        })
+        Some(Self { days, nanos, offset_secs })
     }
 
     /// RFC 3339 with 0, 3, 6 or 9 fraction digits, as few as are needed.
@@ -115,11 +105,7 @@ impl OffsetTime {
             f if f % 1000 == 0 => format!(".{:06}", f / 1000),
             f => format!(".{f:09}"),
         };
-        let zone = if zulu && self.offset_secs == 0 {
-            "Z".to_owned()
-        } else {
-            self.zone()
-        };
+        let zone = if zulu && self.offset_secs == 0 { "Z".to_owned() } else { self.zone() };
         format!("{}{digits}{zone}", self.to_seconds())
     }
 
@@ -131,27 +117,15 @@ impl OffsetTime {
     /// Python's `isoformat()`: six fraction digits or none, offset as given.
     pub fn python_isoformat(&self) -> String {
         let micros = self.nanos % NANOS_PER_SECOND / 1000;
-        let digits = if micros == 0 {
-            String::new()
-        } else {
-            format!(".{micros:06}")
-        };
+        let digits = if micros == 0 { String::new() } else { format!(".{micros:06}") };
         format!("{}{digits}{}", self.to_seconds(), self.zone())
     }
 
     /// The spelling in `registry_event`: milliseconds, cut off, and `Z` for UTC.
     pub fn event_spelling(&self) -> String {
         let micros = self.nanos % NANOS_PER_SECOND / 1000;
-        let digits = if micros == 0 {
-            String::new()
-        } else {
-            format!(".{:03}", micros / 1000)
-        };
-        let zone = if self.offset_secs == 0 {
-            "Z".to_owned()
-        } else {
-            self.zone()
-        };
+        let digits = if micros == 0 { String::new() } else { format!(".{:03}", micros / 1000) };
+        let zone = if self.offset_secs == 0 { "Z".to_owned() } else { self.zone() };
         format!("{}{digits}{zone}", self.to_seconds())
     }
 
@@ -161,21 +135,14 @@ impl OffsetTime {
             - i64::from(self.offset_secs);
         let second_of_day = u64::try_from(seconds.rem_euclid(SECONDS_PER_DAY)).unwrap_or(0);
         let nanos = second_of_day * NANOS_PER_SECOND + self.nanos % NANOS_PER_SECOND;
-        Self {
-            days: seconds.div_euclid(SECONDS_PER_DAY),
-            nanos,
-            offset_secs: 0,
-        }
+        Self { days: seconds.div_euclid(SECONDS_PER_DAY), nanos, offset_secs: 0 }
     }
 
     fn to_seconds(self) -> String {
         let (year, month, day) = civil_from_days(self.days);
         let second = self.nanos / NANOS_PER_SECOND;
         let (hour, minute) = (second / 3600, second / 60 % 60);
-        format!(
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}",
-            second % 60
-        )
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}", second % 60)
     }
 
     fn zone(&self) -> String {
@@ -197,16 +164,13 @@ fn out_of_range(field: &str) -> IsoError {
 /// Up to nine ASCII digits as a number.
 fn digits(text: &[u8]) -> Option<u32> {
     text.iter().try_fold(0_u32, |value, byte| {
-        byte.is_ascii_digit()
-            .then(|| value * 10 + u32::from(byte - b'0'))
+        byte.is_ascii_digit().then(|| value * 10 + u32::from(byte - b'0'))
     })
 }
 
 /// Digits after the point, as nanoseconds; what is beyond the ninth is cut off.
 fn fraction_nanos(text: &[u8]) -> u64 {
-    (0..9).fold(0, |value, at| {
-        value * 10 + text.get(at).map_or(0, |byte| u64::from(byte - b'0'))
-    })
+    (0..9).fold(0, |value, at| value * 10 + text.get(at).map_or(0, |byte| u64::from(byte - b'0')))
 }
 
 fn nanos_of_day(hour: u32, minute: u32, second: u32, micro: u32) -> Result<u64, IsoError> {
@@ -254,11 +218,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
 }

@@ -23,10 +23,7 @@ use support::{Service, demo_environment, get, router_on};
 const KEY: &str = "DemoKeyA.3f1c86c2a9d04b57b8e6d1a2f7935c40";
 
 fn body(answer: &Value) -> Value {
-    answer["body"]
-        .as_str()
-        .and_then(|body| serde_json::from_str(body).ok())
-        .unwrap_or_default()
+    answer["body"].as_str().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default()
 }
 
 /// The event that asks for the score of the demo's wallet in line `number`, from 0.
@@ -55,10 +52,8 @@ async fn eight_clients_behind_a_pooler_get_their_own_answers() -> anyhow::Result
         return Ok(());
     }
     let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
-    let addresses: Vec<String> = std::fs::read_to_string("demo/addresses.txt")?
-        .lines()
-        .map(str::to_owned)
-        .collect();
+    let addresses: Vec<String> =
+        std::fs::read_to_string("demo/addresses.txt")?.lines().map(str::to_owned).collect();
     let mut expected = BTreeMap::new();
     for address in &addresses {
         for scorer in ["1", "2"] {
@@ -115,35 +110,14 @@ async fn a_score_takes_few_round_trips() -> anyhow::Result<()> {
     let addresses: Vec<&str> = list.lines().collect();
     let trips = async |path: &str, key| {
         let event = Event::from_alb(&get(path, key));
-        scorer
-            .answer(&event, scorer_fn::time::now())
-            .await
-            .1
-            .trips
-            .round_trips
+        scorer.answer(&event, scorer_fn::time::now()).await.1.trips.round_trips
     };
     let score = |address: &str| format!("/v2/stamps/1/score/{address}");
-    assert_eq!(
-        trips(&score(addresses[3]), KEY).await,
-        10,
-        "three new stamps; Python makes 37"
-    );
+    assert_eq!(trips(&score(addresses[3]), KEY).await, 10, "three new stamps; Python makes 37");
     assert_eq!(trips(&score(addresses[12]), KEY).await, 10, "twelve stamps");
-    assert_eq!(
-        trips(&score(addresses[0]), KEY).await,
-        8,
-        "no stamps, no links to read"
-    );
-    assert_eq!(
-        trips("/v2/stamps/99/score/0x00", KEY).await,
-        6,
-        "a refusal with its analytics row"
-    );
-    assert_eq!(
-        trips(&score(addresses[0]), "DemoKeyA.x").await,
-        4,
-        "a wrong key"
-    );
+    assert_eq!(trips(&score(addresses[0]), KEY).await, 8, "no stamps, no links to read");
+    assert_eq!(trips("/v2/stamps/99/score/0x00", KEY).await, 6, "a refusal with its analytics row");
+    assert_eq!(trips(&score(addresses[0]), "DemoKeyA.x").await, 4, "a wrong key");
     assert_eq!(trips(&score(addresses[0]), "").await, 0, "no key");
     Ok(())
 }
@@ -172,8 +146,7 @@ async fn a_connection_that_is_cut_in_the_middle_of_a_request_is_replaced() -> an
     // Somebody holds the passport, so the request waits in the middle of its transaction.
     let mut holder = sqlx::PgConnection::connect(&service.url).await?;
     let mut held = holder.begin().await?;
-    held.execute("SELECT FROM registry_passport FOR UPDATE")
-        .await?;
+    held.execute("SELECT FROM registry_passport FOR UPDATE").await?;
     let router = service.router.clone();
     let asked = tokio::spawn(async move { serve_alb(router, &event, Call::default()).await });
     let mut admin = sqlx::PgConnection::connect(&service.url).await?;
@@ -201,14 +174,9 @@ async fn work_that_would_miss_the_deadline_is_given_up_with_an_answer() -> anyho
     assert_eq!(service.ask(&event).await["statusCode"], 200);
     let mut holder = sqlx::PgConnection::connect(&service.url).await?;
     let mut held = holder.begin().await?;
-    held.execute("SELECT FROM registry_passport FOR UPDATE")
-        .await?;
+    held.execute("SELECT FROM registry_passport FOR UPDATE").await?;
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(1);
-    let call = Call {
-        request_id: "r".to_owned(),
-        deadline: Some(deadline),
-        ..Call::default()
-    };
+    let call = Call { request_id: "r".to_owned(), deadline: Some(deadline), ..Call::default() };
     let answer = serve_alb(service.router.clone(), &event, call).await;
     assert_eq!(answer["statusCode"], 503, "{answer}");
     held.rollback().await?;
@@ -222,19 +190,13 @@ async fn an_outage_answers_503_and_ends_with_it() -> anyhow::Result<()> {
     let mut variables = demo_environment()?;
     variables.insert("DATABASE_CONNECT_TIMEOUT_MS".to_owned(), "1000".to_owned());
     let mut service = Service::start("demo/seed.sql", &variables).await?;
-    let event = get(
-        "/v2/stamps/1/score/0x2e2a8491ddf6218111cde2bd60d4fc5aa44b32b1",
-        KEY,
-    );
+    let event = get("/v2/stamps/1/score/0x2e2a8491ddf6218111cde2bd60d4fc5aa44b32b1", KEY);
     assert_eq!(service.ask(&event).await["statusCode"], 200);
     service.postgres.stop_server();
     for _ in 0..3 {
         let answer = service.ask(&event).await;
         assert_eq!(answer["statusCode"], 503, "{answer}");
-        assert_eq!(
-            answer["body"],
-            "{\"error\": \"DB Error: OperationalError\"}"
-        );
+        assert_eq!(answer["body"], "{\"error\": \"DB Error: OperationalError\"}");
         assert!(
             !answer.to_string().contains(service.postgres.password()),
             "no secret in an answer"
@@ -248,16 +210,9 @@ async fn an_outage_answers_503_and_ends_with_it() -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_wrong_password_is_an_outage_that_keeps_the_password() -> anyhow::Result<()> {
     let postgres = PrivatePostgres::start().await?;
-    let url = postgres
-        .url("postgres")
-        .replace(postgres.password(), "swordfish");
+    let url = postgres.url("postgres").replace(postgres.password(), "swordfish");
     let router = router_on(&url, &demo_environment()?)?;
-    let answer = serve_alb(
-        router,
-        &get("/v2/stamps/1/score/0x00", KEY),
-        Call::default(),
-    )
-    .await;
+    let answer = serve_alb(router, &get("/v2/stamps/1/score/0x00", KEY), Call::default()).await;
     assert_eq!(answer["statusCode"], 503, "{answer}");
     assert!(!answer.to_string().contains("swordfish"));
     Ok(())
@@ -269,9 +224,7 @@ async fn a_score_leaves_all_of_its_rows_or_none() -> anyhow::Result<()> {
     let event = ask_for(5)?;
     let mut admin = sqlx::PgConnection::connect(&service.url).await?;
     // The last of the writes fails: the event about the score.
-    admin
-        .execute("ALTER TABLE registry_event ADD CHECK (action <> 'SCU')")
-        .await?;
+    admin.execute("ALTER TABLE registry_event ADD CHECK (action <> 'SCU')").await?;
     let answer = service.ask(&event).await;
     assert_eq!(answer["statusCode"], 500, "{answer}");
     assert_eq!(answer["body"], "{\"error\": \"DB Error: IntegrityError\"}");
@@ -307,9 +260,7 @@ async fn a_nullifier_too_long_for_its_column_is_a_score_error() -> anyhow::Resul
     let text = "value too long for type character varying(10)\n";
     assert_eq!(body(&answer)["error"], text);
     assert_eq!(body(&answer)["score"], "0.00000");
-    let row = admin
-        .fetch_one("SELECT status, error, stamps IS NULL FROM registry_score")
-        .await?;
+    let row = admin.fetch_one("SELECT status, error, stamps IS NULL FROM registry_score").await?;
     let row: (String, String, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     assert_eq!(row, ("ERROR".to_owned(), text.to_owned(), true));
     assert_eq!(count(&service.url, "registry_hashscorerlink").await?, 0);
@@ -365,10 +316,8 @@ async fn an_environment_that_is_paid_for_ahead_connects_ahead() -> anyhow::Resul
     let mut settings: Vec<(String, String)> = demo_environment()?.into_iter().collect();
     settings.push(("DATABASE_URL".to_owned(), postgres.url("scorer")));
     let on_demand = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
-    settings.push((
-        "AWS_LAMBDA_INITIALIZATION_TYPE".to_owned(),
-        "provisioned-concurrency".to_owned(),
-    ));
+    settings
+        .push(("AWS_LAMBDA_INITIALIZATION_TYPE".to_owned(), "provisioned-concurrency".to_owned()));
     let provisioned = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
     // Either asks for an event when it has done what it does before.
     on_demand.asks().await;
@@ -389,10 +338,7 @@ async fn a_connection_that_idled_too_long_is_opened_again() -> anyhow::Result<()
     // Ends every session that waits for its client: 57P05, which is fatal.
     service
         .postgres
-        .load_sql(
-            "postgres",
-            "ALTER DATABASE scorer SET idle_session_timeout = '20ms'",
-        )
+        .load_sql("postgres", "ALTER DATABASE scorer SET idle_session_timeout = '20ms'")
         .await?;
     let event = get("/v2/stamps/99/score/0x00", KEY);
     for _ in 0..3 {

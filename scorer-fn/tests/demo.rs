@@ -14,9 +14,8 @@ async fn every_listed_address_scores() -> anyhow::Result<()> {
     let mut scores = Vec::new();
     for address in addresses.lines() {
         for scorer in ["1", "demo", "2", "3"] {
-            let answer = service
-                .ask(&get(&format!("/v2/stamps/{scorer}/score/{address}"), KEY))
-                .await;
+            let answer =
+                service.ask(&get(&format!("/v2/stamps/{scorer}/score/{address}"), KEY)).await;
             assert_eq!(answer["statusCode"], 200, "{scorer} {address}: {answer}");
             let body: Value = serde_json::from_str(answer["body"].as_str().unwrap_or_default())?;
             assert_eq!(body["error"], Value::Null, "{scorer} {address}");
@@ -24,21 +23,14 @@ async fn every_listed_address_scores() -> anyhow::Result<()> {
         }
     }
     let stamps = |body: &Value| body["stamps"].as_object().cloned().unwrap_or_default();
-    let with_stamps = scores
-        .iter()
-        .filter(|(_, body)| !stamps(body).is_empty())
-        .count();
+    let with_stamps = scores.iter().filter(|(_, body)| !stamps(body).is_empty()).count();
     assert!(
         with_stamps > scores.len() / 2,
         "most wallets have stamps that count, {with_stamps} do"
     );
-    assert!(
-        scores.iter().any(|(_, body)| body["passing_score"] == true),
-        "some pass"
-    );
-    let deduplicated = scores
-        .iter()
-        .filter(|(_, body)| stamps(body).values().any(|stamp| stamp["dedup"] == true));
+    assert!(scores.iter().any(|(_, body)| body["passing_score"] == true), "some pass");
+    let deduplicated =
+        scores.iter().filter(|(_, body)| stamps(body).values().any(|stamp| stamp["dedup"] == true));
     assert_eq!(
         deduplicated.count(),
         4,

@@ -30,113 +30,39 @@ async fn hostile_requests_get_the_right_status() -> anyhow::Result<()> {
         ("nothing at all", json!({}), 401),
         ("no object", json!([1, 2]), 401),
         ("null", json!(null), 401),
-        (
-            "headers are null",
-            json!({"path": good, "headers": null}),
-            401,
-        ),
-        (
-            "key is a number",
-            event(&good, &json!({"x-api-key": 7})),
-            401,
-        ),
-        (
-            "key with NUL",
-            event(&good, &json!({"x-api-key": "GoldKeyA\u{0}.x"})),
-            401,
-        ),
-        (
-            "key with SQL",
-            event(&good, &json!({"x-api-key": "GoldKeyA' OR '1'='1"})),
-            401,
-        ),
-        (
-            "key of a megabyte",
-            event(&good, &json!({"x-api-key": "k".repeat(1 << 20)})),
-            401,
-        ),
-        (
-            "a megabyte of headers",
-            event(&good, &Value::Object(many)),
-            200,
-        ),
-        (
-            "path of 200 kB",
-            event(&format!("/v2/stamps/101/score/{long}"), &key),
-            400,
-        ),
-        (
-            "scorer of 200 kB",
-            event(&format!("/v2/stamps/{long}/score/{WALLET}"), &key),
-            404,
-        ),
+        ("headers are null", json!({"path": good, "headers": null}), 401),
+        ("key is a number", event(&good, &json!({"x-api-key": 7})), 401),
+        ("key with NUL", event(&good, &json!({"x-api-key": "GoldKeyA\u{0}.x"})), 401),
+        ("key with SQL", event(&good, &json!({"x-api-key": "GoldKeyA' OR '1'='1"})), 401),
+        ("key of a megabyte", event(&good, &json!({"x-api-key": "k".repeat(1 << 20)})), 401),
+        ("a megabyte of headers", event(&good, &Value::Object(many)), 200),
+        ("path of 200 kB", event(&format!("/v2/stamps/101/score/{long}"), &key), 400),
+        ("scorer of 200 kB", event(&format!("/v2/stamps/{long}/score/{WALLET}"), &key), 404),
         ("200,000 segments", event(&"/".repeat(200_000), &key), 404),
-        (
-            "scorer with SQL",
-            event(&format!("/v2/stamps/1' OR '1'='1/score/{WALLET}"), &key),
-            404,
-        ),
+        ("scorer with SQL", event(&format!("/v2/stamps/1' OR '1'='1/score/{WALLET}"), &key), 404),
         (
             "address with SQL",
-            event(
-                "/v2/stamps/101/score/0x'; DROP TABLE registry_score; --",
-                &key,
-            ),
+            event("/v2/stamps/101/score/0x'; DROP TABLE registry_score; --", &key),
             400,
         ),
-        (
-            "invalid UTF-8, encoded",
-            event("/v2/stamps/101/score/%ff%fe%c0%80", &key),
-            400,
-        ),
-        (
-            "half an escape",
-            event("/v2/stamps/101%/score/%", &key),
-            404,
-        ),
-        (
-            "NUL in the scorer",
-            event(&format!("/v2/stamps/10\u{0}1/score/{WALLET}"), &key),
-            404,
-        ),
-        (
-            "NUL in the address",
-            event("/v2/stamps/101/score/0x\u{0}", &key),
-            400,
-        ),
-        (
-            "line feeds in the path",
-            event(&format!("/v2/stamps/101/score/{WALLET}\n"), &key),
-            400,
-        ),
+        ("invalid UTF-8, encoded", event("/v2/stamps/101/score/%ff%fe%c0%80", &key), 400),
+        ("half an escape", event("/v2/stamps/101%/score/%", &key), 404),
+        ("NUL in the scorer", event(&format!("/v2/stamps/10\u{0}1/score/{WALLET}"), &key), 404),
+        ("NUL in the address", event("/v2/stamps/101/score/0x\u{0}", &key), 400),
+        ("line feeds in the path", event(&format!("/v2/stamps/101/score/{WALLET}\n"), &key), 400),
         (
             "path is a number",
             json!({"path": 7, "headers": key, "body": "", "isBase64Encoded": false}),
             500,
         ),
-        (
-            "no path",
-            json!({"headers": key, "body": "", "isBase64Encoded": false}),
-            500,
-        ),
-        (
-            "no isBase64Encoded",
-            json!({"path": good, "headers": key, "body": ""}),
-            500,
-        ),
+        ("no path", json!({"headers": key, "body": "", "isBase64Encoded": false}), 500),
+        ("no isBase64Encoded", json!({"path": good, "headers": key, "body": ""}), 500),
         ("one segment", event("/", &key), 500),
         ("empty path", event("", &key), 500),
-        (
-            "fullwidth digits",
-            event(&format!("/v2/stamps/１０１/score/{WALLET}"), &key),
-            200,
-        ),
+        ("fullwidth digits", event(&format!("/v2/stamps/１０１/score/{WALLET}"), &key), 200),
         (
             "negative beyond 64 bits",
-            event(
-                &format!("/v2/stamps/-{}/score/{WALLET}", "9".repeat(5000)),
-                &key,
-            ),
+            event(&format!("/v2/stamps/-{}/score/{WALLET}", "9".repeat(5000)), &key),
             404,
         ),
     ];
@@ -147,15 +73,10 @@ async fn hostile_requests_get_the_right_status() -> anyhow::Result<()> {
             answer["headers"].is_object() && answer["body"].is_string(),
             "{what}: valid for the load balancer"
         );
-        assert!(
-            !answer.to_string().contains(service.postgres.password()),
-            "{what}: no secret"
-        );
+        assert!(!answer.to_string().contains(service.postgres.password()), "{what}: no secret");
         assert!(!answer.to_string().contains(KEY), "{what}: no key");
     }
-    for method in [
-        "POST", "DELETE", "HEAD", "OPTIONS", "BREW", "", "G E T", "\u{0}",
-    ] {
+    for method in ["POST", "DELETE", "HEAD", "OPTIONS", "BREW", "", "G E T", "\u{0}"] {
         let mut event = event(&good, &key);
         event["httpMethod"] = method.into();
         assert_eq!(service.ask(&event).await["statusCode"], 200, "{method:?}");
@@ -175,21 +96,9 @@ async fn hostile_bodies_are_errors_of_the_caller_only() -> anyhow::Result<()> {
         service.ask(&event).await["statusCode"].clone()
     };
     assert_eq!(ask(json!(deep), json!(false)).await, 500, "too deep");
-    assert_eq!(
-        ask(json!("NaN"), json!(false)).await,
-        200,
-        "Python reads it"
-    );
-    assert_eq!(
-        ask(json!("\"\\u0000\""), json!(false)).await,
-        200,
-        "the analytics row is left out"
-    );
-    assert_eq!(
-        ask(json!("\"\\ud800\""), json!(false)).await,
-        200,
-        "half a pair"
-    );
+    assert_eq!(ask(json!("NaN"), json!(false)).await, 200, "Python reads it");
+    assert_eq!(ask(json!("\"\\u0000\""), json!(false)).await, 200, "the analytics row is left out");
+    assert_eq!(ask(json!("\"\\ud800\""), json!(false)).await, 200, "half a pair");
     assert_eq!(ask(json!("/w=="), json!(true)).await, 500, "no UTF-8");
     assert_eq!(ask(json!(null), json!(true)).await, 200, "no body");
     assert_eq!(
@@ -204,16 +113,9 @@ async fn hostile_bodies_are_errors_of_the_caller_only() -> anyhow::Result<()> {
 #[tokio::test]
 async fn an_error_is_described_in_the_words_of_python() -> anyhow::Result<()> {
     let service = Service::start("tests/golden/seed.sql", &golden_environment()?).await?;
-    let good = event(
-        &format!("/v2/stamps/101/score/{WALLET}"),
-        &json!({"x-api-key": KEY}),
-    );
+    let good = event(&format!("/v2/stamps/101/score/{WALLET}"), &json!({"x-api-key": KEY}));
     let cases = [
-        (
-            "path",
-            json!(null),
-            "'NoneType' object has no attribute 'split'",
-        ),
+        ("path", json!(null), "'NoneType' object has no attribute 'split'"),
         ("path", json!(7), "'int' object has no attribute 'split'"),
         (
             "body",
@@ -245,10 +147,8 @@ async fn faults_are_suffered_only_when_the_local_cloud_says_so() -> anyhow::Resu
     let mut variables = golden_environment()?;
     let service = Service::start("tests/golden/seed.sql", &variables).await?;
     let path = format!("/v2/stamps/101/score/{WALLET}");
-    let faulty = event(
-        &path,
-        &json!({"x-api-key": KEY, "x-local-cloud-fault": "latency=1, error"}),
-    );
+    let faulty =
+        event(&path, &json!({"x-api-key": KEY, "x-local-cloud-fault": "latency=1, error"}));
     assert_eq!(service.ask(&faulty).await["statusCode"], 200);
     variables.insert("LOCAL_CLOUD_FAULTS".to_owned(), "1".to_owned());
     let router = support::router_on(&service.url, &variables)?;

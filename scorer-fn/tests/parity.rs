@@ -32,14 +32,8 @@ async fn every_case_passes_through_the_load_balancer() -> anyhow::Result<()> {
     let outcomes = run(&options(Path::new("tests/golden"), &[]), |_| {}).await?;
     assert_eq!(shown(&outcomes), "");
     assert_eq!(outcomes.len(), 80);
-    let invoked = outcomes
-        .iter()
-        .filter(|outcome| !outcome.invoked.is_empty())
-        .count();
-    assert!(
-        invoked < 10,
-        "{invoked} cases did not go through the load balancer"
-    );
+    let invoked = outcomes.iter().filter(|outcome| !outcome.invoked.is_empty()).count();
+    assert!(invoked < 10, "{invoked} cases did not go through the load balancer");
     Ok(())
 }
 
@@ -48,12 +42,8 @@ fn tampered(case: &str, from: &str, to: &str) -> anyhow::Result<tempfile::TempDi
     let folder = tempfile::tempdir()?;
     std::fs::copy("tests/golden/seed.sql", folder.path().join("seed.sql"))?;
     let text = std::fs::read_to_string("tests/golden/cases.json")?;
-    let start = text
-        .find(&format!("\"name\": \"{case}\""))
-        .expect("the case is there");
-    let end = text[start + 1..]
-        .find("{\"name\": ")
-        .map_or(text.len(), |at| start + 1 + at);
+    let start = text.find(&format!("\"name\": \"{case}\"")).expect("the case is there");
+    let end = text[start + 1..].find("{\"name\": ").map_or(text.len(), |at| start + 1 + at);
     let (before, rest) = text.split_at(start);
     let (own, after) = rest.split_at(end - start);
     assert_eq!(own.matches(from).count(), 1, "{from} in {case}");
@@ -67,24 +57,9 @@ fn tampered(case: &str, from: &str, to: &str) -> anyhow::Result<tempfile::TempDi
 #[tokio::test(flavor = "multi_thread")]
 async fn any_difference_fails_the_case_and_is_shown() -> anyhow::Result<()> {
     let table = [
-        (
-            "address-ens-name",
-            "\"statusCode\": 400",
-            "\"statusCode\": 401",
-            "status",
-        ),
-        (
-            "address-ens-name",
-            "Invalid address.\\\"}",
-            "Invalid.\\\"}",
-            "body",
-        ),
-        (
-            "address-ens-name",
-            "Accept,Accept-Encoding",
-            "Accept",
-            "Access-Control-Allow-Headers",
-        ),
+        ("address-ens-name", "\"statusCode\": 400", "\"statusCode\": 401", "status"),
+        ("address-ens-name", "Invalid address.\\\"}", "Invalid.\\\"}", "body"),
+        ("address-ens-name", "Accept,Accept-Encoding", "Accept", "Access-Control-Allow-Headers"),
         // No client sees these three, yet the load balancer gets them.
         (
             "address-ens-name",
@@ -125,11 +100,7 @@ async fn any_difference_fails_the_case_and_is_shown() -> anyhow::Result<()> {
             1,
             "{case}: {what}"
         );
-        assert!(
-            shown(&outcomes).contains(what),
-            "{case}: {what} is not in {}",
-            shown(&outcomes)
-        );
+        assert!(shown(&outcomes).contains(what), "{case}: {what} is not in {}", shown(&outcomes));
     }
     Ok(())
 }
@@ -162,10 +133,7 @@ fn noted(name: &str, event: &Value, row: &Value) -> anyhow::Result<Value> {
     let mut case = recorded("scorer-unknown", name)?;
     let step = &mut case["steps"][0];
     merge(&mut step["event"], event);
-    merge(
-        &mut step["writes"]["account_accountapikeyanalytics"]["added"][0],
-        row,
-    );
+    merge(&mut step["writes"]["account_accountapikeyanalytics"]["added"][0], row);
     Ok(case)
 }
 
@@ -191,10 +159,7 @@ fn merge(into: &mut Value, members: &Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_that_http_does_not_carry_are_judged_by_invoke() -> anyhow::Result<()> {
-    let (long, key) = (
-        "a".repeat(17_000),
-        "GoldKeyA.16689dac85a8b7b8c197c7932e44c8a2",
-    );
+    let (long, key) = ("a".repeat(17_000), "GoldKeyA.16689dac85a8b7b8c197c7932e44c8a2");
     let mut cases = Vec::new();
     for method in ["HEAD", "CONNECT"] {
         cases.push(noted(method, &json!({"httpMethod": method}), &json!({}))?);
@@ -223,14 +188,8 @@ async fn events_that_http_does_not_carry_are_judged_by_invoke() -> anyhow::Resul
         cases.push(noted(&format!("query {query}"), &event, &row)?);
     }
     for (name, event) in [
-        (
-            "blank after the key",
-            json!({"headers": {"x-api-key": format!("{key} ")}}),
-        ),
-        (
-            "blank before the key",
-            json!({"headers": {"x-api-key": format!(" {key}")}}),
-        ),
+        ("blank after the key", json!({"headers": {"x-api-key": format!("{key} ")}})),
+        ("blank before the key", json!({"headers": {"x-api-key": format!(" {key}")}})),
         ("long path", json!({"path": format!("/v2/{long}")})),
         ("long header", json!({"headers": {"x-long": long}})),
         (
@@ -307,10 +266,7 @@ async fn an_odd_field_concerns_its_own_case() -> anyhow::Result<()> {
             case["steps"][0]["writes"] = json!({"registry_score": {"changed": []}});
         })?,
         odd("response missing", |case| {
-            case["steps"][0]
-                .as_object_mut()
-                .expect("a step")
-                .remove("response");
+            case["steps"][0].as_object_mut().expect("a step").remove("response");
         })?,
         odd("no steps", |case| case["steps"] = json!([]))?,
         json!({}),
@@ -347,19 +303,13 @@ async fn a_step_without_an_answer_fails_its_case_only() -> anyhow::Result<()> {
     let silent = folder.path().join("silent");
     std::fs::write(&silent, "#!/bin/sh\nexec sleep 600\n")?;
     std::fs::set_permissions(&silent, std::fs::Permissions::from_mode(0o700))?;
-    let options = Options {
-        binary: silent,
-        ..options(folder.path(), &[])
-    };
+    let options = Options { binary: silent, ..options(folder.path(), &[]) };
     let outcomes = run_within(&options, Duration::from_millis(200), |_| {}).await?;
     assert_eq!(outcomes.len(), 2);
     for outcome in outcomes {
         let text = outcome.to_string();
         assert!(text.starts_with("FAIL by "), "{text}");
-        assert!(
-            text.contains("stopped: step 1 of 1: no answer from"),
-            "{text}"
-        );
+        assert!(text.contains("stopped: step 1 of 1: no answer from"), "{text}");
     }
     Ok(())
 }
@@ -367,19 +317,13 @@ async fn a_step_without_an_answer_fails_its_case_only() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_missing_is_said_before_anything_starts() {
     let table = [
-        (
-            options(Path::new("tests/absent"), &[]),
-            "tests/absent/cases.json",
-        ),
+        (options(Path::new("tests/absent"), &[]), "tests/absent/cases.json"),
         (
             options(Path::new("tests/golden"), &["no such case"]),
             "no case is called like no such case",
         ),
         (
-            Options {
-                binary: PathBuf::from("absent"),
-                ..options(Path::new("tests/golden"), &[])
-            },
+            Options { binary: PathBuf::from("absent"), ..options(Path::new("tests/golden"), &[]) },
             "absent is missing",
         ),
     ];

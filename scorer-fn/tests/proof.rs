@@ -41,19 +41,13 @@ fn the_published_example_has_the_published_digest() {
     let (types, domain, message) = mail();
     let digest = Types::read(&types).and_then(|types| types.digest("Mail", &domain, &message));
     let digest = digest.expect("the example fits its types");
-    assert_eq!(
-        hex(&digest),
-        "be609aee343fb3c4b28e1df9e632fca64fcfaede20f02e86244efddf30957bd2"
-    );
+    assert_eq!(hex(&digest), "be609aee343fb3c4b28e1df9e632fca64fcfaede20f02e86244efddf30957bd2");
 }
 
 #[test]
 fn the_published_signature_is_by_the_key_called_cow() {
     let key = SigningKey::from_slice(&keccak(b"cow")).expect("the example's key");
-    assert_eq!(
-        hex(&address_of(key.verifying_key())),
-        "cd2a3d9f938e13cd947ec05abc7fe734df8dd826"
-    );
+    assert_eq!(hex(&address_of(key.verifying_key())), "cd2a3d9f938e13cd947ec05abc7fe734df8dd826");
     let (types, domain, message) = mail();
     let digest = Types::read(&types)
         .and_then(|types| types.digest("Mail", &domain, &message))
@@ -96,10 +90,7 @@ fn what_does_not_fit_its_type_is_refused() {
         ("bytes33", json!("0x")),
     ];
     for (kind, value) in refused {
-        assert!(
-            digest_of(kind, Some(value.clone())).is_err(),
-            "{kind} {value}"
-        );
+        assert!(digest_of(kind, Some(value.clone())).is_err(), "{kind} {value}");
     }
     let accepted = [
         ("uint256", json!("0x10")),
@@ -111,10 +102,7 @@ fn what_does_not_fit_its_type_is_refused() {
         ("Inner[]", json!([{"n": 1}, {}])),
     ];
     for (kind, value) in accepted {
-        assert!(
-            digest_of(kind, Some(value.clone())).is_ok(),
-            "{kind} {value}"
-        );
+        assert!(digest_of(kind, Some(value.clone())).is_ok(), "{kind} {value}");
     }
 }
 
@@ -125,10 +113,7 @@ fn a_member_without_data_is_zero_and_not_the_empty_value() {
         digest_of("uint8", Some(json!(0))),
         "32 zero bytes are the number 0"
     );
-    assert_ne!(
-        digest_of("string", None),
-        digest_of("string", Some(json!("")))
-    );
+    assert_ne!(digest_of("string", None), digest_of("string", Some(json!(""))));
 }
 
 #[test]
@@ -224,10 +209,7 @@ fn any_change_after_signing_is_refused() {
     for (pointer, value) in changes {
         let mut credential = signed(|_| {});
         *credential.pointer_mut(pointer).expect("it is there") = value;
-        assert!(
-            matches!(verdict(&credential), Verdict::Refused(_)),
-            "{pointer}"
-        );
+        assert!(matches!(verdict(&credential), Verdict::Refused(_)), "{pointer}");
     }
 }
 
@@ -264,10 +246,7 @@ fn other_proof_types_are_not_judged() {
     let credential = signed(|_| {});
     let mut other = credential.clone();
     other["proof"]["type"] = json!("Ed25519Signature2018");
-    assert_eq!(
-        verdict(&other),
-        Verdict::Unsupported("Ed25519Signature2018".to_owned())
-    );
+    assert_eq!(verdict(&other), Verdict::Unsupported("Ed25519Signature2018".to_owned()));
     for missing in ["/proof", "/proof/type"] {
         let mut other = credential.clone();
         *other.pointer_mut(missing).expect("it is there") = Value::Null;

@@ -54,11 +54,7 @@ fn the_sign_of_a_zero_is_kept_as_in_python() {
         assert_eq!(number.to_string(), text(&vector, "str"), "{vector}");
         assert_eq!(number.to_fixed5(), text(&vector, "fixed"), "{vector}");
         assert_eq!(format!("{double:.5}"), text(&vector, "float"), "{vector}");
-        assert_eq!(
-            again.as_deref(),
-            vector["double_fixed"].as_str(),
-            "{vector}"
-        );
+        assert_eq!(again.as_deref(), vector["double_fixed"].as_str(), "{vector}");
     }
 }
 
@@ -75,11 +71,7 @@ fn dates_read_and_print_as_in_python() {
         let input = text(&vector, "text");
         match parse_python_iso(input) {
             Ok(PythonTime::Aware(time)) => {
-                assert_eq!(
-                    time.python_isoformat(),
-                    text(&vector, "isoformat"),
-                    "{vector}"
-                );
+                assert_eq!(time.python_isoformat(), text(&vector, "isoformat"), "{vector}");
             }
             Ok(PythonTime::Naive) => assert_eq!(vector["aware"], false, "{vector}"),
             Err(IsoError::Shape) => {
@@ -165,11 +157,7 @@ fn bytes_that_are_no_text_are_refused_with_the_words_of_python() {
             .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex"))
             .collect();
         let error = std::str::from_utf8(&bytes).expect_err(hex);
-        assert_eq!(
-            python::decode_error(&bytes, error),
-            text(&vector, "error"),
-            "{hex}"
-        );
+        assert_eq!(python::decode_error(&bytes, error), text(&vector, "error"), "{hex}");
     }
 }
 
@@ -200,30 +188,14 @@ fn the_members_of_an_object_keep_their_spelling() {
         python_json::members(" {\"a\" : 12345678901234567890123 , \"b\":[1, 2.50],\"c\":\"}\"} ")
             .expect("it is JSON")
             .expect("it is an object");
-    let mut found: Vec<_> = found
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
+    let mut found: Vec<_> =
+        found.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     found.sort_unstable();
-    assert_eq!(
-        found,
-        [
-            ("a", "12345678901234567890123"),
-            ("b", "[1, 2.50]"),
-            ("c", "\"}\"")
-        ]
-    );
+    assert_eq!(found, [("a", "12345678901234567890123"), ("b", "[1, 2.50]"), ("c", "\"}\"")]);
     assert_eq!(python_json::members("[{}]"), Ok(None));
-    assert_eq!(
-        python_json::members("{}").map(|found| found.map(|all| all.len())),
-        Ok(Some(0))
-    );
+    assert_eq!(python_json::members("{}").map(|found| found.map(|all| all.len())), Ok(Some(0)));
     for text in ["{\"a\":1,}", "{} x", "{\"a\" 1}"] {
-        assert_eq!(
-            python_json::members(text).err(),
-            python_json::loads(text).err(),
-            "{text}"
-        );
+        assert_eq!(python_json::members(text).err(), python_json::loads(text).err(), "{text}");
         assert!(python_json::members(text).is_err(), "{text}");
     }
 }
@@ -231,18 +203,11 @@ fn the_members_of_an_object_keep_their_spelling() {
 #[test]
 fn json_that_the_database_cannot_hold_is_marked() {
     for odd in ["NaN", "[-Infinity]", "1e999", "\"\\u0000\"", "\"\\ud800\""] {
-        assert_eq!(
-            python_json::loads(odd).map(|json| json.storable),
-            Ok(false),
-            "{odd}"
-        );
+        assert_eq!(python_json::loads(odd).map(|json| json.storable), Ok(false), "{odd}");
     }
     let pair =
         python_json::loads("[\"\\ud83d\\ude00\", 1, -2.5e3, {\"a\": null}]").expect("it is JSON");
-    assert_eq!(
-        pair.value,
-        serde_json::json!(["😀", 1, -2500.0, {"a": null}])
-    );
+    assert_eq!(pair.value, serde_json::json!(["😀", 1, -2500.0, {"a": null}]));
     assert!(pair.storable);
 }
 

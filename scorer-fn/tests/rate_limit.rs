@@ -43,17 +43,9 @@ async fn instances_share_one_counter_and_count_what_python_counts() -> anyhow::R
             serve_alb(other.clone(), &get(path, key), Call::default()).await["statusCode"].clone();
         (here, there)
     };
-    assert_eq!(
-        status(PATH, WRONG).await,
-        (401.into(), 401.into()),
-        "a refused key is not counted"
-    );
+    assert_eq!(status(PATH, WRONG).await, (401.into(), 401.into()), "a refused key is not counted");
     assert!(redis.counters().await?.is_empty());
-    assert_eq!(
-        status(UNKNOWN, LIMITED).await,
-        (404.into(), 404.into()),
-        "an unknown scorer is"
-    );
+    assert_eq!(status(UNKNOWN, LIMITED).await, (404.into(), 404.into()), "an unknown scorer is");
     assert_eq!(status(PATH, LIMITED).await, (429.into(), 429.into()));
     let counters = redis.counters().await?;
     assert_eq!(counters.len(), 1, "{counters:?}");

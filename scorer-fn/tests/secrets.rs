@@ -45,9 +45,7 @@ async fn the_function_logs_in_with_the_secret() -> anyhow::Result<()> {
         "engine": "postgres", "username": "postgres", "password": postgres.password(), "host": "127.0.0.1",
         "port": postgres.port(),
     });
-    let topology = Topology::new()
-        .manual_clock()
-        .secret("scorer-database", &secret.to_string());
+    let topology = Topology::new().manual_clock().secret("scorer-database", &secret.to_string());
     let cloud = LocalCloud::start(topology).await?;
     let settings = variables(&cloud.aws_endpoint(), "scorer-database")?;
     let function = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
@@ -56,10 +54,7 @@ async fn the_function_logs_in_with_the_secret() -> anyhow::Result<()> {
         assert_eq!(answer["statusCode"], 200, "{answer}");
     }
     let printed = function.end().await?;
-    assert!(
-        !printed.contains(postgres.password()),
-        "the password is in the log"
-    );
+    assert!(!printed.contains(postgres.password()), "the password is in the log");
     cloud.shutdown().await;
     Ok(())
 }
@@ -73,26 +68,20 @@ async fn a_rotated_password_is_read_again_within_the_request() -> anyhow::Result
         })
         .to_string()
     };
-    let topology = Topology::new()
-        .manual_clock()
-        .secret("scorer-database", &secret(postgres.password()));
+    let topology =
+        Topology::new().manual_clock().secret("scorer-database", &secret(postgres.password()));
     let cloud = LocalCloud::start(topology).await?;
     let settings = variables(&cloud.aws_endpoint(), "scorer-database")?;
     let function = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
     let answer = function.invoke(get(PATH, KEY)).await?;
     assert_eq!(answer["statusCode"], 200, "{answer}");
 
-    postgres
-        .load_sql("scorer", "ALTER ROLE postgres PASSWORD 'swordfish'")
-        .await?;
+    postgres.load_sql("scorer", "ALTER ROLE postgres PASSWORD 'swordfish'").await?;
     cloud.set_secret("scorer-database", secret("swordfish"));
     // The old password is gone, so nobody but the function is connected any more.
-    let mut admin = PgConnection::connect(
-        &postgres
-            .url("scorer")
-            .replace(postgres.password(), "swordfish"),
-    )
-    .await?;
+    let mut admin =
+        PgConnection::connect(&postgres.url("scorer").replace(postgres.password(), "swordfish"))
+            .await?;
     admin
         .execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'scorer-fn'")
         .await?;
@@ -116,9 +105,7 @@ async fn with_a_secret_the_database_must_prove_who_it_is_unless_told_otherwise()
         "username": "postgres", "password": postgres.password(), "host": "127.0.0.1",
         "port": postgres.port(),
     });
-    let topology = Topology::new()
-        .manual_clock()
-        .secret("scorer-database", &secret.to_string());
+    let topology = Topology::new().manual_clock().secret("scorer-database", &secret.to_string());
     let cloud = LocalCloud::start(topology).await?;
     let bundle = bundle.display().to_string();
     let proxy = ("DATABASE_HOST", "localhost");
@@ -129,10 +116,7 @@ async fn with_a_secret_the_database_must_prove_who_it_is_unless_told_otherwise()
     ] {
         let mut settings = variables(&cloud.aws_endpoint(), "scorer-database")?;
         settings.retain(|(name, _)| name != "DATABASE_SSLMODE");
-        settings.extend(
-            more.iter()
-                .map(|&(name, value)| (name.to_owned(), value.to_owned())),
-        );
+        settings.extend(more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
         let function = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
         let answer = function.invoke(get(PATH, KEY)).await?;
         assert_eq!(answer["statusCode"], status, "{more:?}: {answer}");
@@ -144,9 +128,7 @@ async fn with_a_secret_the_database_must_prove_who_it_is_unless_told_otherwise()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_or_malformed_secret_is_an_outage_with_a_reason() -> anyhow::Result<()> {
-    let topology = Topology::new()
-        .manual_clock()
-        .secret("empty", "{\"username\": \"swordfish\"}");
+    let topology = Topology::new().manual_clock().secret("empty", "{\"username\": \"swordfish\"}");
     let cloud = LocalCloud::start(topology).await?;
     for (arn, reason) in [
         ("absent", "reading the secret absent"),
@@ -154,9 +136,7 @@ async fn a_missing_or_malformed_secret_is_an_outage_with_a_reason() -> anyhow::R
     ] {
         let settings = variables(&cloud.aws_endpoint(), arn)?;
         let function = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
-        let answer = function
-            .invoke(get("/v2/stamps/101/score/0x00", KEY))
-            .await?;
+        let answer = function.invoke(get("/v2/stamps/101/score/0x00", KEY)).await?;
         assert_eq!(answer["statusCode"], 503, "{answer}");
         let printed = function.end().await?;
         assert!(printed.contains(reason), "{printed}");

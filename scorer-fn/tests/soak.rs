@@ -20,9 +20,8 @@ const GROWTH_KIB: u64 = 4096;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_stays_flat_over_mixed_requests() -> anyhow::Result<()> {
-    let requests: usize = std::env::var("SCORER_SOAK")
-        .ok()
-        .map_or(Ok(2000), |text| text.parse())?;
+    let requests: usize =
+        std::env::var("SCORER_SOAK").ok().map_or(Ok(2000), |text| text.parse())?;
     let postgres = PrivatePostgres::start().await?;
     load(&postgres, "demo/seed.sql").await?;
     let mut settings: Vec<(String, String)> = demo_environment()?.into_iter().collect();
@@ -36,10 +35,7 @@ async fn memory_stays_flat_over_mixed_requests() -> anyhow::Result<()> {
         match number % 10 {
             0 => (get(&path, KEY), 200),
             1 => (get(&path, "DemoKeyA.wrong"), 401),
-            2 => (
-                get(&format!("/v2/stamps/99/score/{}", addresses[0]), KEY),
-                404,
-            ),
+            2 => (get(&format!("/v2/stamps/99/score/{}", addresses[0]), KEY), 404),
             3 => (get(&format!("/v2/stamps/1/score/{long}"), KEY), 400),
             4 => (json!({}), 401),
             5 => (get("/", KEY), 500),
@@ -48,10 +44,9 @@ async fn memory_stays_flat_over_mixed_requests() -> anyhow::Result<()> {
                 json!({"path": path, "headers": {"x-api-key": KEY}, "body": long, "isBase64Encoded": false}),
                 500,
             ),
-            8 => (
-                json!({"path": path, "headers": {"x-api-key": ""}, "isBase64Encoded": true}),
-                401,
-            ),
+            8 => {
+                (json!({"path": path, "headers": {"x-api-key": ""}, "isBase64Encoded": true}), 401)
+            }
             _ => (get("/v2/stamps/demo/score/%00", KEY), 400),
         }
     };
@@ -68,10 +63,7 @@ async fn memory_stays_flat_over_mixed_requests() -> anyhow::Result<()> {
         }
     }
     let last = function.resident_kib()?;
-    assert!(
-        last < settled + GROWTH_KIB,
-        "{settled} KiB after a quarter, {last} KiB at the end"
-    );
+    assert!(last < settled + GROWTH_KIB, "{settled} KiB after a quarter, {last} KiB at the end");
     assert!(last < 64 * 1024, "{last} KiB");
     Ok(())
 }

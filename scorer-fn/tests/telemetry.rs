@@ -26,10 +26,7 @@ type Received = Arc<Mutex<Vec<(String, Bytes)>>>;
 /// An HTTP server that takes whatever comes; its address.
 async fn collector(received: Received) -> anyhow::Result<String> {
     collector_with(move |path, body| {
-        received
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push((path.to_owned(), body));
+        received.lock().unwrap_or_else(PoisonError::into_inner).push((path.to_owned(), body));
         StatusCode::OK
     })
     .await
@@ -65,10 +62,7 @@ fn holds(body: &Bytes, bytes: &[u8]) -> bool {
 async fn ask(traces: &[&str]) -> anyhow::Result<Vec<(String, Bytes)>> {
     let received = Received::default();
     let mut variables = golden_environment()?;
-    variables.insert(
-        "OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(),
-        collector(received.clone()).await?,
-    );
+    variables.insert("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), collector(received.clone()).await?);
     let service = Service::start("tests/golden/seed.sql", &variables).await?;
     for trace in traces {
         assert_eq!(service.ask(&event(trace)).await["statusCode"], 200);
@@ -76,10 +70,7 @@ async fn ask(traces: &[&str]) -> anyhow::Result<Vec<(String, Bytes)>> {
     }
     // The blocking client of the exporter must not end on an async thread.
     tokio::task::spawn_blocking(move || drop(service)).await?;
-    let received = received
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
+    let received = received.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok(received)
 }
 
@@ -87,20 +78,12 @@ async fn ask(traces: &[&str]) -> anyhow::Result<Vec<(String, Bytes)>> {
 async fn the_load_balancers_trace_goes_on_in_ours() -> anyhow::Result<()> {
     let trace = "Root=1-65000000-0123456789abcdef01234567;Parent=fedcba9876543210;Sampled=1";
     let received = ask(&[trace]).await?;
-    let (_, traces) = received
-        .iter()
-        .find(|(path, _)| path == "/v1/traces")
-        .expect("a trace");
+    let (_, traces) = received.iter().find(|(path, _)| path == "/v1/traces").expect("a trace");
     assert!(holds(
         traces,
-        &[
-            0x65, 0, 0, 0, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x01, 0x23, 0x45, 0x67
-        ]
+        &[0x65, 0, 0, 0, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x01, 0x23, 0x45, 0x67]
     ));
-    assert!(
-        holds(traces, &[0xfe, 0xdc, 0xba, 0x98, 0x76, 0x54, 0x32, 0x10]),
-        "the parent span"
-    );
+    assert!(holds(traces, &[0xfe, 0xdc, 0xba, 0x98, 0x76, 0x54, 0x32, 0x10]), "the parent span");
     for text in [
         "scorer-fn",
         "GET /v2/stamps/{scorer_id}/score/{address}",
@@ -110,15 +93,10 @@ async fn the_load_balancers_trace_goes_on_in_ours() -> anyhow::Result<()> {
     ] {
         assert!(holds(traces, text.as_bytes()), "{text}");
     }
-    let (_, metrics) = received
-        .iter()
-        .find(|(path, _)| path == "/v1/metrics")
-        .expect("metrics");
-    for text in [
-        "http.server.request.duration",
-        "scorer.database.round_trips",
-        "http.response.status_code",
-    ] {
+    let (_, metrics) = received.iter().find(|(path, _)| path == "/v1/metrics").expect("metrics");
+    for text in
+        ["http.server.request.duration", "scorer.database.round_trips", "http.response.status_code"]
+    {
         assert!(holds(metrics, text.as_bytes()), "{text}");
     }
     for (_, body) in &received {
@@ -133,15 +111,10 @@ async fn the_load_balancers_trace_goes_on_in_ours() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_root_without_parent_gives_its_id_and_an_unsampled_one_no_trace() -> anyhow::Result<()> {
     let received = ask(&["Root=1-65000000-0123456789abcdef01234567"]).await?;
-    let (_, traces) = received
-        .iter()
-        .find(|(path, _)| path == "/v1/traces")
-        .expect("a trace");
+    let (_, traces) = received.iter().find(|(path, _)| path == "/v1/traces").expect("a trace");
     assert!(holds(
         traces,
-        &[
-            0x65, 0, 0, 0, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x01, 0x23, 0x45, 0x67
-        ]
+        &[0x65, 0, 0, 0, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x01, 0x23, 0x45, 0x67]
     ));
 
     let received =
@@ -179,10 +152,7 @@ async fn a_silent_collector_does_not_hold_up_the_answers() -> anyhow::Result<()>
     {
         connections += 1;
     }
-    assert!(
-        (1..=4).contains(&connections),
-        "{connections} connections for 20 requests"
-    );
+    assert!((1..=4).contains(&connections), "{connections} connections for 20 requests");
     tokio::task::spawn_blocking(move || drop(service)).await?;
     Ok(())
 }
@@ -194,10 +164,7 @@ async fn each_report_counts_only_what_is_new() -> anyhow::Result<()> {
         holds(body, &[0x21, count, 0, 0, 0, 0, 0, 0, 0])
     }
     let received = ask(&["", ""]).await?;
-    let metrics: Vec<_> = received
-        .iter()
-        .filter(|(path, _)| path == "/v1/metrics")
-        .collect();
+    let metrics: Vec<_> = received.iter().filter(|(path, _)| path == "/v1/metrics").collect();
     assert_eq!(metrics.len(), 2);
     for (_, body) in metrics {
         assert!(counts(body, 1) && !counts(body, 2), "{body:?}");
@@ -241,14 +208,8 @@ async fn the_answer_is_out_before_the_collector_hears_of_it() -> anyhow::Result<
     let reports: Arc<Mutex<Vec<usize>>> = Arc::default();
     let (now, heard) = (answered.clone(), reports.clone());
     let address = collector_with(move |_, _| {
-        let answers = now
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .load(Ordering::SeqCst);
-        heard
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(answers);
+        let answers = now.lock().unwrap_or_else(PoisonError::into_inner).load(Ordering::SeqCst);
+        heard.lock().unwrap_or_else(PoisonError::into_inner).push(answers);
         StatusCode::OK
     })
     .await?;

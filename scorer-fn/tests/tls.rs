@@ -61,41 +61,11 @@ async fn the_database_must_prove_who_it_is() -> anyhow::Result<()> {
     let authority = Authority::new("RDS, so to speak")?;
     let tls = Tls::start(&authority, &authority.issue(&["localhost"])?).await?;
     for (host, mode, bundle, status, case) in [
-        (
-            "localhost",
-            "verify-full",
-            Some("right.pem"),
-            200,
-            "all is well",
-        ),
-        (
-            "127.0.0.1",
-            "verify-full",
-            Some("right.pem"),
-            503,
-            "another name",
-        ),
-        (
-            "127.0.0.1",
-            "verify-ca",
-            Some("right.pem"),
-            200,
-            "any name will do",
-        ),
-        (
-            "localhost",
-            "verify-full",
-            Some("wrong.pem"),
-            503,
-            "another authority",
-        ),
-        (
-            "localhost",
-            "verify-ca",
-            Some("wrong.pem"),
-            503,
-            "another authority",
-        ),
+        ("localhost", "verify-full", Some("right.pem"), 200, "all is well"),
+        ("127.0.0.1", "verify-full", Some("right.pem"), 503, "another name"),
+        ("127.0.0.1", "verify-ca", Some("right.pem"), 200, "any name will do"),
+        ("localhost", "verify-full", Some("wrong.pem"), 503, "another authority"),
+        ("localhost", "verify-ca", Some("wrong.pem"), 503, "another authority"),
         ("localhost", "verify-full", None, 503, "no root of the web"),
     ] {
         let answer = tls.ask(&tls.url(host, mode, bundle)).await?;
@@ -108,9 +78,7 @@ async fn the_database_must_prove_who_it_is() -> anyhow::Result<()> {
 async fn a_server_without_tls_is_refused_where_tls_is_asked_for() -> anyhow::Result<()> {
     let plain = PrivatePostgres::start().await?;
     for mode in ["require", "verify-full"] {
-        let url = plain
-            .url("postgres")
-            .replace("=disable", &format!("={mode}"));
+        let url = plain.url("postgres").replace("=disable", &format!("={mode}"));
         let router = router_on(&url, &golden_environment()?)?;
         let answer = serve_alb(router, &get(PATH, KEY), Call::default()).await;
         assert_eq!(answer["statusCode"], 503, "{mode}: {answer}");
@@ -172,9 +140,6 @@ async fn redis_must_prove_who_it_is() -> anyhow::Result<()> {
 
 async fn start(more: &[(&str, &str)]) -> anyhow::Result<Function> {
     let mut settings: Vec<(String, String)> = golden_environment()?.into_iter().collect();
-    settings.extend(
-        more.iter()
-            .map(|&(name, value)| (name.to_owned(), value.to_owned())),
-    );
+    settings.extend(more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
     Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await
 }

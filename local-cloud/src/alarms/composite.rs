@@ -19,10 +19,7 @@ impl Expression {
     /// What was found and what was expected, for people.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let tokens = tokens(text)?;
-        let mut parser = Parser {
-            tokens: &tokens,
-            at: 0,
-        };
+        let mut parser = Parser { tokens: &tokens, at: 0 };
         let expression = parser.or()?;
         match parser.peek() {
             None => Ok(expression),
@@ -94,11 +91,7 @@ impl<'a> Parser<'a> {
 
     fn expect(&mut self, token: &str) -> Result<(), String> {
         let found = self.take()?;
-        if found == token {
-            Ok(())
-        } else {
-            Err(format!("{found} where {token} was expected"))
-        }
+        if found == token { Ok(()) } else { Err(format!("{found} where {token} was expected")) }
     }
 
     fn or(&mut self) -> Result<Expression, String> {
@@ -176,16 +169,7 @@ mod tests {
 
     #[test]
     fn a_broken_rule_says_where() {
-        for rule in [
-            "",
-            "ALARM",
-            "ALARM(",
-            "ALARM(\"x)",
-            "MAYBE(x)",
-            "TRUE TRUE",
-            "(TRUE",
-            "AND",
-        ] {
+        for rule in ["", "ALARM", "ALARM(", "ALARM(\"x)", "MAYBE(x)", "TRUE TRUE", "(TRUE", "AND"] {
             assert!(Expression::parse(rule).is_err(), "{rule}");
         }
         let error = Expression::parse("ALARM(a) AND MAYBE(b)").unwrap_err();

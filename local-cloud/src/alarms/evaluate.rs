@@ -23,11 +23,7 @@ pub(super) fn evaluate(
     let real: Vec<bool> = range.iter().flatten().copied().collect();
     let breaching = |points: &[bool]| points.iter().filter(|breaches| **breaches).count();
     let decide = |breaches: usize| {
-        if breaches >= m {
-            Verdict::Alarm
-        } else {
-            Verdict::Ok
-        }
+        if breaches >= m { Verdict::Alarm } else { Verdict::Ok }
     };
     if real.len() >= n {
         // Enough real points in the range: missing ones do not matter.

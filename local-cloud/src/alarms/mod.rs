@@ -175,28 +175,19 @@ impl Alarms {
             )));
         }
         for (key, of) in [
-            (
-                "load_balancer",
-                Names::load_balancer as fn(&Names, &str) -> String,
-            ),
+            ("load_balancer", Names::load_balancer as fn(&Names, &str) -> String),
             ("target_group", Names::target_group),
         ] {
             if let Some(name) = spec.dimensions.remove(key) {
                 let arn = of(&self.names, &name);
-                let aws_key = if key == "load_balancer" {
-                    "LoadBalancer"
-                } else {
-                    "TargetGroup"
-                };
+                let aws_key = if key == "load_balancer" { "LoadBalancer" } else { "TargetGroup" };
                 let value = dimension(&arn).unwrap_or_default().to_owned();
                 spec.dimensions.insert(aws_key.to_owned(), value);
             }
         }
-        for actions in [
-            &mut spec.alarm_actions,
-            &mut spec.ok_actions,
-            &mut spec.insufficient_data_actions,
-        ] {
+        for actions in
+            [&mut spec.alarm_actions, &mut spec.ok_actions, &mut spec.insufficient_data_actions]
+        {
             self.resolve(actions)?;
         }
         self.put(spec.name.clone(), AlarmKind::Metric(spec));
@@ -218,11 +209,9 @@ impl Alarms {
             }
         }
         drop(known);
-        for actions in [
-            &mut spec.alarm_actions,
-            &mut spec.ok_actions,
-            &mut spec.insufficient_data_actions,
-        ] {
+        for actions in
+            [&mut spec.alarm_actions, &mut spec.ok_actions, &mut spec.insufficient_data_actions]
+        {
             self.resolve(actions)?;
         }
         self.put(spec.name.clone(), AlarmKind::Composite(spec));
@@ -352,15 +341,10 @@ impl Alarms {
         let range = i64::from(n) + 2;
         let end_ms = now_ms.div_euclid(period_ms) * period_ms;
         let start_ms = end_ms - range * period_ms;
-        let values = self
-            .metrics
-            .values(&metric, statistic, start_ms, end_ms, period_ms);
+        let values = self.metrics.values(&metric, statistic, start_ms, end_ms, period_ms);
         let value_at = |index: i64| {
             let at = start_ms + index * period_ms;
-            values
-                .iter()
-                .find(|(start, _)| *start == at)
-                .map(|(_, value)| *value)
+            values.iter().find(|(start, _)| *start == at).map(|(_, value)| *value)
         };
         let points: Vec<Option<f64>> = (0..range).map(value_at).collect();
         if spec.ignore_low_samples
@@ -368,15 +352,9 @@ impl Alarms {
         {
             let p = percent / 100.0;
             // 10/(1-p) samples above the median, 10/p below it.
-            let needed = if p >= 0.5 {
-                10.0 / (1.0 - p).max(1e-9)
-            } else {
-                10.0 / p.max(1e-9)
-            };
+            let needed = if p >= 0.5 { 10.0 / (1.0 - p).max(1e-9) } else { 10.0 / p.max(1e-9) };
             let newest = values.last().map(|(start, _)| *start)?;
-            let count = self
-                .metrics
-                .value(&metric, Statistic::SampleCount, newest, period_ms)?;
+            let count = self.metrics.value(&metric, Statistic::SampleCount, newest, period_ms)?;
             if count < needed {
                 return None;
             }
@@ -419,28 +397,18 @@ fn enter(
     if alarm.now.state == state {
         return None;
     }
-    let now = StateNote {
-        state,
-        reason,
-        reason_data,
-        updated_ms: now_ms,
-    };
+    let now = StateNote { state, reason, reason_data, updated_ms: now_ms };
     let before = std::mem::replace(&mut alarm.now, now);
     alarm.transitioned_ms = now_ms;
-    Some(Transition {
-        alarm: alarm.clone(),
-        before,
-    })
+    Some(Transition { alarm: alarm.clone(), before })
 }
 
 /// Composites may look at composites: repeat until nothing changes.
 fn settle_composites(alarms: &mut BTreeMap<String, Alarm>, now_ms: i64) -> Vec<Transition> {
     let mut transitions = Vec::new();
     for _ in 0..alarms.len() {
-        let states: BTreeMap<String, AlarmState> = alarms
-            .iter()
-            .map(|(name, alarm)| (name.clone(), alarm.now.state))
-            .collect();
+        let states: BTreeMap<String, AlarmState> =
+            alarms.iter().map(|(name, alarm)| (name.clone(), alarm.now.state)).collect();
         let mut changed = false;
         for alarm in alarms.values_mut() {
             let AlarmKind::Composite(spec) = &alarm.kind else {
@@ -450,16 +418,9 @@ fn settle_composites(alarms: &mut BTreeMap<String, Alarm>, now_ms: i64) -> Vec<T
                 continue;
             };
             let holds = expression.holds(&|child| {
-                states
-                    .get(bare_name(child))
-                    .copied()
-                    .unwrap_or(AlarmState::InsufficientData)
+                states.get(bare_name(child)).copied().unwrap_or(AlarmState::InsufficientData)
             });
-            let state = if holds {
-                AlarmState::Alarm
-            } else {
-                AlarmState::Ok
-            };
+            let state = if holds { AlarmState::Alarm } else { AlarmState::Ok };
             let reason = format!("{} is {}: {}", spec.name, state.as_str(), spec.rule);
             if let Some(transition) = enter(alarm, state, reason, None, now_ms) {
                 transitions.push(transition);
@@ -475,9 +436,7 @@ fn settle_composites(alarms: &mut BTreeMap<String, Alarm>, now_ms: i64) -> Vec<T
 
 /// Composite rules may name children by ARN.
 fn bare_name(name_or_arn: &str) -> &str {
-    name_or_arn
-        .split_once(":alarm:")
-        .map_or(name_or_arn, |(_, name)| name)
+    name_or_arn.split_once(":alarm:").map_or(name_or_arn, |(_, name)| name)
 }
 
 /// Minute boundary after `now_ms`, when alarms are evaluated next.

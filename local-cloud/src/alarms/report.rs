@@ -111,10 +111,7 @@ pub(crate) fn sns(names: &Names, transition: &Transition) -> (String, String) {
                 "Threshold": spec.threshold,
                 "TreatMissingData": spec.missing_data,
             });
-            let extended = spec
-                .statistic
-                .parse::<Statistic>()
-                .is_ok_and(Statistic::needs_samples);
+            let extended = spec.statistic.parse::<Statistic>().is_ok_and(Statistic::needs_samples);
             let (kind, key) = if extended {
                 ("ExtendedStatistic", "ExtendedStatistic")
             } else {
@@ -182,9 +179,7 @@ fn description(alarm: &Alarm) -> &str {
 
 /// `2026-11-24T04:17:40.987+0000`, as alarms write it.
 fn stamp(ms: i64) -> String {
-    timestamp(ms)
-        .strftime("%Y-%m-%dT%H:%M:%S.%3f+0000")
-        .to_string()
+    timestamp(ms).strftime("%Y-%m-%dT%H:%M:%S.%3f+0000").to_string()
 }
 
 /// `2026-11-24T04:17:40Z`, as EventBridge writes it.

@@ -28,10 +28,7 @@ impl Balancer {
         while published.get(1).is_some_and(|(from, _)| *from <= now) {
             published.pop_front();
         }
-        published
-            .front()
-            .map(|(_, rules)| rules.clone())
-            .unwrap_or_default()
+        published.front().map(|(_, rules)| rules.clone()).unwrap_or_default()
     }
 
     pub(super) fn publish(&self, mut rules: Vec<Rule>, delay: Duration) {

@@ -79,11 +79,7 @@ impl Balancers {
                 arn: arn.clone(),
                 function: spec.function.clone(),
                 multi_value: spec.multi_value_headers,
-                extra: if spec.refuse_extra_members {
-                    Extra::Refused
-                } else {
-                    Extra::Ignored
-                },
+                extra: if spec.refuse_extra_members { Extra::Refused } else { Extra::Ignored },
             };
             (arn, group)
         });
@@ -99,11 +95,8 @@ impl Balancers {
                 propagation: spec.propagation,
                 published: Mutex::default(),
             };
-            let mut rules: Vec<Rule> = spec
-                .rules
-                .iter()
-                .map(|rule| rule_of(names, &spec.name, rule))
-                .collect();
+            let mut rules: Vec<Rule> =
+                spec.rules.iter().map(|rule| rule_of(names, &spec.name, rule)).collect();
             rules.push(Rule {
                 arn: names.default_rule(&spec.name),
                 priority: None,
@@ -126,10 +119,7 @@ impl Balancers {
 
     /// Dimensions `(LoadBalancer, TargetGroup)` of groups that have a function.
     pub(crate) fn attached(&self) -> Vec<(String, String)> {
-        let targets = self
-            .groups
-            .values()
-            .filter(|group| group.function.is_some());
+        let targets = self.groups.values().filter(|group| group.function.is_some());
         targets
             .filter_map(|group| {
                 let balancer = self.balancer_of_group(&group.arn)?;
@@ -148,11 +138,9 @@ impl Balancers {
 
     /// Rules of a listener, default last.
     pub(crate) fn rules_of_listener(&self, listener_arn: &str) -> Result<Vec<Rule>, AwsError> {
-        let at = self
-            .balancer_at(|balancer| balancer.listener_arn == listener_arn)
-            .ok_or_else(|| {
-                AwsError::sender("ListenerNotFound", "One or more listeners not found")
-            })?;
+        let at = self.balancer_at(|balancer| balancer.listener_arn == listener_arn).ok_or_else(
+            || AwsError::sender("ListenerNotFound", "One or more listeners not found"),
+        )?;
         let mut rules = self.lock().rules[at].clone();
         rules.sort_by_key(Rule::rank);
         Ok(rules)
@@ -173,10 +161,7 @@ impl Balancers {
     pub(crate) fn balancer_of_group(&self, group_arn: &str) -> Option<&Arc<Balancer>> {
         let inner = self.lock();
         let at = inner.rules.iter().position(|rules| {
-            rules
-                .iter()
-                .flat_map(Rule::groups)
-                .any(|group| group.arn == group_arn)
+            rules.iter().flat_map(Rule::groups).any(|group| group.arn == group_arn)
         })?;
         self.list.get(at)
     }
@@ -216,20 +201,16 @@ impl Balancers {
 
     pub(crate) fn create(&self, input: RuleInput) -> Result<Rule, AwsError> {
         let mut inner = self.lock();
-        let at = self
-            .balancer_at(|balancer| balancer.listener_arn == input.listener_arn)
-            .ok_or_else(|| {
-                AwsError::sender("ListenerNotFound", "One or more listeners not found")
-            })?;
+        let at =
+            self.balancer_at(|balancer| balancer.listener_arn == input.listener_arn).ok_or_else(
+                || AwsError::sender("ListenerNotFound", "One or more listeners not found"),
+            )?;
         check_priority(input.priority)?;
         if input.conditions.is_empty() {
             return Err(AwsError::validation("A condition must be specified"));
         }
         check_conditions(&input.conditions)?;
-        if inner.rules[at]
-            .iter()
-            .any(|rule| rule.priority == Some(input.priority))
-        {
+        if inner.rules[at].iter().any(|rule| rule.priority == Some(input.priority)) {
             return Err(priority_in_use(input.priority));
         }
         if inner.rules[at].len() > MAX_RULES {
@@ -298,10 +279,7 @@ impl Balancers {
             let arn = inner.rules[*balancer][*at].arn.clone();
             self.note(&mut inner, *balancer, &arn, "SetRulePriorities");
         }
-        Ok(touched
-            .iter()
-            .map(|(balancer, at)| inner.rules[*balancer][*at].clone())
-            .collect())
+        Ok(touched.iter().map(|(balancer, at)| inner.rules[*balancer][*at].clone()).collect())
     }
 
     /// Groups and weights of a rule, by name.
@@ -317,27 +295,18 @@ impl Balancers {
         by: &str,
     ) -> Result<(), AwsError> {
         let rule = self.rule(arn)?;
-        let Action::Forward {
-            mut groups,
-            stickiness_secs,
-        } = rule.action
-        else {
+        let Action::Forward { mut groups, stickiness_secs } = rule.action else {
             return Err(AwsError::validation(format!("rule {arn} does not forward")));
         };
         for share in shares {
             let group_arn = self.names.target_group(&share.group);
-            let group = groups
-                .iter_mut()
-                .find(|group| group.arn == group_arn)
-                .ok_or_else(|| {
+            let group =
+                groups.iter_mut().find(|group| group.arn == group_arn).ok_or_else(|| {
                     AwsError::validation(format!("rule {arn} has no group {}", share.group))
                 })?;
             group.weight = share.weight.unwrap_or(group.weight);
         }
-        let action = Action::Forward {
-            groups,
-            stickiness_secs,
-        };
+        let action = Action::Forward { groups, stickiness_secs };
         self.modify(arn, None, Some((action, rule.order)), by)?;
         Ok(())
     }
@@ -346,16 +315,10 @@ impl Balancers {
     /// gives a function; 100 if no weighted rule knows it.
     pub(crate) fn share_of(&self, rules: &[Rule], function: &str) -> f64 {
         let mut greatest: Option<f64> = None;
-        for groups in rules
-            .iter()
-            .map(Rule::groups)
-            .filter(|groups| groups.len() > 1)
-        {
+        for groups in rules.iter().map(Rule::groups).filter(|groups| groups.len() > 1) {
             let total: u32 = groups.iter().map(|group| group.weight).sum();
             let ours = groups.iter().filter(|group| {
-                self.groups
-                    .get(&group.arn)
-                    .and_then(|group| group.function.as_deref())
+                self.groups.get(&group.arn).and_then(|group| group.function.as_deref())
                     == Some(function)
             });
             let mut known = ours.map(|group| group.weight).peekable();
@@ -372,17 +335,11 @@ impl Balancers {
     }
 
     fn shares(&self, rule: &Rule) -> Vec<Share> {
-        let name = |arn: &str| {
-            self.groups
-                .get(arn)
-                .map_or(arn.to_owned(), |group| group.name.clone())
-        };
+        let name =
+            |arn: &str| self.groups.get(arn).map_or(arn.to_owned(), |group| group.name.clone());
         rule.groups()
             .iter()
-            .map(|group| Share {
-                group: name(&group.arn),
-                weight: Some(group.weight),
-            })
+            .map(|group| Share { group: name(&group.arn), weight: Some(group.weight) })
             .collect()
     }
 
@@ -410,11 +367,7 @@ impl Balancers {
         balancer: usize,
         action: &Action,
     ) -> Result<(), AwsError> {
-        let Action::Forward {
-            groups,
-            stickiness_secs,
-        } = action
-        else {
+        let Action::Forward { groups, stickiness_secs } = action else {
             return Ok(());
         };
         if groups.is_empty() || groups.len() > 5 {
@@ -449,10 +402,7 @@ impl Balancers {
             }
             let elsewhere = inner.rules.iter().enumerate().any(|(other, rules)| {
                 other != balancer
-                    && rules
-                        .iter()
-                        .flat_map(Rule::groups)
-                        .any(|used| used.arn == group.arn)
+                    && rules.iter().flat_map(Rule::groups).any(|used| used.arn == group.arn)
             });
             if elsewhere {
                 return Err(AwsError::sender(
@@ -478,14 +428,7 @@ impl Balancers {
 }
 
 fn locate(inner: &Inner, arn: &str) -> Option<(usize, usize)> {
-    inner
-        .rules
-        .iter()
-        .enumerate()
-        .find_map(|(balancer, rules)| {
-            rules
-                .iter()
-                .position(|rule| rule.arn == arn)
-                .map(|at| (balancer, at))
-        })
+    inner.rules.iter().enumerate().find_map(|(balancer, rules)| {
+        rules.iter().position(|rule| rule.arn == arn).map(|at| (balancer, at))
+    })
 }

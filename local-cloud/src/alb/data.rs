@@ -133,12 +133,7 @@ impl DataPlane {
     }
 
     pub(crate) fn access_log(&self) -> Vec<AccessEntry> {
-        self.log
-            .lock()
-            .expect("access log lock")
-            .iter()
-            .cloned()
-            .collect()
+        self.log.lock().expect("access log lock").iter().cloned().collect()
     }
 
     /// The newest exchange with a function, if nobody took it yet.
@@ -178,10 +173,7 @@ impl DataPlane {
     ) -> Outcome {
         let unique = &crate::functions::request_id().replace('-', "")[..24];
         let trace = event::trace_header(
-            request
-                .headers()
-                .get("x-amzn-trace-id")
-                .and_then(|value| value.to_str().ok()),
+            request.headers().get("x-amzn-trace-id").and_then(|value| value.to_str().ok()),
             self.clock.now_ms() / 1000,
             unique,
         );
@@ -220,15 +212,9 @@ impl DataPlane {
             outcome.answer = own_answer(StatusCode::NOT_FOUND);
             return outcome;
         };
-        outcome.rule = rule
-            .priority
-            .map_or_else(|| "default".to_owned(), |one| one.to_string());
+        outcome.rule = rule.priority.map_or_else(|| "default".to_owned(), |one| one.to_string());
         match &rule.action {
-            Action::Fixed {
-                status,
-                content_type,
-                body,
-            } => {
+            Action::Fixed { status, content_type, body } => {
                 let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::NOT_FOUND);
                 outcome.answer = signed(answer(status, content_type, body.clone()));
                 outcome
@@ -237,17 +223,13 @@ impl DataPlane {
                 outcome.answer = redirect.answer(&head, balancer.port);
                 outcome
             }
-            Action::Forward {
-                groups,
-                stickiness_secs,
-            } => {
+            Action::Forward { groups, stickiness_secs } => {
                 if stickiness_secs.is_some() {
                     outcome.note = Some("stickiness is on; local-cloud drew anew".to_owned());
                 }
                 match self.draw(groups) {
                     Some(group) => {
-                        self.forward(balancer, &rules, group, request, peer, outcome)
-                            .await
+                        self.forward(balancer, &rules, group, request, peer, outcome).await
                     }
                     None => self.no_target(balancer, rule, outcome),
                 }
@@ -268,11 +250,7 @@ impl DataPlane {
         }
         outcome.note = Some(text.clone());
         let status = StatusCode::SERVICE_UNAVAILABLE;
-        outcome.answer = signed(answer(
-            status,
-            "text/plain",
-            format!("local-cloud: {text}\n"),
-        ));
+        outcome.answer = signed(answer(status, "text/plain", format!("local-cloud: {text}\n")));
         outcome
     }
 
@@ -340,15 +318,9 @@ impl DataPlane {
             return failed(outcome, BAD_REQUEST);
         };
         let event = Bytes::from(event.to_string());
-        let context = CallContext {
-            trace: Some(outcome.trace.clone()),
-            client_context: None,
-        };
+        let context = CallContext { trace: Some(outcome.trace.clone()), client_context: None };
         let sent = Instant::now();
-        let result = self
-            .functions
-            .invoke(function, event.clone(), context)
-            .await;
+        let result = self.functions.invoke(function, event.clone(), context).await;
         outcome.target_ms = sent.elapsed().as_secs_f64() * 1000.0;
         let payload = match result {
             Ok(payload) => payload,
@@ -363,10 +335,8 @@ impl DataPlane {
                 return failed(outcome, row);
             }
         };
-        *self.exchange.lock().expect("exchange lock") = Some(Exchange {
-            event,
-            answer: payload.clone(),
-        });
+        *self.exchange.lock().expect("exchange lock") =
+            Some(Exchange { event, answer: payload.clone() });
         if payload.len() > response::MAX_ANSWER_BYTES {
             return failed(outcome, RESPONSE_TOO_LARGE);
         }
@@ -390,11 +360,7 @@ impl DataPlane {
         left: &AtomicBool,
     ) -> Answer {
         let gone = left.load(Ordering::SeqCst);
-        let status = if gone {
-            460
-        } else {
-            outcome.answer.status().as_u16()
-        };
+        let status = if gone { 460 } else { outcome.answer.status().as_u16() };
         self.count(balancer, &outcome, status);
         let mut log = self.log.lock().expect("access log lock");
         if log.len() == RING_ENTRIES {
@@ -404,9 +370,7 @@ impl DataPlane {
             at_ms: self.clock.now_ms(),
             load_balancer: balancer.name.clone(),
             method,
-            target: uri
-                .path_and_query()
-                .map_or_else(String::new, ToString::to_string),
+            target: uri.path_and_query().map_or_else(String::new, ToString::to_string),
             status,
             target_status: outcome.target_status,
             rule: outcome.rule,
@@ -424,8 +388,7 @@ impl DataPlane {
         let at_ms = self.clock.now_ms();
         let lb = dimensions([("LoadBalancer", &balancer.dimension)]);
         let add = |name: &str, set: &_, value: f64| {
-            self.metrics
-                .count("AWS/ApplicationELB", name, set, at_ms, value);
+            self.metrics.count("AWS/ApplicationELB", name, set, at_ms, value);
         };
         let own = outcome.target_status.is_none() || status == 460;
         if own && status >= 400 {
@@ -434,18 +397,12 @@ impl DataPlane {
                 add(&format!("HTTPCode_ELB_{status}_Count"), &lb, 1.0);
             }
         }
-        let Some(group) = outcome
-            .group
-            .as_ref()
-            .filter(|group| group.function.is_some())
-        else {
+        let Some(group) = outcome.group.as_ref().filter(|group| group.function.is_some()) else {
             return;
         };
         let tg = dimensions([("TargetGroup", &group.dimension)]);
-        let both = dimensions([
-            ("LoadBalancer", &balancer.dimension),
-            ("TargetGroup", &group.dimension),
-        ]);
+        let both =
+            dimensions([("LoadBalancer", &balancer.dimension), ("TargetGroup", &group.dimension)]);
         if outcome.error.is_none_or(|error| error.counts) {
             add("RequestCount", &lb, 1.0);
             add("RequestCount", &both, 1.0);

@@ -22,11 +22,7 @@ const HOP_BY_HOP: [&str; 7] = [
 ];
 
 /// Content types whose bodies are passed as text; `text/*` besides.
-const TEXT_TYPES: [&str; 3] = [
-    "application/json",
-    "application/javascript",
-    "application/xml",
-];
+const TEXT_TYPES: [&str; 3] = ["application/json", "application/javascript", "application/xml"];
 
 /// Greatest request body.
 pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -96,9 +92,7 @@ impl Incoming<'_> {
         let body = if encode {
             STANDARD.encode(self.body)
         } else {
-            std::str::from_utf8(self.body)
-                .map_err(|_| NotText)?
-                .to_owned()
+            std::str::from_utf8(self.body).map_err(|_| NotText)?.to_owned()
         };
         let mut event = json!({
             "requestContext": { "elb": { "targetGroupArn": self.group_arn } },
@@ -252,10 +246,7 @@ mod tests {
     #[test]
     fn with_multi_value_on_every_value_is_kept_and_the_single_forms_are_absent() {
         let found = event(true, &[("x-double", "first"), ("x-double", "second")], b"").unwrap();
-        assert_eq!(
-            found["multiValueHeaders"]["x-double"],
-            json!(["first", "second"])
-        );
+        assert_eq!(found["multiValueHeaders"]["x-double"], json!(["first", "second"]));
         let query = &found["multiValueQueryStringParameters"];
         assert_eq!(query["name"], json!(["a%20b", "c+d"]));
         assert!(found.get("headers").is_none() && found.get("queryStringParameters").is_none());
@@ -268,17 +259,8 @@ mod tests {
         let table: [(&[(&str, &str)], bool); 6] = [
             (&[("content-type", "text/csv")], false),
             (&[("content-type", "application/xml")], false),
-            (
-                &[
-                    ("content-type", "application/json"),
-                    ("content-encoding", "gzip"),
-                ],
-                true,
-            ),
-            (
-                &[("content-type", "application/x-www-form-urlencoded")],
-                true,
-            ),
+            (&[("content-type", "application/json"), ("content-encoding", "gzip")], true),
+            (&[("content-type", "application/x-www-form-urlencoded")], true),
             (&[("content-type", "image/png")], true),
             (&[], true),
         ];
@@ -291,10 +273,7 @@ mod tests {
 
     #[test]
     fn a_text_body_that_is_not_utf8_is_refused() {
-        assert_eq!(
-            event(false, &[("content-type", "text/plain")], b"\xff"),
-            Err(NotText)
-        );
+        assert_eq!(event(false, &[("content-type", "text/plain")], b"\xff"), Err(NotText));
     }
 
     #[test]

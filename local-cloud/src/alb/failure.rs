@@ -20,12 +20,7 @@ pub(super) struct TargetError {
 }
 
 const fn user_error(reason: &'static str, status: u16, counts: bool) -> TargetError {
-    TargetError {
-        reason,
-        status,
-        metric: "LambdaUserError",
-        counts,
-    }
+    TargetError { reason, status, metric: "LambdaUserError", counts }
 }
 
 pub(super) const UNHANDLED: TargetError = user_error("LambdaUnhandled", 502, true);
@@ -52,18 +47,13 @@ pub(super) fn own_answer(status: StatusCode) -> Answer {
 }
 
 pub(super) fn signed(mut answer: Answer) -> Answer {
-    answer
-        .headers_mut()
-        .insert(SERVER, HeaderValue::from_static("awselb/2.0"));
+    answer.headers_mut().insert(SERVER, HeaderValue::from_static("awselb/2.0"));
     answer
 }
 
 /// Heads that the load balancer refuses before any rule.
 pub(super) fn refuse_head<B>(request: &Request<B>) -> Option<StatusCode> {
-    let target = request
-        .uri()
-        .path_and_query()
-        .map_or(0, |target| target.as_str().len());
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if request.method().as_str().len() + target + " HTTP/1.1 ".len() > MAX_LINE_BYTES {
         return Some(StatusCode::URI_TOO_LONG);
     }

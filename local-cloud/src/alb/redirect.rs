@@ -50,11 +50,7 @@ impl Redirect {
     }
 
     pub(super) fn answer(&self, request: &Head<'_>, port: u16) -> Answer {
-        let status = if self.permanent {
-            StatusCode::MOVED_PERMANENTLY
-        } else {
-            StatusCode::FOUND
-        };
+        let status = if self.permanent { StatusCode::MOVED_PERMANENTLY } else { StatusCode::FOUND };
         let mut answer = own_answer(status);
         // A part with a control character cannot be a header; then there is no address.
         if let Ok(value) = HeaderValue::from_str(&self.location(request, port)) {
@@ -88,18 +84,12 @@ mod tests {
             query: "#{query}".into(),
             permanent: false,
         };
-        assert_eq!(
-            redirect.location(&request, 81),
-            "http://api.example.com:81/a/b?q=1"
-        );
+        assert_eq!(redirect.location(&request, 81), "http://api.example.com:81/a/b?q=1");
         redirect.protocol = "HTTPS".into();
         redirect.host = "new.example.com".into();
         redirect.port = "443".into();
         redirect.path = "/old/#{path}".into();
         redirect.query = String::new();
-        assert_eq!(
-            redirect.location(&request, 81),
-            "https://new.example.com:443/old/a/b"
-        );
+        assert_eq!(redirect.location(&request, 81), "https://new.example.com:443/old/a/b");
     }
 }

@@ -14,14 +14,8 @@ pub(super) const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 const MAX_HEADER_BYTES: usize = 32 * 1024;
 
 /// Members an answer may have.
-const MEMBERS: [&str; 6] = [
-    "statusCode",
-    "statusDescription",
-    "isBase64Encoded",
-    "headers",
-    "multiValueHeaders",
-    "body",
-];
+const MEMBERS: [&str; 6] =
+    ["statusCode", "statusDescription", "isBase64Encoded", "headers", "multiValueHeaders", "body"];
 
 /// Whether an answer may have members that the load balancer does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,21 +48,13 @@ pub(super) fn parse(payload: &[u8], multi_value: bool, extra: Extra) -> Option<T
         return None;
     }
     let code = u16::try_from(answer.get("statusCode")?.as_u64()?).ok()?;
-    let status = StatusCode::from_u16(code)
-        .ok()
-        .filter(|_| (200..600).contains(&code))?;
+    let status = StatusCode::from_u16(code).ok().filter(|_| (200..600).contains(&code))?;
     if !answer.get("statusDescription").is_none_or(Value::is_string) {
         return None;
     }
-    let encoded = answer
-        .get("isBase64Encoded")
-        .map_or(Some(false), Value::as_bool)?;
+    let encoded = answer.get("isBase64Encoded").map_or(Some(false), Value::as_bool)?;
     let body = answer.get("body").map_or(Some(""), Value::as_str)?;
-    let body = if encoded {
-        STANDARD.decode(body).ok()?
-    } else {
-        body.as_bytes().to_vec()
-    };
+    let body = if encoded { STANDARD.decode(body).ok()? } else { body.as_bytes().to_vec() };
     let single = member(&answer, "headers")?;
     let multiple = member(&answer, "multiValueHeaders")?;
     let mut headers = HeaderMap::new();
@@ -91,26 +77,13 @@ pub(super) fn parse(payload: &[u8], multi_value: bool, extra: Extra) -> Option<T
     if size > MAX_HEADER_BYTES {
         return None;
     }
-    for hop in [
-        "connection",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ] {
+    for hop in ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"] {
         headers.remove(hop);
     }
     // Ours is right by construction.
     headers.remove(CONTENT_LENGTH);
-    headers
-        .entry(SERVER)
-        .or_insert(HeaderValue::from_static("awselb/2.0"));
-    Some(TargetAnswer {
-        status,
-        headers,
-        body: body.into(),
-    })
+    headers.entry(SERVER).or_insert(HeaderValue::from_static("awselb/2.0"));
+    Some(TargetAnswer { status, headers, body: body.into() })
 }
 
 /// The object under `key`; empty if absent, `None` if it is something else.
@@ -140,10 +113,7 @@ mod tests {
             "isBase64Encoded": true, "body": "YWJj",
             "headers": {"a": "one", "server": "mine"}, "multiValueHeaders": {"a": ["two", "three"]}}"#;
         let off = parse(both, false, Extra::Refused).unwrap();
-        assert_eq!(
-            (off.body.as_ref(), off.status.as_u16()),
-            (b"abc".as_slice(), 201)
-        );
+        assert_eq!((off.body.as_ref(), off.status.as_u16()), (b"abc".as_slice(), 201));
         assert_eq!(off.headers["a"], "one");
         assert_eq!(off.headers[SERVER], "mine");
         let on = parse(both, true, Extra::Refused).unwrap();
@@ -173,21 +143,14 @@ mod tests {
             r#"{"statusCode": 200, "isBase64Encoded": true, "body": "%"}"#,
         ];
         for text in table {
-            assert_eq!(
-                parse(text.as_bytes(), false, Extra::Ignored),
-                None,
-                "{text}"
-            );
+            assert_eq!(parse(text.as_bytes(), false, Extra::Ignored), None, "{text}");
         }
     }
 
     #[test]
     fn an_extra_member_is_ignored_unless_it_is_refused() {
         let text = br#"{"statusCode": 401, "statusCategory": "4XX"}"#;
-        assert_eq!(
-            parse(text, false, Extra::Ignored).unwrap().status.as_u16(),
-            401
-        );
+        assert_eq!(parse(text, false, Extra::Ignored).unwrap().status.as_u16(), 401);
         assert_eq!(parse(text, false, Extra::Refused), None);
     }
 }

@@ -46,13 +46,11 @@ impl Condition {
         match self {
             Self::Host(patterns) => {
                 let host = request.host.split(':').next().unwrap_or_default();
-                patterns
-                    .iter()
-                    .any(|pattern| glob(pattern, host, Case::Any))
+                patterns.iter().any(|pattern| glob(pattern, host, Case::Any))
             }
-            Self::Path(patterns) => patterns
-                .iter()
-                .any(|pattern| glob(pattern, request.path, Case::Exact)),
+            Self::Path(patterns) => {
+                patterns.iter().any(|pattern| glob(pattern, request.path, Case::Exact))
+            }
             Self::Header { name, values } => {
                 request.headers.get_all(name.as_str()).iter().any(|header| {
                     header.to_str().is_ok_and(|text| {
@@ -63,8 +61,7 @@ impl Condition {
             Self::Method(methods) => methods.iter().any(|method| method == request.method),
             Self::Query(wanted) => wanted.iter().any(|(key, value)| {
                 query_pairs(request.query).any(|(found_key, found_value)| {
-                    key.as_deref()
-                        .is_none_or(|key| glob(key, found_key, Case::Any))
+                    key.as_deref().is_none_or(|key| glob(key, found_key, Case::Any))
                         && glob(value, found_value, Case::Any)
                 })
             }),
@@ -111,9 +108,7 @@ pub(crate) struct Rule {
 
 impl Rule {
     pub(crate) fn takes(&self, request: &Head<'_>) -> bool {
-        self.conditions
-            .iter()
-            .all(|condition| condition.holds(request))
+        self.conditions.iter().all(|condition| condition.holds(request))
     }
 
     pub(crate) fn groups(&self) -> &[WeightedGroup] {
@@ -165,11 +160,7 @@ fn glob(pattern: &str, text: &str, case: Case) -> bool {
         Char(char),
     }
     let fold = |c: char| {
-        if case == Case::Any {
-            c.to_ascii_lowercase()
-        } else {
-            c
-        }
+        if case == Case::Any { c.to_ascii_lowercase() } else { c }
     };
     let mut pieces = Vec::new();
     let mut chars = pattern.chars();
@@ -276,11 +267,7 @@ mod tests {
         ];
         for (pattern, target, expected) in table {
             let condition = Condition::Path(vec![pattern.to_owned()]);
-            assert_eq!(
-                takes(&condition, target, &[]),
-                expected,
-                "{pattern} on {target}"
-            );
+            assert_eq!(takes(&condition, target, &[]), expected, "{pattern} on {target}");
         }
     }
 
@@ -292,22 +279,14 @@ mod tests {
         };
         let table: [Row; 6] = [
             ("true", &[("x-use-rust-scorer", "TRUE")], true),
-            (
-                "true",
-                &[("x-use-rust-scorer", "no"), ("x-use-rust-scorer", "true")],
-                true,
-            ),
+            ("true", &[("x-use-rust-scorer", "no"), ("x-use-rust-scorer", "true")], true),
             ("true", &[("x-use-rust-scorer", "truely")], false),
             ("tr*", &[("x-use-rust-scorer", "truely")], true),
             ("true", &[("x-use-rust-scorer", "Yes")], true),
             ("true", &[], false),
         ];
         for (value, headers, expected) in table {
-            assert_eq!(
-                takes(&condition(value), "/", headers),
-                expected,
-                "{value} {headers:?}"
-            );
+            assert_eq!(takes(&condition(value), "/", headers), expected, "{value} {headers:?}");
         }
     }
 

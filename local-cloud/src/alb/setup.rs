@@ -16,28 +16,18 @@ pub(super) fn rule_of(names: &Names, balancer: &str, spec: &RuleSpec) -> Rule {
     add(&spec.method, Condition::Method);
     add(&spec.source_ip, Condition::SourceIp);
     for header in &spec.headers {
-        conditions.push(Condition::Header {
-            name: header.name.clone(),
-            values: header.values.clone(),
-        });
+        conditions
+            .push(Condition::Header { name: header.name.clone(), values: header.values.clone() });
     }
     if !spec.query.is_empty() {
-        let pairs = spec
-            .query
-            .iter()
-            .map(|pair| (pair.key.clone(), pair.value.clone()));
+        let pairs = spec.query.iter().map(|pair| (pair.key.clone(), pair.value.clone()));
         conditions.push(Condition::Query(pairs.collect()));
     }
     Rule {
         arn: names.rule(balancer, spec.priority),
         priority: Some(spec.priority),
         conditions,
-        action: action_of(
-            names,
-            &spec.forward,
-            spec.fixed.as_ref(),
-            spec.stickiness_secs,
-        ),
+        action: action_of(names, &spec.forward, spec.fixed.as_ref(), spec.stickiness_secs),
         order: 1,
     }
 }

@@ -54,30 +54,19 @@ fn get_metric_data(
         None | Some("TimestampDescending") => true,
         Some("TimestampAscending") => false,
         Some(other) => {
-            return Err(AwsError::validation(format!(
-                "ScanBy '{other}' is not a scan order"
-            )));
+            return Err(AwsError::validation(format!("ScanBy '{other}' is not a scan order")));
         }
     };
     let mut read = Vec::new();
     for query in queries {
         let query = read_query(cloud, query, start_ms, end_ms)?;
-        if read
-            .iter()
-            .any(|(other, _): &(Query, bool)| other.id == query.0.id)
-        {
-            return Err(AwsError::validation(format!(
-                "Id {} is used twice",
-                query.0.id
-            )));
+        if read.iter().any(|(other, _): &(Query, bool)| other.id == query.0.id) {
+            return Err(AwsError::validation(format!("Id {} is used twice", query.0.id)));
         }
         read.push(query);
     }
-    let shown: Vec<Query> = read
-        .into_iter()
-        .filter(|(_, shown)| *shown)
-        .map(|(query, _)| query)
-        .collect();
+    let shown: Vec<Query> =
+        read.into_iter().filter(|(_, shown)| *shown).map(|(query, _)| query).collect();
     page(shown, input, descending, fault)
 }
 
@@ -87,16 +76,12 @@ fn page(
     descending: bool,
     fault: Option<ApiFaultKind>,
 ) -> Result<Val, AwsError> {
-    let budget = input
-        .int("MaxDatapoints")
-        .map_or(Ok(MAX_DATAPOINTS), |wanted| {
-            usize::try_from(wanted)
-                .ok()
-                .filter(|wanted| (1..=MAX_DATAPOINTS).contains(wanted))
-                .ok_or_else(|| {
-                    AwsError::validation(format!("MaxDatapoints {wanted} is out of range"))
-                })
-        })?;
+    let budget = input.int("MaxDatapoints").map_or(Ok(MAX_DATAPOINTS), |wanted| {
+        usize::try_from(wanted)
+            .ok()
+            .filter(|wanted| (1..=MAX_DATAPOINTS).contains(wanted))
+            .ok_or_else(|| AwsError::validation(format!("MaxDatapoints {wanted} is out of range")))
+    })?;
     let (first, skipped) = match input.text("NextToken") {
         None => (0, 0),
         Some(token) => token
@@ -122,11 +107,7 @@ fn page(
         if descending {
             points.reverse();
         }
-        let from = if at == first {
-            skipped.min(points.len())
-        } else {
-            0
-        };
+        let from = if at == first { skipped.min(points.len()) } else { 0 };
         let taken = left.min(points.len() - from);
         let mut slice = points[from..from + taken].to_vec();
         left -= taken;
@@ -145,9 +126,7 @@ fn page(
             }
             _ => {}
         }
-        let times = slice
-            .iter()
-            .map(|(at_ms, _)| Val::Time(*at_ms as f64 / 1000.0));
+        let times = slice.iter().map(|(at_ms, _)| Val::Time(*at_ms as f64 / 1000.0));
         let mut result = vec![
             ("Id".to_owned(), text(query.id)),
             ("Label".to_owned(), text(query.label)),
@@ -194,19 +173,10 @@ fn read_query(
     let shown = query.bool("ReturnData").unwrap_or(true);
     let Some(stat) = query.get("MetricStat") else {
         if query.text("Expression").is_none() {
-            return Err(AwsError::validation(format!(
-                "{id}: give MetricStat or Expression"
-            )));
+            return Err(AwsError::validation(format!("{id}: give MetricStat or Expression")));
         }
         let label = query.text("Label").unwrap_or(id).to_owned();
-        return Ok((
-            Query {
-                id: id.to_owned(),
-                label,
-                points: None,
-            },
-            shown,
-        ));
+        return Ok((Query { id: id.to_owned(), label, points: None }, shown));
     };
     let metric = stat.get("Metric").and_then(read_metric).ok_or_else(|| {
         AwsError::validation(format!("{id}: Metric needs Namespace and MetricName"))
@@ -219,17 +189,8 @@ fn read_query(
         .map_err(|error| AwsError::validation(format!("{id}: {error}")))?;
     let label = query.text("Label").unwrap_or(&metric.name).to_owned();
     let from_ms = start_ms.div_euclid(period_ms) * period_ms;
-    let points = cloud
-        .metrics
-        .values(&metric, statistic, from_ms, end_ms, period_ms);
-    Ok((
-        Query {
-            id: id.to_owned(),
-            label,
-            points: Some(points),
-        },
-        shown,
-    ))
+    let points = cloud.metrics.values(&metric, statistic, from_ms, end_ms, period_ms);
+    Ok((Query { id: id.to_owned(), label, points: Some(points) }, shown))
 }
 
 /// Seconds to milliseconds; whole minutes only, since no finer data is kept.
@@ -256,9 +217,7 @@ fn times(input: &Val) -> Result<(i64, i64), AwsError> {
     };
     let (start, end) = (ms("StartTime")?, ms("EndTime")?);
     if start >= end {
-        return Err(AwsError::validation(
-            "The parameter StartTime must be less than EndTime",
-        ));
+        return Err(AwsError::validation("The parameter StartTime must be less than EndTime"));
     }
     Ok((start, end))
 }
@@ -282,10 +241,7 @@ pub(super) fn read_dimensions(value: &Val) -> Option<Dimensions> {
 
 pub(super) fn write_dimensions(dimensions: &Dimensions) -> Val {
     let one = |(name, value): (&String, &String)| {
-        map([
-            ("Name", text(name.as_str())),
-            ("Value", text(value.as_str())),
-        ])
+        map([("Name", text(name.as_str())), ("Value", text(value.as_str()))])
     };
     Val::List(dimensions.iter().map(one).collect())
 }
@@ -306,31 +262,21 @@ fn get_metric_statistics(cloud: &Cloud, input: &Val) -> Result<Val, AwsError> {
             let statistic: Statistic = name
                 .parse()
                 .map_err(|error| AwsError::sender("InvalidParameterValue", format!("{error}")))?;
-            for (at, value) in cloud
-                .metrics
-                .values(&metric, statistic, from_ms, end_ms, period_ms)
+            for (at, value) in cloud.metrics.values(&metric, statistic, from_ms, end_ms, period_ms)
             {
-                into.entry(at)
-                    .or_default()
-                    .push((name.clone(), Val::Float(value)));
+                into.entry(at).or_default().push((name.clone(), Val::Float(value)));
             }
         }
     }
     for (at, values) in percentiles {
-        points
-            .entry(at)
-            .or_default()
-            .push(("ExtendedStatistics".to_owned(), Val::Map(values)));
+        points.entry(at).or_default().push(("ExtendedStatistics".to_owned(), Val::Map(values)));
     }
     let points = points.into_iter().map(|(at, mut members)| {
         members.push(("Timestamp".to_owned(), Val::Time(at as f64 / 1000.0)));
         members.push(("Unit".to_owned(), text("None")));
         Val::Map(members)
     });
-    Ok(map([
-        ("Label", text(metric.name.clone())),
-        ("Datapoints", Val::List(points.collect())),
-    ]))
+    Ok(map([("Label", text(metric.name.clone())), ("Datapoints", Val::List(points.collect()))]))
 }
 
 fn put_metric_data(cloud: &Cloud, input: &Val) -> Result<Val, AwsError> {
@@ -346,10 +292,7 @@ fn put_metric_data(cloud: &Cloud, input: &Val) -> Result<Val, AwsError> {
     for datum in input.list("MetricData") {
         let name = datum.text("MetricName").unwrap_or_default();
         let bad = |what: &str| {
-            AwsError::sender(
-                "InvalidParameterValue",
-                format!("MetricData {name}: {what}"),
-            )
+            AwsError::sender("InvalidParameterValue", format!("MetricData {name}: {what}"))
         };
         let metric = Metric {
             namespace: namespace.to_owned(),
@@ -357,19 +300,9 @@ fn put_metric_data(cloud: &Cloud, input: &Val) -> Result<Val, AwsError> {
             dimensions: read_dimensions(datum).ok_or_else(|| bad("Dimensions"))?,
         };
         #[allow(clippy::cast_possible_truncation)] // times are far below 2^53 ms
-        let at_ms = datum
-            .float("Timestamp")
-            .map_or(now_ms, |secs| (secs * 1000.0) as i64);
-        let values: Vec<f64> = datum
-            .list("Values")
-            .iter()
-            .filter_map(Val::as_float)
-            .collect();
-        let counts: Vec<f64> = datum
-            .list("Counts")
-            .iter()
-            .filter_map(Val::as_float)
-            .collect();
+        let at_ms = datum.float("Timestamp").map_or(now_ms, |secs| (secs * 1000.0) as i64);
+        let values: Vec<f64> = datum.list("Values").iter().filter_map(Val::as_float).collect();
+        let counts: Vec<f64> = datum.list("Counts").iter().filter_map(Val::as_float).collect();
         if !counts.is_empty() && counts.len() != values.len() {
             return Err(bad("Counts and Values differ in length"));
         }
@@ -382,10 +315,7 @@ fn put_metric_data(cloud: &Cloud, input: &Val) -> Result<Val, AwsError> {
                 maximum: field("Maximum")?,
             })
         } else if values.is_empty() {
-            Datum::Values(vec![(
-                datum.float("Value").ok_or_else(|| bad("no value"))?,
-                1.0,
-            )])
+            Datum::Values(vec![(datum.float("Value").ok_or_else(|| bad("no value"))?, 1.0)])
         } else {
             let counts = counts.into_iter().chain(std::iter::repeat(1.0));
             Datum::Values(values.into_iter().zip(counts).collect())

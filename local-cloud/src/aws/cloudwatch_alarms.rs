@@ -20,9 +20,7 @@ pub(super) fn call(cloud: &Cloud, operation: &str, input: &Val) -> Result<Val, A
             let reason = required(input, "StateReason")?;
             let data = input.text("StateReasonData").map(str::to_owned);
             let changed =
-                cloud
-                    .alarms
-                    .set_state(required(input, "AlarmName")?, state, reason, data)?;
+                cloud.alarms.set_state(required(input, "AlarmName")?, state, reason, data)?;
             cloud.dispatch(&changed);
             Ok(nothing)
         }
@@ -33,10 +31,7 @@ pub(super) fn call(cloud: &Cloud, operation: &str, input: &Val) -> Result<Val, A
         "PutCompositeAlarm" => {
             cloud.alarms.put_composite(CompositeAlarmSpec {
                 name: required(input, "AlarmName")?.to_owned(),
-                description: input
-                    .text("AlarmDescription")
-                    .unwrap_or_default()
-                    .to_owned(),
+                description: input.text("AlarmDescription").unwrap_or_default().to_owned(),
                 rule: required(input, "AlarmRule")?.to_owned(),
                 alarm_actions: input.texts("AlarmActions"),
                 ok_actions: input.texts("OKActions"),
@@ -50,9 +45,7 @@ pub(super) fn call(cloud: &Cloud, operation: &str, input: &Val) -> Result<Val, A
         }
         "EnableAlarmActions" | "DisableAlarmActions" => {
             let enabled = operation == "EnableAlarmActions";
-            cloud
-                .alarms
-                .enable_actions(&input.texts("AlarmNames"), enabled);
+            cloud.alarms.enable_actions(&input.texts("AlarmNames"), enabled);
             Ok(nothing)
         }
         other => Err(AwsError::unsupported(other)),
@@ -63,11 +56,7 @@ fn describe(cloud: &Cloud, input: &Val) -> Result<Val, AwsError> {
     let types = input.texts("AlarmTypes");
     let wants = |kind: &str| {
         // Without AlarmTypes only metric alarms come back, as at AWS.
-        if types.is_empty() {
-            kind == "MetricAlarm"
-        } else {
-            types.iter().any(|one| one == kind)
-        }
+        if types.is_empty() { kind == "MetricAlarm" } else { types.iter().any(|one| one == kind) }
     };
     let names = input.texts("AlarmNames");
     if names.len() > 100 {
@@ -122,30 +111,17 @@ fn describe(cloud: &Cloud, input: &Val) -> Result<Val, AwsError> {
 
 fn write_common(cloud: &Cloud, alarm: &Alarm, description: &str) -> Vec<(String, Val)> {
     let time = |ms: i64| Val::Time(ms as f64 / 1000.0);
-    let arns = |state| {
-        Val::List(
-            alarm
-                .actions(state)
-                .iter()
-                .map(|arn| text(arn.as_str()))
-                .collect(),
-        )
-    };
+    let arns =
+        |state| Val::List(alarm.actions(state).iter().map(|arn| text(arn.as_str())).collect());
     let mut members = vec![
         ("AlarmName", text(alarm.name())),
         ("AlarmArn", text(cloud.names.alarm(alarm.name()))),
         ("AlarmDescription", text(description)),
-        (
-            "AlarmConfigurationUpdatedTimestamp",
-            time(alarm.configured_ms),
-        ),
+        ("AlarmConfigurationUpdatedTimestamp", time(alarm.configured_ms)),
         ("ActionsEnabled", Val::Bool(alarm.actions_enabled)),
         ("OKActions", arns(AlarmState::Ok)),
         ("AlarmActions", arns(AlarmState::Alarm)),
-        (
-            "InsufficientDataActions",
-            arns(AlarmState::InsufficientData),
-        ),
+        ("InsufficientDataActions", arns(AlarmState::InsufficientData)),
         ("StateValue", text(alarm.now.state.as_str())),
         ("StateReason", text(alarm.now.reason.clone())),
         ("StateUpdatedTimestamp", time(alarm.now.updated_ms)),
@@ -154,54 +130,27 @@ fn write_common(cloud: &Cloud, alarm: &Alarm, description: &str) -> Vec<(String,
     if let Some(data) = &alarm.now.reason_data {
         members.push(("StateReasonData", text(data.clone())));
     }
-    members
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect()
+    members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 fn write_metric_alarm(cloud: &Cloud, alarm: &Alarm, spec: &AlarmSpec) -> Val {
     let mut members = write_common(cloud, alarm, &spec.description);
-    let extended = spec
-        .statistic
-        .parse::<Statistic>()
-        .is_ok_and(Statistic::needs_samples);
+    let extended = spec.statistic.parse::<Statistic>().is_ok_and(Statistic::needs_samples);
     let word = |value: serde_json::Result<serde_json::Value>| {
-        text(
-            value
-                .ok()
-                .and_then(|value| value.as_str().map(str::to_owned))
-                .unwrap_or_default(),
-        )
+        text(value.ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default())
     };
     let n = spec.evaluation_periods;
     let mut add = |key: &str, value: Val| members.push((key.to_owned(), value));
     add("MetricName", text(spec.metric.clone()));
     add("Namespace", text(spec.namespace.clone()));
-    add(
-        if extended {
-            "ExtendedStatistic"
-        } else {
-            "Statistic"
-        },
-        text(spec.statistic.clone()),
-    );
+    add(if extended { "ExtendedStatistic" } else { "Statistic" }, text(spec.statistic.clone()));
     add("Dimensions", write_dimensions(&spec.dimensions));
     add("Period", Val::Int(spec.period_secs.into()));
     add("EvaluationPeriods", Val::Int(n.into()));
-    add(
-        "DatapointsToAlarm",
-        Val::Int(spec.datapoints_to_alarm.unwrap_or(n).into()),
-    );
+    add("DatapointsToAlarm", Val::Int(spec.datapoints_to_alarm.unwrap_or(n).into()));
     add("Threshold", Val::Float(spec.threshold));
-    add(
-        "ComparisonOperator",
-        word(serde_json::to_value(spec.comparison)),
-    );
-    add(
-        "TreatMissingData",
-        word(serde_json::to_value(spec.missing_data)),
-    );
+    add("ComparisonOperator", word(serde_json::to_value(spec.comparison)));
+    add("TreatMissingData", word(serde_json::to_value(spec.missing_data)));
     if spec.ignore_low_samples {
         add("EvaluateLowSampleCountPercentile", text("ignore"));
     }
@@ -228,10 +177,7 @@ fn read_metric_alarm(input: &Val) -> Result<AlarmSpec, AwsError> {
     let bad = |key: &str| AwsError::validation(format!("{key} '{}' is not known here", word(key)));
     Ok(AlarmSpec {
         name: required(input, "AlarmName")?.to_owned(),
-        description: input
-            .text("AlarmDescription")
-            .unwrap_or_default()
-            .to_owned(),
+        description: input.text("AlarmDescription").unwrap_or_default().to_owned(),
         namespace: required(input, "Namespace")?.to_owned(),
         metric: required(input, "MetricName")?.to_owned(),
         dimensions: read_dimensions(input).ok_or_else(|| bad("Dimensions"))?,

@@ -23,15 +23,10 @@ pub(super) fn call(
             if form.has("Transforms") || form.get("ResetTransforms") == Some("true") {
                 return Err(AwsError::unsupported("rule Transforms"));
             }
-            let conditions = form
-                .has("Conditions")
-                .then(|| conditions(form))
-                .transpose()?;
+            let conditions = form.has("Conditions").then(|| conditions(form)).transpose()?;
             let action = form.has("Actions").then(|| action(form)).transpose()?;
             if conditions.is_none() && action.is_none() {
-                return Err(AwsError::validation(
-                    "Either conditions or actions must be specified",
-                ));
+                return Err(AwsError::validation("Either conditions or actions must be specified"));
             }
             let rule = balancers.modify(arn, conditions, action, operation)?;
             write_rules(xml, &[rule]);
@@ -70,15 +65,9 @@ pub(super) fn call(
         "DescribeTargetGroupAttributes" => {
             let group = group(balancers, form.required("TargetGroupArn")?)?;
             let attributes = [
-                (
-                    "lambda.multi_value_headers.enabled",
-                    group.multi_value.to_string(),
-                ),
+                ("lambda.multi_value_headers.enabled", group.multi_value.to_string()),
                 ("stickiness.enabled", "false".to_owned()),
-                (
-                    "target_group_health.dns_failover.minimum_healthy_targets.count",
-                    "1".to_owned(),
-                ),
+                ("target_group_health.dns_failover.minimum_healthy_targets.count", "1".to_owned()),
             ];
             xml.list("Attributes", attributes, |xml, (key, value)| {
                 xml.text("Key", key).text("Value", value);
@@ -90,8 +79,7 @@ pub(super) fn call(
         "DescribeTags" => {
             let arns = form.texts("ResourceArns");
             xml.list("TagDescriptions", &arns, |xml, arn| {
-                xml.text("ResourceArn", arn)
-                    .list("Tags", [(); 0], |_, ()| {});
+                xml.text("ResourceArn", arn).list("Tags", [(); 0], |_, ()| {});
             });
             Ok(())
         }
@@ -103,10 +91,9 @@ fn describe_rules(balancers: &Balancers, form: &Form, xml: &mut Xml) -> Result<(
     let arns = form.texts("RuleArns");
     let rules = match (form.get("ListenerArn"), arns.is_empty()) {
         (Some(listener), true) => balancers.rules_of_listener(listener)?,
-        (None, false) => arns
-            .iter()
-            .map(|arn| balancers.rule(arn))
-            .collect::<Result<Vec<_>, _>>()?,
+        (None, false) => {
+            arns.iter().map(|arn| balancers.rule(arn)).collect::<Result<Vec<_>, _>>()?
+        }
         _ => {
             return Err(AwsError::validation(
                 "You must specify either listener ARN or rule ARNs, and not both",
@@ -137,9 +124,7 @@ fn describe_groups(balancers: &Balancers, form: &Form, xml: &mut Xml) -> Result<
     if let Some(arn) = of_balancer {
         balancer(balancers, |one| one.arn == arn)?;
         groups.retain(|group| {
-            balancers
-                .balancer_of_group(&group.arn)
-                .is_some_and(|one| one.arn == arn)
+            balancers.balancer_of_group(&group.arn).is_some_and(|one| one.arn == arn)
         });
     }
     let (page, next) = paged(form, &groups)?;
@@ -183,20 +168,14 @@ fn write_health(balancers: &Balancers, xml: &mut Xml, group: &Group) {
             "Target group is not configured to receive traffic from the load balancer",
         )
     };
-    xml.list(
-        "TargetHealthDescriptions",
-        &group.function,
-        |xml, function| {
-            xml.element("Target", |xml| {
-                xml.text("Id", balancers.names().function(function));
-            });
-            xml.element("TargetHealth", |xml| {
-                xml.text("State", state)
-                    .text("Reason", reason)
-                    .text("Description", description);
-            });
-        },
-    );
+    xml.list("TargetHealthDescriptions", &group.function, |xml, function| {
+        xml.element("Target", |xml| {
+            xml.text("Id", balancers.names().function(function));
+        });
+        xml.element("TargetHealth", |xml| {
+            xml.text("State", state).text("Reason", reason).text("Description", description);
+        });
+    });
 }
 
 fn describe_listeners(balancers: &Balancers, form: &Form, xml: &mut Xml) -> Result<(), AwsError> {
@@ -239,12 +218,8 @@ fn describe_balancers(balancers: &Balancers, form: &Form, xml: &mut Xml) -> Resu
     let found: Vec<&Balancer> = if arns.is_empty() && names.is_empty() {
         balancers.list.iter().map(AsRef::as_ref).collect()
     } else {
-        let by_arn = arns
-            .iter()
-            .map(|arn| balancer(balancers, |one| one.arn == *arn));
-        let by_name = names
-            .iter()
-            .map(|name| balancer(balancers, |one| one.name == *name));
+        let by_arn = arns.iter().map(|arn| balancer(balancers, |one| one.arn == *arn));
+        let by_name = names.iter().map(|name| balancer(balancers, |one| one.name == *name));
         by_arn.chain(by_name).collect::<Result<_, _>>()?
     };
     let (page, next) = paged(form, &found)?;
@@ -274,10 +249,7 @@ fn group_not_found() -> AwsError {
 fn balancer(balancers: &Balancers, is: impl Fn(&Balancer) -> bool) -> Result<&Balancer, AwsError> {
     let found = balancers.list.iter().find(|balancer| is(balancer));
     found.map(AsRef::as_ref).ok_or_else(|| {
-        AwsError::sender(
-            "LoadBalancerNotFound",
-            "One or more load balancers not found",
-        )
+        AwsError::sender("LoadBalancerNotFound", "One or more load balancers not found")
     })
 }
 
@@ -285,9 +257,7 @@ fn balancer(balancers: &Balancers, is: impl Fn(&Balancer) -> bool) -> Result<&Ba
 fn paged<'a, T>(form: &Form, items: &'a [T]) -> Result<(&'a [T], Option<usize>), AwsError> {
     let size = form.number::<usize>("PageSize")?.unwrap_or(400);
     if !(1..=400).contains(&size) {
-        return Err(AwsError::validation(format!(
-            "PageSize '{size}' must be between 1 and 400"
-        )));
+        return Err(AwsError::validation(format!("PageSize '{size}' must be between 1 and 400")));
     }
     let start = match form.get("Marker") {
         None => 0,

@@ -7,10 +7,7 @@ use crate::alb::redirect::Redirect;
 use crate::alb::rule::{Action, Condition, Rule, WeightedGroup};
 
 pub(super) fn conditions(form: &Form) -> Result<Vec<Condition>, AwsError> {
-    form.members("Conditions")
-        .iter()
-        .map(|member| condition(form, member))
-        .collect()
+    form.members("Conditions").iter().map(|member| condition(form, member)).collect()
 }
 
 fn condition(form: &Form, at: &str) -> Result<Condition, AwsError> {
@@ -18,11 +15,7 @@ fn condition(form: &Form, at: &str) -> Result<Condition, AwsError> {
     // The plain list is the old form, the typed one the new.
     let values = |config: &str| {
         let typed = form.texts(&format!("{at}.{config}.Values"));
-        if typed.is_empty() {
-            form.texts(&format!("{at}.Values"))
-        } else {
-            typed
-        }
+        if typed.is_empty() { form.texts(&format!("{at}.Values")) } else { typed }
     };
     for config in ["HostHeaderConfig", "PathPatternConfig", "HttpHeaderConfig"] {
         if form.has(&format!("{at}.{config}.RegexValues")) {
@@ -73,9 +66,7 @@ pub(super) fn action(form: &Form) -> Result<(Action, u32), AwsError> {
     };
     let order = form.number::<u32>(&format!("{at}.Order"))?.unwrap_or(1);
     if !(1..=50_000).contains(&order) {
-        return Err(AwsError::validation(format!(
-            "Order '{order}' must be between 1 and 50000"
-        )));
+        return Err(AwsError::validation(format!("Order '{order}' must be between 1 and 50000")));
     }
     let action = match form.required(&format!("{at}.Type"))? {
         "forward" => forward(form, at)?,
@@ -109,11 +100,8 @@ fn redirect(form: &Form, at: &str) -> Result<Action, AwsError> {
             "StatusCode '{code}' must be HTTP_301 or HTTP_302"
         )));
     }
-    let part = |name: &str, own: &str| {
-        form.get(&format!("{config}.{name}"))
-            .unwrap_or(own)
-            .to_owned()
-    };
+    let part =
+        |name: &str, own: &str| form.get(&format!("{config}.{name}")).unwrap_or(own).to_owned();
     let redirect = Redirect {
         protocol: part("Protocol", "#{protocol}"),
         host: part("Host", "#{host}"),
@@ -122,14 +110,9 @@ fn redirect(form: &Form, at: &str) -> Result<Action, AwsError> {
         query: part("Query", "#{query}"),
         permanent: code == "HTTP_301",
     };
-    if [
-        &redirect.protocol,
-        &redirect.host,
-        &redirect.port,
-        &redirect.path,
-    ]
-    .iter()
-    .all(|part| part.contains("#{"))
+    if [&redirect.protocol, &redirect.host, &redirect.port, &redirect.path]
+        .iter()
+        .all(|part| part.contains("#{"))
     {
         return Err(AwsError::sender(
             "InvalidLoadBalancerAction",
@@ -145,26 +128,18 @@ fn forward(form: &Form, at: &str) -> Result<Action, AwsError> {
     let members = form.members(&format!("{config}.TargetGroups"));
     let mut groups = Vec::new();
     for member in &members {
-        let arn = form
-            .required(&format!("{member}.TargetGroupArn"))?
-            .to_owned();
+        let arn = form.required(&format!("{member}.TargetGroupArn"))?.to_owned();
         let weight = form.number::<u32>(&format!("{member}.Weight"))?;
         if weight.is_none() && members.len() > 1 {
             return Err(AwsError::validation(format!(
                 "Weight must be specified for target group '{arn}'"
             )));
         }
-        groups.push(WeightedGroup {
-            arn,
-            weight: weight.unwrap_or(1),
-        });
+        groups.push(WeightedGroup { arn, weight: weight.unwrap_or(1) });
     }
     if let Some(arn) = alone {
         match groups.as_slice() {
-            [] => groups.push(WeightedGroup {
-                arn: arn.to_owned(),
-                weight: 1,
-            }),
+            [] => groups.push(WeightedGroup { arn: arn.to_owned(), weight: 1 }),
             [one] if one.arn == arn => {}
             _ => {
                 return Err(AwsError::sender(
@@ -182,16 +157,11 @@ fn forward(form: &Form, at: &str) -> Result<Action, AwsError> {
             "DurationSeconds must be specified when target group stickiness is enabled",
         ));
     }
-    Ok(Action::Forward {
-        groups,
-        stickiness_secs: secs.filter(|_| enabled),
-    })
+    Ok(Action::Forward { groups, stickiness_secs: secs.filter(|_| enabled) })
 }
 
 pub(super) fn write_rule(xml: &mut Xml, rule: &Rule) {
-    let priority = rule
-        .priority
-        .map_or_else(|| "default".to_owned(), |one| one.to_string());
+    let priority = rule.priority.map_or_else(|| "default".to_owned(), |one| one.to_string());
     xml.text("RuleArn", &rule.arn)
         .text("Priority", priority)
         .text("IsDefault", rule.priority.is_none())
@@ -234,57 +204,46 @@ fn write_condition(xml: &mut Xml, condition: &Condition) {
 
 pub(super) fn write_action(xml: &mut Xml, rule: &Rule) {
     match &rule.action {
-        Action::Forward {
-            groups,
-            stickiness_secs,
-        } => {
+        Action::Forward { groups, stickiness_secs } => {
             xml.text("Type", "forward");
             if let [one] = groups.as_slice() {
                 xml.text("TargetGroupArn", &one.arn);
             }
-            xml.text("Order", rule.order)
-                .element("ForwardConfig", |xml| {
-                    xml.list("TargetGroups", groups, |xml, group| {
-                        xml.text("TargetGroupArn", &group.arn)
-                            .text("Weight", group.weight);
-                    });
-                    xml.element("TargetGroupStickinessConfig", |xml| {
-                        xml.text("Enabled", stickiness_secs.is_some());
-                        if let Some(secs) = stickiness_secs {
-                            xml.text("DurationSeconds", secs);
-                        }
-                    });
+            xml.text("Order", rule.order).element("ForwardConfig", |xml| {
+                xml.list("TargetGroups", groups, |xml, group| {
+                    xml.text("TargetGroupArn", &group.arn).text("Weight", group.weight);
                 });
+                xml.element("TargetGroupStickinessConfig", |xml| {
+                    xml.text("Enabled", stickiness_secs.is_some());
+                    if let Some(secs) = stickiness_secs {
+                        xml.text("DurationSeconds", secs);
+                    }
+                });
+            });
         }
         Action::Redirect(redirect) => {
-            let code = if redirect.permanent {
-                "HTTP_301"
-            } else {
-                "HTTP_302"
-            };
-            xml.text("Type", "redirect")
-                .text("Order", rule.order)
-                .element("RedirectConfig", |xml| {
+            let code = if redirect.permanent { "HTTP_301" } else { "HTTP_302" };
+            xml.text("Type", "redirect").text("Order", rule.order).element(
+                "RedirectConfig",
+                |xml| {
                     xml.text("Protocol", &redirect.protocol)
                         .text("Port", &redirect.port)
                         .text("Host", &redirect.host)
                         .text("Path", &redirect.path)
                         .text("Query", &redirect.query)
                         .text("StatusCode", code);
-                });
+                },
+            );
         }
-        Action::Fixed {
-            status,
-            content_type,
-            body,
-        } => {
-            xml.text("Type", "fixed-response")
-                .text("Order", rule.order)
-                .element("FixedResponseConfig", |xml| {
+        Action::Fixed { status, content_type, body } => {
+            xml.text("Type", "fixed-response").text("Order", rule.order).element(
+                "FixedResponseConfig",
+                |xml| {
                     xml.text("MessageBody", body)
                         .text("StatusCode", status)
                         .text("ContentType", content_type);
-                });
+                },
+            );
         }
     }
 }

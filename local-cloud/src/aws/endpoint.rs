@@ -65,15 +65,9 @@ impl Call {
 
     fn wire(&self) -> Wire {
         match self {
-            Self::Elbv2(..) => Wire::Query {
-                namespace: elbv2::NAMESPACE,
-            },
-            Self::Sns(..) => Wire::Query {
-                namespace: others::SNS_NAMESPACE,
-            },
-            Self::Sts(_) => Wire::Query {
-                namespace: others::STS_NAMESPACE,
-            },
+            Self::Elbv2(..) => Wire::Query { namespace: elbv2::NAMESPACE },
+            Self::Sns(..) => Wire::Query { namespace: others::SNS_NAMESPACE },
+            Self::Sts(_) => Wire::Query { namespace: others::STS_NAMESPACE },
             Self::CloudWatch(_, _, wire) => *wire,
             Self::Events(..) | Self::Secrets(..) => Wire::Json { query_codes: false },
             Self::Invoke(..) => Wire::Rest,
@@ -131,11 +125,7 @@ async fn handle(cloud: &Arc<Cloud>, request: Request<Incoming>) -> Option<Answer
             } else {
                 "AccessDeniedException"
             };
-            let error = AwsError {
-                status: 403,
-                code: code.to_owned(),
-                message: text,
-            };
+            let error = AwsError { status: 403, code: code.to_owned(), message: text };
             return Some(write_error(wire, &error));
         }
         Some(ApiFaultKind::Error) => return Some(write_error(wire, &internal())),
@@ -162,32 +152,21 @@ async fn handle(cloud: &Arc<Cloud>, request: Request<Incoming>) -> Option<Answer
 
 /// How a client speaks, before its request is understood.
 fn wire_of(path: &str, headers: &HeaderMap) -> Wire {
-    let target = headers
-        .get("x-amz-target")
-        .and_then(|value| value.to_str().ok());
+    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok());
     if path.starts_with("/service/") {
         Wire::Cbor
     } else if let Some(target) = target {
-        Wire::Json {
-            query_codes: target.starts_with(CLOUDWATCH),
-        }
+        Wire::Json { query_codes: target.starts_with(CLOUDWATCH) }
     } else if path.starts_with("/2015-03-31/") {
         Wire::Rest
     } else {
-        Wire::Query {
-            namespace: "http://webservices.amazon.com/",
-        }
+        Wire::Query { namespace: "http://webservices.amazon.com/" }
     }
 }
 
 async fn understand(request: Request<Incoming>) -> Result<Call, AwsError> {
     let (parts, body) = request.into_parts();
-    let header = |name: &str| {
-        parts
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
+    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let path = parts.uri.path().to_owned();
     if header("content-encoding")
         .is_some_and(|encoding| encoding != "identity" && encoding != "aws-chunked")
@@ -201,9 +180,7 @@ async fn understand(request: Request<Incoming>) -> Result<Call, AwsError> {
         .strip_prefix("/2015-03-31/functions/")
         .and_then(|rest| rest.strip_suffix("/invocations"))
     {
-        let name = percent_decode_str(function)
-            .decode_utf8_lossy()
-            .into_owned();
+        let name = percent_decode_str(function).decode_utf8_lossy().into_owned();
         return Ok(Call::Invoke(name, parts.headers, body));
     }
     if let Some(operation) = path.strip_prefix(&format!("/service/{CLOUDWATCH}/operation/")) {
@@ -219,20 +196,14 @@ async fn understand(request: Request<Incoming>) -> Result<Call, AwsError> {
         return match service {
             CLOUDWATCH => {
                 let input = Val::from_json(&body).ok_or_else(bad)?;
-                Ok(Call::CloudWatch(
-                    operation,
-                    input,
-                    Wire::Json { query_codes: true },
-                ))
+                Ok(Call::CloudWatch(operation, input, Wire::Json { query_codes: true }))
             }
-            "AWSEvents" => Ok(Call::Events(
-                operation,
-                serde_json::from_slice(&body).map_err(|_| bad())?,
-            )),
-            "secretsmanager" => Ok(Call::Secrets(
-                operation,
-                serde_json::from_slice(&body).map_err(|_| bad())?,
-            )),
+            "AWSEvents" => {
+                Ok(Call::Events(operation, serde_json::from_slice(&body).map_err(|_| bad())?))
+            }
+            "secretsmanager" => {
+                Ok(Call::Secrets(operation, serde_json::from_slice(&body).map_err(|_| bad())?))
+            }
             other => Err(AwsError::unsupported(other)),
         };
     }
@@ -245,12 +216,10 @@ async fn understand(request: Request<Incoming>) -> Result<Call, AwsError> {
         Some("2015-12-01") => Ok(Call::Elbv2(operation, form)),
         Some("2010-03-31") => Ok(Call::Sns(operation, form)),
         Some("2011-06-15") => Ok(Call::Sts(operation)),
-        Some("2010-08-01") => Err(AwsError::unsupported(&format!(
-            "{operation} as a query; use CBOR or JSON"
-        ))),
-        version => Err(AwsError::unsupported(&format!(
-            "version {version:?} of {operation}"
-        ))),
+        Some("2010-08-01") => {
+            Err(AwsError::unsupported(&format!("{operation} as a query; use CBOR or JSON")))
+        }
+        version => Err(AwsError::unsupported(&format!("version {version:?} of {operation}"))),
     }
 }
 
@@ -265,11 +234,7 @@ async fn carry_out(
         answer(StatusCode::OK, "text/xml", body)
     };
     let json = |value: serde_json::Value| {
-        answer(
-            StatusCode::OK,
-            "application/x-amz-json-1.1",
-            value.to_string(),
-        )
+        answer(StatusCode::OK, "application/x-amz-json-1.1", value.to_string())
     };
     let mut result = Xml::default();
     match call {
@@ -290,11 +255,7 @@ async fn carry_out(
             Ok(if matches!(wire, Wire::Cbor) {
                 cbor(StatusCode::OK, &value)
             } else {
-                answer(
-                    StatusCode::OK,
-                    "application/x-amz-json-1.0",
-                    value.to_json().to_string(),
-                )
+                answer(StatusCode::OK, "application/x-amz-json-1.0", value.to_json().to_string())
             })
         }
         Call::Events(operation, input) => Ok(json(others::events(cloud, &operation, &input)?)),
@@ -307,19 +268,13 @@ async fn carry_out(
 
 fn cbor(status: StatusCode, value: &Val) -> Answer {
     let mut answer = answer(status, "application/cbor", value.to_cbor());
-    answer
-        .headers_mut()
-        .insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
+    answer.headers_mut().insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
     answer
 }
 
 fn write_error(wire: Wire, error: &AwsError) -> Answer {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let side = if error.status < 500 {
-        "Sender"
-    } else {
-        "Receiver"
-    };
+    let side = if error.status < 500 { "Sender" } else { "Receiver" };
     let with_query_code = |mut answer: Answer| {
         if let Ok(value) = HeaderValue::from_str(&format!("{};{side}", error.code)) {
             answer.headers_mut().insert("x-amzn-query-error", value);
@@ -329,11 +284,7 @@ fn write_error(wire: Wire, error: &AwsError) -> Answer {
     match wire {
         Wire::Query { namespace } => {
             let request_id = crate::functions::request_id();
-            answer(
-                status,
-                "text/xml",
-                xml::error(error, namespace, &request_id),
-            )
+            answer(status, "text/xml", xml::error(error, namespace, &request_id))
         }
         Wire::Cbor => {
             let body = super::value::map([
@@ -346,18 +297,10 @@ fn write_error(wire: Wire, error: &AwsError) -> Answer {
             with_query_code(cbor(status, &body))
         }
         Wire::Json { query_codes } => {
-            let code = if query_codes {
-                shape(&error.code)
-            } else {
-                &error.code
-            };
+            let code = if query_codes { shape(&error.code) } else { &error.code };
             let body = serde_json::json!({ "__type": code, "message": error.message });
             let answer = answer(status, "application/x-amz-json-1.1", body.to_string());
-            if query_codes {
-                with_query_code(answer)
-            } else {
-                answer
-            }
+            if query_codes { with_query_code(answer) } else { answer }
         }
         Wire::Rest => {
             let body = serde_json::json!({ "Type": "User", "Message": error.message, "message": error.message });

@@ -15,11 +15,7 @@ pub struct AwsError {
 impl AwsError {
     /// A request that is at fault (HTTP 400).
     pub fn sender(code: &str, message: impl Into<String>) -> Self {
-        Self {
-            status: 400,
-            code: code.to_owned(),
-            message: message.into(),
-        }
+        Self { status: 400, code: code.to_owned(), message: message.into() }
     }
 
     /// `ValidationError`.

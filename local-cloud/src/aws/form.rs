@@ -19,8 +19,7 @@ impl Form {
     }
 
     pub(super) fn required(&self, name: &str) -> Result<&str, AwsError> {
-        self.get(name)
-            .ok_or_else(|| AwsError::validation(format!("{name} is required")))
+        self.get(name).ok_or_else(|| AwsError::validation(format!("{name} is required")))
     }
 
     /// A number; an error that names the parameter if it is none.
@@ -39,29 +38,19 @@ impl Form {
             .collect();
         numbers.sort_unstable();
         numbers.dedup();
-        numbers
-            .into_iter()
-            .map(|number| format!("{start}{number}"))
-            .collect()
+        numbers.into_iter().map(|number| format!("{start}{number}")).collect()
     }
 
     /// Texts of a list.
     pub(super) fn texts(&self, list: &str) -> Vec<String> {
-        self.members(list)
-            .iter()
-            .filter_map(|member| self.get(member).map(str::to_owned))
-            .collect()
+        self.members(list).iter().filter_map(|member| self.get(member).map(str::to_owned)).collect()
     }
 
     /// Whether a structure or list was given at all.
     pub(super) fn has(&self, name: &str) -> bool {
         let start = format!("{name}.");
         self.0.contains_key(name)
-            || self
-                .0
-                .range(start.clone()..)
-                .next()
-                .is_some_and(|(key, _)| key.starts_with(&start))
+            || self.0.range(start.clone()..).next().is_some_and(|(key, _)| key.starts_with(&start))
     }
 }
 

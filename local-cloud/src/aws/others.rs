@@ -32,10 +32,8 @@ pub(super) fn sns(
 ) -> Result<(), AwsError> {
     match operation {
         "Publish" => {
-            let topic = form
-                .get("TopicArn")
-                .or_else(|| form.get("TargetArn"))
-                .ok_or_else(|| {
+            let topic =
+                form.get("TopicArn").or_else(|| form.get("TargetArn")).ok_or_else(|| {
                     AwsError::sender("InvalidParameter", "Invalid parameter: TopicArn")
                 })?;
             let message = form.get("Message").unwrap_or_default();
@@ -76,10 +74,7 @@ pub(super) fn sts(cloud: &Cloud, operation: &str, xml: &mut Xml) -> Result<(), A
     // Everybody is the same person here: signatures are not looked at.
     xml.text("UserId", "LOCALCLOUD")
         .text("Account", &cloud.names.account)
-        .text(
-            "Arn",
-            format!("arn:aws:iam::{}:user/local-cloud", cloud.names.account),
-        );
+        .text("Arn", format!("arn:aws:iam::{}:user/local-cloud", cloud.names.account));
     Ok(())
 }
 
@@ -100,11 +95,9 @@ pub(super) fn events(cloud: &Cloud, operation: &str, input: &Value) -> Result<Va
                 .as_str()
                 .and_then(|text| serde_json::from_str::<Value>(text).ok())
                 .filter(Value::is_object);
-            let (Some(source), Some(kind), Some(detail)) = (
-                entry["Source"].as_str(),
-                entry["DetailType"].as_str(),
-                detail,
-            ) else {
+            let (Some(source), Some(kind), Some(detail)) =
+                (entry["Source"].as_str(), entry["DetailType"].as_str(), detail)
+            else {
                 failed += 1;
                 return json!({
                     "ErrorCode": "MalformedDetail",
@@ -136,9 +129,7 @@ pub(super) fn secrets(cloud: &Cloud, operation: &str, input: &Value) -> Result<V
     }
     let id = input["SecretId"].as_str().unwrap_or_default();
     let secrets = cloud.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-    let found = secrets
-        .iter()
-        .find(|(name, _)| *name == id || cloud.names.secret(name) == id);
+    let found = secrets.iter().find(|(name, _)| *name == id || cloud.names.secret(name) == id);
     let Some((name, value)) = found else {
         return Err(AwsError::sender(
             "ResourceNotFoundException",
@@ -168,11 +159,7 @@ pub(super) async fn lambda(
         message: error.to_string(),
     };
     let kind = header("x-amz-invocation-type").unwrap_or("RequestResponse");
-    let limit = if kind == "Event" {
-        MAX_ASYNC_BYTES
-    } else {
-        MAX_SYNC_BYTES
-    };
+    let limit = if kind == "Event" { MAX_ASYNC_BYTES } else { MAX_SYNC_BYTES };
     if payload.len() > limit {
         return Err(AwsError {
             status: 413,
@@ -180,21 +167,14 @@ pub(super) async fn lambda(
             message: format!("{} byte payload is too large", payload.len()),
         });
     }
-    let payload = if payload.is_empty() {
-        Bytes::from_static(b"{}")
-    } else {
-        payload
-    };
+    let payload = if payload.is_empty() { Bytes::from_static(b"{}") } else { payload };
     if serde_json::from_slice::<Value>(&payload).is_err() {
         return Err(AwsError::sender(
             "InvalidRequestContentException",
             "Could not parse request body into json",
         ));
     }
-    cloud
-        .functions
-        .find(function)
-        .map_err(|error| not_found(&error))?;
+    cloud.functions.find(function).map_err(|error| not_found(&error))?;
     match kind {
         "DryRun" => Ok(invoked(StatusCode::NO_CONTENT, Bytes::new(), None)),
         "Event" => {
@@ -209,10 +189,7 @@ pub(super) async fn lambda(
                 .and_then(|text| STANDARD.decode(text).ok())
                 .and_then(|bytes| String::from_utf8(bytes).ok());
             let trace = header("x-amzn-trace-id").map(str::to_owned);
-            let context = CallContext {
-                trace,
-                client_context,
-            };
+            let context = CallContext { trace, client_context };
             match cloud.functions.invoke(function, payload, context).await {
                 Ok(payload) => Ok(invoked(StatusCode::OK, payload, None)),
                 Err(InvokeError::Function { payload, .. }) => {
@@ -241,10 +218,7 @@ pub(super) async fn lambda(
 fn invoked(status: StatusCode, payload: Bytes, error: Option<&'static str>) -> Answer {
     let mut answer = answer(status, "application/json", payload);
     let headers = answer.headers_mut();
-    headers.insert(
-        "x-amz-executed-version",
-        HeaderValue::from_static("$LATEST"),
-    );
+    headers.insert("x-amz-executed-version", HeaderValue::from_static("$LATEST"));
     if let Some(error) = error {
         headers.insert("x-amz-function-error", HeaderValue::from_static(error));
     }

@@ -41,12 +41,9 @@ impl Val {
                 Cbor::Integer(secs) => Self::Time(i128::from(secs) as f64),
                 _ => return None,
             },
-            Cbor::Array(values) => Self::List(
-                values
-                    .into_iter()
-                    .map(Self::of_cbor)
-                    .collect::<Option<_>>()?,
-            ),
+            Cbor::Array(values) => {
+                Self::List(values.into_iter().map(Self::of_cbor).collect::<Option<_>>()?)
+            }
             Cbor::Map(pairs) => {
                 let pairs = pairs
                     .into_iter()
@@ -100,10 +97,7 @@ impl Val {
             Json::String(value) => Self::Text(value),
             Json::Array(values) => Self::List(values.into_iter().map(Self::of_json).collect()),
             Json::Object(pairs) => Self::Map(
-                pairs
-                    .into_iter()
-                    .map(|(key, value)| (key, Self::of_json(value)))
-                    .collect(),
+                pairs.into_iter().map(|(key, value)| (key, Self::of_json(value))).collect(),
             ),
         }
     }
@@ -117,10 +111,7 @@ impl Val {
             Self::Text(value) => value.clone().into(),
             Self::List(values) => values.iter().map(Self::to_json).collect(),
             Self::Map(pairs) => Json::Object(
-                pairs
-                    .iter()
-                    .map(|(key, value)| (key.clone(), value.to_json()))
-                    .collect(),
+                pairs.iter().map(|(key, value)| (key.clone(), value.to_json())).collect(),
             ),
         }
     }
@@ -221,17 +212,11 @@ mod tests {
     #[test]
     fn values_survive_cbor_and_times_are_numbers_in_json() {
         let value = map([
-            (
-                "List",
-                Val::List(vec![Val::Int(1), Val::Float(0.5), Val::Bool(true)]),
-            ),
+            ("List", Val::List(vec![Val::Int(1), Val::Float(0.5), Val::Bool(true)])),
             ("At", Val::Time(1_760_000_040.0)),
         ]);
         assert_eq!(Val::from_cbor(&value.to_cbor()), Some(value.clone()));
-        assert_eq!(
-            value.to_json().to_string(),
-            r#"{"At":1760000040.0,"List":[1,0.5,true]}"#
-        );
+        assert_eq!(value.to_json().to_string(), r#"{"At":1760000040.0,"List":[1,0.5,true]}"#);
     }
 
     #[test]

@@ -87,20 +87,11 @@ pub(super) fn response(operation: &str, namespace: &str, request_id: &str, resul
 
 /// An awsQuery error.
 pub(super) fn error(error: &super::AwsError, namespace: &str, request_id: &str) -> String {
-    let kind = if error.status < 500 {
-        "Sender"
-    } else {
-        "Receiver"
-    };
+    let kind = if error.status < 500 { "Sender" } else { "Receiver" };
     let mut xml = Xml::default();
     xml.element("Error", |xml| {
-        xml.text("Type", kind)
-            .text("Code", &error.code)
-            .text("Message", &error.message);
+        xml.text("Type", kind).text("Code", &error.code).text("Message", &error.message);
     });
     xml.text("RequestId", request_id);
-    format!(
-        "<ErrorResponse xmlns=\"{namespace}\">{}</ErrorResponse>",
-        xml.finish()
-    )
+    format!("<ErrorResponse xmlns=\"{namespace}\">{}</ErrorResponse>", xml.finish())
 }

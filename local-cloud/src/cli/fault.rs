@@ -90,29 +90,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Action::List => (Method::GET, "faults".to_owned(), None),
         Action::Clear { id: None } => (Method::DELETE, "faults".to_owned(), None),
         Action::Clear { id: Some(id) } => (Method::DELETE, format!("faults/{id}"), None),
-        Action::Function {
-            function,
-            kind,
-            latency_ms,
-            probability,
-            from_share,
-            group,
-        } => {
+        Action::Function { function, kind, latency_ms, probability, from_share, group } => {
             let body = json!({
                 "on": "function", "function": function, "kind": kind, "latency_ms": latency_ms,
                 "probability": probability, "from_share": from_share, "group": group,
             });
             (Method::POST, "faults".to_owned(), Some(body))
         }
-        Action::Api {
-            operation,
-            kind,
-            count,
-            probability,
-            delay_ms,
-            rule,
-            weights,
-        } => {
+        Action::Api { operation, kind, count, probability, delay_ms, rule, weights } => {
             let weights = weights
                 .iter()
                 .map(|text| {
@@ -129,11 +114,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             });
             (Method::POST, "faults".to_owned(), Some(body))
         }
-        Action::Metrics {
-            kind,
-            group,
-            minutes,
-        } => {
+        Action::Metrics { kind, group, minutes } => {
             let body = json!({ "on": "metrics", "kind": kind, "group": group, "minutes": minutes });
             (Method::POST, "faults".to_owned(), Some(body))
         }

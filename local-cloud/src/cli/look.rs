@@ -108,12 +108,9 @@ pub async fn weights(args: WeightsArgs) -> anyhow::Result<ExitCode> {
         .weights
         .iter()
         .map(|text| {
-            let (group, weight) = text
-                .split_once('=')
-                .with_context(|| format!("{text}: write group=weight"))?;
-            let weight: u32 = weight
-                .parse()
-                .with_context(|| format!("{text}: 0 to 999"))?;
+            let (group, weight) =
+                text.split_once('=').with_context(|| format!("{text}: write group=weight"))?;
+            let weight: u32 = weight.parse().with_context(|| format!("{text}: 0 to 999"))?;
             Ok(json!({ "group": group, "weight": weight }))
         })
         .collect::<anyhow::Result<Vec<Value>>>()?;
@@ -159,11 +156,7 @@ pub async fn schedule(args: ScheduleArgs) -> anyhow::Result<ExitCode> {
     let answer = args.cloud.call(Method::POST, &path, None).await?;
     print_json(&answer)?;
     let failed = answer.get("error").is_some();
-    Ok(if failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Move simulated time forward.

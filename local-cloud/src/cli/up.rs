@@ -84,12 +84,8 @@ fn addresses(state: &Value) -> String {
             let priority = rule["priority"]
                 .as_u64()
                 .map_or_else(|| "default".to_owned(), |one| one.to_string());
-            let _ = writeln!(
-                lines,
-                "    rule {priority} {} {}",
-                weights.join(" "),
-                text(&rule["arn"])
-            );
+            let _ =
+                writeln!(lines, "    rule {priority} {} {}", weights.join(" "), text(&rule["arn"]));
         }
     }
     lines
@@ -135,10 +131,7 @@ mod tests {
         }
         let topology = Topology::from_toml(&text).unwrap();
         let rules = &topology.load_balancers[0].rules;
-        assert_eq!(
-            rules.iter().map(|rule| rule.priority).collect::<Vec<_>>(),
-            [99, 100]
-        );
+        assert_eq!(rules.iter().map(|rule| rule.priority).collect::<Vec<_>>(), [99, 100]);
         assert_eq!(topology.schedules.len(), 1);
     }
 }

@@ -54,11 +54,7 @@ pub(super) struct History {
 
 impl Ctl {
     pub(super) fn new(program: &Path, endpoint: String, region: &str) -> Self {
-        Self {
-            program: program.to_owned(),
-            endpoint,
-            region: region.to_owned(),
-        }
+        Self { program: program.to_owned(), endpoint, region: region.to_owned() }
     }
 
     /// Runs a command to its end, whatever its exit code.
@@ -93,11 +89,7 @@ impl Ctl {
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         if !output.status.success() {
             let errors = String::from_utf8_lossy(&output.stderr);
-            bail!(
-                "`rolloutctl {}` ended with {}:\n{said}{errors}",
-                args.join(" "),
-                output.status
-            );
+            bail!("`rolloutctl {}` ended with {}:\n{said}{errors}", args.join(" "), output.status);
         }
         Ok(said)
     }

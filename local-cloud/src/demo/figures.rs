@@ -34,16 +34,8 @@ impl Side {
         }
         let ms = |us: u64| us as f64 / 1000.0;
         let quantile = |q| ms(latencies.value_at_quantile(q));
-        let slowest = if requests == 0 {
-            0.0
-        } else {
-            ms(latencies.max())
-        };
-        Self {
-            requests,
-            hurt,
-            ms: [quantile(0.5), quantile(0.95), quantile(0.99), slowest],
-        }
+        let slowest = if requests == 0 { 0.0 } else { ms(latencies.max()) };
+        Self { requests, hurt, ms: [quantile(0.5), quantile(0.95), quantile(0.99), slowest] }
     }
 
     fn row(&self, name: &str) -> String {
@@ -83,11 +75,7 @@ impl Stretch {
     pub(super) fn deviation(&self) -> f64 {
         let (n, share) = (self.requests as f64, self.weight / 100.0);
         let spread = (n * share * (1.0 - share)).sqrt();
-        if spread > 0.0 {
-            (self.rust as f64 - n * share) / spread
-        } else {
-            0.0
-        }
+        if spread > 0.0 { (self.rust as f64 - n * share) / spread } else { 0.0 }
     }
 }
 
@@ -100,11 +88,7 @@ pub(super) fn stretches(journeys: &[Journey], changes: &[(i64, f64)]) -> Vec<Str
     let stretch = |((from_ms, weight), until_ms): ((i64, f64), i64)| {
         let within = |journey: &&Journey| (from_ms..until_ms).contains(&journey.due_ms);
         let number = |picks: &dyn Fn(&Journey) -> bool| {
-            journeys
-                .iter()
-                .filter(within)
-                .filter(|journey| picks(journey))
-                .count() as u64
+            journeys.iter().filter(within).filter(|journey| picks(journey)).count() as u64
         };
         let reached = |journey: &Journey, group| journey.group.as_deref() == Some(group);
         let drawn = |journey: &Journey| !journey.tester && journey.end_ms < until_ms;
@@ -132,15 +116,11 @@ pub(super) struct Figures {
 
 impl Figures {
     pub(super) fn python(&self) -> Side {
-        Side::of(&self.journeys, |journey| {
-            journey.group.as_deref() == Some(PYTHON)
-        })
+        Side::of(&self.journeys, |journey| journey.group.as_deref() == Some(PYTHON))
     }
 
     pub(super) fn rust(&self) -> Side {
-        Side::of(&self.journeys, |journey| {
-            journey.group.as_deref() == Some(RUST)
-        })
+        Side::of(&self.journeys, |journey| journey.group.as_deref() == Some(RUST))
     }
 
     pub(super) fn testers(&self) -> Side {
@@ -150,25 +130,17 @@ impl Figures {
     /// Everybody's requests (not the testers') during a rollout.
     pub(super) fn during(&self, played: &Played) -> Side {
         let time = played.started_ms..=played.ended_ms;
-        Side::of(&self.journeys, |journey| {
-            !journey.tester && time.contains(&journey.due_ms)
-        })
+        Side::of(&self.journeys, |journey| !journey.tester && time.contains(&journey.due_ms))
     }
 
     /// Requests, testers' among them, that a fault was put into.
     pub(super) fn broken(&self) -> u64 {
-        self.journeys
-            .iter()
-            .filter(|journey| journey.broken)
-            .count() as u64
+        self.journeys.iter().filter(|journey| journey.broken).count() as u64
     }
 
     /// When the first fault hit somebody.
     pub(super) fn first_broken_ms(&self) -> Option<i64> {
-        self.journeys
-            .iter()
-            .find(|journey| journey.broken)
-            .map(|journey| journey.due_ms)
+        self.journeys.iter().find(|journey| journey.broken).map(|journey| journey.due_ms)
     }
 
     /// Everybody's requests that reached Rust although due after `at_ms`.
@@ -182,14 +154,8 @@ impl Figures {
 
     /// Greatest resident size among functions whose name `picks`, in KiB.
     pub(super) fn peak_kib(&self, picks: impl Fn(&str) -> bool) -> u64 {
-        let picked = self
-            .functions
-            .iter()
-            .filter(|function| picks(&function.name));
-        picked
-            .map(|function| function.peak_rss_kib)
-            .max()
-            .unwrap_or(0)
+        let picked = self.functions.iter().filter(|function| picks(&function.name));
+        picked.map(|function| function.peak_rss_kib).max().unwrap_or(0)
     }
 
     /// The figures for people.
@@ -203,10 +169,7 @@ impl Figures {
             self.python().row("Python"),
             self.rust().row("Rust"),
             self.testers().row("Rust, for testers"),
-            format!(
-                "  (of which our own generator was late by up to {:.1} ms, P99)",
-                self.late_ms
-            ),
+            format!("  (of which our own generator was late by up to {:.1} ms, P99)", self.late_ms),
             String::new(),
             "Rollouts:".to_owned(),
         ];
@@ -232,10 +195,7 @@ impl Figures {
                 count(self.broken()),
             ));
         }
-        lines.extend([
-            String::new(),
-            "Weights, and what the load balancer drew:".to_owned(),
-        ]);
+        lines.extend([String::new(), "Weights, and what the load balancer drew:".to_owned()]);
         for stretch in &self.stretches {
             lines.push(stretch_line(stretch));
         }
@@ -254,25 +214,14 @@ impl Figures {
 
 /// When the last rollout was back at 0.
 pub(super) fn back_at(played: &Played) -> Option<i64> {
-    played
-        .changes
-        .last()
-        .filter(|(_, weight)| *weight == 0.0)
-        .map(|(at, _)| *at)
+    played.changes.last().filter(|(_, weight)| *weight == 0.0).map(|(at, _)| *at)
 }
 
 fn stretch_line(stretch: &Stretch) -> String {
     let drawn = 100.0 * stretch.rust as f64 / stretch.requests.max(1) as f64;
-    let from = if stretch.from_ms == i64::MIN {
-        "begin".to_owned()
-    } else {
-        hour(stretch.from_ms)
-    };
-    let until = if stretch.until_ms == i64::MAX {
-        "end".to_owned()
-    } else {
-        hour(stretch.until_ms)
-    };
+    let from = if stretch.from_ms == i64::MIN { "begin".to_owned() } else { hour(stretch.from_ms) };
+    let until =
+        if stretch.until_ms == i64::MAX { "end".to_owned() } else { hour(stretch.until_ms) };
     format!(
         "  {from:>5} to {until:<5}  Rust {:>3} %: {:>6} of {:>6} requests ({drawn:>5.1} %); testers {} of {} on Rust",
         stretch.weight,
@@ -284,11 +233,8 @@ fn stretch_line(stretch: &Stretch) -> String {
 }
 
 fn function_line(function: &FunctionStats) -> String {
-    let inits: Vec<String> = function
-        .cold_starts
-        .iter()
-        .map(|start| format!("{:.0}", start.init_ms))
-        .collect();
+    let inits: Vec<String> =
+        function.cold_starts.iter().map(|start| format!("{:.0}", start.init_ms)).collect();
     format!(
         "  {:<18} {:>8} {:>7} {:>7}  {:>11.1}  {}",
         function.name,
@@ -328,10 +274,8 @@ mod tests {
             journey(20, RUST, false),
         ];
         let found = stretches(&journeys, &[(10, 50.0), (20, 100.0)]);
-        let numbers: Vec<_> = found
-            .iter()
-            .map(|s| (s.requests, s.rust, s.testers, s.testers_on_rust))
-            .collect();
+        let numbers: Vec<_> =
+            found.iter().map(|s| (s.requests, s.rust, s.testers, s.testers_on_rust)).collect();
         assert_eq!(numbers, [(1, 0, 0, 0), (2, 1, 1, 1), (1, 1, 0, 0)]);
         assert!(found[1].deviation().abs() < 1e-9);
     }

@@ -51,15 +51,7 @@ impl<'a> Follower<'a> {
         ctl: &'a Ctl,
         rule: String,
     ) -> Self {
-        Self {
-            screen,
-            cloud,
-            ctl,
-            rule,
-            seen_revision: 0,
-            seen_pages: 0,
-            last_why: String::new(),
-        }
+        Self { screen, cloud, ctl, rule, seen_revision: 0, seen_pages: 0, last_why: String::new() }
     }
 
     /// Starts a rollout as an operator would and follows it to its end, at
@@ -90,8 +82,7 @@ impl<'a> Follower<'a> {
                 }
                 Err(error) => {
                     failed += 1;
-                    self.screen
-                        .line(&format!("       ✖ no answer: {error:#}"))?;
+                    self.screen.line(&format!("       ✖ no answer: {error:#}"))?;
                     if failed == PATIENCE {
                         return Err(error.context("the controller does not answer any more"));
                     }
@@ -115,16 +106,9 @@ impl<'a> Follower<'a> {
     pub(super) async fn order(&self, args: &[&str]) -> anyhow::Result<()> {
         let shown: Vec<String> = args
             .iter()
-            .map(|arg| {
-                if arg.contains(' ') {
-                    format!("\"{arg}\"")
-                } else {
-                    (*arg).to_owned()
-                }
-            })
+            .map(|arg| if arg.contains(' ') { format!("\"{arg}\"") } else { (*arg).to_owned() })
             .collect();
-        self.screen
-            .line(&format!("$ rolloutctl {}", shown.join(" ")))?;
+        self.screen.line(&format!("$ rolloutctl {}", shown.join(" ")))?;
         let said = self.ctl.run(args).await?;
         for line in said.lines() {
             self.screen.line(&format!("  {line}"))?;
@@ -151,11 +135,8 @@ impl<'a> Follower<'a> {
     /// Rust's share after every change of the weighted rule since the `from`th.
     pub(super) fn changes_since(&self, from: usize) -> Vec<(i64, f64)> {
         let changes = self.cloud.rule_changes();
-        let ours = changes[from..]
-            .iter()
-            .filter(|change| change.rule == self.rule);
-        ours.map(|change| (change.at_ms, rust_percent(change)))
-            .collect()
+        let ours = changes[from..].iter().filter(|change| change.rule == self.rule);
+        ours.map(|change| (change.at_ms, rust_percent(change))).collect()
     }
 
     /// Half a minute after the next tick is due: it is done by then.
@@ -164,11 +145,7 @@ impl<'a> Follower<'a> {
         let now = clock.now_ms();
         let half = MINUTE_MS / 2;
         let next = now - (now - half).rem_euclid(MINUTE_MS) + MINUTE_MS;
-        clock
-            .sleep(Duration::from_millis(
-                u64::try_from(next - now).unwrap_or_default(),
-            ))
-            .await;
+        clock.sleep(Duration::from_millis(u64::try_from(next - now).unwrap_or_default())).await;
     }
 
     /// One look: what changed, then how it stands.
@@ -190,11 +167,7 @@ impl<'a> Follower<'a> {
             self.screen.line(&format!("       ✉ {subject}"))?;
         }
         self.seen_pages = pages.len();
-        let shows: Vec<&str> = status
-            .routes
-            .iter()
-            .map(|route| route.shows.as_str())
-            .collect();
+        let shows: Vec<&str> = status.routes.iter().map(|route| route.shows.as_str()).collect();
         let counts = traffic.counts();
         self.screen.line(&format!(
             "{}  Rust {:>5}  {}  {} requests, {} hurt; testers {}, {} hurt",
@@ -229,11 +202,7 @@ fn evidence(evidence: &Evidence) -> String {
         .gates
         .iter()
         .map(|(metric, log)| {
-            let icon = if *log >= evidence.log_gate_open {
-                '✔'
-            } else {
-                '◌'
-            };
+            let icon = if *log >= evidence.log_gate_open { '✔' } else { '◌' };
             format!("{icon}{metric} {log:.1}")
         })
         .collect();
@@ -249,11 +218,6 @@ fn evidence(evidence: &Evidence) -> String {
 fn rust_percent(change: &RuleChange) -> f64 {
     let weight = |share: &crate::Share| f64::from(share.weight.unwrap_or(1));
     let all: f64 = change.weights.iter().map(weight).sum();
-    let rust: f64 = change
-        .weights
-        .iter()
-        .filter(|share| share.group == RUST)
-        .map(weight)
-        .sum();
+    let rust: f64 = change.weights.iter().filter(|share| share.group == RUST).map(weight).sum();
     if all > 0.0 { 100.0 * rust / all } else { 0.0 }
 }

@@ -50,10 +50,8 @@ impl Home {
             .lines()
             .find_map(|line| line.strip_prefix("-- API key: "))
             .with_context(|| format!("{} names no API key", seed.display()))?;
-        let addresses: Vec<String> = read(&demo.join("addresses.txt"))?
-            .lines()
-            .map(str::to_owned)
-            .collect();
+        let addresses: Vec<String> =
+            read(&demo.join("addresses.txt"))?.lines().map(str::to_owned).collect();
         let scorer_env = read(&demo.join("environment"))?
             .lines()
             .filter_map(|line| line.split_once('='))
@@ -75,10 +73,7 @@ impl Home {
 
 fn read(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| {
-        format!(
-            "reading {}; the demo runs from a checkout of the repository",
-            path.display()
-        )
+        format!("reading {}; the demo runs from a checkout of the repository", path.display())
     })
 }
 

@@ -70,11 +70,7 @@ pub struct Args {
 
 impl Args {
     fn plan(&self) -> Plan {
-        let mut plan = if self.short {
-            Plan::short()
-        } else {
-            Plan::long()
-        };
+        let mut plan = if self.short { Plan::short() } else { Plan::long() };
         plan.seed = self.seed;
         plan.minute = self.minute.unwrap_or(plan.minute);
         plan.rate = self.rate.unwrap_or(plan.rate);
@@ -112,10 +108,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let home = Home::find()?;
     let plan = args.plan();
     let screen = Screen::new();
-    let mut started = Started {
-        folder: Some(Folder::make(args.keep_logs.as_deref())?),
-        ..Started::default()
-    };
+    let mut started =
+        Started { folder: Some(Folder::make(args.keep_logs.as_deref())?), ..Started::default() };
     let ended = tokio::select! {
         ended = play(&mut started, &home, &plan, &screen) => Ok(ended),
         code = signals.any() => Err(code),
@@ -133,10 +127,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 eprintln!("local-cloud: {busy}");
             }
             if let Some(folder) = folder {
-                eprintln!(
-                    "local-cloud: output of every function: {}",
-                    folder.keep().display()
-                );
+                eprintln!("local-cloud: output of every function: {}", folder.keep().display());
             }
             failed.map(|_| ExitCode::FAILURE)
         }
@@ -166,12 +157,8 @@ impl Signals {
             let code = u8::try_from(128 + kind.as_raw_value()).unwrap_or(1);
             Ok((signal(kind).context("listening for signals")?, code))
         };
-        let [interrupt, terminate, hangup] = [
-            SignalKind::interrupt(),
-            SignalKind::terminate(),
-            SignalKind::hangup(),
-        ]
-        .map(one);
+        let [interrupt, terminate, hangup] =
+            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(one);
         Ok(Self([interrupt?, terminate?, hangup?]))
     }
 
@@ -193,12 +180,7 @@ async fn play(
     plan: &Plan,
     screen: &Screen,
 ) -> anyhow::Result<bool> {
-    let Started {
-        traffic,
-        cloud,
-        postgres,
-        folder,
-    } = started;
+    let Started { traffic, cloud, postgres, folder } = started;
     let folder = folder.as_ref().context("the folder was made before")?;
     screen.head("Starting")?;
     let database = start_database(home, screen, postgres).await?;
@@ -210,16 +192,10 @@ async fn play(
     // The journal's tables are made before the first tick looks for them.
     let config_file = config.to_string_lossy();
     let before = Ctl::new(&home.rolloutctl, String::new(), &region);
-    for order in [
-        vec!["config", "check", &config_file],
-        vec!["migrate", "--config", &config_file],
-    ] {
+    for order in [vec!["config", "check", &config_file], vec!["migrate", "--config", &config_file]]
+    {
         let said = before.run(&order).await?;
-        screen.line(&format!(
-            "$ rolloutctl {}\n  {}",
-            order[..2].join(" "),
-            said.trim()
-        ))?;
+        screen.line(&format!("$ rolloutctl {}\n  {}", order[..2].join(" "), said.trim()))?;
     }
     let cloud = &*cloud.insert(LocalCloud::start(topology).await?);
     let ctl = Ctl::new(&home.rolloutctl, cloud.aws_endpoint(), &region);
@@ -233,21 +209,12 @@ async fn play(
     for line in LEGEND {
         screen.line(line)?;
     }
-    let healthy = follower
-        .play(traffic_now, "release 1 of the Rust scorer", MOST_MINUTES)
-        .await?;
+    let healthy = follower.play(traffic_now, "release 1 of the Rust scorer", MOST_MINUTES).await?;
     if !ended_as(screen, &healthy, "completed")? {
         return Ok(false);
     }
     screen.head("Between: release 2 begins on Python again")?;
-    follower
-        .order(&[
-            "rollback",
-            "--yes",
-            "--reason",
-            "release 2 starts from Python",
-        ])
-        .await?;
+    follower.order(&["rollback", "--yes", "--reason", "release 2 starts from Python"]).await?;
     // Old minutes with traffic, and the one in which the weight changed.
     follower.minutes(traffic_now, plan.history + 2).await?;
     screen.head(&format!(
@@ -255,9 +222,7 @@ async fn play(
         plan.fails_from
     ))?;
     cloud.add_fault(plan.fault());
-    let failing = follower
-        .play(traffic_now, "release 2 of the Rust scorer", MOST_MINUTES)
-        .await?;
+    let failing = follower.play(traffic_now, "release 2 of the Rust scorer", MOST_MINUTES).await?;
     if !ended_as(screen, &failing, "rolled back")? {
         return Ok(false);
     }
@@ -295,11 +260,7 @@ async fn play(
         screen.line(&expectation.line())?;
     }
     let good = expectations.iter().all(verdict::Expectation::holds);
-    let end = if good {
-        "✔ all as expected"
-    } else {
-        "✖ not all as expected"
-    };
+    let end = if good { "✔ all as expected" } else { "✖ not all as expected" };
     screen.line(&format!("\n{end}, after {:.0} s", screen.secs()))?;
     Ok(good)
 }
@@ -327,16 +288,10 @@ fn addresses(
     let (header, value) = TESTER_HEADER;
     for line in [
         format!("load balancer  {alb}"),
-        format!(
-            "AWS endpoint   {}  (/_local/state shows everything)",
-            cloud.aws_endpoint()
-        ),
+        format!("AWS endpoint   {}  (/_local/state shows everything)", cloud.aws_endpoint()),
         format!("functions' logs {}", folder.logs().display()),
         "try it while it runs:".to_owned(),
-        format!(
-            "  curl -H 'x-api-key: {}' {alb}/v2/stamps/1/score/{address}",
-            home.api_key
-        ),
+        format!("  curl -H 'x-api-key: {}' {alb}/v2/stamps/1/score/{address}", home.api_key),
         format!("  (with -H '{header}: {value}' Rust answers, whatever the weights are)"),
     ] {
         screen.line(&line)?;

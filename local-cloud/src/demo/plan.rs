@@ -17,11 +17,8 @@ pub(super) const TESTER: &str = "scorer-rust-tester";
 pub(super) const PYTHON_FUNCTION: &str = "python-scorer";
 pub(super) const RUST_FUNCTION: &str = "scorer-fn";
 /// The controller's functions, as `rolloutctl` expects them by default.
-pub(super) const CONTROLLER_FUNCTIONS: [(&str, &str); 3] = [
-    ("rollout-tick", "tick"),
-    ("rollout-command", "command"),
-    ("rollout-view", "view"),
-];
+pub(super) const CONTROLLER_FUNCTIONS: [(&str, &str); 3] =
+    [("rollout-tick", "tick"), ("rollout-command", "command"), ("rollout-view", "view")];
 pub(super) const WEIGHTED_PRIORITY: u32 = 100;
 const TESTER_PRIORITY: u32 = 99;
 pub(super) const TESTER_HEADER: (&str, &str) = ("X-Use-Rust-Scorer", "true");
@@ -96,11 +93,7 @@ impl Plan {
 
     /// The same for the release that fails: up to where it does, then 0.
     pub(super) fn way_back(&self) -> Vec<u32> {
-        let tried = self
-            .stages
-            .iter()
-            .copied()
-            .filter(|stage| *stage <= self.fails_from);
+        let tried = self.stages.iter().copied().filter(|stage| *stage <= self.fails_from);
         tried.chain([0]).collect()
     }
 
@@ -179,9 +172,8 @@ impl Plan {
                 .env("ROLLOUT_DOOR", door);
             if door == "tick" {
                 // The next minute is the retry.
-                function = function
-                    .reserved_concurrency(1)
-                    .async_retries(0, Duration::from_mins(1));
+                function =
+                    function.reserved_concurrency(1).async_retries(0, Duration::from_mins(1));
             }
             topology = topology.function(function);
         }
@@ -191,11 +183,7 @@ impl Plan {
     /// The controller's configuration.
     pub(super) fn config(&self, topology: &Topology, folder: &Folder) -> String {
         let names = topology.names();
-        let stages: Vec<String> = self
-            .stages
-            .iter()
-            .map(|stage| format!("\"{stage}%\""))
-            .collect();
+        let stages: Vec<String> = self.stages.iter().map(|stage| format!("\"{stage}%\"")).collect();
         let [p50, p95, p99] = LIMITS_MS;
         format!(
             r#"# Written by `local-cloud demo`.

@@ -14,10 +14,7 @@ pub(super) struct Screen {
 
 impl Screen {
     pub(super) fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            out: io::stdout(),
-        }
+        Self { started: Instant::now(), out: io::stdout() }
     }
 
     /// One line at once.
@@ -68,10 +65,7 @@ mod tests {
 
     #[test]
     fn counts_and_times_read_well() {
-        assert_eq!(
-            [count(7), count(1240), count(1_000_000)],
-            ["7", "1,240", "1,000,000"]
-        );
+        assert_eq!([count(7), count(1240), count(1_000_000)], ["7", "1,240", "1,000,000"]);
         assert_eq!(hour(1_795_493_820_000), "04:17");
     }
 }

@@ -49,19 +49,12 @@ impl Source {
         let records = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&records);
         let note = move |record: &Record, _: &_| {
-            noted
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(record.clone());
+            noted.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
             None
         };
         let started_ms = cloud.clock().now_ms();
         let running = load::start(address, asks, &plan, Arc::new(note))?;
-        Ok(Self {
-            running,
-            records,
-            started_ms,
-        })
+        Ok(Self { running, records, started_ms })
     }
 
     async fn end(self) -> (i64, Vec<Record>, Summary) {
@@ -89,17 +82,9 @@ struct Log(HashMap<String, Seen>);
 impl Log {
     fn read(&mut self, cloud: &LocalCloud) {
         for entry in cloud.access_log() {
-            let AccessEntry {
-                trace,
-                group,
-                fault,
-                ..
-            } = entry;
+            let AccessEntry { trace, group, fault, .. } = entry;
             if let Some(root) = root(&trace) {
-                let seen = Seen {
-                    group,
-                    broken: fault.is_some(),
-                };
+                let seen = Seen { group, broken: fault.is_some() };
                 self.0.entry(root.to_owned()).or_insert(seen);
             }
         }
@@ -160,26 +145,15 @@ impl Traffic {
             }
         }
         let (name, value) = TESTER_HEADER;
-        let testers: Result<Vec<Ask>, _> = asks
-            .iter()
-            .map(|ask| ask.clone().header(name, value))
-            .collect();
+        let testers: Result<Vec<Ask>, _> =
+            asks.iter().map(|ask| ask.clone().header(name, value)).collect();
         let testers = Source::start(cloud, plan, testers?, plan.tester_rate, 1)?;
         let everybody = Source::start(cloud, plan, asks, plan.rate, 0)?;
-        Ok(Self {
-            everybody,
-            testers,
-            log: Log::default(),
-            read_at: 0,
-            minute: plan.minute,
-        })
+        Ok(Self { everybody, testers, log: Log::default(), read_at: 0, minute: plan.minute })
     }
 
     pub(super) fn counts(&self) -> Counts {
-        let (all, testers) = (
-            self.everybody.running.summary(),
-            self.testers.running.summary(),
-        );
+        let (all, testers) = (self.everybody.running.summary(), self.testers.running.summary());
         Counts {
             ended: all.total.ended,
             hurt: all.hurt(),
@@ -201,13 +175,7 @@ impl Traffic {
     /// Stops both clients, waits for their last answers, and joins every
     /// request with what the load balancer did with it. Oldest first.
     pub(super) async fn end(self, cloud: &LocalCloud) -> (Vec<Journey>, Summary) {
-        let Self {
-            everybody,
-            testers,
-            mut log,
-            minute,
-            ..
-        } = self;
+        let Self { everybody, testers, mut log, minute, .. } = self;
         let (started, records, summary) = everybody.end().await;
         let (testers_started, testers_records, _) = testers.end().await;
         log.read(cloud);
@@ -232,11 +200,7 @@ impl Traffic {
         let mut journeys: Vec<Journey> = records
             .into_iter()
             .map(|record| journey(record, started, false))
-            .chain(
-                testers_records
-                    .into_iter()
-                    .map(|record| journey(record, testers_started, true)),
-            )
+            .chain(testers_records.into_iter().map(|record| journey(record, testers_started, true)))
             .collect();
         journeys.sort_by_key(|journey| journey.due_ms);
         (journeys, summary)

@@ -30,11 +30,7 @@ impl Expectation {
 
     /// One line; the sign is never the only signal.
     pub(super) fn line(&self) -> String {
-        let (sign, word) = if self.holds {
-            ("✔", "")
-        } else {
-            ("✖", "NOT AS EXPECTED: ")
-        };
+        let (sign, word) = if self.holds { ("✔", "") } else { ("✖", "NOT AS EXPECTED: ") };
         format!("  {sign} {:<58} {word}{}", self.what, self.found)
     }
 }
@@ -62,11 +58,7 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Vec<Expectation> {
 }
 
 fn expect(what: &'static str, holds: bool, found: impl Into<String>) -> Expectation {
-    Expectation {
-        what,
-        found: found.into(),
-        holds,
-    }
+    Expectation { what, found: found.into(), holds }
 }
 
 fn shares(changes: &[(i64, f64)]) -> Vec<f64> {
@@ -75,11 +67,7 @@ fn shares(changes: &[(i64, f64)]) -> Vec<f64> {
 
 fn steps(shares: &[f64]) -> String {
     let texts: Vec<String> = shares.iter().map(|share| format!("{share} %")).collect();
-    if texts.is_empty() {
-        "no change".to_owned()
-    } else {
-        texts.join(" → ")
-    }
+    if texts.is_empty() { "no change".to_owned() } else { texts.join(" → ") }
 }
 
 fn as_shares(percents: &[u32]) -> Vec<f64> {
@@ -87,12 +75,7 @@ fn as_shares(percents: &[u32]) -> Vec<f64> {
 }
 
 fn healthy(evidence: &Evidence<'_>) -> Vec<Expectation> {
-    let Evidence {
-        plan,
-        figures,
-        healthy,
-        ..
-    } = evidence;
+    let Evidence { plan, figures, healthy, .. } = evidence;
     let found = shares(&healthy.changes);
     let hurt = figures.during(healthy);
     let alarms = alarms(&healthy.pages);
@@ -112,30 +95,18 @@ fn healthy(evidence: &Evidence<'_>) -> Vec<Expectation> {
             hurt.hurt == 0 && hurt.requests > 0,
             format!("{} of {} requests", count(hurt.hurt), count(hurt.requests)),
         ),
-        expect(
-            "1. healthy: nobody paged",
-            alarms.is_empty(),
-            subjects(&alarms),
-        ),
+        expect("1. healthy: nobody paged", alarms.is_empty(), subjects(&alarms)),
     ]
 }
 
 fn failing(evidence: &Evidence<'_>) -> Vec<Expectation> {
-    let Evidence {
-        plan,
-        figures,
-        failing,
-        ..
-    } = evidence;
+    let Evidence { plan, figures, failing, .. } = evidence;
     let found = shares(&failing.changes);
     let why = &failing.status.why;
     let at = format!("rollback at {} %: ", plan.fails_from);
     let alarms = alarms(&failing.pages);
-    let rolled_back: Vec<&Page> = alarms
-        .iter()
-        .copied()
-        .filter(|page| topic(page) == "rolled-back")
-        .collect();
+    let rolled_back: Vec<&Page> =
+        alarms.iter().copied().filter(|page| topic(page) == "rolled-back").collect();
     let (python, rust) = (figures.python(), figures.rust());
     let (late, after) = back_at(failing).map_or((0, 0), |at| figures.on_rust_after(at));
     vec![
@@ -149,11 +120,7 @@ fn failing(evidence: &Evidence<'_>) -> Vec<Expectation> {
             failing.status.state == "rolled back" && failing.exit == 20,
             format!("{}, exit code {}", failing.status.state, failing.exit),
         ),
-        expect(
-            "2. failing: on evidence, not on an alarm or an order",
-            why.starts_with(&at),
-            why,
-        ),
+        expect("2. failing: on evidence, not on an alarm or an order", why.starts_with(&at), why),
         expect(
             "2. failing: one page, about the rollback",
             alarms.len() == 1 && rolled_back.len() == 1,
@@ -179,16 +146,9 @@ fn failing(evidence: &Evidence<'_>) -> Vec<Expectation> {
 
 fn testers(figures: &Figures) -> Vec<Expectation> {
     let all = figures.testers();
-    let reached: u64 = figures
-        .stretches
-        .iter()
-        .map(|stretch| stretch.testers_on_rust)
-        .sum();
-    let weights: Vec<String> = figures
-        .stretches
-        .iter()
-        .map(|stretch| format!("{}", stretch.weight))
-        .collect();
+    let reached: u64 = figures.stretches.iter().map(|stretch| stretch.testers_on_rust).sum();
+    let weights: Vec<String> =
+        figures.stretches.iter().map(|stretch| format!("{}", stretch.weight)).collect();
     let everywhere = figures
         .stretches
         .iter()
@@ -207,25 +167,12 @@ fn testers(figures: &Figures) -> Vec<Expectation> {
 }
 
 fn world(evidence: &Evidence<'_>) -> Vec<Expectation> {
-    let Evidence {
-        figures,
-        changes,
-        journal,
-        ..
-    } = evidence;
+    let Evidence { figures, changes, journal, .. } = evidence;
     let journalled = applied(journal);
     let seen = shares(changes);
-    let worst = figures
-        .stretches
-        .iter()
-        .map(Stretch::deviation)
-        .map(f64::abs)
-        .fold(0.0, f64::max);
+    let worst = figures.stretches.iter().map(Stretch::deviation).map(f64::abs).fold(0.0, f64::max);
     let controller = |name: &str| CONTROLLER_FUNCTIONS.iter().any(|(one, _)| *one == name);
-    let controllers = figures
-        .functions
-        .iter()
-        .filter(|function| controller(&function.name));
+    let controllers = figures.functions.iter().filter(|function| controller(&function.name));
     let (calls, errors) = controllers.fold((0, 0), |(calls, errors), function| {
         (calls + function.invocations, errors + function.errors)
     });
@@ -236,11 +183,7 @@ fn world(evidence: &Evidence<'_>) -> Vec<Expectation> {
             if journalled == seen {
                 format!("{} changes", seen.len())
             } else {
-                format!(
-                    "journal {}; load balancer {}",
-                    steps(&journalled),
-                    steps(&seen)
-                )
+                format!("journal {}; load balancer {}", steps(&journalled), steps(&seen))
             },
         ),
         expect(
@@ -253,11 +196,7 @@ fn world(evidence: &Evidence<'_>) -> Vec<Expectation> {
             keeps_limits(&figures.python()),
             limits(&figures.python()),
         ),
-        expect(
-            "Rust keeps the limits",
-            keeps_limits(&figures.rust()),
-            limits(&figures.rust()),
-        ),
+        expect("Rust keeps the limits", keeps_limits(&figures.rust()), limits(&figures.rust())),
         expect(
             "the controller fails no call",
             errors == 0 && calls > 0,
@@ -266,16 +205,10 @@ fn world(evidence: &Evidence<'_>) -> Vec<Expectation> {
     ];
     let memory = |what, picks: &dyn Fn(&str) -> bool| {
         let kib = figures.peak_kib(picks);
-        expect(
-            what,
-            kib > 0 && kib < MEMORY_LIMIT_KIB,
-            format!("{:.1} MiB", kib as f64 / 1024.0),
-        )
+        expect(what, kib > 0 && kib < MEMORY_LIMIT_KIB, format!("{:.1} MiB", kib as f64 / 1024.0))
     };
     all.push(memory("controller below 64 MiB resident", &controller));
-    all.push(memory("Rust scorer below 64 MiB resident", &|name| {
-        name == RUST_FUNCTION
-    }));
+    all.push(memory("Rust scorer below 64 MiB resident", &|name| name == RUST_FUNCTION));
     all
 }
 
@@ -283,19 +216,11 @@ fn world(evidence: &Evidence<'_>) -> Vec<Expectation> {
 fn applied(journal: &[Value]) -> Vec<f64> {
     let applied = journal.iter().filter(|event| event["event"] == "applied");
     // Weights are journalled in tenths of a percent.
-    applied
-        .filter_map(|event| event["to"].as_f64())
-        .map(|tenths| tenths / 10.0)
-        .collect()
+    applied.filter_map(|event| event["to"].as_f64()).map(|tenths| tenths / 10.0).collect()
 }
 
 fn keeps_limits(side: &Side) -> bool {
-    side.requests > 0
-        && side
-            .ms
-            .iter()
-            .zip(LIMITS_MS)
-            .all(|(found, limit)| *found < limit)
+    side.requests > 0 && side.ms.iter().zip(LIMITS_MS).all(|(found, limit)| *found < limit)
 }
 
 fn limits(side: &Side) -> String {
@@ -306,17 +231,11 @@ fn limits(side: &Side) -> String {
 
 /// Pages that wake somebody.
 fn alarms(pages: &[Page]) -> Vec<&Page> {
-    pages
-        .iter()
-        .filter(|page| body(page)["NewStateValue"] == "ALARM")
-        .collect()
+    pages.iter().filter(|page| body(page)["NewStateValue"] == "ALARM").collect()
 }
 
 fn topic(page: &Page) -> String {
-    body(page)["rollout"]["topic"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned()
+    body(page)["rollout"]["topic"].as_str().unwrap_or_default().to_owned()
 }
 
 fn body(page: &Page) -> Value {
@@ -324,13 +243,7 @@ fn body(page: &Page) -> Value {
 }
 
 fn subjects(pages: &[&Page]) -> String {
-    let subjects: Vec<&str> = pages
-        .iter()
-        .map(|page| page.subject.as_deref().unwrap_or("(no subject)"))
-        .collect();
-    if subjects.is_empty() {
-        "no page".to_owned()
-    } else {
-        subjects.join("; ")
-    }
+    let subjects: Vec<&str> =
+        pages.iter().map(|page| page.subject.as_deref().unwrap_or("(no subject)")).collect();
+    if subjects.is_empty() { "no page".to_owned() } else { subjects.join("; ") }
 }

@@ -20,15 +20,8 @@ use crate::serve;
 use crate::tasks::Tasks;
 
 /// Variables of our own environment that a function may see.
-const INHERITED: [&str; 7] = [
-    "PATH",
-    "HOME",
-    "TMPDIR",
-    "LANG",
-    "LC_ALL",
-    "LD_LIBRARY_PATH",
-    "LLVM_PROFILE_FILE",
-];
+const INHERITED: [&str; 7] =
+    ["PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE"];
 
 /// An event on its way to the process.
 pub(super) struct Invocation {
@@ -76,12 +69,8 @@ pub(super) enum Ran {
 impl Environment {
     /// Starts a process; returns before it has asked for work.
     pub(super) async fn start(pool: &Arc<Pool>, id: u64) -> Result<Arc<Self>, InvokeError> {
-        let listener = serve::bind(0)
-            .await
-            .map_err(|error| cannot("listen", &error))?;
-        let api = listener
-            .local_addr()
-            .map_err(|error| cannot("listen", &error))?;
+        let listener = serve::bind(0).await.map_err(|error| cannot("listen", &error))?;
+        let api = listener.local_addr().map_err(|error| cannot("listen", &error))?;
         let started = Instant::now();
         let mut child = command(pool, id, api)
             .spawn()
@@ -99,13 +88,11 @@ impl Environment {
         });
         if let Some(stdout) = child.stdout.take() {
             let pool = pool.clone();
-            pool.clone()
-                .spawn(super::logs::pump(stdout, pool, id, "stdout"));
+            pool.clone().spawn(super::logs::pump(stdout, pool, id, "stdout"));
         }
         if let Some(stderr) = child.stderr.take() {
             let pool = pool.clone();
-            pool.clone()
-                .spawn(super::logs::pump(stderr, pool, id, "stderr"));
+            pool.clone().spawn(super::logs::pump(stderr, pool, id, "stderr"));
         }
         serve::serve(&tasks, listener, {
             // Weak: the server is held by the environment, not the other way round.
@@ -152,10 +139,8 @@ impl Environment {
             Ok(Err(_)) => return Ran::Failed(self.init_failure()),
             Err(_) => {
                 self.kill();
-                let text = format!(
-                    "Init timed out after {:.2} seconds",
-                    init_timeout.as_secs_f64()
-                );
+                let text =
+                    format!("Init timed out after {:.2} seconds", init_timeout.as_secs_f64());
                 return Ran::Failed(platform_error("Sandbox.Timedout", &text));
             }
         }
@@ -193,13 +178,7 @@ impl Environment {
                     return None;
                 }
                 if let Some(invocation) = slot.queued.take() {
-                    let Invocation {
-                        request_id,
-                        payload,
-                        context,
-                        taken,
-                        done,
-                    } = invocation;
+                    let Invocation { request_id, payload, context, taken, done } = invocation;
                     slot.running = Some((request_id.clone(), done));
                     // Fails only if the caller has given up waiting; then `done` tells it.
                     let _ = taken.send(());
@@ -260,10 +239,7 @@ impl Environment {
             return error.clone();
         }
         let how = slot.ended.as_deref().unwrap_or("killed");
-        platform_error(
-            "Runtime.ExitError",
-            &format!("Error: Runtime exited during init: {how}"),
-        )
+        platform_error("Runtime.ExitError", &format!("Error: Runtime exited during init: {how}"))
     }
 
     fn end(&self, status: Option<ExitStatus>) {
@@ -305,26 +281,16 @@ fn command(pool: &Pool, id: u64, api: SocketAddr) -> Command {
             command.env(name, value);
         }
     }
-    let cwd = spec
-        .cwd
-        .clone()
-        .or_else(|| std::env::current_dir().ok())
-        .unwrap_or_default();
+    let cwd = spec.cwd.clone().or_else(|| std::env::current_dir().ok()).unwrap_or_default();
     command
         .current_dir(&cwd)
         .env("LAMBDA_TASK_ROOT", &cwd)
         .env("AWS_LAMBDA_RUNTIME_API", api.to_string())
         .env("AWS_LAMBDA_FUNCTION_NAME", &spec.name)
         .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-        .env(
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-            spec.memory_mb.to_string(),
-        )
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", spec.memory_mb.to_string())
         .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
-        .env(
-            "AWS_LAMBDA_LOG_GROUP_NAME",
-            format!("/aws/lambda/{}", spec.name),
-        )
+        .env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", spec.name))
         .env("AWS_LAMBDA_LOG_STREAM_NAME", format!("local/[$LATEST]{id}"))
         .env("_HANDLER", spec.command.last().map_or("", String::as_str))
         .env("TZ", ":UTC")
@@ -358,20 +324,11 @@ pub(crate) fn request_id() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     static START: OnceLock<u64> = OnceLock::new();
     let start = START.get_or_init(|| {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_nanos()).unwrap_or_default()
     });
     let next = NEXT.fetch_add(1, Ordering::Relaxed);
     let a = crate::names::id("request", &format!("{start}#{next}"));
     let b = crate::names::id("request", &format!("{next}#{start}"));
-    format!(
-        "{}-{}-4{}-8{}-{}",
-        &a[..8],
-        &a[8..12],
-        &a[13..16],
-        &b[1..4],
-        &b[4..]
-    )
+    format!("{}-{}-4{}-8{}-{}", &a[..8], &a[8..12], &a[13..16], &b[1..4], &b[4..])
 }

@@ -41,21 +41,15 @@ impl Log {
             if let Some(dir) = path.parent() {
                 let _ = std::fs::create_dir_all(dir);
             }
-            File::options()
-                .create(true)
-                .append(true)
-                .open(&path)
-                .map_or_else(
-                    |error| {
-                        eprintln!("local-cloud: cannot write {}: {error}", path.display());
-                        None
-                    },
-                    Some,
-                )
+            File::options().create(true).append(true).open(&path).map_or_else(
+                |error| {
+                    eprintln!("local-cloud: cannot write {}: {error}", path.display());
+                    None
+                },
+                Some,
+            )
         });
-        Self {
-            inner: Mutex::new((VecDeque::new(), file)),
-        }
+        Self { inner: Mutex::new((VecDeque::new(), file)) }
     }
 
     fn push(&self, line: LogLine) {
@@ -63,11 +57,7 @@ impl Log {
         if let Some(file) = &mut inner.1 {
             let at = timestamp(line.at_ms);
             // A full disk must not stop the function.
-            let _ = writeln!(
-                file,
-                "{at} [{}] {} {}",
-                line.environment, line.stream, line.text
-            );
+            let _ = writeln!(file, "{at} [{}] {} {}", line.environment, line.stream, line.text);
         }
         if inner.0.len() == RING_LINES {
             inner.0.pop_front();
@@ -76,13 +66,7 @@ impl Log {
     }
 
     pub(super) fn lines(&self) -> Vec<LogLine> {
-        self.inner
-            .lock()
-            .expect("log lock")
-            .0
-            .iter()
-            .cloned()
-            .collect()
+        self.inner.lock().expect("log lock").0.iter().cloned().collect()
     }
 }
 
@@ -101,24 +85,16 @@ pub(super) async fn pump(
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
-        let text = String::from_utf8_lossy(&line)
-            .trim_end_matches(['\n', '\r'])
-            .to_owned();
+        let text = String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned();
         if stream == "stdout" {
             for (namespace, name, dimensions, values) in emf::parse(&text) {
                 // Simulated time, not the stamp in the line: the function's clock is the wall's.
                 let at_ms = pool.clock.now_ms();
                 for value in values {
-                    pool.metrics
-                        .count(&namespace, &name, &dimensions, at_ms, value);
+                    pool.metrics.count(&namespace, &name, &dimensions, at_ms, value);
                 }
             }
         }
-        pool.log.push(LogLine {
-            at_ms: pool.clock.now_ms(),
-            environment,
-            stream,
-            text,
-        });
+        pool.log.push(LogLine { at_ms: pool.clock.now_ms(), environment, stream, text });
     }
 }

@@ -139,11 +139,7 @@ impl Functions {
                 (spec.name.clone(), Arc::new(pool))
             })
             .collect();
-        Self {
-            names,
-            pools,
-            queue: Arc::new(Queue::new(clock.clone(), tasks.clone())),
-        }
+        Self { names, pools, queue: Arc::new(Queue::new(clock.clone(), tasks.clone())) }
     }
 
     /// Invokes and waits.
@@ -178,9 +174,7 @@ impl Functions {
             None => name,
         };
         let bare = bare.split(':').next().unwrap_or(bare);
-        self.pools.get(bare).ok_or_else(|| InvokeError::NotFound {
-            arn: self.names.function(bare),
-        })
+        self.pools.get(bare).ok_or_else(|| InvokeError::NotFound { arn: self.names.function(bare) })
     }
 
     pub(crate) fn stats(&self) -> Vec<FunctionStats> {
@@ -224,8 +218,5 @@ impl Drop for Functions {
 /// The JSON of an error that the platform, not the function, reports.
 fn platform_error(error_type: &str, message: &str) -> InvokeError {
     let payload = serde_json::json!({ "errorMessage": message, "errorType": error_type });
-    InvokeError::Function {
-        error_type: error_type.to_owned(),
-        payload: payload.to_string().into(),
-    }
+    InvokeError::Function { error_type: error_type.to_owned(), payload: payload.to_string().into() }
 }

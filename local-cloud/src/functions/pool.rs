@@ -53,10 +53,7 @@ impl Pool {
         metrics: Arc<Metrics>,
         tasks: Tasks,
     ) -> Self {
-        let file = surroundings
-            .log_dir
-            .as_ref()
-            .map(|dir| dir.join(format!("{}.log", spec.name)));
+        let file = surroundings.log_dir.as_ref().map(|dir| dir.join(format!("{}.log", spec.name)));
         let log = Log::new(file);
         Self {
             spec,
@@ -98,8 +95,7 @@ impl Pool {
             // Fails only if the caller has left; the invocation counts all the same.
             let _ = tell.send(pool.admit(payload, context).await);
         });
-        told.await
-            .unwrap_or_else(|_| Err(InvokeError::Service("the local cloud stops".to_owned())))
+        told.await.unwrap_or_else(|_| Err(InvokeError::Service("the local cloud stops".to_owned())))
     }
 
     async fn admit(
@@ -121,8 +117,7 @@ impl Pool {
         let at_ms = self.clock.now_ms();
         let dimensions = dimensions([("FunctionName", self.spec.name.as_str())]);
         let count = |name: &str, value: f64| {
-            self.metrics
-                .count("AWS/Lambda", name, &dimensions, at_ms, value);
+            self.metrics.count("AWS/Lambda", name, &dimensions, at_ms, value);
         };
         count("Invocations", 1.0);
         count("Duration", begun.elapsed().as_secs_f64() * 1000.0);
@@ -133,15 +128,8 @@ impl Pool {
     /// Takes one of the allowed places, waits for one, or is throttled.
     async fn enter(&self) -> Result<(), InvokeError> {
         let most = self.spec.max_environments;
-        let reserved = self
-            .spec
-            .reserved_concurrency
-            .filter(|reserved| *reserved < most);
-        let wait = if reserved.is_some() {
-            Duration::ZERO
-        } else {
-            self.spec.queue
-        };
+        let reserved = self.spec.reserved_concurrency.filter(|reserved| *reserved < most);
+        let wait = if reserved.is_some() { Duration::ZERO } else { self.spec.queue };
         let until = Instant::now() + wait;
         loop {
             let freed = self.freed.notified();
@@ -166,8 +154,7 @@ impl Pool {
         self.lock().throttles += 1;
         let dimensions = dimensions([("FunctionName", self.spec.name.as_str())]);
         let at_ms = self.clock.now_ms();
-        self.metrics
-            .count("AWS/Lambda", "Throttles", &dimensions, at_ms, 1.0);
+        self.metrics.count("AWS/Lambda", "Throttles", &dimensions, at_ms, 1.0);
         let reason = if reserved {
             "ReservedFunctionConcurrentInvocationLimitExceeded"
         } else {
@@ -187,15 +174,11 @@ impl Pool {
                 None => self.start().await?,
             };
             let fresh = environment.init_ms().is_none();
-            let ran = environment
-                .run(payload.clone(), context.clone(), self.spec.init_timeout)
-                .await;
+            let ran =
+                environment.run(payload.clone(), context.clone(), self.spec.init_timeout).await;
             if fresh && let Some(init_ms) = environment.init_ms() {
                 let environment = environment.id;
-                self.lock().cold_starts.push(ColdStart {
-                    environment,
-                    init_ms,
-                });
+                self.lock().cold_starts.push(ColdStart { environment, init_ms });
             }
             match ran {
                 Ran::Done(result) => {
@@ -260,11 +243,7 @@ impl Pool {
 
     pub(super) fn sample_memory(&self) {
         let live: Vec<_> = self.lock().live.values().cloned().collect();
-        let peak = live
-            .iter()
-            .filter_map(|one| one.peak_rss_kib())
-            .max()
-            .unwrap_or(0);
+        let peak = live.iter().filter_map(|one| one.peak_rss_kib()).max().unwrap_or(0);
         let mut state = self.lock();
         state.peak_rss_kib = state.peak_rss_kib.max(peak);
     }
@@ -276,11 +255,7 @@ impl Pool {
             name: self.spec.name.clone(),
             environments: state.live.len(),
             busy: state.in_flight,
-            pids: state
-                .live
-                .values()
-                .map(|environment| environment.pid)
-                .collect(),
+            pids: state.live.values().map(|environment| environment.pid).collect(),
             invocations: state.invocations,
             errors: state.errors,
             throttles: state.throttles,

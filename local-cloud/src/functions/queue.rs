@@ -50,11 +50,7 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) fn new(clock: Arc<Clock>, tasks: Tasks) -> Self {
-        Self {
-            clock,
-            tasks,
-            records: Arc::default(),
-        }
+        Self { clock, tasks, records: Arc::default() }
     }
 
     pub(super) fn push(&self, pool: &Arc<Pool>, payload: Bytes, source: &str) {
@@ -88,12 +84,7 @@ impl Queue {
     }
 
     pub(super) fn records(&self) -> Vec<AsyncRecord> {
-        self.records
-            .lock()
-            .expect("records lock")
-            .iter()
-            .cloned()
-            .collect()
+        self.records.lock().expect("records lock").iter().cloned().collect()
     }
 }
 

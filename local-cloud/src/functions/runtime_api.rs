@@ -37,10 +37,7 @@ pub(super) async fn handle(
             };
             set("lambda-runtime-aws-request-id", &request_id);
             set("lambda-runtime-deadline-ms", &deadline_ms.to_string());
-            set(
-                "lambda-runtime-invoked-function-arn",
-                &environment.function_arn,
-            );
+            set("lambda-runtime-invoked-function-arn", &environment.function_arn);
             let trace = context.trace.as_deref().unwrap_or(NO_TRACE);
             set("lambda-runtime-trace-id", trace);
             if let Some(client_context) = &context.client_context {
@@ -50,20 +47,18 @@ pub(super) async fn handle(
         }
         (&Method::POST, ["2018-06-01", "runtime", "invocation", id, "response"]) => {
             let id = (*id).to_owned();
-            Some(
-                match read_body(request.into_body(), MAX_ANSWER_BYTES).await {
-                    Ok(body) => accepted(environment.finish(&id, Ok(body))),
-                    Err(BodyError::TooLarge) => {
-                        let error = super::platform_error(
-                            "Function.ResponseSizeTooLarge",
-                            "Response payload size exceeded maximum allowed payload size (6291556 bytes).",
-                        );
-                        environment.finish(&id, Err(error));
-                        refused(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge")
-                    }
-                    Err(BodyError::Broken) => return None,
-                },
-            )
+            Some(match read_body(request.into_body(), MAX_ANSWER_BYTES).await {
+                Ok(body) => accepted(environment.finish(&id, Ok(body))),
+                Err(BodyError::TooLarge) => {
+                    let error = super::platform_error(
+                        "Function.ResponseSizeTooLarge",
+                        "Response payload size exceeded maximum allowed payload size (6291556 bytes).",
+                    );
+                    environment.finish(&id, Err(error));
+                    refused(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge")
+                }
+                Err(BodyError::Broken) => return None,
+            })
         }
         (&Method::POST, ["2018-06-01", "runtime", "invocation", id, "error"]) => {
             let id = (*id).to_owned();
@@ -82,9 +77,7 @@ pub(super) async fn handle(
             );
             let id = super::environment::request_id();
             if let Ok(value) = HeaderValue::from_str(&id) {
-                answer
-                    .headers_mut()
-                    .insert("lambda-extension-identifier", value);
+                answer.headers_mut().insert("lambda-extension-identifier", value);
             }
             Some(answer)
         }
@@ -102,17 +95,12 @@ async fn function_error(request: Request<Incoming>) -> Option<InvokeError> {
         .get("lambda-runtime-function-error-type")
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
-    let payload: Bytes = read_body(request.into_body(), MAX_ANSWER_BYTES)
-        .await
-        .ok()?;
+    let payload: Bytes = read_body(request.into_body(), MAX_ANSWER_BYTES).await.ok()?;
     let in_body = serde_json::from_slice::<serde_json::Value>(&payload)
         .ok()
         .and_then(|body| body["errorType"].as_str().map(str::to_owned));
     let error_type = in_body.or(header).unwrap_or_else(|| "Unhandled".to_owned());
-    Some(InvokeError::Function {
-        error_type,
-        payload,
-    })
+    Some(InvokeError::Function { error_type, payload })
 }
 
 fn accepted(known: bool) -> Answer {
@@ -124,8 +112,5 @@ fn accepted(known: bool) -> Answer {
 }
 
 fn refused(status: StatusCode, error_type: &str) -> Answer {
-    serve::json(
-        status,
-        &json!({ "errorType": error_type, "errorMessage": error_type }),
-    )
+    serve::json(status, &json!({ "errorType": error_type, "errorMessage": error_type }))
 }

@@ -99,52 +99,31 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     let summary = running.summary();
-    let mut text = if args.json {
-        serde_json::to_string_pretty(&summary)?
-    } else {
-        described(&summary)?
-    };
+    let mut text =
+        if args.json { serde_json::to_string_pretty(&summary)? } else { described(&summary)? };
     text.push('\n');
     crate::cli::print(&text)?;
-    Ok(if summary.hurt() == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if summary.hurt() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn asks(args: &Args) -> anyhow::Result<Vec<Ask>> {
-    let own = args
-        .url
-        .path_and_query()
-        .map_or("/", |path| path.as_str())
-        .to_owned();
-    let paths = if args.paths.is_empty() {
-        vec![own]
-    } else {
-        args.paths.clone()
-    };
+    let own = args.url.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    let paths = if args.paths.is_empty() { vec![own] } else { args.paths.clone() };
     paths
         .iter()
         .map(|path| {
-            args.headers
-                .iter()
-                .try_fold(Ask::get(path)?, |ask, header| {
-                    // Only the name is shown: the value may be a key.
-                    let (name, value) = header
-                        .split_once(':')
-                        .context("--header must be `name: value`")?;
-                    Ok(ask.header(name.trim(), value.trim())?)
-                })
+            args.headers.iter().try_fold(Ask::get(path)?, |ask, header| {
+                // Only the name is shown: the value may be a key.
+                let (name, value) =
+                    header.split_once(':').context("--header must be `name: value`")?;
+                Ok(ask.header(name.trim(), value.trim())?)
+            })
         })
         .collect()
 }
 
 fn address(url: &Uri) -> anyhow::Result<SocketAddr> {
-    ensure!(
-        url.scheme_str() == Some("http"),
-        "--url must start with http://"
-    );
+    ensure!(url.scheme_str() == Some("http"), "--url must start with http://");
     let host = url.host().context("--url names no host")?;
     let ip = match host.trim_matches(['[', ']']) {
         "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -178,11 +157,7 @@ fn described(summary: &Summary) -> Result<String, std::fmt::Error> {
     }
     write!(text, "\n  all: {}", summary.total.latency)?;
     for (name, side) in &summary.sides {
-        write!(
-            text,
-            "\n  {name}: {} ended, {} served, {}",
-            side.ended, side.served, side.latency
-        )?;
+        write!(text, "\n  {name}: {} ended, {} served, {}", side.ended, side.served, side.latency)?;
     }
     write!(text, "\n  sent late by: {}", summary.lag)?;
     Ok(text)

@@ -90,19 +90,12 @@ impl Ask {
     /// # Errors
     /// [`LoadError::Path`] if it cannot be a request target.
     pub fn get(path: &str) -> Result<Self, LoadError> {
-        let bad = |source| LoadError::Path {
-            path: path.to_owned(),
-            source,
-        };
+        let bad = |source| LoadError::Path { path: path.to_owned(), source };
         if !path.starts_with('/') {
             return Err(bad(None));
         }
         let uri = path.parse().map_err(|error| bad(Some(error)))?;
-        Ok(Self {
-            method: Method::GET,
-            uri,
-            headers: HeaderMap::new(),
-        })
+        Ok(Self { method: Method::GET, uri, headers: HeaderMap::new() })
     }
 
     /// Adds a header.
@@ -110,15 +103,10 @@ impl Ask {
     /// # Errors
     /// [`LoadError::HeaderName`] or [`LoadError::HeaderValue`].
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, LoadError> {
-        let key =
-            HeaderName::from_bytes(name.as_bytes()).map_err(|source| LoadError::HeaderName {
-                name: name.to_owned(),
-                source,
-            })?;
-        let value = HeaderValue::from_str(value).map_err(|source| LoadError::HeaderValue {
-            name: name.to_owned(),
-            source,
-        })?;
+        let key = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|source| LoadError::HeaderName { name: name.to_owned(), source })?;
+        let value = HeaderValue::from_str(value)
+            .map_err(|source| LoadError::HeaderValue { name: name.to_owned(), source })?;
         self.headers.append(key, value);
         Ok(self)
     }
@@ -294,42 +282,19 @@ pub fn start(
             .spawn(move || keep_schedule(&shared, schedule, &runtime, &alive))
             .map_err(LoadError::Thread)?
     };
-    Ok(Running {
-        shared,
-        schedule: Some(thread),
-        ended,
-        expected,
-    })
+    Ok(Running { shared, schedule: Some(thread), ended, expected })
 }
 
 fn check(plan: &Plan) -> Result<(), LoadError> {
-    let refuse = |field, value: String, range| {
-        Err(LoadError::OutOfRange {
-            field,
-            value,
-            range,
-        })
-    };
+    let refuse = |field, value: String, range| Err(LoadError::OutOfRange { field, value, range });
     if !(plan.rate > 0.0 && plan.rate <= 100_000.0) {
-        return refuse(
-            "rate",
-            plan.rate.to_string(),
-            "more than 0 and at most 100000 a second",
-        );
+        return refuse("rate", plan.rate.to_string(), "more than 0 and at most 100000 a second");
     }
     if !(1..=10_000_000).contains(&plan.max_requests) {
-        return refuse(
-            "max_requests",
-            plan.max_requests.to_string(),
-            "1 to 10000000",
-        );
+        return refuse("max_requests", plan.max_requests.to_string(), "1 to 10000000");
     }
     if !(1..=10_000).contains(&plan.max_connections) {
-        return refuse(
-            "max_connections",
-            plan.max_connections.to_string(),
-            "1 to 10000",
-        );
+        return refuse("max_connections", plan.max_connections.to_string(), "1 to 10000");
     }
     if plan.timeout.is_zero() {
         return refuse("timeout", "0 s".to_owned(), "more than 0 s");
@@ -339,10 +304,7 @@ fn check(plan: &Plan) -> Result<(), LoadError> {
 
 /// `Root=1-` + time + 8 digits that differ between runs; each request adds 16.
 fn trace_prefix() -> String {
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let random = RandomState::new().build_hasher().finish() >> 32;
     format!("Root=1-{seconds:08x}-{random:08x}")
 }
@@ -385,14 +347,7 @@ async fn send(shared: &Shared, number: u64, due: Duration) {
         Ok(answered) => answered,
         Err(_) => (End::TimedOut, HeaderMap::new()),
     };
-    let record = Record {
-        number,
-        ask: index,
-        trace_id,
-        due,
-        latency: at.elapsed(),
-        end,
-    };
+    let record = Record { number, ask: index, trace_id, due, latency: at.elapsed(), end };
     let side = (shared.classify)(&record, &headers);
     locked(&shared.tally).add(&record, lag, side);
     if let Some(records) = &shared.records {

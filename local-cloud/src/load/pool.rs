@@ -36,11 +36,7 @@ impl Pool {
 
     /// Sends one request and reads its whole answer.
     pub(super) async fn send(&self, ask: &Ask, trace_id: &str) -> (End, HeaderMap) {
-        let _permit = self
-            .permits
-            .acquire()
-            .await
-            .expect("the semaphore is never closed");
+        let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         let mut request = self.request(ask, trace_id);
         loop {
             let idle = locked(&self.idle).pop();

@@ -113,10 +113,7 @@ mod tests {
 
     #[test]
     fn the_number_of_requests_is_bounded() {
-        let plan = Plan {
-            max_requests: 3,
-            ..Plan::default()
-        };
+        let plan = Plan { max_requests: 3, ..Plan::default() };
         let schedule = Schedule::new(&plan);
         assert_eq!(schedule.expected(), 3);
         assert_eq!(schedule.count(), 3);

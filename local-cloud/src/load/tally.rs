@@ -116,10 +116,7 @@ struct Counted {
 
 impl Default for Counted {
     fn default() -> Self {
-        Self {
-            served: 0,
-            latency: histogram(),
-        }
+        Self { served: 0, latency: histogram() }
     }
 }
 
@@ -180,11 +177,7 @@ impl Tally {
             not_connected: count(End::NotConnected),
             broken: count(End::Broken),
             timed_out: count(End::TimedOut),
-            sides: self
-                .sides
-                .iter()
-                .map(|(name, side)| (name.clone(), side.side()))
-                .collect(),
+            sides: self.sides.iter().map(|(name, side)| (name.clone(), side.side())).collect(),
             lag: Latency::from(&self.lag),
         }
     }

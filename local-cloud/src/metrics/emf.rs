@@ -32,12 +32,7 @@ pub fn parse(line: &str) -> Vec<(String, String, Dimensions, Vec<f64>)> {
             }
             for set in list(&directive["Dimensions"]) {
                 if let Some(dimensions) = dimension_set(&root, set) {
-                    found.push((
-                        namespace.to_owned(),
-                        name.to_owned(),
-                        dimensions,
-                        values.clone(),
-                    ));
+                    found.push((namespace.to_owned(), name.to_owned(), dimensions, values.clone()));
                 }
             }
         }
@@ -74,10 +69,7 @@ mod tests {
         let found = parse(&line);
         assert_eq!(found.len(), 2);
         let (namespace, name, set, values) = &found[0];
-        assert_eq!(
-            (namespace.as_str(), name.as_str()),
-            ("Scorer/Rollout", "TickMs")
-        );
+        assert_eq!((namespace.as_str(), name.as_str()), ("Scorer/Rollout", "TickMs"));
         assert_eq!(*set, dimensions([("Service", "scorer")]));
         assert_eq!(*values, [142.0, 8.5]);
         assert!(found[1].2.is_empty());

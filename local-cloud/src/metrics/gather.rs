@@ -49,10 +49,7 @@ impl Gathered {
         minutes: std::ops::Range<i64>,
         visible_ms: i64,
     ) -> Option<Self> {
-        let mut gathered = Self {
-            samples: Vec::new(),
-            sets: Vec::new(),
-        };
+        let mut gathered = Self { samples: Vec::new(), sets: Vec::new() };
         for (minute, bucket) in buckets.get(metric)?.range(minutes) {
             let readable = |offset: i64| minute * MINUTE_MS + offset <= visible_ms;
             for (offset, value, count) in &bucket.samples {
@@ -61,11 +58,7 @@ impl Gathered {
                 }
             }
             gathered.sets.extend(
-                bucket
-                    .sets
-                    .iter()
-                    .filter(|(offset, _)| readable(*offset))
-                    .map(|(_, set)| *set),
+                bucket.sets.iter().filter(|(offset, _)| readable(*offset)).map(|(_, set)| *set),
             );
         }
         (!gathered.samples.is_empty() || !gathered.sets.is_empty()).then_some(gathered)
@@ -89,18 +82,12 @@ impl Gathered {
             Statistic::SampleCount => Some(count),
             Statistic::Sum => Some(sum),
             Statistic::Average => Some(sum / count),
-            Statistic::Minimum => self
-                .sets
-                .iter()
-                .map(|set| set.minimum)
-                .chain(least)
-                .reduce(f64::min),
-            Statistic::Maximum => self
-                .sets
-                .iter()
-                .map(|set| set.maximum)
-                .chain(greatest)
-                .reduce(f64::max),
+            Statistic::Minimum => {
+                self.sets.iter().map(|set| set.minimum).chain(least).reduce(f64::min)
+            }
+            Statistic::Maximum => {
+                self.sets.iter().map(|set| set.maximum).chain(greatest).reduce(f64::max)
+            }
             Statistic::Percentile(_) | Statistic::Ranged(..) => None,
         }
     }

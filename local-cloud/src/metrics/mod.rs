@@ -16,7 +16,5 @@ pub type Dimensions = BTreeMap<String, String>;
 
 /// Dimensions from name and value pairs.
 pub fn dimensions<const N: usize>(pairs: [(&str, &str); N]) -> Dimensions {
-    pairs
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into()
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }

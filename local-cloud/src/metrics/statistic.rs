@@ -75,11 +75,7 @@ fn parse(text: &str) -> Option<Statistic> {
         "Minimum" => Some(Statistic::Minimum),
         "Maximum" => Some(Statistic::Maximum),
         "IQM" => {
-            let range = Range {
-                lower: Some(25.0),
-                upper: Some(75.0),
-                percent: true,
-            };
+            let range = Range { lower: Some(25.0), upper: Some(75.0), percent: true };
             Some(Statistic::Ranged(Kind::TrimmedMean, range))
         }
         _ => None,
@@ -110,11 +106,7 @@ fn parse(text: &str) -> Option<Statistic> {
         "wm" => Kind::WinsorizedMean,
         _ => return None,
     };
-    let range = Range {
-        lower: None,
-        upper: Some(percent(number)?),
-        percent: true,
-    };
+    let range = Range { lower: None, upper: Some(percent(number)?), percent: true };
     Some(Statistic::Ranged(kind, range))
 }
 
@@ -125,11 +117,7 @@ fn bounds(text: &str) -> Option<Range> {
         if text.is_empty() {
             return Some(None);
         }
-        let number = if percent {
-            text.strip_suffix('%')?
-        } else {
-            text
-        };
+        let number = if percent { text.strip_suffix('%')? } else { text };
         let value = decimal(number)?;
         (!percent || (0.0..=100.0).contains(&value)).then_some(Some(value))
     };
@@ -142,11 +130,7 @@ fn bounds(text: &str) -> Option<Range> {
     {
         return None;
     }
-    Some(Range {
-        lower,
-        upper,
-        percent,
-    })
+    Some(Range { lower, upper, percent })
 }
 
 fn percent(text: &str) -> Option<f64> {
@@ -177,12 +161,7 @@ impl Statistic {
     pub fn of(self, sorted: &[(f64, f64)]) -> Option<f64> {
         let (first, last) = (sorted.first()?, sorted.last()?);
         let count: f64 = sorted.iter().map(|(_, count)| count).sum();
-        let sum = || {
-            sorted
-                .iter()
-                .map(|(value, count)| value * count)
-                .sum::<f64>()
-        };
+        let sum = || sorted.iter().map(|(value, count)| value * count).sum::<f64>();
         if self.needs_samples() && first.0 < 0.0 {
             return None;
         }
@@ -244,16 +223,10 @@ fn ranged(sorted: &[(f64, f64)], kind: Kind, range: Range, total: f64) -> Option
                 let rank = rank(bound, total);
                 at_rank(sorted, if lower { rank + 1.0 } else { rank.max(1.0) })
             };
-            let low = range
-                .lower
-                .map_or(f64::NEG_INFINITY, |lower| edge(lower, true));
-            let high = range
-                .upper
-                .map_or(f64::INFINITY, |upper| edge(upper, false));
-            let pulled: f64 = sorted
-                .iter()
-                .map(|(value, count)| value.max(low).min(high) * count)
-                .sum();
+            let low = range.lower.map_or(f64::NEG_INFINITY, |lower| edge(lower, true));
+            let high = range.upper.map_or(f64::INFINITY, |upper| edge(upper, false));
+            let pulled: f64 =
+                sorted.iter().map(|(value, count)| value.max(low).min(high) * count).sum();
             Some(pulled / total)
         }
     }
@@ -298,10 +271,7 @@ mod tests {
         ];
         for (text, expected) in table {
             let found = over(&SAMPLES, text).unwrap();
-            assert!(
-                (found - expected).abs() < 1e-12,
-                "{text}: {found}, expected {expected}"
-            );
+            assert!((found - expected).abs() < 1e-12, "{text}: {found}, expected {expected}");
         }
     }
 
@@ -309,26 +279,13 @@ mod tests {
     fn counted_samples_equal_repeated_ones() {
         let counts = [(0.1, 3_u8), (0.2, 5), (0.9, 2)];
         let counted = counts.map(|(value, count)| (value, f64::from(count)));
-        let repeated: Vec<f64> = counts
-            .iter()
-            .flat_map(|(value, count)| vec![*value; usize::from(*count)])
-            .collect();
-        for text in [
-            "p20",
-            "p75",
-            "p99.9",
-            "tm85",
-            "WM(10%:90%)",
-            "TC(20%:55%)",
-            "PR(0.1:)",
-        ] {
+        let repeated: Vec<f64> =
+            counts.iter().flat_map(|(value, count)| vec![*value; usize::from(*count)]).collect();
+        for text in ["p20", "p75", "p99.9", "tm85", "WM(10%:90%)", "TC(20%:55%)", "PR(0.1:)"] {
             let statistic: Statistic = text.parse().unwrap();
             let found = statistic.of(&counted).unwrap();
             let expected = over(&repeated, text).unwrap();
-            assert!(
-                (found - expected).abs() < 1e-12,
-                "{text}: {found}, expected {expected}"
-            );
+            assert!((found - expected).abs() < 1e-12, "{text}: {found}, expected {expected}");
         }
     }
 

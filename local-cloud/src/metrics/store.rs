@@ -43,13 +43,7 @@ const ZERO_WHEN_IDLE: [&str; 5] = [
 
 impl Metrics {
     pub(crate) fn new(clock: Arc<Clock>, faults: Arc<Faults>, options: MetricsOptions) -> Self {
-        Self {
-            clock,
-            faults,
-            options,
-            registered: OnceLock::new(),
-            buckets: Mutex::default(),
-        }
+        Self { clock, faults, options, registered: OnceLock::new(), buckets: Mutex::default() }
     }
 
     /// Names the groups that may publish explicit zeros, once.
@@ -76,10 +70,7 @@ impl Metrics {
 
     /// Adds samples, taken at a simulated time.
     pub fn put(&self, metric: Metric, at_ms: i64, datum: &Datum) {
-        if self
-            .faults
-            .loses_metrics(group_name(&metric.dimensions), self.clock.now_ms())
-        {
+        if self.faults.loses_metrics(group_name(&metric.dimensions), self.clock.now_ms()) {
             return;
         }
         let minute = at_ms.div_euclid(MINUTE_MS);
@@ -87,10 +78,7 @@ impl Metrics {
         let oldest = self.clock.minute() - i64::from(self.options.retention_hours) * 60;
         let mut buckets = self.buckets.lock().expect("metrics lock");
         let minutes = buckets.entry(metric).or_default();
-        while minutes
-            .first_key_value()
-            .is_some_and(|(minute, _)| *minute < oldest)
-        {
+        while minutes.first_key_value().is_some_and(|(minute, _)| *minute < oldest) {
             minutes.pop_first();
         }
         let bucket = minutes.entry(minute).or_default();
@@ -161,9 +149,7 @@ impl Metrics {
             .iter()
             .filter(|(metric, minutes)| {
                 let visible_ms = self.visible_until(metric);
-                minutes
-                    .iter()
-                    .any(|(minute, _)| minute * MINUTE_MS <= visible_ms)
+                minutes.iter().any(|(minute, _)| minute * MINUTE_MS <= visible_ms)
             })
             .map(|(metric, _)| metric.clone())
             .collect()
@@ -171,9 +157,7 @@ impl Metrics {
 
     fn visible_until(&self, metric: &Metric) -> i64 {
         let now_ms = self.clock.now_ms();
-        let frozen_ms = self
-            .faults
-            .stale_since(group_name(&metric.dimensions), now_ms);
+        let frozen_ms = self.faults.stale_since(group_name(&metric.dimensions), now_ms);
         #[allow(clippy::cast_possible_truncation)] // checked: at most 60 minutes
         let lag_ms = (self.options.lag_minutes * MINUTE_MS as f64) as i64;
         frozen_ms.unwrap_or(now_ms).min(now_ms) - lag_ms
@@ -195,19 +179,14 @@ impl Metrics {
         let balancer = metric.dimensions.get("LoadBalancer")?;
         let group = metric.dimensions.get("TargetGroup")?;
         let registered = self.registered.get()?;
-        registered
-            .iter()
-            .find(|(lb, tg)| lb == balancer && tg == group)?;
+        registered.iter().find(|(lb, tg)| lb == balancer && tg == group)?;
         let busy = Metric {
             namespace: metric.namespace.clone(),
             name: "RequestCount".to_owned(),
             dimensions: dimensions([("LoadBalancer", balancer)]),
         };
         Gathered::from(buckets, &busy, minutes, visible_ms)?;
-        Some(Gathered {
-            samples: vec![(0.0, 1.0)],
-            sets: Vec::new(),
-        })
+        Some(Gathered { samples: vec![(0.0, 1.0)], sets: Vec::new() })
     }
 }
 
@@ -235,12 +214,7 @@ mod tests {
         let clock = Arc::new(Clock::new(Pace::Manual, start));
         let faults = Arc::new(Faults::new(1));
         let metrics = Metrics::new(clock.clone(), faults.clone(), options);
-        Bench {
-            clock,
-            faults,
-            metrics,
-            start: start.as_millisecond(),
-        }
+        Bench { clock, faults, metrics, start: start.as_millisecond() }
     }
 
     fn requests(group: Option<&str>) -> Metric {
@@ -261,22 +235,16 @@ mod tests {
 
     impl Bench {
         fn sum(&self, metric: &Metric) -> Option<f64> {
-            self.metrics
-                .value(metric, Statistic::Sum, self.start, MINUTE_MS)
+            self.metrics.value(metric, Statistic::Sum, self.start, MINUTE_MS)
         }
     }
 
     #[test]
     fn the_newest_minute_grows_until_the_lag_has_passed() {
-        let bench = bench(MetricsOptions {
-            lag_minutes: 2.0,
-            ..MetricsOptions::default()
-        });
+        let bench = bench(MetricsOptions { lag_minutes: 2.0, ..MetricsOptions::default() });
         let metric = requests(Some("rust"));
         for second in [0, 20, 40] {
-            bench
-                .metrics
-                .put(metric.clone(), bench.start + second * 1000, &one());
+            bench.metrics.put(metric.clone(), bench.start + second * 1000, &one());
         }
         assert_eq!(bench.sum(&metric), None);
         bench.clock.advance(Duration::from_secs(130));
@@ -289,24 +257,15 @@ mod tests {
 
     #[test]
     fn a_longer_period_joins_minutes_and_a_missing_one_is_left_out() {
-        let bench = bench(MetricsOptions {
-            lag_minutes: 0.0,
-            ..MetricsOptions::default()
-        });
+        let bench = bench(MetricsOptions { lag_minutes: 0.0, ..MetricsOptions::default() });
         let metric = requests(None);
         bench.metrics.put(metric.clone(), bench.start, &one());
-        bench
-            .metrics
-            .put(metric.clone(), bench.start + 2 * MINUTE_MS, &one());
+        bench.metrics.put(metric.clone(), bench.start + 2 * MINUTE_MS, &one());
         bench.clock.advance(Duration::from_mins(9));
         let (from, to) = (bench.start, bench.start + 9 * MINUTE_MS);
-        let minutes = bench
-            .metrics
-            .values(&metric, Statistic::Sum, from, to, MINUTE_MS);
+        let minutes = bench.metrics.values(&metric, Statistic::Sum, from, to, MINUTE_MS);
         assert_eq!(minutes, [(from, 1.0), (from + 2 * MINUTE_MS, 1.0)]);
-        let joined = bench
-            .metrics
-            .values(&metric, Statistic::Sum, from, to, 3 * MINUTE_MS);
+        let joined = bench.metrics.values(&metric, Statistic::Sum, from, to, 3 * MINUTE_MS);
         assert_eq!(joined, [(from, 2.0)]);
     }
 
@@ -318,9 +277,7 @@ mod tests {
                 explicit_zeros,
                 ..MetricsOptions::default()
             });
-            bench
-                .metrics
-                .register(vec![("app/lb/1".into(), "targetgroup/rust/1".into())]);
+            bench.metrics.register(vec![("app/lb/1".into(), "targetgroup/rust/1".into())]);
             assert_eq!(bench.sum(&requests(Some("rust"))), None);
             bench.metrics.put(requests(None), bench.start, &one());
             assert_eq!(bench.sum(&requests(Some("rust"))), expected);
@@ -330,30 +287,12 @@ mod tests {
 
     #[test]
     fn a_statistic_set_has_a_sum_and_no_percentile() {
-        let bench = bench(MetricsOptions {
-            lag_minutes: 0.0,
-            ..MetricsOptions::default()
-        });
+        let bench = bench(MetricsOptions { lag_minutes: 0.0, ..MetricsOptions::default() });
         let metric = requests(None);
-        let set = StatisticSet {
-            count: 4.0,
-            sum: 10.0,
-            minimum: 1.0,
-            maximum: 5.0,
-        };
-        bench
-            .metrics
-            .put(metric.clone(), bench.start, &Datum::Set(set));
-        bench.metrics.put(
-            metric.clone(),
-            bench.start,
-            &Datum::Values(vec![(7.0, 2.0)]),
-        );
-        let value = |statistic| {
-            bench
-                .metrics
-                .value(&metric, statistic, bench.start, MINUTE_MS)
-        };
+        let set = StatisticSet { count: 4.0, sum: 10.0, minimum: 1.0, maximum: 5.0 };
+        bench.metrics.put(metric.clone(), bench.start, &Datum::Set(set));
+        bench.metrics.put(metric.clone(), bench.start, &Datum::Values(vec![(7.0, 2.0)]));
+        let value = |statistic| bench.metrics.value(&metric, statistic, bench.start, MINUTE_MS);
         assert_eq!(value(Statistic::Sum), Some(24.0));
         assert_eq!(value(Statistic::Average), Some(4.0));
         assert_eq!(value(Statistic::Minimum), Some(1.0));
@@ -363,21 +302,11 @@ mod tests {
 
     #[test]
     fn stale_metrics_come_back_and_missing_ones_do_not() {
-        let bench = bench(MetricsOptions {
-            lag_minutes: 0.0,
-            ..MetricsOptions::default()
-        });
+        let bench = bench(MetricsOptions { lag_minutes: 0.0, ..MetricsOptions::default() });
         let metric = requests(Some("rust"));
         let set = |kind, at| {
             let group = Some("rust".to_owned());
-            bench.faults.add(
-                Fault::Metrics(MetricsFault {
-                    kind,
-                    group,
-                    minutes: None,
-                }),
-                at,
-            )
+            bench.faults.add(Fault::Metrics(MetricsFault { kind, group, minutes: None }), at)
         };
         set(MetricsFaultKind::Stale, bench.start - 1);
         bench.metrics.put(metric.clone(), bench.start, &one());
@@ -392,27 +321,16 @@ mod tests {
 
     #[test]
     fn a_fault_with_a_length_is_over_by_itself() {
-        let bench = bench(MetricsOptions {
-            lag_minutes: 0.0,
-            ..MetricsOptions::default()
-        });
+        let bench = bench(MetricsOptions { lag_minutes: 0.0, ..MetricsOptions::default() });
         let metric = requests(Some("rust"));
-        let lost = MetricsFault {
-            kind: MetricsFaultKind::Missing,
-            group: None,
-            minutes: Some(2),
-        };
+        let lost = MetricsFault { kind: MetricsFaultKind::Missing, group: None, minutes: Some(2) };
         bench.faults.add(Fault::Metrics(lost), bench.start);
         let value = |minute: i64| {
             let start_ms = bench.start + minute * MINUTE_MS;
-            bench
-                .metrics
-                .value(&metric, Statistic::Sum, start_ms, MINUTE_MS)
+            bench.metrics.value(&metric, Statistic::Sum, start_ms, MINUTE_MS)
         };
         for _ in 0..3 {
-            bench
-                .metrics
-                .put(metric.clone(), bench.clock.now_ms(), &one());
+            bench.metrics.put(metric.clone(), bench.clock.now_ms(), &one());
             bench.clock.advance(Duration::from_mins(1));
         }
         assert_eq!([value(0), value(1), value(2)], [None, None, Some(1.0)]);
@@ -420,16 +338,11 @@ mod tests {
 
     #[test]
     fn old_minutes_are_forgotten() {
-        let bench = bench(MetricsOptions {
-            lag_minutes: 0.0,
-            ..MetricsOptions::default()
-        });
+        let bench = bench(MetricsOptions { lag_minutes: 0.0, ..MetricsOptions::default() });
         let metric = requests(None);
         bench.metrics.put(metric.clone(), bench.start, &one());
         bench.clock.advance(Duration::from_hours(7));
-        bench
-            .metrics
-            .put(metric.clone(), bench.clock.now_ms(), &one());
+        bench.metrics.put(metric.clone(), bench.clock.now_ms(), &one());
         assert_eq!(bench.sum(&metric), None);
     }
 }

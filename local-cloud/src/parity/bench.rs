@@ -39,12 +39,8 @@ const RECORDED: Recorded = Recorded {
 
 /// What the function promises: cold start, P50, P95, P99 in milliseconds,
 /// memory in MiB, and how many times faster than recorded it starts.
-const TARGETS: Targets = Targets {
-    cold_ms: 100.0,
-    latency_ms: [100.0, 200.0, 500.0],
-    rss_mib: 256.0,
-    cold_ratio: 20.0,
-};
+const TARGETS: Targets =
+    Targets { cold_ms: 100.0, latency_ms: [100.0, 200.0, 500.0], rss_mib: 256.0, cold_ratio: 20.0 };
 
 /// Compare cold start, latency and memory of the Python twin and the Rust function
 #[derive(Debug, clap::Args)]
@@ -53,12 +49,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "FILE")]
     rust: Option<PathBuf>,
     /// Python with awslambdaric and psycopg
-    #[arg(
-        long,
-        env = "LOCAL_CLOUD_PYTHON",
-        default_value = "python3",
-        value_name = "FILE"
-    )]
+    #[arg(long, env = "LOCAL_CLOUD_PYTHON", default_value = "python3", value_name = "FILE")]
     python: PathBuf,
     /// Folder of the Python twin
     #[arg(long, default_value = "local-cloud/python-scorer", value_name = "DIR")]
@@ -145,9 +136,7 @@ pub async fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
     ] {
         eprintln!("bench-scorer: {name}");
         postgres.create_database(name).await?;
-        postgres
-            .load_sql_file(name, &args.data.join("seed.sql"))
-            .await?;
+        postgres.load_sql_file(name, &args.data.join("seed.sql")).await?;
         let mut function = FunctionSpec::new(FUNCTION, command).timeout(Duration::from_secs(30));
         for (variable, value) in &data.environment {
             function = function.env(variable, value);
@@ -157,9 +146,7 @@ pub async fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
             function = function.cwd(std::path::absolute(cwd)?);
         }
         sides.push(
-            measure(name, function, &data, &args)
-                .await
-                .with_context(|| format!("side {name}"))?,
+            measure(name, function, &data, &args).await.with_context(|| format!("side {name}"))?,
         );
     }
     let report = json!({
@@ -189,28 +176,20 @@ fn missed(rust: &Side) -> Vec<String> {
     let mut missed = Vec::new();
     let mut below = |what: &str, value: f64, limit: f64, unit: &str| {
         if value >= limit {
-            missed.push(format!(
-                "{what} is {value:.1} {unit}, not below {limit} {unit}"
-            ));
+            missed.push(format!("{what} is {value:.1} {unit}, not below {limit} {unit}"));
         }
     };
     let cold = median(&rust.cold_ms);
     below("cold start, median", cold, TARGETS.cold_ms, "ms");
     for (environments, warm) in &rust.warm {
-        for ((name, value), limit) in NAMES
-            .iter()
-            .zip(warm.quantiles_ms())
-            .zip(TARGETS.latency_ms)
+        for ((name, value), limit) in NAMES.iter().zip(warm.quantiles_ms()).zip(TARGETS.latency_ms)
         {
             below(&format!("{name}, {environments} env"), value, limit, "ms");
         }
     }
     below("resident memory", rust.peak_rss_mib, TARGETS.rss_mib, "MiB");
     let slowest = RECORDED.cold_ms[0] / TARGETS.cold_ratio;
-    let what = format!(
-        "cold start, {} times below the recorded one",
-        TARGETS.cold_ratio
-    );
+    let what = format!("cold start, {} times below the recorded one", TARGETS.cold_ratio);
     below(&what, cold, slowest, "ms");
     missed
 }
@@ -243,9 +222,7 @@ impl Data {
             .lines()
             .find_map(|line| line.strip_prefix("-- API key: ").map(str::to_owned));
         Ok(Self {
-            environment: pairs
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
+            environment: pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             key: key.context("seed.sql does not say `-- API key: …`")?,
             paths: read("addresses.txt")?
                 .lines()
@@ -325,11 +302,8 @@ async fn warm(
             started?;
         }
     }
-    let address = cloud
-        .alb_url("scorer")
-        .trim_start_matches("http://")
-        .trim_end_matches('/')
-        .parse()?;
+    let address =
+        cloud.alb_url("scorer").trim_start_matches("http://").trim_end_matches('/').parse()?;
     let asks: Result<Vec<_>, _> = data
         .paths
         .iter()
@@ -338,31 +312,18 @@ async fn warm(
     // A request beyond the environments would be throttled; it waits for a connection
     // instead, and the wait counts.
     let max_connections = usize::try_from(environments)?;
-    let plan = Plan {
-        rate,
-        duration,
-        seed: 7,
-        max_connections,
-        ..Plan::default()
-    };
+    let plan = Plan { rate, duration, seed: 7, max_connections, ..Plan::default() };
     let mut running = load::start(address, asks?, &plan, Arc::new(|_, _| None))?;
     running.wait().await;
     let (summary, _) = running.finish().await;
-    anyhow::ensure!(
-        summary.hurt() == 0,
-        "{} of {} requests failed",
-        summary.hurt(),
-        summary.sent
-    );
+    anyhow::ensure!(summary.hurt() == 0, "{} of {} requests failed", summary.hurt(), summary.sent);
     Ok(summary)
 }
 
 /// What the function's own log lines say about requests that scored.
 fn round_trips(cloud: &LocalCloud) -> Option<(u64, u64)> {
     let lines = cloud.logs(FUNCTION);
-    let counts = lines
-        .iter()
-        .filter_map(|line| serde_json::from_str::<Value>(&line.text).ok());
+    let counts = lines.iter().filter_map(|line| serde_json::from_str::<Value>(&line.text).ok());
     let counts = counts
         .filter(|line| line["status"] == 200)
         .filter_map(|line| line["DatabaseRoundTrips"].as_u64());
@@ -402,13 +363,7 @@ fn table(python: &Side, rust: &Side) -> String {
         "ms",
     );
     let worst = |side: &Side| side.cold_ms.last().copied().unwrap_or_default();
-    row(
-        "cold start, worst".to_owned(),
-        None,
-        worst(python),
-        worst(rust),
-        "ms",
-    );
+    row("cold start, worst".to_owned(), None, worst(python), worst(rust), "ms");
     for ((environments, python), rust) in python.warm.iter().zip(rust.warm.values()) {
         let recorded = [RECORDED.p50_ms, RECORDED.p95_ms, RECORDED.p99_ms];
         let figures = python.quantiles_ms().into_iter().zip(rust.quantiles_ms());
@@ -427,9 +382,7 @@ fn table(python: &Side, rust: &Side) -> String {
         "MiB",
     );
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..HEAD.len())
-        .map(|column| width(column).unwrap_or(0))
-        .collect();
+    let widths: Vec<usize> = (0..HEAD.len()).map(|column| width(column).unwrap_or(0)).collect();
     let mut out = String::new();
     for row in &rows {
         for (at, (cell, width)) in row.iter().zip(&widths).enumerate() {
@@ -442,12 +395,7 @@ fn table(python: &Side, rust: &Side) -> String {
         out.push('\n');
     }
     for (environments, warm) in &rust.warm {
-        let [least, most] = warm
-            .summary
-            .total
-            .latency
-            .p99_range_us
-            .map(|us| us as f64 / 1e3);
+        let [least, most] = warm.summary.total.latency.p99_range_us.map(|us| us as f64 / 1e3);
         let sent = warm.summary.sent;
         out.push_str(&format!(
             "rust, {environments} env: {sent} samples; the true P99 is between {least:.1} and {most:.1} ms (95 %)\n"

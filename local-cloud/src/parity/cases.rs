@@ -92,18 +92,13 @@ where
     D: Deserializer<'de>,
 {
     let tables: BTreeMap<String, Option<Change>> = null_is_default(from)?;
-    Ok(tables
-        .into_iter()
-        .map(|(table, change)| (table, change.unwrap_or_default()))
-        .collect())
+    Ok(tables.into_iter().map(|(table, change)| (table, change.unwrap_or_default())).collect())
 }
 
 impl Case {
     fn read(number: usize, value: &Value) -> Result<Self, Unreadable> {
         let unreadable = |why: String| Unreadable {
-            name: value["name"]
-                .as_str()
-                .map_or_else(|| format!("case {number}"), str::to_owned),
+            name: value["name"].as_str().map_or_else(|| format!("case {number}"), str::to_owned),
             why,
         };
         let case = Self::deserialize(value).map_err(|error| unreadable(error.to_string()))?;
@@ -146,9 +141,7 @@ impl Suite {
 
     /// Whether a case turns the rate limit on, which takes a Redis.
     pub fn limits_rate(&self, case: &Case) -> bool {
-        self.variables(case)
-            .get("RATELIMIT_ENABLE")
-            .is_some_and(|value| value != "false")
+        self.variables(case).get("RATELIMIT_ENABLE").is_some_and(|value| value != "false")
     }
 
     /// The settings of a case as environment variables; what is null is left out.

@@ -25,19 +25,11 @@ pub struct ParityArgs {
 /// What kept the cases from being tried.
 pub async fn parity(args: ParityArgs) -> anyhow::Result<ExitCode> {
     let binary = args.binary.map_or_else(|| sibling("scorer-fn"), Ok)?;
-    let options = Options {
-        cases: args.cases,
-        binary,
-        only: args.only,
-    };
+    let options = Options { cases: args.cases, binary, only: args.only };
     let outcomes = run(&options, |outcome| println!("{outcome}")).await?;
     let failed = outcomes.iter().filter(|outcome| !outcome.passed()).count();
     println!("{} passed, {failed} failed", outcomes.len() - failed);
-    Ok(if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// A program of the same build.

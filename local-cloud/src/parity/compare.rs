@@ -83,31 +83,16 @@ impl Seen {
 pub fn answers(step: &Step, seen: &Seen) -> Vec<Difference> {
     let expected = Seen::from_alb(&step.response);
     let mut found = Vec::new();
-    push(
-        &mut found,
-        "status",
-        Some(expected.status.to_string()),
-        Some(seen.status.to_string()),
-    );
+    push(&mut found, "status", Some(expected.status.to_string()), Some(seen.status.to_string()));
     for name in HEADERS {
         let (expected, seen) = (expected.header(name), seen.header(name));
-        push(
-            &mut found,
-            name,
-            expected.map(str::to_owned),
-            seen.map(str::to_owned),
-        );
+        push(&mut found, name, expected.map(str::to_owned), seen.map(str::to_owned));
     }
     let body = |text: &str| match serde_json::from_str(text) {
         Ok(value) => normal(value).to_string(),
         Err(_) => format!("no JSON: {text}"),
     };
-    push(
-        &mut found,
-        "body",
-        Some(body(&expected.body)),
-        Some(body(&seen.body)),
-    );
+    push(&mut found, "body", Some(body(&expected.body)), Some(body(&seen.body)));
     found
 }
 
@@ -143,23 +128,14 @@ pub fn writes(step: &Step, before: &Snapshot, after: &Snapshot, via: Via) -> Vec
                 .map(|row| seen_via(normal(row), via, &step.event))
                 .collect::<Vec<_>>()
         });
-        let [seen_added, seen_gone] = [
-            minus(rows_after, rows_before),
-            minus(rows_before, rows_after),
-        ]
-        .map(|rows| {
-            rows.into_iter()
-                .map(|row| seen_via(row, via, &step.event))
-                .collect::<Vec<_>>()
-        });
+        let [seen_added, seen_gone] =
+            [minus(rows_after, rows_before), minus(rows_before, rows_after)].map(|rows| {
+                rows.into_iter().map(|row| seen_via(row, via, &step.event)).collect::<Vec<_>>()
+            });
         rows_differ(&mut found, table, "added", &added, &seen_added);
         rows_differ(&mut found, table, "gone", &gone, &seen_gone);
     }
-    for table in step
-        .writes
-        .keys()
-        .filter(|table| !after.contains_key(table.as_str()))
-    {
+    for table in step.writes.keys().filter(|table| !after.contains_key(table.as_str())) {
         found.push(Difference {
             what: format!("{table} is not looked at"),
             expected: None,
@@ -201,18 +177,10 @@ fn rows_differ(
 ) {
     let what = format!("{table}, {which}");
     for row in minus(expected, seen) {
-        found.push(Difference {
-            what: what.clone(),
-            expected: Some(row.to_string()),
-            found: None,
-        });
+        found.push(Difference { what: what.clone(), expected: Some(row.to_string()), found: None });
     }
     for row in minus(seen, expected) {
-        found.push(Difference {
-            what: what.clone(),
-            expected: None,
-            found: Some(row.to_string()),
-        });
+        found.push(Difference { what: what.clone(), expected: None, found: Some(row.to_string()) });
     }
 }
 
@@ -231,11 +199,7 @@ fn minus(all: &[Value], others: &[Value]) -> Vec<Value> {
 
 fn push(found: &mut Vec<Difference>, what: &str, expected: Option<String>, seen: Option<String>) {
     if expected != seen {
-        found.push(Difference {
-            what: what.to_owned(),
-            expected,
-            found: seen,
-        });
+        found.push(Difference { what: what.to_owned(), expected, found: seen });
     }
 }
 
@@ -252,18 +216,15 @@ pub fn normal(value: Value) -> Value {
 
 fn normal_object(members: Map<String, Value>) -> Value {
     // The event about a score carries two ids; they are the only ones left in a row.
-    let is_score = members
-        .get("model")
-        .is_some_and(|model| model == "registry.score");
+    let is_score = members.get("model").is_some_and(|model| model == "registry.score");
     let mut normal_members = Map::new();
     for (key, value) in members {
         let value = match (key.as_str(), value) {
             ("pk", _) if is_score => Value::from("<id>"),
             ("passport", Value::Number(_)) => Value::from("<id>"),
-            ("rawScore", Value::String(text)) => Value::from(
-                text.parse::<f64>()
-                    .map_or(text, |score| format!("{score:.5}")),
-            ),
+            ("rawScore", Value::String(text)) => {
+                Value::from(text.parse::<f64>().map_or(text, |score| format!("{score:.5}")))
+            }
             // The analytics row holds the body as a text; it is JSON, too.
             ("response", Value::String(text)) => match serde_json::from_str(&text) {
                 Ok(inner) => normal(inner),

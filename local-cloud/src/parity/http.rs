@@ -43,10 +43,7 @@ async fn exchange(authority: &str, request: Request<Full<Bytes>>) -> anyhow::Res
     let (parts, body) = response.into_parts();
     let body = body.collect().await?.to_bytes();
     let headers = parts.headers.iter().map(|(name, value)| {
-        (
-            name.as_str().to_owned(),
-            String::from_utf8_lossy(value.as_bytes()).into_owned(),
-        )
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     });
     Ok(Seen {
         status: parts.status.as_u16(),

@@ -47,9 +47,7 @@ pub fn as_http(event: &Value) -> Result<Request<Full<Bytes>>, &'static str> {
     if !body.is_empty() && !headers.contains_key("content-type") {
         request = request.header("content-type", kind);
     }
-    let request = request
-        .body(())
-        .map_err(|_| "a header that HTTP does not carry")?;
+    let request = request.body(()).map_err(|_| "a header that HTTP does not carry")?;
     let made = preview(&request, &body).ok_or("the load balancer refuses such a request")?;
     match changed(&made, event) {
         None => Ok(request.map(|()| Full::new(Bytes::from(body)))),
@@ -64,16 +62,10 @@ pub fn changed(made: &Value, recorded: &Value) -> Option<&'static str> {
         ("httpMethod", "a method that HTTP changes"),
         ("path", "a path that HTTP changes"),
         ("queryStringParameters", "a query that HTTP changes"),
-        (
-            "isBase64Encoded",
-            "a body that the load balancer encodes otherwise",
-        ),
+        ("isBase64Encoded", "a body that the load balancer encodes otherwise"),
         ("body", "a body that the load balancer encodes otherwise"),
     ];
-    if let Some((_, why)) = fields
-        .into_iter()
-        .find(|(field, _)| made[field] != recorded[field])
-    {
+    if let Some((_, why)) = fields.into_iter().find(|(field, _)| made[field] != recorded[field]) {
         return Some(why);
     }
     let headers = |event: &Value| {
@@ -84,10 +76,7 @@ pub fn changed(made: &Value, recorded: &Value) -> Option<&'static str> {
     if headers(made) != headers(recorded) {
         return Some("a header that HTTP or the load balancer keeps or changes");
     }
-    let more = recorded
-        .as_object()?
-        .keys()
-        .any(|field| made.get(field).is_none());
+    let more = recorded.as_object()?.keys().any(|field| made.get(field).is_none());
     more.then_some("a field that a load balancer does not send")
 }
 
@@ -100,10 +89,7 @@ fn body(event: &Value) -> Result<(Vec<u8>, &'static str), &'static str> {
         Some(false) => Ok((text.as_bytes().to_vec(), "application/json")),
         Some(true) => {
             let bytes = STANDARD.decode(text);
-            Ok((
-                bytes.map_err(|_| "a body that is no base64")?,
-                "application/octet-stream",
-            ))
+            Ok((bytes.map_err(|_| "a body that is no base64")?, "application/octet-stream"))
         }
     }
 }
@@ -111,9 +97,7 @@ fn body(event: &Value) -> Result<(Vec<u8>, &'static str), &'static str> {
 /// Path and query, joined raw: a load balancer does not decode them either.
 fn target(event: &Value) -> Result<Uri, &'static str> {
     let path = event["path"].as_str().ok_or("no path")?;
-    let query = event["queryStringParameters"]
-        .as_object()
-        .ok_or("no queryStringParameters")?;
+    let query = event["queryStringParameters"].as_object().ok_or("no queryStringParameters")?;
     let pairs = query
         .iter()
         .map(|(key, value)| {
@@ -121,11 +105,8 @@ fn target(event: &Value) -> Result<Uri, &'static str> {
             Ok(format!("{key}={value}"))
         })
         .collect::<Result<Vec<_>, &'static str>>()?;
-    let target = if pairs.is_empty() {
-        path.to_owned()
-    } else {
-        format!("{path}?{}", pairs.join("&"))
-    };
+    let target =
+        if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) };
     let uri: Uri = target.parse().map_err(|_| "a path that is no URI")?;
     if !path.starts_with('/') || uri.path() != path {
         return Err("a path that is no URI");
@@ -170,23 +151,11 @@ mod tests {
         let table: [&[(&str, Value)]; 8] = [
             &[],
             &[("httpMethod", json!("TRACE"))],
-            &[(
-                "queryStringParameters",
-                json!({"": "1", "b": "c=d", "e": "x+y"}),
-            )],
+            &[("queryStringParameters", json!({"": "1", "b": "c=d", "e": "x+y"}))],
             &[("body", json!("{\"a\":1}"))],
-            &[
-                ("body", json!("eyJhIjoxfQ==")),
-                ("isBase64Encoded", json!(true)),
-            ],
-            &[
-                ("body", json!("{}")),
-                ("headers.content-type", json!("application/json")),
-            ],
-            &[
-                ("body", json!("{}")),
-                ("headers.content-length", json!("200")),
-            ],
+            &[("body", json!("eyJhIjoxfQ==")), ("isBase64Encoded", json!(true))],
+            &[("body", json!("{}")), ("headers.content-type", json!("application/json"))],
+            &[("body", json!("{}")), ("headers.content-length", json!("200"))],
             &[("headers.expect", json!("100-continue"))],
         ];
         for changes in table {
@@ -206,38 +175,20 @@ mod tests {
         let refused = "the load balancer refuses such a request";
         let blanks = "a header value with blanks around it";
         let table: [(&[(&str, Value)], &str); 29] = [
-            (
-                &[("httpMethod", json!("HEAD"))],
-                "HEAD, whose answer has no body in HTTP",
-            ),
-            (
-                &[("httpMethod", json!("CONNECT"))],
-                "CONNECT, whose answer has no body in HTTP",
-            ),
+            (&[("httpMethod", json!("HEAD"))], "HEAD, whose answer has no body in HTTP"),
+            (&[("httpMethod", json!("CONNECT"))], "CONNECT, whose answer has no body in HTTP"),
             (&[("httpMethod", json!(null))], "no httpMethod"),
             (&[("headers.x-api-key", json!("one.two "))], blanks),
             (&[("headers.x-api-key", json!("\tone.two"))], blanks),
-            (
-                &[("headers.x-api-key", json!(7))],
-                "a header that is no text",
-            ),
-            (
-                &[("headers.X-Api-Key", json!("one"))],
-                "a header name in capitals",
-            ),
-            (
-                &[("headers.a b", json!("one"))],
-                "a header that HTTP does not carry",
-            ),
+            (&[("headers.x-api-key", json!(7))], "a header that is no text"),
+            (&[("headers.X-Api-Key", json!("one"))], "a header name in capitals"),
+            (&[("headers.a b", json!("one"))], "a header that HTTP does not carry"),
             (&[("queryStringParameters", json!({"x=y": "1"}))], query),
             (&[("queryStringParameters", json!({"x&y": "1"}))], query),
             (&[("queryStringParameters", json!({"x#y": "1"}))], query),
             (&[("queryStringParameters", json!({"x": "1&2"}))], query),
             (&[("queryStringParameters", json!({"x": "1#2"}))], query),
-            (
-                &[("queryStringParameters", json!({"x": null}))],
-                "a query value that is no text",
-            ),
+            (&[("queryStringParameters", json!({"x": null}))], "a query value that is no text"),
             (&[("headers.connection", json!("keep-alive"))], header),
             (&[("headers.transfer-encoding", json!("chunked"))], header),
             (&[("headers.te", json!("trailers"))], header),
@@ -262,17 +213,8 @@ mod tests {
                 ],
                 body,
             ),
-            (
-                &[
-                    ("body", json!("{}")),
-                    ("headers.content-encoding", json!("gzip")),
-                ],
-                body,
-            ),
-            (
-                &[("body", json!("")), ("isBase64Encoded", json!(true))],
-                body,
-            ),
+            (&[("body", json!("{}")), ("headers.content-encoding", json!("gzip"))], body),
+            (&[("body", json!("")), ("isBase64Encoded", json!(true))], body),
             (&[("body", json!(null))], "a body that is no text"),
             (&[("isBase64Encoded", json!(null))], "no isBase64Encoded"),
             (

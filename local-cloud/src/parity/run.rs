@@ -59,12 +59,7 @@ impl Outcome {
 
 impl std::fmt::Display for Outcome {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            out,
-            "{} {}",
-            if self.passed() { "ok  " } else { "FAIL" },
-            self.name
-        )?;
+        write!(out, "{} {}", if self.passed() { "ok  " } else { "FAIL" }, self.name)?;
         for (step, why) in &self.invoked {
             write!(out, " (step {step} by Invoke: {why})")?;
         }
@@ -105,12 +100,7 @@ pub async fn run_within(
     let postgres = PrivatePostgres::start().await?;
     postgres.create_database("seeded").await?;
     postgres.load_sql_file("seeded", &suite.seed).await?;
-    let mut bench = Bench {
-        suite: &suite,
-        options,
-        limit,
-        redis: None,
-    };
+    let mut bench = Bench { suite: &suite, options, limit, redis: None };
     let mut outcomes = Vec::new();
     for (number, case) in suite.cases.iter().enumerate() {
         let name = match case {
@@ -141,11 +131,7 @@ pub async fn run_within(
         each(&outcome);
         outcomes.push(outcome);
     }
-    anyhow::ensure!(
-        !outcomes.is_empty(),
-        "no case is called like {}",
-        options.only.join(" or ")
-    );
+    anyhow::ensure!(!outcomes.is_empty(), "no case is called like {}", options.only.join(" or "));
     Ok(outcomes)
 }
 
@@ -199,10 +185,9 @@ impl Bench<'_> {
         for (number, step) in (1..).zip(&case.steps) {
             let before = observer.look(case.analytics).await?;
             let (answered, via) = match as_http(&step.event) {
-                Ok(request) => (
-                    self.through_the_balancer(cloud, step, request).await,
-                    Via::LoadBalancer,
-                ),
+                Ok(request) => {
+                    (self.through_the_balancer(cloud, step, request).await, Via::LoadBalancer)
+                }
                 Err(why) => {
                     outcome.invoked.push((number, why));
                     (self.invoke(cloud, step).await, Via::Event)
@@ -213,11 +198,9 @@ impl Bench<'_> {
                 answered.with_context(|| format!("step {number} of {}", case.steps.len()))?;
             let after = observer.look(case.analytics).await?;
             differences.extend(compare::writes(step, &before, &after, via));
-            outcome.differences.extend(
-                differences
-                    .into_iter()
-                    .map(|difference| (number, difference)),
-            );
+            outcome
+                .differences
+                .extend(differences.into_iter().map(|difference| (number, difference)));
         }
         Ok(())
     }
@@ -234,11 +217,7 @@ impl Bench<'_> {
         let seen = http::send(authority(&url), request, self.limit).await?;
         let mut differences = compare::answers(step, &seen);
         let mut note = |what: String| {
-            differences.push(Difference {
-                what,
-                expected: None,
-                found: None,
-            });
+            differences.push(Difference { what, expected: None, found: None });
         };
         let Some(exchange) = cloud.take_exchange() else {
             note("the function gave the load balancer no answer".to_owned());

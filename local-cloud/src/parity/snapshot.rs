@@ -77,9 +77,7 @@ impl Observer {
     /// What the database said.
     pub async fn connect(url: &str) -> Result<Self, sqlx::Error> {
         let mut connection = PgConnection::connect(url).await?;
-        sqlx::raw_sql("SET TIME ZONE 'UTC'")
-            .execute(&mut connection)
-            .await?;
+        sqlx::raw_sql("SET TIME ZONE 'UTC'").execute(&mut connection).await?;
         Ok(Self(connection))
     }
 
@@ -89,9 +87,7 @@ impl Observer {
     /// What the database said.
     pub async fn look(&mut self, analytics: bool) -> anyhow::Result<Snapshot> {
         let mut snapshot = Snapshot::new();
-        for (table, sql) in TABLES
-            .into_iter()
-            .filter(|(table, _)| analytics || *table != ANALYTICS)
+        for (table, sql) in TABLES.into_iter().filter(|(table, _)| analytics || *table != ANALYTICS)
         {
             let mut rows = Vec::new();
             for row in sqlx::query(sql).fetch_all(&mut self.0).await? {
@@ -107,10 +103,7 @@ impl Observer {
 
     /// Replaces each credential by the SHA-256 of its JSON with sorted keys and no spaces.
     async fn hash_credentials(&mut self, rows: &mut [Value]) -> anyhow::Result<()> {
-        let texts: Vec<String> = rows
-            .iter()
-            .map(|row| ascii_json(&row["credential"]))
-            .collect();
+        let texts: Vec<String> = rows.iter().map(|row| ascii_json(&row["credential"])).collect();
         let hashes =
             sqlx::query("SELECT encode(sha256(convert_to(t, 'UTF8')), 'hex') FROM unnest($1) AS t")
                 .bind(texts)
@@ -150,19 +143,10 @@ mod tests {
     fn texts_are_escaped_as_python_escapes_them() {
         let table = [
             (json!("~\u{7f}\u{80}"), r#""~\u007f\u0080""#),
-            (
-                json!("\u{8}\u{c}\n\r\t\u{0}\u{1f}"),
-                r#""\b\f\n\r\t\u0000\u001f""#,
-            ),
+            (json!("\u{8}\u{c}\n\r\t\u{0}\u{1f}"), r#""\b\f\n\r\t\u0000\u001f""#),
             (json!("\"/\\"), r#""\"/\\""#),
-            (
-                json!("\u{e9}\u{2028}\u{1f600}"),
-                r#""\u00e9\u2028\ud83d\ude00""#,
-            ),
-            (
-                json!({"b": 1, "a\u{7f}": [true, null]}),
-                r#"{"a\u007f":[true,null],"b":1}"#,
-            ),
+            (json!("\u{e9}\u{2028}\u{1f600}"), r#""\u00e9\u2028\ud83d\ude00""#),
+            (json!({"b": 1, "a\u{7f}": [true, null]}), r#"{"a\u007f":[true,null],"b":1}"#),
         ];
         for (value, expected) in table {
             assert_eq!(ascii_json(&value), expected);

@@ -145,10 +145,7 @@ impl Topology {
 
     /// The ARNs of this cloud.
     pub fn names(&self) -> Names {
-        Names {
-            region: self.region.clone(),
-            account: self.account.clone(),
-        }
+        Names { region: self.region.clone(), account: self.account.clone() }
     }
 
     /// Sets the real length of a simulated minute.
@@ -189,8 +186,7 @@ impl Topology {
     /// Adds a target group in front of a function.
     #[must_use]
     pub fn target_group(mut self, name: &str, function: &str) -> Self {
-        self.target_groups
-            .push(TargetGroupSpec::new(name, function));
+        self.target_groups.push(TargetGroupSpec::new(name, function));
         self
     }
 

@@ -229,10 +229,7 @@ impl LoadBalancerSpec {
     /// Sends what no rule takes to a group.
     #[must_use]
     pub fn default_group(mut self, group: &str) -> Self {
-        self.default.forward = vec![Share {
-            group: group.to_owned(),
-            weight: None,
-        }];
+        self.default.forward = vec![Share { group: group.to_owned(), weight: None }];
         self
     }
 }
@@ -312,10 +309,7 @@ pub struct RuleSpec {
 impl RuleSpec {
     /// A rule without conditions or action yet.
     pub fn new(priority: u32) -> Self {
-        Self {
-            priority,
-            ..Self::default()
-        }
+        Self { priority, ..Self::default() }
     }
 
     /// Adds a path pattern.
@@ -335,10 +329,7 @@ impl RuleSpec {
     /// Adds a condition on a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push(HeaderSpec {
-            name: name.to_owned(),
-            values: vec![value.to_owned()],
-        });
+        self.headers.push(HeaderSpec { name: name.to_owned(), values: vec![value.to_owned()] });
         self
     }
 
@@ -347,10 +338,7 @@ impl RuleSpec {
     pub fn forward<'a>(mut self, shares: impl IntoIterator<Item = (&'a str, u32)>) -> Self {
         self.forward = shares
             .into_iter()
-            .map(|(group, weight)| Share {
-                group: group.to_owned(),
-                weight: Some(weight),
-            })
+            .map(|(group, weight)| Share { group: group.to_owned(), weight: Some(weight) })
             .collect();
         self
     }

@@ -25,14 +25,8 @@ impl Topology {
             return Err(invalid("metrics.lag_minutes", lag, "0 to 60"));
         }
         let functions = unique("function", self.functions.iter().map(|one| &one.name))?;
-        let groups = unique(
-            "target_group",
-            self.target_groups.iter().map(|one| &one.name),
-        )?;
-        unique(
-            "load_balancer",
-            self.load_balancers.iter().map(|one| &one.name),
-        )?;
+        let groups = unique("target_group", self.target_groups.iter().map(|one| &one.name))?;
+        unique("load_balancer", self.load_balancers.iter().map(|one| &one.name))?;
         unique("schedule", self.schedules.iter().map(|one| &one.name))?;
         unique("topics", self.topics.iter())?;
         unique(
@@ -106,18 +100,10 @@ impl Topology {
             for rule in &balancer.rules {
                 let key = format!("load_balancer.{}.rule.{}", balancer.name, rule.priority);
                 if !(1..=50_000).contains(&rule.priority) {
-                    return Err(invalid(
-                        format!("{key}.priority"),
-                        rule.priority,
-                        "1 to 50000",
-                    ));
+                    return Err(invalid(format!("{key}.priority"), rule.priority, "1 to 50000"));
                 }
                 if !priorities.insert(rule.priority) {
-                    return Err(invalid(
-                        format!("{key}.priority"),
-                        rule.priority,
-                        "is taken",
-                    ));
+                    return Err(invalid(format!("{key}.priority"), rule.priority, "is taken"));
                 }
                 if rule.forward.is_empty() == rule.fixed.is_none() {
                     return Err(invalid(
@@ -139,10 +125,8 @@ impl Topology {
                 if !(1..=MAX_CONDITION_VALUES).contains(&values) {
                     return Err(invalid(&key, values, "one to five condition values"));
                 }
-                let wildcards = texts
-                    .flat_map(|text| text.chars())
-                    .filter(|c| matches!(c, '*' | '?'))
-                    .count();
+                let wildcards =
+                    texts.flat_map(|text| text.chars()).filter(|c| matches!(c, '*' | '?')).count();
                 if wildcards > MAX_WILDCARDS {
                     return Err(invalid(&key, wildcards, "at most five wildcards"));
                 }
@@ -199,11 +183,7 @@ pub(crate) fn check_fault(
         return Err(invalid("fault.probability", probability, "0 to 1"));
     }
     match group.filter(|name| !is_group(name)) {
-        Some(name) => Err(invalid(
-            "fault.group",
-            name,
-            "no target_group has this name",
-        )),
+        Some(name) => Err(invalid("fault.group", name, "no target_group has this name")),
         None => Ok(()),
     }
 }
@@ -253,11 +233,7 @@ fn known(key: &str, name: &str, names: &BTreeSet<&str>, kind: &str) -> Result<()
         return Ok(());
     }
     let list = names.iter().copied().collect::<Vec<_>>().join(", ");
-    Err(invalid(
-        key,
-        name,
-        format!("no {kind} has this name; there are: {list}"),
-    ))
+    Err(invalid(key, name, format!("no {kind} has this name; there are: {list}")))
 }
 
 fn expanded(
@@ -282,11 +258,7 @@ fn expanded(
 }
 
 fn invalid(key: impl Into<String>, value: impl Display, fix: impl Into<String>) -> TopologyError {
-    TopologyError::Invalid {
-        key: key.into(),
-        value: format!("{value}"),
-        fix: fix.into(),
-    }
+    TopologyError::Invalid { key: key.into(), value: format!("{value}"), fix: fix.into() }
 }
 
 #[cfg(test)]
@@ -319,30 +291,21 @@ mod tests {
             forward = [{ group = "rust", weight = 1 }]
         "#;
         let text = error(text);
-        assert!(
-            text.contains("load_balancer.lb.rule.100.forward = rust"),
-            "{text}"
-        );
+        assert!(text.contains("load_balancer.lb.rule.100.forward = rust"), "{text}");
         assert!(text.contains("there are: python"), "{text}");
     }
 
     #[test]
     fn a_weight_over_999_is_refused() {
         let groups = BTreeSet::from(["a"]);
-        let share = Share {
-            group: "a".into(),
-            weight: Some(1000),
-        };
+        let share = Share { group: "a".into(), weight: Some(1000) };
         assert!(check_shares("forward", &[share], &groups).is_err());
     }
 
     #[test]
     fn variables_are_replaced_and_unset_ones_named() {
         let lookup = |name: &str| (name == "BIN").then(|| "/opt".to_owned());
-        assert_eq!(
-            expanded("k", "${BIN}/scorer", &lookup).unwrap(),
-            "/opt/scorer"
-        );
+        assert_eq!(expanded("k", "${BIN}/scorer", &lookup).unwrap(), "/opt/scorer");
         let error = expanded("k", "${NOPE}", &lookup).unwrap_err().to_string();
         assert!(error.contains("k = ${NOPE}"), "{error}");
     }

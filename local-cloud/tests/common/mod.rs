@@ -76,9 +76,8 @@ impl Client {
     pub(crate) async fn to(url: &str) -> Self {
         let authority = url.strip_prefix("http://").unwrap().to_owned();
         let stream = TcpStream::connect(&authority).await.unwrap();
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .unwrap();
+        let (sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         Self { sender, authority }
     }
@@ -93,11 +92,7 @@ impl Client {
     ) -> Result<Got, hyper::Error> {
         let (status, headers, body) = self.exchange(method, path, headers, body.into()).await?;
         let body = String::from_utf8_lossy(&body).into_owned();
-        Ok(Got {
-            status,
-            headers,
-            body,
-        })
+        Ok(Got { status, headers, body })
     }
 
     /// Status, headers and the body as bytes.
@@ -108,9 +103,7 @@ impl Client {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> (u16, BTreeMap<String, String>, Vec<u8>) {
-        self.exchange(method, path, headers, body.into())
-            .await
-            .unwrap()
+        self.exchange(method, path, headers, body.into()).await.unwrap()
     }
 
     async fn exchange(
@@ -121,10 +114,7 @@ impl Client {
         body: Bytes,
     ) -> Result<(u16, BTreeMap<String, String>, Vec<u8>), hyper::Error> {
         let mut request = Request::builder().method(method).uri(path);
-        if !headers
-            .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case("host"))
-        {
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             request = request.header("host", &self.authority);
         }
         for (name, value) in headers {

@@ -52,9 +52,7 @@ struct Shared {
 impl std::fmt::Debug for Aws {
     /// Only the region: the rest holds credentials.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Aws")
-            .field("region", &self.shared.region)
-            .finish_non_exhaustive()
+        f.debug_struct("Aws").field("region", &self.shared.region).finish_non_exhaustive()
     }
 }
 
@@ -76,12 +74,7 @@ impl Aws {
 
     /// Settings of the default chain in this region, whatever the environment says.
     pub fn in_region(region: impl Into<String>) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                region: Some(region.into()),
-                ..Shared::default()
-            }),
-        }
+        Self { shared: Arc::new(Shared { region: Some(region.into()), ..Shared::default() }) }
     }
 
     /// Settings made elsewhere; the tests' way to several endpoints at once.
@@ -96,10 +89,7 @@ impl Aws {
 
     /// The settings, loaded on the first call.
     pub async fn config(&self) -> &SdkConfig {
-        self.shared
-            .config
-            .get_or_init(|| load(self.shared.region.clone()))
-            .await
+        self.shared.config.get_or_init(|| load(self.shared.region.clone())).await
     }
 
     client!(
@@ -206,9 +196,7 @@ impl CallError {
         let what = match error {
             SdkError::ServiceError(service) => {
                 let error = service.err();
-                let mut text = code
-                    .clone()
-                    .unwrap_or_else(|| "an unnamed error".to_owned());
+                let mut text = code.clone().unwrap_or_else(|| "an unnamed error".to_owned());
                 if let Some(message) = error.message() {
                     let _ = write!(text, ": {message}");
                 } else if code.is_none() {
@@ -234,22 +222,12 @@ impl CallError {
         };
         // Some causes are lists over several lines; a log line is one.
         let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
-        Self {
-            operation,
-            code,
-            what,
-            kind,
-        }
+        Self { operation, code, what, kind }
     }
 
     /// Our own finding about an answer.
     pub fn finding(operation: &'static str, what: impl Into<String>) -> Self {
-        Self {
-            operation,
-            code: None,
-            what: what.into(),
-            kind: Kind::Refused,
-        }
+        Self { operation, code: None, what: what.into(), kind: Kind::Refused }
     }
 
     /// AWS's name of the error, such as `RuleNotFound`.
@@ -320,12 +298,7 @@ mod tests {
 
     #[test]
     fn throttling_and_trouble_inside_aws_pass_and_refusals_do_not() {
-        for code in [
-            "Throttling",
-            "ThrottlingException",
-            "InternalFailure",
-            "ServiceUnavailable",
-        ] {
+        for code in ["Throttling", "ThrottlingException", "InternalFailure", "ServiceUnavailable"] {
             assert!(is_passing(code), "{code}");
         }
         for code in ["AccessDenied", "RuleNotFound", "ValidationError"] {
@@ -362,10 +335,7 @@ mod tests {
         });
         let refused = ask(url.clone()).await;
         assert_eq!(&server.join().unwrap(), b"POST", "no TLS");
-        assert_eq!(
-            refused.to_string(),
-            "GetCallerIdentity: AccessDenied: not you"
-        );
+        assert_eq!(refused.to_string(), "GetCallerIdentity: AccessDenied: not you");
         assert!(!refused.is_passing() && !refused.is_not_set_up());
 
         let absent = ask(url).await;
@@ -389,9 +359,6 @@ mod tests {
     #[test]
     fn settings_do_not_print_credentials() {
         let aws = Aws::in_region("eu-west-1");
-        assert_eq!(
-            format!("{aws:?}"),
-            "Aws { region: Some(\"eu-west-1\"), .. }"
-        );
+        assert_eq!(format!("{aws:?}"), "Aws { region: Some(\"eu-west-1\"), .. }");
     }
 }

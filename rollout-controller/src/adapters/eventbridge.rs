@@ -41,33 +41,16 @@ impl Announcer for EventBridge {
             .detail(detail(change))
             .time(DateTime::from_millis(change.at_ms))
             .build();
-        let sent = self
-            .aws
-            .eventbridge()
-            .await
-            .put_events()
-            .entries(entry)
-            .send()
-            .await;
+        let sent = self.aws.eventbridge().await.put_events().entries(entry).send().await;
         let answer = sent.map_err(|error| failed(CallError::new(OPERATION, &error)))?;
         // The call succeeds even if the bus took nothing.
-        let refused = answer
-            .entries()
-            .iter()
-            .find(|entry| entry.error_code().is_some());
+        let refused = answer.entries().iter().find(|entry| entry.error_code().is_some());
         match (answer.failed_entry_count(), refused) {
             (0, None) => Ok(()),
             (_, refused) => {
-                let code = refused
-                    .and_then(|entry| entry.error_code())
-                    .unwrap_or("no reason");
-                let message = refused
-                    .and_then(|entry| entry.error_message())
-                    .unwrap_or_default();
-                Err(failed(CallError::finding(
-                    OPERATION,
-                    format!("{code}: {message}"),
-                )))
+                let code = refused.and_then(|entry| entry.error_code()).unwrap_or("no reason");
+                let message = refused.and_then(|entry| entry.error_message()).unwrap_or_default();
+                Err(failed(CallError::finding(OPERATION, format!("{code}: {message}"))))
             }
         }
     }

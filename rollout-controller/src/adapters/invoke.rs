@@ -139,10 +139,7 @@ struct Failure {
 impl Function {
     /// Nothing is called yet.
     pub fn new(aws: Aws, name: impl Into<String>) -> Self {
-        Self {
-            aws,
-            name: name.into(),
-        }
+        Self { aws, name: name.into() }
     }
 
     /// Calls the function and waits for its answer.
@@ -185,10 +182,8 @@ impl Function {
                 message: message.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()),
             });
         }
-        serde_json::from_slice(body).map_err(|error| InvokeError::Answer {
-            function,
-            source: error.into(),
-        })
+        serde_json::from_slice(body)
+            .map_err(|error| InvokeError::Answer { function, source: error.into() })
     }
 
     async fn refused(&self, source: CallError) -> InvokeError {
@@ -200,11 +195,7 @@ impl Function {
             Some("ResourceNotFoundException") => {
                 let region = self.aws.config().await.region();
                 let region = region.map_or("(none set)", AsRef::as_ref).to_owned();
-                InvokeError::NotFound {
-                    function,
-                    region,
-                    source,
-                }
+                InvokeError::NotFound { function, region, source }
             }
             Some(
                 "AccessDeniedException"
@@ -229,10 +220,7 @@ pub async fn who(aws: &Aws) -> String {
     match aws.sts().await.get_caller_identity().send().await {
         Ok(answer) => answer.arn().unwrap_or("a caller without an ARN").to_owned(),
         Err(error) => {
-            format!(
-                "unknown caller ({})",
-                CallError::new("GetCallerIdentity", &error)
-            )
+            format!("unknown caller ({})", CallError::new("GetCallerIdentity", &error))
         }
     }
 }

@@ -26,12 +26,7 @@ impl SnsPager {
         chat_topic_arn: Option<String>,
         runbooks: Option<String>,
     ) -> Self {
-        Self {
-            aws,
-            topic_arn,
-            chat_topic_arn,
-            runbooks,
-        }
+        Self { aws, topic_arn, chat_topic_arn, runbooks }
     }
 
     async fn publish(
@@ -60,15 +55,12 @@ impl SnsPager {
         };
         let mut publish = publish.set_subject(subject).message(body);
         for (name, value) in attributes {
-            let value = MessageAttributeValue::builder()
-                .data_type("String")
-                .string_value(value);
+            let value = MessageAttributeValue::builder().data_type("String").string_value(value);
             let value = value.build().map_err(|error| failed(error.into()))?;
             publish = publish.message_attributes(name, value);
         }
         let sent = publish.send().await;
-        sent.map(drop)
-            .map_err(|error| failed(CallError::new("Publish", &error).into()))
+        sent.map(drop).map_err(|error| failed(CallError::new("Publish", &error).into()))
     }
 }
 
@@ -81,8 +73,7 @@ impl Pager for SnsPager {
         let paged = match &self.topic_arn {
             Some(topic_arn) => {
                 let message = report::sns::message(page, topic_arn, runbooks);
-                self.publish(page, topic_arn, Some(message.subject), message.body)
-                    .await
+                self.publish(page, topic_arn, Some(message.subject), message.body).await
             }
             None => Ok(()),
         };

@@ -29,49 +29,29 @@ fn set_up() -> Result<Setup, String> {
     let config = config::from_environment(var).map_err(|error| chain(&error))?;
     let iam = var("ROLLOUT_LEDGER_IAM").is_some_and(|value| value == "1");
     let world = wire::world(&config, &Aws::new(), iam).map_err(|error| chain(&error))?;
-    Ok(Setup {
-        door,
-        config,
-        world,
-    })
+    Ok(Setup { door, config, world })
 }
 
 async fn handle(setup: &OnceCell<Setup>, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
     let refuse = |refusal: Refusal| {
         tracing::error!(error_type = refusal.error_type, "{}", refusal.message);
-        Diagnostic {
-            error_type: refusal.error_type.to_owned(),
-            error_message: refusal.message,
-        }
+        Diagnostic { error_type: refusal.error_type.to_owned(), error_message: refusal.message }
     };
     // A configuration that cannot work is told on every event, so that it shows in
     // the caller's answer and not only in a restart loop; mended, it works at once.
     let setup = setup.get_or_try_init(async || set_up()).await;
-    let setup = setup.map_err(|message| {
-        refuse(Refusal {
-            error_type: "Config",
-            message,
-        })
-    })?;
+    let setup = setup.map_err(|message| refuse(Refusal { error_type: "Config", message }))?;
     let until = i64::try_from(event.context.deadline).ok();
     let until = until.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    let Setup {
-        door,
-        config,
-        world,
-    } = setup;
+    let Setup { door, config, world } = setup;
     let payload = widget::with_own_arn(event.payload, &event.context.invoked_function_arn);
-    answer(*door, world, config, &payload, until)
-        .await
-        .map_err(refuse)
+    answer(*door, world, config, &payload, until).await.map_err(refuse)
 }
 
 fn main() -> Result<(), lambda_runtime::Error> {
     // Before the runtime, see there.
     let telemetry = Telemetry::install(var);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let setup = OnceCell::new();
         let handler = service_fn(|event| async {

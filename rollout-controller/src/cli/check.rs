@@ -144,9 +144,7 @@ async fn with_own_eyes(args: &Args, aws: &Aws, config: &Config) -> Examination {
     };
     let pulse = CloudWatch::new(aws.clone());
     let groups = Alb::new(aws.clone(), Arc::new(SystemClock));
-    let until = SystemClock
-        .now()
-        .saturating_add(SignedDuration::from_secs(60));
+    let until = SystemClock.now().saturating_add(SignedDuration::from_secs(60));
     let examiner = Examiner {
         world: &world,
         config,
@@ -157,16 +155,10 @@ async fn with_own_eyes(args: &Args, aws: &Aws, config: &Config) -> Examination {
         write_until: until.ok().filter(|_| args.direct && args.write_test),
         now: now(args),
     };
-    let examination = examiner
-        .examine(EXAMINER, args.remote.rollout.as_deref())
-        .await;
+    let examination = examiner.examine(EXAMINER, args.remote.rollout.as_deref()).await;
     examination.unwrap_or_else(|message| {
         let why = "nothing was looked at";
-        alone(
-            args,
-            EXAMINER,
-            Finding::bad("rollout", "", message, why, "give --rollout NAME"),
-        )
+        alone(args, EXAMINER, Finding::bad("rollout", "", message, why, "give --rollout NAME"))
     })
 }
 
@@ -183,11 +175,7 @@ async fn through_the_view(args: &Args, aws: &Aws) -> Examination {
             }
             examination
         }
-        Ok(_) => alone(
-            args,
-            EXAMINER,
-            unanswered("it answered another question".to_owned()),
-        ),
+        Ok(_) => alone(args, EXAMINER, unanswered("it answered another question".to_owned())),
         Err(error) => alone(args, EXAMINER, unanswered(format!("{error:#}"))),
     }
 }
@@ -215,9 +203,7 @@ pub(super) async fn send(
 ) -> anyhow::Result<Examination> {
     let payload = serde_json::to_value(errand)?;
     let function = remote.command_function.as_str();
-    let answer = Function::new(aws.clone(), function)
-        .invoke(&payload)
-        .await?;
+    let answer = Function::new(aws.clone(), function).invoke(&payload).await?;
     serde_json::from_value(answer).with_context(|| {
         format!("function `{function}` does not answer like a command function of this version")
     })
@@ -241,10 +227,7 @@ fn skew(function_ms: i64) -> Option<Finding> {
         Finding::warn(
             "clock",
             "",
-            format!(
-                "your clock and the function's are {} s apart",
-                apart_ms / 1000
-            ),
+            format!("your clock and the function's are {} s apart", apart_ms / 1000),
             "times that you read and times that you give mean something else there",
             "set your machine's clock",
         )

@@ -69,12 +69,7 @@ pub struct Migrate {
     #[arg(long, value_name = "FILE", env = "ROLLOUT_CONFIG_FILE")]
     config: PathBuf,
     /// Address of the database, instead of the configuration's.
-    #[arg(
-        long,
-        env = "ROLLOUT_LEDGER_URL",
-        hide_env_values = true,
-        value_name = "URL"
-    )]
+    #[arg(long, env = "ROLLOUT_LEDGER_URL", hide_env_values = true, value_name = "URL")]
     ledger_url: Option<String>,
 }
 
@@ -89,11 +84,8 @@ pub fn run_migrate(args: &Migrate) -> anyhow::Result<ExitCode> {
     }
     let iam = std::env::var("ROLLOUT_LEDGER_IAM").is_ok_and(|value| value == "1");
     let (address, login) = wire::ledger(&config.ledger, &Aws::new(), iam)?;
-    let migrated = block_on(async {
-        migrate(&address, &login)
-            .await
-            .context("migrating the ledger")
-    })?;
+    let migrated =
+        block_on(async { migrate(&address, &login).await.context("migrating the ledger") })?;
     let applied = migrated.applied.len();
     super::out(&format!(
         "ok: the ledger is at version {}, {applied} migration(s) applied\n",

@@ -100,18 +100,10 @@ async fn show(args: &Status, aws: &Aws) -> anyhow::Result<Code> {
             } else {
                 status.render()
             };
-            let clear = if args.watch && !args.remote.json {
-                "\x1b[2J\x1b[H"
-            } else {
-                ""
-            };
+            let clear = if args.watch && !args.remote.json { "\x1b[2J\x1b[H" } else { "" };
             super::out(&format!("{clear}{text}"))?;
             let code = status.standing.exit_code();
-            Ok(if status.state == "completed" {
-                Code::Ended
-            } else {
-                Code::Goes(code)
-            })
+            Ok(if status.state == "completed" { Code::Ended } else { Code::Goes(code) })
         }
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -129,10 +121,7 @@ pub fn run_history(args: &History) -> anyhow::Result<ExitCode> {
         let question = args.question();
         let view::Answer::History(history) = ask(&Aws::new(), &args.remote, &question).await?
         else {
-            bail!(
-                "function `{}` answered another question",
-                args.remote.view_function
-            );
+            bail!("function `{}` answered another question", args.remote.view_function);
         };
         if args.remote.json {
             super::out(&(serde_json::to_string_pretty(&history)? + "\n"))?;

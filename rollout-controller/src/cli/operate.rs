@@ -96,9 +96,7 @@ impl Gives for Start {
 
 impl Gives for Pause {
     fn gives(&self) -> (&Remote, &Giving, Order) {
-        let order = Order::Pause {
-            for_minutes: self.for_minutes,
-        };
+        let order = Order::Pause { for_minutes: self.for_minutes };
         (&self.remote, &self.giving, order)
     }
 }
@@ -112,10 +110,7 @@ impl Gives for Resume {
 
 impl Gives for Promote {
     fn gives(&self) -> (&Remote, &Giving, Order) {
-        let order = Order::Promote {
-            to: self.to,
-            force: self.force,
-        };
+        let order = Order::Promote { to: self.to, force: self.force };
         (&self.remote, &self.giving, order)
     }
 }

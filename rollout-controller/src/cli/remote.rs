@@ -69,9 +69,7 @@ pub const STALE: u8 = 41;
 pub const NO_ANSWER: u8 = 30;
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("starting the async runtime")
 }
 
@@ -93,9 +91,7 @@ pub async fn ask(
     question: &view::Question,
 ) -> anyhow::Result<view::Answer> {
     let payload = serde_json::to_value(question)?;
-    let answer = Function::new(aws.clone(), remote.view_function.as_str())
-        .invoke(&payload)
-        .await?;
+    let answer = Function::new(aws.clone(), remote.view_function.as_str()).invoke(&payload).await?;
     let answer: view::Answer = serde_json::from_value(answer).with_context(|| {
         format!(
             "function `{}` does not answer like a view function of this version",
@@ -113,16 +109,11 @@ pub async fn ask(
 /// # Errors
 /// As [`ask`].
 pub async fn status(aws: &Aws, remote: &Remote) -> anyhow::Result<Status> {
-    let question = view::Question::Status {
-        rollout: remote.rollout.clone(),
-    };
+    let question = view::Question::Status { rollout: remote.rollout.clone() };
     match ask(aws, remote, &question).await? {
         view::Answer::Status(status) => Ok(*status),
         view::Answer::History(_) | view::Answer::Check(_) | view::Answer::Refused { .. } => {
-            bail!(
-                "function `{}` answered another question",
-                remote.view_function
-            )
+            bail!("function `{}` answered another question", remote.view_function)
         }
     }
 }
@@ -174,9 +165,8 @@ pub fn give(remote: &Remote, giving: &Giving, order: Order) -> anyhow::Result<Ex
 
 async fn send(aws: &Aws, remote: &Remote, request: &Request) -> anyhow::Result<Answer> {
     let payload = serde_json::to_value(request)?;
-    let answer: Value = Function::new(aws.clone(), remote.command_function.as_str())
-        .invoke(&payload)
-        .await?;
+    let answer: Value =
+        Function::new(aws.clone(), remote.command_function.as_str()).invoke(&payload).await?;
     serde_json::from_value(answer).with_context(|| {
         format!(
             "function `{}` does not answer like a command function of this version",
@@ -246,9 +236,6 @@ pub fn render(answer: &Answer) -> String {
         }
         text.push_str("Look at `rolloutctl status`, then give the command again.\n");
     }
-    text.push_str(&format!(
-        "  {} at revision {}\n",
-        answer.state, answer.revision
-    ));
+    text.push_str(&format!("  {} at revision {}\n", answer.state, answer.revision));
     text
 }

@@ -33,17 +33,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let read = |path: &Path| {
         std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
     };
-    let name = args
-        .file
-        .file_stem()
-        .map(|stem| stem.to_string_lossy())
-        .unwrap_or_default();
+    let name = args.file.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
     let replay = replay::run(&name, &read(&args.file)?, &read(&args.meta)?).with_context(|| {
-        format!(
-            "replaying {} with {}",
-            args.file.display(),
-            args.meta.display()
-        )
+        format!("replaying {} with {}", args.file.display(), args.meta.display())
     })?;
     let text = if args.json {
         serde_json::to_string_pretty(&replay)?
@@ -54,9 +46,5 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     super::out(&text)?;
     let agrees = replay.agreement.is_none_or(|agreement| agreement.agrees);
-    Ok(if agrees {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if agrees { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -53,9 +53,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (Some(file), true) => {
             let config =
                 config::load(file).with_context(|| format!("reading {}", file.display()))?;
-            let rollout = config
-                .rollout(args.remote.rollout.as_deref())
-                .map_err(anyhow::Error::msg)?;
+            let rollout =
+                config.rollout(args.remote.rollout.as_deref()).map_err(anyhow::Error::msg)?;
             block_on(direct(args, rollout))
         }
         _ => give(&args.remote, &args.giving, Order::Rollback),
@@ -92,11 +91,8 @@ async fn direct(args: &Args, rollout: &Rollout) -> anyhow::Result<ExitCode> {
     let shift = Shift::out_of_traffic(CauseKind::RollBack, text);
     let outcome = act(&alb, &rollout.terms.routes, &turn, &shift).await;
     let done = outcome.all_at(Weight::ZERO);
-    let head = if done {
-        "✔ applied: every route at 0 %"
-    } else {
-        "✖ not every route is at 0 %"
-    };
+    let head =
+        if done { "✔ applied: every route at 0 %" } else { "✖ not every route is at 0 %" };
     let mut answer = format!("{head} ({identity})\n");
     for route in &outcome.routes {
         answer.push_str(&format!("  {} {}\n", route.route, route.text));
@@ -109,9 +105,5 @@ async fn direct(args: &Args, rollout: &Rollout) -> anyhow::Result<ExitCode> {
         );
     }
     super::out(&answer)?;
-    Ok(if done {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(REFUSED)
-    })
+    Ok(if done { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
 }

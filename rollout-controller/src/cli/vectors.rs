@@ -26,9 +26,5 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("reading {}", args.file.display()))?;
     let outcome = vectors::run(&text).with_context(|| format!("in {}", args.file.display()))?;
     super::out(&outcome.render())?;
-    Ok(if outcome.failed() == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if outcome.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -80,13 +80,7 @@ impl Config {
     /// # Errors
     /// A sentence with the known names.
     pub fn rollout(&self, name: Option<&str>) -> Result<&Rollout, String> {
-        let known = || {
-            self.rollouts
-                .iter()
-                .map(|r| r.name.as_str())
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
+        let known = || self.rollouts.iter().map(|r| r.name.as_str()).collect::<Vec<_>>().join(", ");
         match name {
             Some(name) => self
                 .rollouts
@@ -147,11 +141,7 @@ pub enum ConfigError {
 }
 
 fn list(problems: &[Problem]) -> String {
-    problems
-        .iter()
-        .map(|problem| format!("  - {problem}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    problems.iter().map(|problem| format!("  - {problem}")).collect::<Vec<_>>().join("\n")
 }
 
 /// Reads and checks a configuration text.
@@ -169,10 +159,8 @@ pub fn parse(text: &str) -> Result<Config, ConfigError> {
 /// # Errors
 /// [`ConfigError::Unreadable`] and those of [`parse`].
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-        path: path.display().to_string(),
-        source,
-    })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.display().to_string(), source })?;
     parse(&text)
 }
 

@@ -10,10 +10,7 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 fn example_with(old: &str, new: &str) -> String {
-    assert!(
-        EXAMPLE.contains(old),
-        "the example no longer contains {old}"
-    );
+    assert!(EXAMPLE.contains(old), "the example no longer contains {old}");
     EXAMPLE.replacen(old, new, 1)
 }
 
@@ -39,18 +36,9 @@ fn the_example_is_valid_and_uncommented_defaults_are_the_defaults() {
         .replace("# [rollout.evidence]", "[rollout.evidence]");
     let full = parse(&on).unwrap_or_else(|error| panic!("{error}\n{on}"));
     assert_eq!(plain.rollouts[0].terms.slo, full.rollouts[0].terms.slo);
-    assert_eq!(
-        plain.rollouts[0].terms.stages,
-        full.rollouts[0].terms.stages
-    );
-    assert_eq!(
-        plain.rollouts[0].terms.lag_minutes,
-        full.rollouts[0].terms.lag_minutes
-    );
-    assert_eq!(
-        plain.rollouts[0].terms.evidence,
-        full.rollouts[0].terms.evidence
-    );
+    assert_eq!(plain.rollouts[0].terms.stages, full.rollouts[0].terms.stages);
+    assert_eq!(plain.rollouts[0].terms.lag_minutes, full.rollouts[0].terms.lag_minutes);
+    assert_eq!(plain.rollouts[0].terms.evidence, full.rollouts[0].terms.evidence);
     assert_eq!(
         plain.rollouts[0].settings.max_hold_minutes,
         full.rollouts[0].settings.max_hold_minutes
@@ -68,55 +56,20 @@ fn an_unknown_key_is_named_with_its_line() {
 #[test]
 fn every_wrong_value_is_named_with_its_fix() {
     let cases = [
-        (
-            "# stages = [",
-            "stages = [\"5%\", \"1%\", \"100%\"] #",
-            "rollout[0].stages[1]",
-            "rise",
-        ),
-        (
-            "# stages = [",
-            "stages = [\"1%\", \"50%\"] #",
-            "rollout[0].stages",
-            "100%",
-        ),
-        (
-            "# start = \"auto\"",
-            "start = \"7%\"",
-            "rollout[0].start",
-            "one of `stages`",
-        ),
-        (
-            "# lag = \"3m\"",
-            "lag = \"90s\"",
-            "rollout[0].lag",
-            "whole minutes",
-        ),
+        ("# stages = [", "stages = [\"5%\", \"1%\", \"100%\"] #", "rollout[0].stages[1]", "rise"),
+        ("# stages = [", "stages = [\"1%\", \"50%\"] #", "rollout[0].stages", "100%"),
+        ("# start = \"auto\"", "start = \"7%\"", "rollout[0].start", "one of `stages`"),
+        ("# lag = \"3m\"", "lag = \"90s\"", "rollout[0].lag", "whole minutes"),
         ("# lag = \"3m\"", "lag = \"soon\"", "rollout[0].lag", "30m"),
-        (
-            "# p99 = \"500ms\"",
-            "p99 = \"450ms\"",
-            "rollout[0].slo.p99",
-            "400 or 500",
-        ),
-        (
-            "# p50 = \"100ms\"",
-            "p50 = \"1s\"",
-            "rollout[0].slo.p95",
-            "rising",
-        ),
+        ("# p99 = \"500ms\"", "p99 = \"450ms\"", "rollout[0].slo.p99", "400 or 500"),
+        ("# p50 = \"100ms\"", "p50 = \"1s\"", "rollout[0].slo.p95", "rising"),
         (
             "# error_rate = \"1%\"",
             "error_rate = \"0.01\"",
             "rollout[0].slo.error_rate",
             "percentage",
         ),
-        (
-            "# error_rate = \"1%\"",
-            "error_rate = \"100%\"",
-            "rollout[0].slo.error_rate",
-            "below 1",
-        ),
+        ("# error_rate = \"1%\"", "error_rate = \"100%\"", "rollout[0].slo.error_rate", "below 1"),
         (
             "# time_zone = \"Europe/Berlin\"",
             "time_zone = \"Berlin\"",
@@ -129,30 +82,15 @@ fn every_wrong_value_is_named_with_its_fix() {
             "calendar.windows[0]",
             "Mon-Fri 08:00-17:00",
         ),
-        (
-            "topic_arn = \"arn:aws:sns",
-            "topic_arn = \"arn:aws:sqs",
-            "paging.topic_arn",
-            "SNS topic",
-        ),
+        ("topic_arn = \"arn:aws:sns", "topic_arn = \"arn:aws:sqs", "paging.topic_arn", "SNS topic"),
         (
             "rule = \"arn:aws:elasticloadbalancing",
             "rule = \"arn:aws:elb\" #",
             "route[0].rule",
             "listener rule",
         ),
-        (
-            "url = \"sqlite:",
-            "url = \"mysql:",
-            "ledger.url",
-            "sqlite: or postgres://",
-        ),
-        (
-            "priority = 99",
-            "priority = 0",
-            "header_rule.priority",
-            "50000",
-        ),
+        ("url = \"sqlite:", "url = \"mysql:", "ledger.url", "sqlite: or postgres://"),
+        ("priority = 99", "priority = 0", "header_rule.priority", "50000"),
         (
             "targetgroup/scorer-rs-tester/1a2b3c4d5e6f7a8b",
             "targetgroup/scorer-rs/09966783158cda59",
@@ -162,9 +100,7 @@ fn every_wrong_value_is_named_with_its_fix() {
     ];
     for (old, new, key, fix) in cases {
         let found = problems(&example_with(old, new));
-        let named = found
-            .iter()
-            .any(|problem| problem.contains(key) && problem.contains(fix));
+        let named = found.iter().any(|problem| problem.contains(key) && problem.contains(fix));
         assert!(named, "{new}: expected {key} and {fix} in {found:?}");
     }
 }
@@ -178,20 +114,11 @@ fn all_problems_are_reported_at_once() {
 
 #[test]
 fn a_rust_group_in_two_routes_is_refused() {
-    let second = EXAMPLE
-        .split("[[rollout.route]]")
-        .nth(1)
-        .unwrap()
-        .replace("\"public\"", "\"internal\"");
+    let second =
+        EXAMPLE.split("[[rollout.route]]").nth(1).unwrap().replace("\"public\"", "\"internal\"");
     let found = problems(&format!("{EXAMPLE}\n[[rollout.route]]{second}"));
-    assert!(
-        found.iter().any(|p| p.contains("mix the metrics")),
-        "{found:?}"
-    );
-    assert!(
-        found.iter().any(|p| p.contains("exactly one route")),
-        "{found:?}"
-    );
+    assert!(found.iter().any(|p| p.contains("mix the metrics")), "{found:?}");
+    assert!(found.iter().any(|p| p.contains("exactly one route")), "{found:?}");
 }
 
 #[test]
@@ -209,17 +136,9 @@ fn a_password_in_the_url_is_never_printed() {
 #[test]
 fn the_environment_names_one_source_and_may_replace_the_ledger() {
     let vars = |pairs: &'static [(&str, &str)]| {
-        move |name: &str| {
-            pairs
-                .iter()
-                .find(|(n, _)| *n == name)
-                .map(|(_, v)| (*v).to_owned())
-        }
+        move |name: &str| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
     };
-    assert!(matches!(
-        from_environment(vars(&[])),
-        Err(ConfigError::NoSource(_))
-    ));
+    assert!(matches!(from_environment(vars(&[])), Err(ConfigError::NoSource(_))));
     let text = |name: &str| match name {
         "ROLLOUT_CONFIG" => Some(EXAMPLE.to_owned()),
         "ROLLOUT_LEDGER_URL" => Some("sqlite::memory:".to_owned()),
@@ -227,10 +146,7 @@ fn the_environment_names_one_source_and_may_replace_the_ledger() {
     };
     let config = from_environment(text).unwrap();
     assert_eq!(config.ledger.url, "sqlite::memory:");
-    assert_eq!(
-        config.rollouts[0].terms.stages[0],
-        "1%".parse::<Weight>().unwrap()
-    );
+    assert_eq!(config.rollouts[0].terms.stages[0], "1%".parse::<Weight>().unwrap());
     assert!(matches!(
         from_environment(vars(&[("ROLLOUT_CONFIG_FILE", "/nowhere/x.toml")])),
         Err(ConfigError::Unreadable { .. })

@@ -35,8 +35,7 @@ impl Findings {
     fn duration(&mut self, key: &str, text: Option<&str>, default: Duration) -> Duration {
         let Some(text) = text else { return default };
         let fix = "is not a duration; write it like \"90s\", \"30m\", \"1h 30m\"";
-        self.parsed(key, text, humantime::parse_duration(text).map_err(|_| fix))
-            .unwrap_or(default)
+        self.parsed(key, text, humantime::parse_duration(text).map_err(|_| fix)).unwrap_or(default)
     }
 
     /// A duration of whole minutes within `range`.
@@ -90,12 +89,7 @@ pub(super) fn check(raw: raw::Config) -> Result<Config, Vec<Problem>> {
     unique_names(&mut found, &rollouts);
     unique_groups_and_rules(&mut found, &rollouts);
     if found.0.is_empty() {
-        Ok(Config {
-            ledger,
-            paging,
-            bus: raw.events.bus,
-            rollouts,
-        })
+        Ok(Config { ledger, paging, bus: raw.events.bus, rollouts })
     } else {
         Err(found.0)
     }
@@ -106,11 +100,7 @@ fn ledger(found: &mut Findings, raw: raw::Ledger) -> LedgerConfig {
     if !known.iter().any(|scheme| raw.url.starts_with(scheme)) {
         // The value may hold a password, so only its beginning is shown.
         let scheme = raw.url.split([':', '/']).next().unwrap_or_default();
-        found.add(
-            "ledger.url",
-            format!("{scheme}:…"),
-            "must begin with sqlite: or postgres://",
-        );
+        found.add("ledger.url", format!("{scheme}:…"), "must begin with sqlite: or postgres://");
     }
     let keep = Duration::from_hours(30 * 24);
     let keep_minutes = found.duration("ledger.keep_minutes", raw.keep_minutes.as_deref(), keep);
@@ -124,24 +114,13 @@ fn ledger(found: &mut Findings, raw: raw::Ledger) -> LedgerConfig {
     if let Some(arn) = &raw.secret_arn
         && !(arn.starts_with("arn:") && arn.contains(":secretsmanager:"))
     {
-        found.add(
-            "ledger.secret_arn",
-            arn,
-            "is not the ARN of a Secrets Manager secret",
-        );
+        found.add("ledger.secret_arn", arn, "is not the ARN of a Secrets Manager secret");
     }
-    LedgerConfig {
-        url: raw.url,
-        secret_arn: raw.secret_arn,
-        keep_minutes,
-    }
+    LedgerConfig { url: raw.url, secret_arn: raw.secret_arn, keep_minutes }
 }
 
 fn paging(found: &mut Findings, raw: raw::Paging) -> Paging {
-    for (key, arn) in [
-        ("topic_arn", &raw.topic_arn),
-        ("chat_topic_arn", &raw.chat_topic_arn),
-    ] {
+    for (key, arn) in [("topic_arn", &raw.topic_arn), ("chat_topic_arn", &raw.chat_topic_arn)] {
         if let Some(arn) = arn
             && !(arn.starts_with("arn:") && arn.contains(":sns:"))
         {
@@ -152,11 +131,7 @@ fn paging(found: &mut Findings, raw: raw::Paging) -> Paging {
             );
         }
     }
-    Paging {
-        topic_arn: raw.topic_arn,
-        chat_topic_arn: raw.chat_topic_arn,
-        runbooks: raw.runbooks,
-    }
+    Paging { topic_arn: raw.topic_arn, chat_topic_arn: raw.chat_topic_arn, runbooks: raw.runbooks }
 }
 
 fn rollout(found: &mut Findings, at: &str, raw: raw::Rollout) -> Option<Rollout> {
@@ -174,12 +149,8 @@ fn rollout(found: &mut Findings, at: &str, raw: raw::Rollout) -> Option<Rollout>
     let slo = slo(found, at, &raw.slo);
     let mut evidence = raw.evidence;
     if let Some(bake) = raw.bake.as_deref() {
-        evidence.bake_ticks = found.minutes(
-            &format!("{at}.bake"),
-            Some(bake),
-            evidence.bake_ticks,
-            1..=1440,
-        );
+        evidence.bake_ticks =
+            found.minutes(&format!("{at}.bake"), Some(bake), evidence.bake_ticks, 1..=1440);
     }
     for (prefix, result) in [
         (format!("{at}.evidence."), evidence.check()),
@@ -195,32 +166,16 @@ fn rollout(found: &mut Findings, at: &str, raw: raw::Rollout) -> Option<Rollout>
         }
     }
     let lag_minutes = found.minutes(&format!("{at}.lag"), raw.lag.as_deref(), 3, 1..=15);
-    let history_minutes = found.minutes(
-        &format!("{at}.history"),
-        raw.history.as_deref(),
-        60,
-        1..=180,
-    );
-    let max_hold = found.minutes(
-        &format!("{at}.max_hold"),
-        raw.max_hold.as_deref(),
-        360,
-        10..=43_200,
-    );
-    let blind_after = found.minutes(
-        &format!("{at}.blind_after"),
-        raw.blind_after.as_deref(),
-        10,
-        2..=120,
-    );
+    let history_minutes =
+        found.minutes(&format!("{at}.history"), raw.history.as_deref(), 60, 1..=180);
+    let max_hold =
+        found.minutes(&format!("{at}.max_hold"), raw.max_hold.as_deref(), 360, 10..=43_200);
+    let blind_after =
+        found.minutes(&format!("{at}.blind_after"), raw.blind_after.as_deref(), 10, 2..=120);
     let calendar = calendar(found, at, raw.calendar);
     alarms(found, at, &raw.alarms);
     if raw.route.is_empty() {
-        found.add(
-            format!("{at}.route"),
-            "",
-            "missing; add a table [[rollout.route]]",
-        );
+        found.add(format!("{at}.route"), "", "missing; add a table [[rollout.route]]");
     }
     let routes: Vec<Route> = raw
         .route
@@ -231,15 +186,7 @@ fn rollout(found: &mut Findings, at: &str, raw: raw::Rollout) -> Option<Rollout>
     (found.0.len() == before).then_some(Rollout {
         name: raw.name,
         mode: raw.mode,
-        terms: Terms {
-            stages,
-            start,
-            lag_minutes,
-            history_minutes,
-            slo,
-            evidence,
-            routes,
-        },
+        terms: Terms { stages, start, lag_minutes, history_minutes, slo, evidence, routes },
         settings: Settings {
             max_hold_minutes: max_hold,
             blind_after_minutes: blind_after,
@@ -268,11 +215,7 @@ fn stages(found: &mut Findings, at: &str, raw: Option<Vec<String>>) -> Vec<Weigh
         }
     }
     if stages.last() != Some(&Weight::FULL) {
-        found.add(
-            format!("{at}.stages"),
-            format!("{texts:?}"),
-            "the last stage must be \"100%\"",
-        );
+        found.add(format!("{at}.stages"), format!("{texts:?}"), "the last stage must be \"100%\"");
     }
     stages
 }
@@ -284,11 +227,7 @@ fn start(found: &mut Findings, at: &str, text: Option<&str>, stages: &[Weight]) 
         Some(text) => match found.parsed(&key, text, text.parse::<Weight>()) {
             Some(weight) if stages.contains(&weight) => StartAt::Stage(weight),
             Some(_) => {
-                found.add(
-                    key,
-                    format!("{text:?}"),
-                    "must be \"auto\" or one of `stages`",
-                );
+                found.add(key, format!("{text:?}"), "must be \"auto\" or one of `stages`");
                 StartAt::Auto
             }
             None => StartAt::Auto,
@@ -298,19 +237,13 @@ fn start(found: &mut Findings, at: &str, text: Option<&str>, stages: &[Weight]) 
 
 fn slo(found: &mut Findings, at: &str, raw: &raw::Slo) -> Slo {
     let default = Slo::default();
-    let max_error_ratio = raw
-        .error_rate
-        .as_deref()
-        .map_or(default.max_error_ratio, |text| {
-            let number = text
-                .trim()
-                .strip_suffix('%')
-                .and_then(|n| n.trim().parse::<f64>().ok());
-            let fix = "is not a percentage; write it like \"1%\" or \"0.5%\"";
-            found
-                .parsed(&format!("{at}.slo.error_rate"), text, number.ok_or(fix))
-                .map_or(default.max_error_ratio, |percent| percent / 100.0)
-        });
+    let max_error_ratio = raw.error_rate.as_deref().map_or(default.max_error_ratio, |text| {
+        let number = text.trim().strip_suffix('%').and_then(|n| n.trim().parse::<f64>().ok());
+        let fix = "is not a percentage; write it like \"1%\" or \"0.5%\"";
+        found
+            .parsed(&format!("{at}.slo.error_rate"), text, number.ok_or(fix))
+            .map_or(default.max_error_ratio, |percent| percent / 100.0)
+    });
     Slo {
         max_error_ratio,
         p50_ms: found.millis(&format!("{at}.slo.p50"), raw.p50.as_deref(), default.p50_ms),
@@ -323,11 +256,7 @@ fn alarms(found: &mut Findings, at: &str, raw: &raw::Alarms) {
     for (list, names) in [("rollback_on", &raw.rollback_on), ("hold_on", &raw.hold_on)] {
         for (index, name) in names.iter().enumerate() {
             if name.trim().is_empty() {
-                found.add(
-                    format!("{at}.alarms.{list}[{index}]"),
-                    "\"\"",
-                    "give an alarm's name",
-                );
+                found.add(format!("{at}.alarms.{list}[{index}]"), "\"\"", "give an alarm's name");
             }
         }
     }
@@ -343,10 +272,7 @@ fn alarms(found: &mut Findings, at: &str, raw: &raw::Alarms) {
 }
 
 fn calendar(found: &mut Findings, at: &str, raw: raw::Calendar) -> Calendar {
-    let mut calendar = Calendar {
-        time_zone: raw.time_zone,
-        ..Calendar::default()
-    };
+    let mut calendar = Calendar { time_zone: raw.time_zone, ..Calendar::default() };
     if let Err(error) = calendar.check() {
         found.add(
             format!("{at}.calendar.time_zone"),
@@ -357,15 +283,11 @@ fn calendar(found: &mut Findings, at: &str, raw: raw::Calendar) -> Calendar {
     }
     for (index, text) in raw.windows.into_iter().enumerate() {
         let key = format!("{at}.calendar.windows[{index}]");
-        calendar
-            .windows
-            .extend(found.parsed(&key, &text.clone(), Window::try_from(text)));
+        calendar.windows.extend(found.parsed(&key, &text.clone(), Window::try_from(text)));
     }
     for (index, text) in raw.freeze.into_iter().enumerate() {
         let key = format!("{at}.calendar.freeze[{index}]");
-        calendar
-            .freeze
-            .extend(found.parsed(&key, &text.clone(), Freeze::try_from(text)));
+        calendar.freeze.extend(found.parsed(&key, &text.clone(), Freeze::try_from(text)));
     }
     calendar
 }
@@ -373,22 +295,10 @@ fn calendar(found: &mut Findings, at: &str, raw: raw::Calendar) -> Calendar {
 fn route(found: &mut Findings, at: &str, raw: raw::Route) -> Option<Route> {
     let key = |field: &str| format!("{at}.{field}");
     let rule = found.parsed(&key("rule"), &raw.rule, RuleArn::parse(&raw.rule));
-    let old = found.parsed(
-        &key("old_group"),
-        &raw.old_group,
-        GroupArn::parse(&raw.old_group),
-    );
-    let new = found.parsed(
-        &key("new_group"),
-        &raw.new_group,
-        GroupArn::parse(&raw.new_group),
-    );
+    let old = found.parsed(&key("old_group"), &raw.old_group, GroupArn::parse(&raw.old_group));
+    let new = found.parsed(&key("new_group"), &raw.new_group, GroupArn::parse(&raw.new_group));
     if old.is_some() && old == new {
-        found.add(
-            key("new_group"),
-            format!("{:?}", raw.new_group),
-            "must differ from `old_group`",
-        );
+        found.add(key("new_group"), format!("{:?}", raw.new_group), "must differ from `old_group`");
     }
     let header_rule = match raw.header_rule {
         None => None,
@@ -406,11 +316,7 @@ fn route(found: &mut Findings, at: &str, raw: raw::Route) -> Option<Route> {
                 );
             }
             if !(1..=50_000).contains(&header.priority) {
-                found.add(
-                    key("header_rule.priority"),
-                    header.priority,
-                    "must be from 1 to 50000",
-                );
+                found.add(key("header_rule.priority"), header.priority, "must be from 1 to 50000");
             }
             group.map(|group| HeaderRule {
                 priority: header.priority,
@@ -420,21 +326,12 @@ fn route(found: &mut Findings, at: &str, raw: raw::Route) -> Option<Route> {
             })
         }
     };
-    Some(Route {
-        name: raw.name,
-        rule: rule?,
-        old_group: old?,
-        new_group: new?,
-        header_rule,
-    })
+    Some(Route { name: raw.name, rule: rule?, old_group: old?, new_group: new?, header_rule })
 }
 
 fn unique_names(found: &mut Findings, rollouts: &[Rollout]) {
     for (index, rollout) in rollouts.iter().enumerate() {
-        if rollouts[..index]
-            .iter()
-            .any(|other| other.name == rollout.name)
-        {
+        if rollouts[..index].iter().any(|other| other.name == rollout.name) {
             found.add(
                 format!("rollout[{index}].name"),
                 format!("{:?}", rollout.name),
@@ -459,11 +356,7 @@ fn unique_groups_and_rules(found: &mut Findings, rollouts: &[Rollout]) {
         for (r, route) in rollout.terms.routes.iter().enumerate() {
             let at = format!("rollout[{index}].route[{r}]");
             let why = [
-                (
-                    "rule",
-                    route.rule.as_str(),
-                    "a rule belongs to exactly one route",
-                ),
+                ("rule", route.rule.as_str(), "a rule belongs to exactly one route"),
                 (
                     "new_group",
                     route.new_group.as_str(),
@@ -473,11 +366,7 @@ fn unique_groups_and_rules(found: &mut Findings, rollouts: &[Rollout]) {
             for (field, arn, reason) in why {
                 let key = format!("{at}.{field}");
                 if let Some(first) = seen.insert(arn.to_owned(), key.clone()) {
-                    found.add(
-                        key,
-                        format!("{arn:?}"),
-                        format!("is {first} already: {reason}"),
-                    );
+                    found.add(key, format!("{arn:?}"), format!("is {first} already: {reason}"));
                 }
             }
         }

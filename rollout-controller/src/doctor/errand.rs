@@ -47,9 +47,9 @@ impl Errand {
         const EXAMINER: &str = "the command function";
         let now = world.clock.now();
         let asked = match self {
-            Self::NotifyTest { rollout, identity } => config
-                .rollout(rollout.as_deref())
-                .map(|rollout| (rollout, identity)),
+            Self::NotifyTest { rollout, identity } => {
+                config.rollout(rollout.as_deref()).map(|rollout| (rollout, identity))
+            }
             Self::WriteTest { rollout, as_of_ms } => {
                 let examiner = Examiner {
                     write_until: Some(deadline),
@@ -73,13 +73,7 @@ fn refused(examiner: &str, now: Timestamp, message: String) -> Examination {
     Examination {
         examiner: examiner.to_owned(),
         at_ms: now.as_millisecond(),
-        findings: vec![Finding::bad(
-            "rollout",
-            "",
-            message,
-            why,
-            "give --rollout NAME",
-        )],
+        findings: vec![Finding::bad("rollout", "", message, why, "give --rollout NAME")],
     }
 }
 
@@ -96,11 +90,7 @@ pub async fn notify(
 ) -> Examination {
     let mut findings = pages(world, config, rollout, identity, now).await;
     findings.push(bus(world, config, rollout, identity, now).await);
-    Examination {
-        examiner: examiner.to_owned(),
-        at_ms: now.as_millisecond(),
-        findings,
-    }
+    Examination { examiner: examiner.to_owned(), at_ms: now.as_millisecond(), findings }
 }
 
 const WHY: &str = "a page that does not arrive is found out on the worst night";
@@ -113,14 +103,9 @@ async fn pages(
     now: Timestamp,
 ) -> Vec<Finding> {
     let paging = &config.paging;
-    let topics = [
-        ("topic_arn", &paging.topic_arn),
-        ("chat_topic_arn", &paging.chat_topic_arn),
-    ];
-    let topics: Vec<(&str, &String)> = topics
-        .into_iter()
-        .filter_map(|(key, arn)| Some((key, arn.as_ref()?)))
-        .collect();
+    let topics = [("topic_arn", &paging.topic_arn), ("chat_topic_arn", &paging.chat_topic_arn)];
+    let topics: Vec<(&str, &String)> =
+        topics.into_iter().filter_map(|(key, arn)| Some((key, arn.as_ref()?))).collect();
     if topics.is_empty() {
         let what = "no topic is configured, so nothing was sent";
         let fix = "set paging.topic_arn";
@@ -138,15 +123,10 @@ async fn pages(
         to: None,
         at_ms: now.as_millisecond(),
     };
-    for (urgency, title) in [
-        (Urgency::Trigger, "test page"),
-        (Urgency::Clear, "test page is over"),
-    ] {
+    for (urgency, title) in [(Urgency::Trigger, "test page"), (Urgency::Clear, "test page is over")]
+    {
         if let Err(error) = world.pager.send(&page(urgency, title)).await {
-            return topics
-                .iter()
-                .map(|(key, arn)| refused_by(rollout, key, arn, &error))
-                .collect();
+            return topics.iter().map(|(key, arn)| refused_by(rollout, key, arn, &error)).collect();
         }
     }
     let key = page(Urgency::Trigger, "").key();
@@ -161,22 +141,10 @@ async fn pages(
 fn refused_by(rollout: &Rollout, key: &str, arn: &str, error: &MessageError) -> Finding {
     let fix = "allow sns:Publish on the topic (encrypted: kms:GenerateDataKey* and kms:Decrypt on its key); in a VPC, check the endpoint of sns";
     if error.channel == arn || !error.channel.starts_with("arn:") {
-        return Finding::bad(
-            "page",
-            &rollout.name,
-            format!("{key}: {}", chain(error)),
-            WHY,
-            fix,
-        );
+        return Finding::bad("page", &rollout.name, format!("{key}: {}", chain(error)), WHY, fix);
     }
     let what = format!("{key} {arn} is not proven, because the other topic failed");
-    Finding::warn(
-        "page",
-        &rollout.name,
-        what,
-        WHY,
-        "mend the other topic, then test again",
-    )
+    Finding::warn("page", &rollout.name, what, WHY, "mend the other topic, then test again")
 }
 
 async fn bus(

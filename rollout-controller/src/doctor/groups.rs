@@ -58,10 +58,7 @@ pub trait Groups: Send + Sync {
 const CHECK: &str = "group";
 
 pub(super) async fn findings(about: &str, route: &Route, groups: &dyn Groups) -> Vec<Finding> {
-    let mut sides = vec![
-        ("old_group", &route.old_group),
-        ("new_group", &route.new_group),
-    ];
+    let mut sides = vec![("old_group", &route.old_group), ("new_group", &route.new_group)];
     if let Some(header) = &route.header_rule {
         sides.push(("header_rule.group", &header.group));
     }
@@ -70,13 +67,7 @@ pub(super) async fn findings(about: &str, route: &Route, groups: &dyn Groups) ->
     for (key, arn) in sides {
         match groups.look(arn).await {
             Ok(group) => {
-                findings.push(one(
-                    about,
-                    key,
-                    arn,
-                    &group,
-                    &route.rule.load_balancer_dimension(),
-                ));
+                findings.push(one(about, key, arn, &group, &route.rule.load_balancer_dimension()));
                 seen.push(Some(group));
             }
             Err(error) => {
@@ -152,12 +143,7 @@ fn one(about: &str, key: &str, arn: &GroupArn, group: &GroupSeen, balancer: &str
             "call the function by itself, and look at its log",
         );
     }
-    Finding::ok(
-        CHECK,
-        about,
-        format!("{key} {name}: {} ({})", target.id, target.state),
-        WHY,
-    )
+    Finding::ok(CHECK, about, format!("{key} {name}: {} ({})", target.id, target.state), WHY)
 }
 
 fn alike(about: &str, old: &GroupSeen, new: &GroupSeen) -> Vec<Finding> {
@@ -166,26 +152,15 @@ fn alike(about: &str, old: &GroupSeen, new: &GroupSeen) -> Vec<Finding> {
     let mut findings = Vec::new();
     let fix = "set lambda.multi_value_headers.enabled to false on both groups";
     findings.push(match (old.multi_value_headers, new.multi_value_headers) {
-        (false, false) => Finding::ok(
-            "headers",
-            about,
-            "multi-value headers are off on both sides",
-            WHY,
-        ),
-        (true, true) => Finding::warn(
-            "headers",
-            about,
-            "multi-value headers are on on both sides",
-            WHY,
-            fix,
-        ),
-        _ => Finding::bad(
-            "headers",
-            about,
-            "multi-value headers are on on one side only",
-            WHY,
-            fix,
-        ),
+        (false, false) => {
+            Finding::ok("headers", about, "multi-value headers are off on both sides", WHY)
+        }
+        (true, true) => {
+            Finding::warn("headers", about, "multi-value headers are on on both sides", WHY, fix)
+        }
+        _ => {
+            Finding::bad("headers", about, "multi-value headers are on on one side only", WHY, fix)
+        }
     });
     if let ([old], [new]) = (old.targets.as_slice(), new.targets.as_slice())
         && old.id == new.id

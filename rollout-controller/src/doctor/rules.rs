@@ -25,11 +25,7 @@ pub(super) fn findings(
             )];
         }
     };
-    vec![
-        share(about, seen, journal),
-        sticky(about, seen),
-        header(about, route, seen),
-    ]
+    vec![share(about, seen, journal), sticky(about, seen), header(about, route, seen)]
 }
 
 fn share(about: &str, seen: &RouteSeen, journal: Option<&Journal>) -> Finding {
@@ -64,10 +60,7 @@ fn share(about: &str, seen: &RouteSeen, journal: Option<&Journal>) -> Finding {
             Finding::warn(
                 CHECK,
                 about,
-                format!(
-                    "rule {priority} gives Rust {weight}, the journal says {}",
-                    run.weight
-                ),
+                format!("rule {priority} gives Rust {weight}, the journal says {}", run.weight),
                 WHY,
                 "`rolloutctl resume --adopt` takes it over, or set it back; see the runbook `moved-by-someone-else`",
             )
@@ -79,12 +72,7 @@ fn share(about: &str, seen: &RouteSeen, journal: Option<&Journal>) -> Finding {
             "a start is refused until it is at 0 %, so that every step rests on evidence",
             "rolloutctl rollback --direct --config FILE --reason \"…\"",
         ),
-        _ => Finding::ok(
-            CHECK,
-            about,
-            format!("rule {priority} gives Rust {weight}"),
-            WHY,
-        ),
+        _ => Finding::ok(CHECK, about, format!("rule {priority} gives Rust {weight}"), WHY),
     }
 }
 

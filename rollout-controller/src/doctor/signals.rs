@@ -112,10 +112,7 @@ pub(super) async fn metrics(
     for (index, (route, seen)) in terms.routes.iter().zip(seen).enumerate() {
         let about = format!("{}/{}", rollout.name, route.name);
         let share = match seen {
-            Ok(RouteSeen {
-                share: Share::Weight(weight),
-                ..
-            }) => Some(*weight),
+            Ok(RouteSeen { share: Share::Weight(weight), .. }) => Some(*weight),
             Ok(_) | Err(_) => None,
         };
         let side = |which| Side {
@@ -176,10 +173,7 @@ impl Side<'_> {
             Which::New => ("the new side", "new_group"),
         };
         let newest = self.read.iter().rev().find(|minute| {
-            let counts = minute
-                .routes
-                .get(self.index)
-                .and_then(|route| self.counts(route));
+            let counts = minute.routes.get(self.index).and_then(|route| self.counts(route));
             counts.is_some_and(|counts| counts.requests > 0)
         });
         let Some(newest) = newest else {
@@ -205,10 +199,7 @@ impl Side<'_> {
         Finding::ok(
             CHECK,
             self.about,
-            format!(
-                "the newest minute of {name} ended {age} ago, `lag` is {} min",
-                self.lag
-            ),
+            format!("the newest minute of {name} ended {age} ago, `lag` is {} min", self.lag),
             WHY,
         )
     }

@@ -60,44 +60,26 @@ const DAYS: [(&str, Weekday); 7] = [
 ];
 
 fn day(text: &str) -> Option<Weekday> {
-    DAYS.iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(text))
-        .map(|(_, day)| *day)
+    DAYS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, day)| *day)
 }
 
 fn day_name(day: Weekday) -> &'static str {
-    DAYS.iter()
-        .find(|(_, other)| *other == day)
-        .map_or("?", |(name, _)| name)
+    DAYS.iter().find(|(_, other)| *other == day).map_or("?", |(name, _)| name)
 }
 
 impl TryFrom<String> for Window {
     type Error = CalendarError;
 
     fn try_from(text: String) -> Result<Self, CalendarError> {
-        let wrong = |problem| CalendarError {
-            text: text.clone(),
-            problem,
-            example: "Mon-Fri 08:00-17:00",
-        };
-        let (days, hours) = text
-            .trim()
-            .split_once(' ')
-            .ok_or(wrong("needs days and hours"))?;
+        let wrong =
+            |problem| CalendarError { text: text.clone(), problem, example: "Mon-Fri 08:00-17:00" };
+        let (days, hours) = text.trim().split_once(' ').ok_or(wrong("needs days and hours"))?;
         let (first, last) = days.split_once('-').unwrap_or((days, days));
-        let (from, until) = hours
-            .trim()
-            .split_once('-')
-            .ok_or(wrong("needs hours from-until"))?;
+        let (from, until) = hours.trim().split_once('-').ok_or(wrong("needs hours from-until"))?;
         let time = |text: &str| {
             // 24:00 is the end of the day.
-            let text = if text == "24:00" {
-                "23:59:59.999999999"
-            } else {
-                text
-            };
-            text.parse::<Time>()
-                .map_err(|_| wrong("has hours that are not HH:MM"))
+            let text = if text == "24:00" { "23:59:59.999999999" } else { text };
+            text.parse::<Time>().map_err(|_| wrong("has hours that are not HH:MM"))
         };
         let window = Self {
             first: day(first).ok_or(wrong("has a day that is none of Mon … Sun"))?,
@@ -115,17 +97,10 @@ impl TryFrom<String> for Window {
 impl From<Window> for String {
     fn from(window: Window) -> Self {
         let end_of_day = window.until.second() == 59;
-        let until = if end_of_day {
-            "24:00".into()
-        } else {
-            window.until.strftime("%H:%M").to_string()
-        };
+        let until =
+            if end_of_day { "24:00".into() } else { window.until.strftime("%H:%M").to_string() };
         let from = window.from.strftime("%H:%M");
-        format!(
-            "{}-{} {from}-{until}",
-            day_name(window.first),
-            day_name(window.last)
-        )
+        format!("{}-{} {from}-{until}", day_name(window.first), day_name(window.last))
     }
 }
 
@@ -138,18 +113,11 @@ impl TryFrom<String> for Freeze {
             problem,
             example: "2026-12-20..2027-01-03",
         };
-        let (first, last) = text
-            .trim()
-            .split_once("..")
-            .unwrap_or((text.trim(), text.trim()));
+        let (first, last) = text.trim().split_once("..").unwrap_or((text.trim(), text.trim()));
         let date = |text: &str| {
-            text.parse::<Date>()
-                .map_err(|_| wrong("has a date that is not YYYY-MM-DD"))
+            text.parse::<Date>().map_err(|_| wrong("has a date that is not YYYY-MM-DD"))
         };
-        let freeze = Self {
-            first: date(first)?,
-            last: date(last)?,
-        };
+        let freeze = Self { first: date(first)?, last: date(last)? };
         if freeze.first > freeze.last {
             return Err(wrong("ends before it begins"));
         }
@@ -222,11 +190,8 @@ impl Calendar {
             starts.extend(self.windows.iter().map(|window| window.from));
             starts.sort_unstable();
             starts.into_iter().find_map(|start| {
-                let moment = date
-                    .to_datetime(start)
-                    .to_zoned_datetime(zone.clone())
-                    .ok()?
-                    .timestamp();
+                let moment =
+                    date.to_datetime(start).to_zoned_datetime(zone.clone()).ok()?.timestamp();
                 (moment > now && self.allows(moment)).then_some(moment)
             })
         })
@@ -244,14 +209,8 @@ mod tests {
     fn berlin(windows: &[&str], freeze: &[&str]) -> Calendar {
         let calendar = Calendar {
             time_zone: "Europe/Berlin".into(),
-            windows: windows
-                .iter()
-                .map(|w| Window::try_from((*w).to_owned()).unwrap())
-                .collect(),
-            freeze: freeze
-                .iter()
-                .map(|f| Freeze::try_from((*f).to_owned()).unwrap())
-                .collect(),
+            windows: windows.iter().map(|w| Window::try_from((*w).to_owned()).unwrap()).collect(),
+            freeze: freeze.iter().map(|f| Freeze::try_from((*f).to_owned()).unwrap()).collect(),
         };
         calendar.check().unwrap();
         calendar
@@ -276,10 +235,7 @@ mod tests {
     fn says_when_advancing_is_allowed_next() {
         let calendar = berlin(&["Mon-Fri 08:00-17:00"], &["2026-12-21..2027-01-03"]);
         let friday_evening = at("2026-12-18T20:00:00Z");
-        assert_eq!(
-            calendar.next_allowed(friday_evening),
-            Some(at("2027-01-04T07:00:00Z"))
-        );
+        assert_eq!(calendar.next_allowed(friday_evening), Some(at("2027-01-04T07:00:00Z")));
         let inside = at("2026-11-24T09:00:00Z");
         assert_eq!(calendar.next_allowed(inside), Some(inside));
     }
@@ -300,28 +256,13 @@ mod tests {
 
     #[test]
     fn refuses_texts_with_a_sentence_that_shows_a_right_one() {
-        for wrong in [
-            "Mon-Fri",
-            "Mon-Fry 08:00-17:00",
-            "Mon 25:00-26:00",
-            "Mon 17:00-08:00",
-            "",
-        ] {
+        for wrong in ["Mon-Fri", "Mon-Fry 08:00-17:00", "Mon 25:00-26:00", "Mon 17:00-08:00", ""] {
             let error = Window::try_from(wrong.to_owned()).unwrap_err().to_string();
             assert!(error.contains("Mon-Fri 08:00-17:00"), "{error}");
         }
         assert!(Freeze::try_from("2027-01-03..2026-12-20".to_owned()).is_err());
-        let unknown = Calendar {
-            time_zone: "Europe/Berlim".into(),
-            ..Calendar::default()
-        };
-        assert!(
-            unknown
-                .check()
-                .unwrap_err()
-                .to_string()
-                .contains("Europe/Berlim")
-        );
+        let unknown = Calendar { time_zone: "Europe/Berlim".into(), ..Calendar::default() };
+        assert!(unknown.check().unwrap_err().to_string().contains("Europe/Berlim"));
     }
 
     #[test]

@@ -148,17 +148,10 @@ pub fn order(
     sight: &Sight<'_>,
     now: Now,
 ) -> Result<Ordered, FoldError> {
-    let desk = Desk {
-        journal,
-        request,
-        sight,
-        now,
-    };
+    let desk = Desk { journal, request, sight, now };
     if let Some((_, seq)) = journal.commands.iter().find(|(id, _)| *id == request.id) {
-        return Ok(desk.not(
-            Verdict::AlreadySo,
-            format!("this very command was applied as revision {seq}"),
-        ));
+        return Ok(desk
+            .not(Verdict::AlreadySo, format!("this very command was applied as revision {seq}")));
     }
     if request.reason.trim().is_empty() {
         let verb = request.order.name();
@@ -201,12 +194,7 @@ pub fn order(
 
 impl Desk<'_> {
     fn not(&self, verdict: Verdict, message: String) -> Ordered {
-        Ordered {
-            verdict,
-            message,
-            draft: Draft::of(self.journal),
-            shift: None,
-        }
+        Ordered { verdict, message, draft: Draft::of(self.journal), shift: None }
     }
 
     fn refused(&self, message: String) -> Ordered {
@@ -235,12 +223,7 @@ impl Desk<'_> {
         if let Some(shift) = &shift {
             intend(&mut draft, shift, self.now)?;
         }
-        Ok(Ordered {
-            verdict: Verdict::Applied,
-            message,
-            draft,
-            shift,
-        })
+        Ok(Ordered { verdict: Verdict::Applied, message, draft, shift })
     }
 
     fn no_run(&self) -> Ordered {
@@ -256,10 +239,7 @@ impl Desk<'_> {
         let mut weights = Vec::new();
         for (route, seen) in self.sight.terms.routes.iter().zip(&self.sight.routes) {
             match seen {
-                Ok(RouteSeen {
-                    share: Share::Weight(weight),
-                    ..
-                }) => weights.push(*weight),
+                Ok(RouteSeen { share: Share::Weight(weight), .. }) => weights.push(*weight),
                 Ok(seen) => return Err(format!("route {} shows {}", route.name, seen.share)),
                 Err(error) => return Err(format!("route {} cannot be read: {error}", route.name)),
             }
@@ -269,10 +249,7 @@ impl Desk<'_> {
             [first, rest @ ..] if rest.iter().all(|weight| weight == first) => Ok(*first),
             _ => {
                 let all: Vec<String> = weights.iter().map(ToString::to_string).collect();
-                Err(format!(
-                    "the routes show different weights: {}",
-                    all.join(", ")
-                ))
+                Err(format!("the routes show different weights: {}", all.join(", ")))
             }
         }
     }
@@ -367,17 +344,11 @@ impl Desk<'_> {
         let until = until_ms.map_or("until somebody resumes".to_owned(), |ms| {
             format!("until {}", report::words::clock_time(ms))
         });
-        let message = format!(
-            "paused at {} {until}; breaches and alarms still roll back",
-            run.weight
-        );
+        let message =
+            format!("paused at {} {until}; breaches and alarms still roll back", run.weight);
         self.applied(
             message,
-            Event::Paused {
-                who: self.who(),
-                command: self.command(),
-                until_ms,
-            },
+            Event::Paused { who: self.who(), command: self.command(), until_ms },
             None,
         )
     }
@@ -392,10 +363,8 @@ impl Desk<'_> {
         match (&run.moved, adopt) {
             (Some(_), true) => self.adopt(run),
             (Some(found), false) => {
-                let found: Vec<String> = found
-                    .iter()
-                    .map(|r| format!("{} {}", r.route, r.text))
-                    .collect();
+                let found: Vec<String> =
+                    found.iter().map(|r| format!("{} {}", r.route, r.text)).collect();
                 Ok(self.refused(format!(
                     "somebody else changed a weight ({}; the journal says {}): `resume --adopt` takes it over, or set it back",
                     found.join(", "),
@@ -403,10 +372,7 @@ impl Desk<'_> {
                 )))
             }
             (None, _) if run.pause.is_some() => {
-                let event = Event::Resumed {
-                    who: self.who(),
-                    command: self.command(),
-                };
+                let event = Event::Resumed { who: self.who(), command: self.command() };
                 self.applied(format!("resumed at {}", run.weight), event, None)
             }
             (None, _) => Ok(self.not(
@@ -421,21 +387,14 @@ impl Desk<'_> {
             Ok(weight) => weight,
             Err(why) => return Ok(self.refused(format!("{why}; make them alike first"))),
         };
-        let event = Event::Adopted {
-            who: self.who(),
-            command: self.command(),
-            weight,
-        };
+        let event = Event::Adopted { who: self.who(), command: self.command(), weight };
         let mut ordered = self.applied(
             format!("{weight} is taken over in place of {}", run.weight),
             event,
             None,
         )?;
         if run.pause.is_some() {
-            let event = Event::Resumed {
-                who: self.who(),
-                command: self.command(),
-            };
+            let event = Event::Resumed { who: self.who(), command: self.command() };
             ordered.draft.add(self.now.tick_ms, event)?;
         }
         Ok(ordered)
@@ -449,17 +408,12 @@ impl Desk<'_> {
         };
         let at_zero = self.shown() == Ok(Weight::ZERO);
         if matches!(run.end, Some((End::RolledBack, ..))) && at_zero {
-            return Ok(self.not(
-                Verdict::AlreadySo,
-                "rolled back already: every rule shows 0 %".to_owned(),
-            ));
+            return Ok(self
+                .not(Verdict::AlreadySo, "rolled back already: every rule shows 0 %".to_owned()));
         }
         let who = self.who();
         let text = format!("rollback ordered by {}: {}", who.identity, who.reason);
-        let event = Event::RollbackOrdered {
-            who,
-            command: self.command(),
-        };
+        let event = Event::RollbackOrdered { who, command: self.command() };
         let message = "rolled back: every route at 0 %".to_owned();
         if run.mode == Mode::Shadow {
             // Nothing is moved in shadow mode, by nobody's order: end the run.
@@ -487,55 +441,33 @@ impl Desk<'_> {
             (None, Some(next)) => next,
             (None, None) => return self.complete_early(run),
             (Some(to), _) if to <= run.weight => {
-                return Ok(self.refused(format!(
-                    "{to} is not above {}; promote only raises",
-                    run.weight
-                )));
+                return Ok(
+                    self.refused(format!("{to} is not above {}; promote only raises", run.weight))
+                );
             }
             (Some(to), _) if !run.terms.stages.contains(&to) => {
                 let stages: Vec<String> =
                     run.terms.stages.iter().map(ToString::to_string).collect();
-                return Ok(self.refused(format!(
-                    "{to} is no stage of the plan: {}",
-                    stages.join(", ")
-                )));
+                return Ok(
+                    self.refused(format!("{to} is no stage of the plan: {}", stages.join(", ")))
+                );
             }
             (Some(to), Some(next)) if to > next && !force => {
-                return Ok(self.refused(format!(
-                    "{to} skips {next}; --force does that without proof"
-                )));
+                return Ok(
+                    self.refused(format!("{to} skips {next}; --force does that without proof"))
+                );
             }
             (Some(to), _) => to,
         };
         let who = self.who();
-        let proof = if force {
-            "without proof"
-        } else {
-            "with every limit shown to hold"
-        };
+        let proof = if force { "without proof" } else { "with every limit shown to hold" };
         let cause = Cause {
             kind: CauseKind::Promotion,
-            text: format!(
-                "promoted to {to} by {} {proof}: {}",
-                who.identity, who.reason
-            ),
+            text: format!("promoted to {to} by {} {proof}: {}", who.identity, who.reason),
         };
-        let shift = Shift {
-            from: Some(run.weight),
-            to,
-            cause,
-        };
-        let event = Event::Promoted {
-            who,
-            command: self.command(),
-            to,
-            forced: force,
-        };
-        self.applied(
-            format!("promoted from {} to {to}", run.weight),
-            event,
-            Some(shift),
-        )
+        let shift = Shift { from: Some(run.weight), to, cause };
+        let event = Event::Promoted { who, command: self.command(), to, forced: force };
+        self.applied(format!("promoted from {} to {to}", run.weight), event, Some(shift))
     }
 
     fn may_not_promote(&self, run: &Run, force: bool) -> Option<String> {
@@ -546,10 +478,7 @@ impl Desk<'_> {
             return Some("the evidence says roll back; nothing raises the Rust share".to_owned());
         }
         if let Some(intent) = &run.intent {
-            return Some(format!(
-                "a change to {} is under way; try again in a minute",
-                intent.to
-            ));
+            return Some(format!("a change to {} is under way; try again in a minute", intent.to));
         }
         if run.weight == Weight::ZERO {
             return Some(
@@ -559,10 +488,7 @@ impl Desk<'_> {
         match self.shown() {
             Err(why) => return Some(why),
             Ok(shown) if shown != run.weight => {
-                return Some(format!(
-                    "the rules show {shown}, the journal says {}",
-                    run.weight
-                ));
+                return Some(format!("the rules show {shown}, the journal says {}", run.weight));
             }
             Ok(_) => {}
         }
@@ -580,19 +506,12 @@ impl Desk<'_> {
         if force {
             return None;
         }
-        let proven = run
-            .judged
-            .as_ref()
-            .zip(run.engine().ok())
-            .is_some_and(|(judged, engine)| {
-                judged.weight == run.weight
-                    && judged
-                        .log_gates
-                        .iter()
-                        .all(|gate| *gate >= engine.gate_threshold())
-                    && judged.log_e < 0.5 * engine.rollback_threshold()
-                    && !judged.shared_incident()
-            });
+        let proven = run.judged.as_ref().zip(run.engine().ok()).is_some_and(|(judged, engine)| {
+            judged.weight == run.weight
+                && judged.log_gates.iter().all(|gate| *gate >= engine.gate_threshold())
+                && judged.log_e < 0.5 * engine.rollback_threshold()
+                && !judged.shared_incident()
+        });
         let why = report::words::last_decision(run);
         (!proven).then(|| {
             format!("not every limit is shown to hold yet ({why}); --force goes without proof")
@@ -601,28 +520,12 @@ impl Desk<'_> {
 
     fn complete_early(&self, run: &Run) -> Result<Ordered, FoldError> {
         let who = self.who();
-        let reason = format!(
-            "the rest of the bake was skipped by {}: {}",
-            who.identity, who.reason
-        );
-        let event = Event::Promoted {
-            who,
-            command: self.command(),
-            to: run.weight,
-            forced: false,
-        };
-        let mut ordered = self.applied(
-            "complete; the rest of the bake is skipped".to_owned(),
-            event,
-            None,
-        )?;
-        ordered.draft.add(
-            self.now.tick_ms,
-            Event::Finished {
-                end: End::Completed,
-                reason,
-            },
-        )?;
+        let reason =
+            format!("the rest of the bake was skipped by {}: {}", who.identity, who.reason);
+        let event = Event::Promoted { who, command: self.command(), to: run.weight, forced: false };
+        let mut ordered =
+            self.applied("complete; the rest of the bake is skipped".to_owned(), event, None)?;
+        ordered.draft.add(self.now.tick_ms, Event::Finished { end: End::Completed, reason })?;
         Ok(ordered)
     }
 
@@ -640,14 +543,7 @@ impl Desk<'_> {
         if self.shown() != Ok(run.weight) {
             return Ok(self.refused(format!("the rules do not show {}", run.weight)));
         }
-        let event = Event::Activated {
-            who: self.who(),
-            command: self.command(),
-        };
-        self.applied(
-            format!("active from now on, at {}", run.weight),
-            event,
-            None,
-        )
+        let event = Event::Activated { who: self.who(), command: self.command() };
+        self.applied(format!("active from now on, at {}", run.weight), event, None)
     }
 }

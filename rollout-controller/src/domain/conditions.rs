@@ -19,11 +19,7 @@ pub fn newest_due(run: &Run, tick_ms: i64) -> Minute {
 
 /// Minutes that are due and were not readable.
 pub(super) fn late_minutes(run: &Run, seen: &Seen, tick_ms: i64) -> u32 {
-    let newest = seen
-        .minutes
-        .last()
-        .map(|minute| minute.minute)
-        .or(run.through);
+    let newest = seen.minutes.last().map(|minute| minute.minute).or(run.through);
     let late = newest.map_or(0, |newest| newest_due(run, tick_ms).since(newest));
     u32::try_from(late).unwrap_or(0)
 }
@@ -71,10 +67,7 @@ pub(super) fn report(
             if !unknown {
                 draft.add(
                     now.tick_ms,
-                    Event::Cleared {
-                        topic: *topic,
-                        text: over(*topic).to_owned(),
-                    },
+                    Event::Cleared { topic: *topic, text: over(*topic).to_owned() },
                 )?;
             }
         }
@@ -142,10 +135,8 @@ fn standing(run: &Run, seen: &Seen, settings: &Settings, now: Now) -> Vec<Condit
         );
     }
     if let Some(moved) = &run.moved {
-        let found: Vec<String> = moved
-            .iter()
-            .map(|route| format!("{} {}", route.route, route.text))
-            .collect();
+        let found: Vec<String> =
+            moved.iter().map(|route| format!("{} {}", route.route, route.text)).collect();
         add(
             Topic::MovedBySomeoneElse,
             format!(
@@ -160,14 +151,9 @@ fn standing(run: &Run, seen: &Seen, settings: &Settings, now: Now) -> Vec<Condit
         add(Topic::HeaderRuleChanged, findings.join("; "));
     }
     if let Some(failed) = &run.rollback_failed {
-        let routes: Vec<String> = failed
-            .iter()
-            .map(|route| format!("{}: {}", route.route, route.text))
-            .collect();
-        add(
-            Topic::RollbackIncomplete,
-            format!("Still trying every minute. {}", routes.join("; ")),
-        );
+        let routes: Vec<String> =
+            failed.iter().map(|route| format!("{}: {}", route.route, route.text)).collect();
+        add(Topic::RollbackIncomplete, format!("Still trying every minute. {}", routes.join("; ")));
     }
     if let Some(until) = run.pause.as_ref().and_then(|pause| pause.until_ms)
         && now.tick_ms >= until - PAUSE_WARNING_MS
@@ -210,13 +196,9 @@ pub(super) fn report_raised_after_rollback(
             );
             draft.add(now.tick_ms, Event::Raised { topic, text })
         }
-        (true, true) => draft.add(
-            now.tick_ms,
-            Event::Cleared {
-                topic,
-                text: over(topic).to_owned(),
-            },
-        ),
+        (true, true) => {
+            draft.add(now.tick_ms, Event::Cleared { topic, text: over(topic).to_owned() })
+        }
         (true, false) | (false, true) => Ok(()),
     }
 }

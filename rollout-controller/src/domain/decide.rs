@@ -54,10 +54,7 @@ pub struct Draft {
 impl Draft {
     /// Nothing new yet.
     pub fn of(journal: &Journal) -> Self {
-        Self {
-            journal: journal.clone(),
-            events: Vec::new(),
-        }
+        Self { journal: journal.clone(), events: Vec::new() }
     }
 
     /// Adds an event at `now_ms` or, if that is later, at the last event's time.
@@ -66,11 +63,7 @@ impl Draft {
     /// [`FoldError`] if the event cannot follow.
     pub fn add(&mut self, now_ms: i64, event: Event) -> Result<(), FoldError> {
         let at_ms = self.journal.time(now_ms);
-        let stamped = Stamped {
-            seq: self.journal.revision + 1,
-            at_ms,
-            event,
-        };
+        let stamped = Stamped { seq: self.journal.revision + 1, at_ms, event };
         self.journal.apply(&stamped)?;
         self.events.push(stamped);
         Ok(())
@@ -91,11 +84,7 @@ pub struct Decided {
 impl Decided {
     /// There is no run to decide about.
     fn nothing(draft: Draft) -> Self {
-        Self {
-            draft,
-            decision: None,
-            shift: None,
-        }
+        Self { draft, decision: None, shift: None }
     }
 }
 
@@ -124,15 +113,9 @@ pub fn decide(
     }
     settle(&mut draft, seen, now)?;
     // Settling may have found out when a weight began.
-    let minutes = draft
-        .journal
-        .run
-        .as_ref()
-        .map_or_else(Vec::new, |run| weighed(run, &seen.minutes));
-    let seen = &Seen {
-        minutes,
-        ..seen.clone()
-    };
+    let minutes =
+        draft.journal.run.as_ref().map_or_else(Vec::new, |run| weighed(run, &seen.minutes));
+    let seen = &Seen { minutes, ..seen.clone() };
     if let Some(weight) = shadow_follows(&draft, seen) {
         draft.add(now.tick_ms, Event::Followed { weight })?;
     }
@@ -145,58 +128,32 @@ pub fn decide(
     // event that tells it carries the decision.
     let mut judged = run.clone();
     let recovered = recovered(run, seen);
-    judged
-        .alarms_before
-        .retain(|name| !recovered.contains(name));
-    judged
-        .judge(&seen.minutes)
-        .map_err(|problem| FoldError::Engine {
-            seq: draft.journal.revision + 1,
-            kind: Event::TICKED,
-            problem,
-        })?;
+    judged.alarms_before.retain(|name| !recovered.contains(name));
+    judged.judge(&seen.minutes).map_err(|problem| FoldError::Engine {
+        seq: draft.journal.revision + 1,
+        kind: Event::TICKED,
+        problem,
+    })?;
     let baseline = baseline(&judged, seen);
     let first = baseline.as_ref().map(|(first, ..)| *first);
     let decision = choose(&judged, seen, settings, now, first);
 
     if let Some((first, requests_per_minute, through, history)) = baseline {
-        let event = Event::Baseline {
-            history,
-            first,
-            requests_per_minute,
-            through,
-        };
+        let event = Event::Baseline { history, first, requests_per_minute, through };
         draft.add(now.tick_ms, event)?;
     }
-    draft.add(
-        now.tick_ms,
-        ticked(&draft.journal, seen, &decision, recovered, now),
-    )?;
+    draft.add(now.tick_ms, ticked(&draft.journal, seen, &decision, recovered, now))?;
     conditions::report(&mut draft, seen, settings, now)?;
-    let shift = draft
-        .journal
-        .run
-        .as_ref()
-        .and_then(|run| shift_for(run, &decision));
+    let shift = draft.journal.run.as_ref().and_then(|run| shift_for(run, &decision));
     match (&decision, &shift) {
         (_, Some(shift)) => intend(&mut draft, shift, now)?,
         (Decision::Finish { proof }, None) => {
             let reason = report::evidence::complete(proof);
-            draft.add(
-                now.tick_ms,
-                Event::Finished {
-                    end: End::Completed,
-                    reason,
-                },
-            )?;
+            draft.add(now.tick_ms, Event::Finished { end: End::Completed, reason })?;
         }
         _ => {}
     }
-    Ok(Decided {
-        draft,
-        decision: Some(decision),
-        shift,
-    })
+    Ok(Decided { draft, decision: Some(decision), shift })
 }
 
 /// The minutes with the weights that the journal has for them.
@@ -213,21 +170,9 @@ fn weighed(run: &Run, minutes: &[CommittedMinute]) -> Vec<CommittedMinute> {
 /// # Errors
 /// [`FoldError`] if it cannot follow.
 pub fn intend(draft: &mut Draft, shift: &Shift, now: Now) -> Result<(), FoldError> {
-    let from = draft
-        .journal
-        .run
-        .as_ref()
-        .map_or(Weight::ZERO, |run| run.weight);
+    let from = draft.journal.run.as_ref().map_or(Weight::ZERO, |run| run.weight);
     let (to, cause) = (shift.to, shift.cause.clone());
-    draft.add(
-        now.tick_ms,
-        Event::Intended {
-            from,
-            to,
-            cause,
-            deadline_ms: now.deadline_ms,
-        },
-    )
+    draft.add(now.tick_ms, Event::Intended { from, to, cause, deadline_ms: now.deadline_ms })
 }
 
 fn ticked(
@@ -240,13 +185,7 @@ fn ticked(
     let standing = |alarm: &&AlarmSeen| alarm.state == AlarmState::Alarm;
     let alarms = seen.alarms.as_ref().map_or_else(
         |_| Vec::new(),
-        |alarms| {
-            alarms
-                .iter()
-                .filter(standing)
-                .map(|alarm| alarm.name.clone())
-                .collect()
-        },
+        |alarms| alarms.iter().filter(standing).map(|alarm| alarm.name.clone()).collect(),
     );
     let late = conditions::blind_minutes(journal, seen, now.tick_ms);
     Event::Ticked {
@@ -262,10 +201,7 @@ fn ticked(
 
 /// What every rule shows, if all can be read: their shares in order.
 fn shares(seen: &Seen) -> Option<Vec<&Share>> {
-    seen.routes
-        .iter()
-        .map(|route| route.as_ref().ok().map(|seen| &seen.share))
-        .collect()
+    seen.routes.iter().map(|route| route.as_ref().ok().map(|seen| &seen.share)).collect()
 }
 
 fn all_show(seen: &Seen, weight: Weight) -> bool {
@@ -284,11 +220,9 @@ fn outcomes(run: &Run, seen: &Seen) -> Vec<RouteOutcome> {
                 },
                 text: format!("shows {}", seen.share),
             },
-            Err(error) => RouteOutcome {
-                route: route.name.clone(),
-                weight: None,
-                text: error.clone(),
-            },
+            Err(error) => {
+                RouteOutcome { route: route.name.clone(), weight: None, text: error.clone() }
+            }
         })
         .collect()
 }
@@ -322,54 +256,28 @@ fn settle(draft: &mut Draft, seen: &Seen, now: Now) -> Result<(), FoldError> {
     let as_journalled = all_show(seen, run.weight);
     if as_journalled && run.moved.is_some() {
         let text = "Every rule shows the journal's weight again.".to_owned();
-        return draft.add(
-            now.tick_ms,
-            Event::Cleared {
-                topic: Topic::MovedBySomeoneElse,
-                text,
-            },
-        );
+        return draft.add(now.tick_ms, Event::Cleared { topic: Topic::MovedBySomeoneElse, text });
     }
     if run.rolling_back.is_some() || as_journalled || shares(seen).is_none() {
         return finish_rollback_if_there(draft, seen, now);
     }
     if all_show(seen, Weight::ZERO) && run.weight > Weight::ZERO {
-        draft.add(
-            now.tick_ms,
-            Event::FoundAtZero {
-                expected: run.weight,
-            },
-        )?;
+        draft.add(now.tick_ms, Event::FoundAtZero { expected: run.weight })?;
         let reason = format!(
             "every rule was found at 0 % instead of {}: rolled back by hand, or while the ledger was down",
             run.weight
         );
-        return draft.add(
-            now.tick_ms,
-            Event::Finished {
-                end: End::RolledBack,
-                reason,
-            },
-        );
+        return draft.add(now.tick_ms, Event::Finished { end: End::RolledBack, reason });
     }
     let found = outcomes(&run, seen);
     if run.moved.as_ref() != Some(&found) {
-        draft.add(
-            now.tick_ms,
-            Event::MovedByOther {
-                expected: run.weight,
-                found,
-            },
-        )?;
+        draft.add(now.tick_ms, Event::MovedByOther { expected: run.weight, found })?;
     }
     Ok(())
 }
 
 fn finish_rollback_if_there(draft: &mut Draft, seen: &Seen, now: Now) -> Result<(), FoldError> {
-    let rolling = draft
-        .journal
-        .open_run()
-        .is_some_and(|run| run.rolling_back.is_some());
+    let rolling = draft.journal.open_run().is_some_and(|run| run.rolling_back.is_some());
     if rolling && all_show(seen, Weight::ZERO) {
         return finish_rollback(draft, now);
     }
@@ -388,20 +296,11 @@ pub fn finish_rollback(draft: &mut Draft, now: Now) -> Result<(), FoldError> {
         return Ok(());
     };
     let reason = report::words::rollback_reason(reason);
-    draft.add(
-        now.tick_ms,
-        Event::Finished {
-            end: End::RolledBack,
-            reason,
-        },
-    )
+    draft.add(now.tick_ms, Event::Finished { end: End::RolledBack, reason })
 }
 
 fn shadow_follows(draft: &Draft, seen: &Seen) -> Option<Weight> {
-    let run = draft
-        .journal
-        .open_run()
-        .filter(|run| run.mode == Mode::Shadow)?;
+    let run = draft.journal.open_run().filter(|run| run.mode == Mode::Shadow)?;
     match shares(seen)?.as_slice() {
         [Share::Weight(first), rest @ ..]
             if *first != run.weight && rest.iter().all(|s| **s == Share::Weight(*first)) =>
@@ -413,10 +312,7 @@ fn shadow_follows(draft: &Draft, seen: &Seen) -> Option<Weight> {
 }
 
 fn end_pause(draft: &mut Draft, now: Now) -> Result<(), FoldError> {
-    let until = draft
-        .journal
-        .open_run()
-        .and_then(|run| run.pause.as_ref()?.until_ms);
+    let until = draft.journal.open_run().and_then(|run| run.pause.as_ref()?.until_ms);
     if until.is_some_and(|until| now.tick_ms >= until) {
         draft.add(now.tick_ms, Event::PauseEnded {})?;
     }
@@ -428,11 +324,8 @@ fn recovered(run: &Run, seen: &Seen) -> Vec<String> {
     let Ok(alarms) = &seen.alarms else {
         return Vec::new();
     };
-    let is_ok = |name: &&String| {
-        alarms
-            .iter()
-            .any(|a| a.name == **name && a.state == AlarmState::Ok)
-    };
+    let is_ok =
+        |name: &&String| alarms.iter().any(|a| a.name == **name && a.state == AlarmState::Ok);
     run.alarms_before.iter().filter(is_ok).cloned().collect()
 }
 
@@ -447,10 +340,8 @@ fn baseline(run: &Run, seen: &Seen) -> Option<Baseline> {
     }
     let history = seen.history.as_ref()?.as_ref().ok()?;
     let through = history.last()?.minute;
-    let requests: u64 = history
-        .iter()
-        .map(|minute| minute.old.requests + minute.new.requests)
-        .sum();
+    let requests: u64 =
+        history.iter().map(|minute| minute.old.requests + minute.new.requests).sum();
     let per_minute = requests as f64 / history.len() as f64;
     let first = match run.terms.start {
         StartAt::Stage(weight) => weight,
@@ -482,16 +373,12 @@ fn choose(
         // Some routes arrived, the others still show where they were.
         _ if let Some(to) = half_done => (to, None),
         (None, _) => {
-            return hold(Hold::NoHistory {
-                error: history_error(seen),
-            });
+            return hold(Hold::NoHistory { error: history_error(seen) });
         }
         (Some(first), Weight::ZERO) if run.mode == Mode::Active => (first, None),
         _ => match by_evidence(run) {
             StageDecision::Rollback { breach } => {
-                return Decision::RollBack {
-                    reason: RollBackReason::Evidence { breach },
-                };
+                return Decision::RollBack { reason: RollBackReason::Evidence { breach } };
             }
             StageDecision::Advance { to, proof } => (to, Some(proof)),
             StageDecision::Complete { proof } => return Decision::Finish { proof },
@@ -505,10 +392,7 @@ fn choose(
             None => Decision::Advance { to, proof },
         }
     } else {
-        let next_ms = settings
-            .calendar
-            .next_allowed(time)
-            .map(Timestamp::as_millisecond);
+        let next_ms = settings.calendar.next_allowed(time).map(Timestamp::as_millisecond);
         hold(Hold::Calendar { to, next_ms })
     }
 }
@@ -526,17 +410,12 @@ fn by_evidence(run: &Run) -> StageDecision {
     let not_yet = || {
         // A stage without a judged minute has proven nothing.
         use super::evidence::HoldReason;
-        StageDecision::Hold {
-            reason: HoldReason::EarlierStage { weight: run.weight },
-        }
+        StageDecision::Hold { reason: HoldReason::EarlierStage { weight: run.weight } }
     };
     let (Some(judged), Ok(engine)) = (&run.judged, run.engine()) else {
         return not_yet();
     };
-    let stage = Stage {
-        weight: run.weight,
-        next: run.terms.next_after(run.weight),
-    };
+    let stage = Stage { weight: run.weight, next: run.terms.next_after(run.weight) };
     engine.stage_gate(&run.evidence, judged, stage)
 }
 
@@ -553,15 +432,12 @@ fn must_roll_back(run: &Run, seen: &Seen, settings: &Settings) -> Option<RollBac
         return Some(RollBackReason::Evidence { breach });
     }
     let alarms = seen.alarms.as_ref().ok()?;
-    alarms
-        .iter()
-        .find_map(|alarm| match alarm_says(run, settings, alarms, alarm) {
-            AlarmSays::RollBack => Some(RollBackReason::Alarm {
-                name: alarm.name.clone(),
-                reason: alarm.reason.clone(),
-            }),
-            AlarmSays::Hold(_) | AlarmSays::Nothing => None,
-        })
+    alarms.iter().find_map(|alarm| match alarm_says(run, settings, alarms, alarm) {
+        AlarmSays::RollBack => {
+            Some(RollBackReason::Alarm { name: alarm.name.clone(), reason: alarm.reason.clone() })
+        }
+        AlarmSays::Hold(_) | AlarmSays::Nothing => None,
+    })
 }
 
 enum AlarmSays {
@@ -588,8 +464,7 @@ fn alarm_says(run: &Run, settings: &Settings, all: &[AlarmSeen], alarm: &AlarmSe
     }
     let twin = settings.python_twin.get(&alarm.name);
     let twin_stands = twin.is_some_and(|twin| {
-        all.iter()
-            .any(|other| other.name == *twin && other.state == AlarmState::Alarm)
+        all.iter().any(|other| other.name == *twin && other.state == AlarmState::Alarm)
     });
     if twin_stands {
         return AlarmSays::Hold(AlarmHolds::TwinStands);
@@ -603,9 +478,7 @@ fn stopped(run: &Run, seen: &Seen, now: Now) -> Option<Hold> {
         return Some(Hold::ShadowRolledBack);
     }
     if let Some(Err(error)) = seen.routes.iter().find(|route| route.is_err()) {
-        return Some(Hold::RulesUnreadable {
-            error: error.clone(),
-        });
+        return Some(Hold::RulesUnreadable { error: error.clone() });
     }
     if let Some(intent) = &run.intent
         && now.real_ms <= intent.deadline_ms + SETTLE_GRACE_MS
@@ -629,32 +502,21 @@ fn holds(run: &Run, seen: &Seen, settings: &Settings, now: Now) -> Option<Hold> 
     let alarms = match &seen.alarms {
         Ok(alarms) => alarms,
         Err(error) => {
-            return Some(Hold::AlarmsUnreadable {
-                error: error.clone(),
-            });
+            return Some(Hold::AlarmsUnreadable { error: error.clone() });
         }
     };
     for alarm in alarms {
         if let AlarmSays::Hold(because) = alarm_says(run, settings, alarms, alarm) {
-            return Some(Hold::Alarm {
-                name: alarm.name.clone(),
-                because,
-            });
+            return Some(Hold::Alarm { name: alarm.name.clone(), because });
         }
     }
     if run.first.is_some()
         && let Some(error) = &seen.gap
     {
         let minutes = conditions::late_minutes(run, seen, now.tick_ms);
-        return Some(Hold::Blind {
-            minutes,
-            error: error.clone(),
-        });
+        return Some(Hold::Blind { minutes, error: error.clone() });
     }
-    let last_of_stage = run
-        .judged
-        .as_ref()
-        .is_some_and(|judged| judged.weight == run.weight);
+    let last_of_stage = run.judged.as_ref().is_some_and(|judged| judged.weight == run.weight);
     if run.first.is_some() && run.weight > Weight::ZERO && !last_of_stage {
         return Some(Hold::NotJudgedYet);
     }
@@ -668,17 +530,9 @@ fn shift_for(run: &Run, decision: &Decision) -> Option<Shift> {
     }
     match decision {
         Decision::Advance { to, proof } => {
-            let kind = if proof.is_some() {
-                CauseKind::Evidence
-            } else {
-                CauseKind::Start
-            };
+            let kind = if proof.is_some() { CauseKind::Evidence } else { CauseKind::Start };
             let text = report::words::decision(decision, run, &report::evidence::Clock::utc());
-            Some(Shift {
-                from: Some(run.weight),
-                to: *to,
-                cause: Cause { kind, text },
-            })
+            Some(Shift { from: Some(run.weight), to: *to, cause: Cause { kind, text } })
         }
         Decision::Continue { to } => run.intent.as_ref().map(|intent| Shift {
             from: Some(intent.from),
@@ -720,9 +574,5 @@ fn after_the_end(mut draft: Draft, seen: &Seen, now: Now) -> Result<Decided, Fol
     let text = report::words::rollback_reason(&reason);
     let shift = Shift::out_of_traffic(CauseKind::PutBack, text);
     intend(&mut draft, &shift, now)?;
-    Ok(Decided {
-        draft,
-        decision: Some(Decision::RollBack { reason }),
-        shift: Some(shift),
-    })
+    Ok(Decided { draft, decision: Some(Decision::RollBack { reason }), shift: Some(shift) })
 }

@@ -217,11 +217,7 @@ pub struct Shift {
 impl Shift {
     /// The new side out of traffic, whatever the rules show.
     pub fn out_of_traffic(kind: CauseKind, text: String) -> Self {
-        Self {
-            from: None,
-            to: Weight::ZERO,
-            cause: Cause { kind, text },
-        }
+        Self { from: None, to: Weight::ZERO, cause: Cause { kind, text } }
     }
 }
 

@@ -26,10 +26,7 @@ pub struct Who {
 /// What happened. Events are facts: they are never edited, only followed by others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-#[expect(
-    missing_docs,
-    reason = "fields are named after what they are; variants are documented"
-)]
+#[expect(missing_docs, reason = "fields are named after what they are; variants are documented")]
 pub enum Event {
     /// A person started a run.
     Started {
@@ -64,58 +61,28 @@ pub enum Event {
         blind_minutes: Option<u32>,
     },
     /// A change of weight is about to be made on every route.
-    Intended {
-        from: Weight,
-        to: Weight,
-        cause: Cause,
-        deadline_ms: i64,
-    },
+    Intended { from: Weight, to: Weight, cause: Cause, deadline_ms: i64 },
     /// Every route shows the new weight.
-    Applied {
-        from: Weight,
-        to: Weight,
-        cause: Cause,
-    },
+    Applied { from: Weight, to: Weight, cause: Cause },
     /// Not every route does; each with what it shows or why it cannot be told.
-    NotApplied {
-        from: Weight,
-        to: Weight,
-        cause: Cause,
-        routes: Vec<RouteOutcome>,
-    },
+    NotApplied { from: Weight, to: Weight, cause: Cause, routes: Vec<RouteOutcome> },
     /// A rule no longer showed what this journal says.
-    MovedByOther {
-        expected: Weight,
-        found: Vec<RouteOutcome>,
-    },
+    MovedByOther { expected: Weight, found: Vec<RouteOutcome> },
     /// A rule was found at 0 although nobody told this journal: somebody rolled
     /// back by hand, or a tick did while the ledger was down. The run is over.
     FoundAtZero { expected: Weight },
     /// A shadow rollout follows the share that the rules show.
     Followed { weight: Weight },
     /// Someone else's change was taken over by `resume --adopt`.
-    Adopted {
-        who: Who,
-        command: String,
-        weight: Weight,
-    },
+    Adopted { who: Who, command: String, weight: Weight },
     /// A person paused advancing, perhaps until a time.
-    Paused {
-        who: Who,
-        command: String,
-        until_ms: Option<i64>,
-    },
+    Paused { who: Who, command: String, until_ms: Option<i64> },
     /// A pause with an end came to it.
     PauseEnded {},
     /// A person ended a pause.
     Resumed { who: Who, command: String },
     /// A person asked for the rest of this stage to be skipped.
-    Promoted {
-        who: Who,
-        command: String,
-        to: Weight,
-        forced: bool,
-    },
+    Promoted { who: Who, command: String, to: Weight, forced: bool },
     /// A person asked for a rollback.
     RollbackOrdered { who: Who, command: String },
     /// A person let a shadow rollout act.
@@ -272,21 +239,12 @@ pub struct Intent {
 impl Intent {
     /// Every route shows it.
     pub fn applied(&self) -> Event {
-        Event::Applied {
-            from: self.from,
-            to: self.to,
-            cause: self.cause.clone(),
-        }
+        Event::Applied { from: self.from, to: self.to, cause: self.cause.clone() }
     }
 
     /// Not every route does.
     pub fn not_applied(&self, routes: Vec<RouteOutcome>) -> Event {
-        Event::NotApplied {
-            from: self.from,
-            to: self.to,
-            cause: self.cause.clone(),
-            routes,
-        }
+        Event::NotApplied { from: self.from, to: self.to, cause: self.cause.clone(), routes }
     }
 }
 
@@ -439,11 +397,7 @@ impl Run {
     /// The weight in force for most of a minute: the last one that began in it
     /// or before. The minute of a change thereby counts as the new stage's entry.
     pub fn weight_at(&self, minute: Minute) -> Weight {
-        let began = self
-            .timeline
-            .iter()
-            .rev()
-            .find(|(start, _)| *start <= minute);
+        let began = self.timeline.iter().rev().find(|(start, _)| *start <= minute);
         began.map_or(Weight::ZERO, |(_, weight)| *weight)
     }
 
@@ -502,8 +456,7 @@ impl Run {
     fn set_weight(&mut self, weight: Weight, at_ms: i64) {
         self.weight = weight;
         self.since_ms = at_ms;
-        self.timeline
-            .push((Minute(at_ms.div_euclid(60_000)), weight));
+        self.timeline.push((Minute(at_ms.div_euclid(60_000)), weight));
         // Only minutes that are not judged yet are asked for.
         let excess = self.timeline.len().saturating_sub(64);
         self.timeline.drain(..excess);
@@ -513,10 +466,7 @@ impl Run {
 impl Journal {
     /// The empty journal of a rollout.
     pub fn new(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            ..Self::default()
-        }
+        Self { name: name.to_owned(), ..Self::default() }
     }
 
     /// The fold of a whole journal.
@@ -550,34 +500,17 @@ impl Journal {
     /// [`FoldError`]; the journal must then not be used any more.
     pub fn apply(&mut self, stamped: &Stamped) -> Result<(), FoldError> {
         if stamped.seq != self.revision + 1 {
-            return Err(FoldError::OutOfOrder {
-                last: self.revision,
-                found: stamped.seq,
-            });
+            return Err(FoldError::OutOfOrder { last: self.revision, found: stamped.seq });
         }
         let (seq, at_ms, event) = (stamped.seq, stamped.at_ms, &stamped.event);
-        let before = self.run.as_ref().map(|run| {
-            (
-                run.number,
-                run.weight,
-                run.end.as_ref().map(|(end, ..)| *end),
-            )
-        });
+        let before = self
+            .run
+            .as_ref()
+            .map(|run| (run.number, run.weight, run.end.as_ref().map(|(end, ..)| *end)));
         match event {
-            Event::Started {
-                run,
-                who,
-                mode,
-                terms,
-                alarms_before,
-                ..
-            } => {
+            Event::Started { run, who, mode, terms, alarms_before, .. } => {
                 let engine = Engine::new(terms.evidence.clone(), terms.slo).map_err(|error| {
-                    FoldError::Engine {
-                        seq,
-                        kind: event.kind(),
-                        problem: error.to_string(),
-                    }
+                    FoldError::Engine { seq, kind: event.kind(), problem: error.to_string() }
                 })?;
                 let stages = u32::try_from(terms.stages.len()).unwrap_or(u32::MAX);
                 self.run = Some(Run {
@@ -620,10 +553,7 @@ impl Journal {
                 });
             }
             _ => {
-                let run = self.run.as_mut().ok_or(FoldError::NoRun {
-                    seq,
-                    kind: event.kind(),
-                })?;
+                let run = self.run.as_mut().ok_or(FoldError::NoRun { seq, kind: event.kind() })?;
                 apply_to_run(run, seq, at_ms, event).map_err(|problem| FoldError::Engine {
                     seq,
                     kind: event.kind(),
@@ -648,30 +578,18 @@ impl Journal {
 
 fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<(), String> {
     match event {
-        Event::Baseline {
-            history,
-            first,
-            requests_per_minute,
-            through,
-        } => {
+        Event::Baseline { history, first, requests_per_minute, through } => {
             let engine = run.engine().map_err(|error| error.to_string())?;
             run.evidence.learn_history(&engine, history);
             run.first = Some(*first);
             run.requests_per_minute = *requests_per_minute;
             run.through = Some(*through);
         }
-        Event::Ticked {
-            minutes,
-            decision,
-            recovered,
-            ..
-        } => {
+        Event::Ticked { minutes, decision, recovered, .. } => {
             run.alarms_before.retain(|name| !recovered.contains(name));
             run.judge(minutes)?;
             run.last = Some((decision.clone(), at_ms));
-            run.blind_since_ms = decision
-                .is_blind()
-                .then(|| run.blind_since_ms.unwrap_or(at_ms));
+            run.blind_since_ms = decision.is_blind().then(|| run.blind_since_ms.unwrap_or(at_ms));
             if let Decision::RollBack { reason } = decision {
                 let place = match run.mode {
                     Mode::Active => &mut run.rolling_back,
@@ -680,12 +598,7 @@ fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<()
                 place.get_or_insert_with(|| reason.clone());
             }
         }
-        Event::Intended {
-            from,
-            to,
-            cause,
-            deadline_ms,
-        } => {
+        Event::Intended { from, to, cause, deadline_ms } => {
             run.intent = Some(Intent {
                 seq,
                 at_ms,
@@ -726,11 +639,7 @@ fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<()
         }
         Event::Paused { who, until_ms, .. } => {
             let since_ms = run.pause.as_ref().map_or(at_ms, |pause| pause.since_ms);
-            run.pause = Some(Pause {
-                who: who.clone(),
-                since_ms,
-                until_ms: *until_ms,
-            });
+            run.pause = Some(Pause { who: who.clone(), since_ms, until_ms: *until_ms });
         }
         Event::PauseEnded {} | Event::Resumed { .. } => run.pause = None,
         Event::RollbackOrdered { who, .. } => {

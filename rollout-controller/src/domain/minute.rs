@@ -85,9 +85,7 @@ impl Edges {
     /// [`EdgesError`] naming the first entry that does not fit.
     pub fn new(edges_ms: Vec<f64>) -> Result<Self, EdgesError> {
         if edges_ms.len() < 2 {
-            return Err(EdgesError::TooFew {
-                found: edges_ms.len(),
-            });
+            return Err(EdgesError::TooFew { found: edges_ms.len() });
         }
         let mut below = 0.0;
         for (index, &edge) in edges_ms.iter().enumerate() {
@@ -111,9 +109,7 @@ impl Edges {
 
     /// The position of an edge with this value, if there is one.
     pub fn position(&self, edge_ms: f64) -> Option<usize> {
-        self.0
-            .iter()
-            .position(|&e| (e - edge_ms).abs() <= 1e-9 * edge_ms.abs())
+        self.0.iter().position(|&e| (e - edge_ms).abs() <= 1e-9 * edge_ms.abs())
     }
 
     /// The bucket a latency falls into.
@@ -186,10 +182,7 @@ impl Histogram {
     /// The two may differ (they are separate CloudWatch queries): a sample in no
     /// bucket counts as slower than every edge, which is the safe reading.
     pub fn new(samples: u64, mut buckets: Vec<u64>) -> Self {
-        let used = buckets
-            .iter()
-            .rposition(|&n| n > 0)
-            .map_or(0, |last| last + 1);
+        let used = buckets.iter().rposition(|&n| n > 0).map_or(0, |last| last + 1);
         buckets.truncate(used);
         Self { samples, buckets }
     }
@@ -218,11 +211,7 @@ impl Histogram {
     /// Samples slower than the edge at this position: all that are not in the
     /// buckets up to it. Never more than there are samples.
     pub fn slower_than(&self, edge: usize) -> u64 {
-        let within = self
-            .buckets
-            .iter()
-            .take(edge + 1)
-            .fold(0, |a: u64, &b| a.saturating_add(b));
+        let within = self.buckets.iter().take(edge + 1).fold(0, |a: u64, &b| a.saturating_add(b));
         self.samples.saturating_sub(within)
     }
 }
@@ -251,11 +240,7 @@ impl From<SparseHistogram> for Histogram {
 impl From<Histogram> for SparseHistogram {
     fn from(full: Histogram) -> Self {
         let first = full.buckets.iter().position(|&n| n > 0).unwrap_or(0);
-        Self {
-            samples: full.samples,
-            first,
-            counts: full.buckets[first..].to_vec(),
-        }
+        Self { samples: full.samples, first, counts: full.buckets[first..].to_vec() }
     }
 }
 
@@ -338,11 +323,7 @@ mod tests {
     fn a_minute_is_stored_in_a_few_hundred_bytes_and_reads_back() {
         let edges = Edges::default();
         let latency = Histogram::of_latencies(&edges, (0..600).map(|i| 20.0 + f64::from(i)));
-        let side = SideCounts {
-            requests: 600,
-            errors: 3,
-            latency,
-        };
+        let side = SideCounts { requests: 600, errors: 3, latency };
         let minute = CommittedMinute {
             minute: Minute(29_000_000),
             weight: Weight::FULL,
@@ -351,10 +332,7 @@ mod tests {
         };
         let text = serde_json::to_string(&minute).unwrap();
         assert!(text.len() < 300, "{} bytes: {text}", text.len());
-        assert_eq!(
-            serde_json::from_str::<CommittedMinute>(&text).unwrap(),
-            minute
-        );
+        assert_eq!(serde_json::from_str::<CommittedMinute>(&text).unwrap(), minute);
     }
 
     #[test]
@@ -367,12 +345,7 @@ mod tests {
     #[test]
     fn edges_must_be_positive_and_rise() {
         assert_eq!(Edges::new(vec![1.0]), Err(EdgesError::TooFew { found: 1 }));
-        for bad in [
-            vec![0.0, 1.0],
-            vec![2.0, 2.0],
-            vec![1.0, f64::NAN],
-            vec![1.0, f64::INFINITY],
-        ] {
+        for bad in [vec![0.0, 1.0], vec![2.0, 2.0], vec![1.0, f64::NAN], vec![1.0, f64::INFINITY]] {
             assert!(matches!(Edges::new(bad), Err(EdgesError::NotRising { .. })));
         }
     }
@@ -383,9 +356,6 @@ mod tests {
         let minute = Minute::containing(time);
         assert_eq!(minute.to_string(), "2025-03-01T14:32Z");
         assert_eq!(minute.plus(2).since(minute), 2);
-        assert_eq!(
-            Minute::containing("1969-12-31T23:59:30Z".parse().unwrap()),
-            Minute(-1)
-        );
+        assert_eq!(Minute::containing("1969-12-31T23:59:30Z".parse().unwrap()), Minute(-1));
     }
 }

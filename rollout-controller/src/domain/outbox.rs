@@ -18,9 +18,8 @@ pub(super) fn owe(
 ) {
     let Some(run) = &journal.run else { return };
     let name = journal.name.clone();
-    let from = before
-        .filter(|(number, ..)| *number == run.number)
-        .map_or(Weight::ZERO, |(_, w, _)| w);
+    let from =
+        before.filter(|(number, ..)| *number == run.number).map_or(Weight::ZERO, |(_, w, _)| w);
     let page = |topic, urgency, title: String, text: &str| Page {
         rollout: name.clone(),
         run: run.number,
@@ -33,11 +32,7 @@ pub(super) fn owe(
         to: Some(run.weight),
         at_ms: stamped.at_ms,
     };
-    let shadow = if run.mode == Mode::Shadow {
-        " (shadow: nothing is moved)"
-    } else {
-        ""
-    };
+    let shadow = if run.mode == Mode::Shadow { " (shadow: nothing is moved)" } else { "" };
     let pages = match &stamped.event {
         Event::Started { who, .. } => {
             let text = format!("Started by {}: {}", who.identity, who.reason);
@@ -61,12 +56,7 @@ pub(super) fn owe(
             vec![page(Topic::StageReached, Urgency::Info, title, &cause.text)]
         }
         Event::Raised { topic, text } => {
-            vec![page(
-                *topic,
-                Urgency::Trigger,
-                title_of(&name, *topic),
-                text,
-            )]
+            vec![page(*topic, Urgency::Trigger, title_of(&name, *topic), text)]
         }
         Event::Cleared { topic, text } => {
             vec![page(*topic, Urgency::Clear, title_of(&name, *topic), text)]
@@ -91,12 +81,7 @@ pub(super) fn owe(
             };
             // What was triggered under this run is over with it.
             pages.extend(run.raised.keys().map(|topic| {
-                page(
-                    *topic,
-                    Urgency::Clear,
-                    title_of(&name, *topic),
-                    "The rollout has ended.",
-                )
+                page(*topic, Urgency::Clear, title_of(&name, *topic), "The rollout has ended.")
             }));
             pages
         }
@@ -128,10 +113,7 @@ pub(super) fn owe(
         reason,
         at_ms: stamped.at_ms,
     });
-    let debts = pages
-        .into_iter()
-        .map(Debt::Page)
-        .chain(change.map(Debt::Change));
+    let debts = pages.into_iter().map(Debt::Page).chain(change.map(Debt::Change));
     journal.outbox.extend(debts.map(|what| Owed {
         revision: stamped.seq,
         at_ms: stamped.at_ms,

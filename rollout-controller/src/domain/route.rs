@@ -115,19 +115,13 @@ impl RuleArn {
     /// The listener that the rule belongs to: the same path without its last
     /// segment (aws-facts A.4).
     pub fn listener(&self) -> ListenerArn {
-        let without_rule = self
-            .0
-            .rsplit_once('/')
-            .map_or(self.0.as_str(), |(head, _)| head);
+        let without_rule = self.0.rsplit_once('/').map_or(self.0.as_str(), |(head, _)| head);
         ListenerArn(without_rule.replacen(":listener-rule/", ":listener/", 1))
     }
 
     /// Value of the CloudWatch dimension `LoadBalancer`: `app/NAME/ID`.
     pub fn load_balancer_dimension(&self) -> String {
-        let tail = self
-            .0
-            .split_once(":listener-rule/")
-            .map_or("", |(_, tail)| tail);
+        let tail = self.0.split_once(":listener-rule/").map_or("", |(_, tail)| tail);
         tail.split('/').take(3).collect::<Vec<_>>().join("/")
     }
 }
@@ -157,10 +151,7 @@ mod tests {
             rule.listener().as_str(),
             "arn:aws:elasticloadbalancing:eu-west-1:111122223333:listener/app/scorer/50dc6c495c0c9188/f2f7dc8efc522ab2"
         );
-        assert_eq!(
-            rule.load_balancer_dimension(),
-            "app/scorer/50dc6c495c0c9188"
-        );
+        assert_eq!(rule.load_balancer_dimension(), "app/scorer/50dc6c495c0c9188");
     }
 
     #[test]

@@ -73,12 +73,7 @@ pub struct Slo {
 
 impl Default for Slo {
     fn default() -> Self {
-        Self {
-            max_error_ratio: 0.01,
-            p50_ms: 100.0,
-            p95_ms: 200.0,
-            p99_ms: 500.0,
-        }
+        Self { max_error_ratio: 0.01, p50_ms: 100.0, p95_ms: 200.0, p99_ms: 500.0 }
     }
 }
 

@@ -50,9 +50,7 @@ impl Weight {
     /// [`WeightError::OutOfRange`] above 1000.
     pub fn from_tenths(tenths: u16) -> Result<Self, WeightError> {
         if tenths > 1000 {
-            return Err(WeightError::OutOfRange {
-                found: format!("{tenths} tenths of a percent"),
-            });
+            return Err(WeightError::OutOfRange { found: format!("{tenths} tenths of a percent") });
         }
         Ok(Self(tenths))
     }
@@ -146,14 +144,8 @@ impl FromStr for Weight {
     /// Reads `5%`, `5 %`, `12.5%` or `12.5 %`. The sign is required: a bare
     /// `0.5` could mean one half or half a percent.
     fn from_str(text: &str) -> Result<Self, WeightError> {
-        let refused = || WeightError::NotAPercentage {
-            found: text.to_owned(),
-        };
-        let number = text
-            .trim()
-            .strip_suffix('%')
-            .ok_or_else(refused)?
-            .trim_end();
+        let refused = || WeightError::NotAPercentage { found: text.to_owned() };
+        let number = text.trim().strip_suffix('%').ok_or_else(refused)?.trim_end();
         let plain = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
         if !plain {
             return Err(refused());
@@ -200,33 +192,19 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_percentage() {
-        for text in [
-            "", "%", "5", "0.5", "-1%", "+1%", "1e1%", "5 % %", "nan%", "1.2.3%", "٥%",
-        ] {
+        for text in ["", "%", "5", "0.5", "-1%", "+1%", "1e1%", "5 % %", "nan%", "1.2.3%", "٥%"] {
             let refused = text.parse::<Weight>();
-            assert!(
-                matches!(refused, Err(WeightError::NotAPercentage { .. })),
-                "{text}"
-            );
+            assert!(matches!(refused, Err(WeightError::NotAPercentage { .. })), "{text}");
         }
-        assert!(matches!(
-            "100.1%".parse::<Weight>(),
-            Err(WeightError::OutOfRange { .. })
-        ));
-        assert!(matches!(
-            "0.05%".parse::<Weight>(),
-            Err(WeightError::TooFine { .. })
-        ));
+        assert!(matches!("100.1%".parse::<Weight>(), Err(WeightError::OutOfRange { .. })));
+        assert!(matches!("0.05%".parse::<Weight>(), Err(WeightError::TooFine { .. })));
         assert!(Weight::from_percent(f64::NAN).is_err());
     }
 
     #[test]
     fn json_is_the_number_of_tenths_within_range() {
         assert_eq!(serde_json::to_string(&Weight(125)).unwrap(), "125");
-        assert_eq!(
-            serde_json::from_str::<Weight>("1000").unwrap(),
-            Weight::FULL
-        );
+        assert_eq!(serde_json::from_str::<Weight>("1000").unwrap(), Weight::FULL);
         assert!(serde_json::from_str::<Weight>("1001").is_err());
     }
 }

@@ -93,17 +93,12 @@ impl Recorded {
             }
         }
         for found in replay.decisions.iter().skip(decisions.len()) {
-            differences.push(format!(
-                "{} at minute {} is not on record",
-                found.verdict, found.minute
-            ));
+            differences
+                .push(format!("{} at minute {} is not on record", found.verdict, found.minute));
         }
         self.compare_end(replay, &mut differences);
         self.compare_edges(replay, &mut differences);
-        Some(Agreement {
-            agrees: differences.is_empty(),
-            differences,
-        })
+        Some(Agreement { agrees: differences.is_empty(), differences })
     }
 
     fn compare_end(&self, replay: &Replay, differences: &mut Vec<String>) {
@@ -126,21 +121,16 @@ impl Recorded {
             return;
         };
         for (q, name) in ["P50", "P95", "P99"].into_iter().enumerate() {
-            let recorded = recorded.old[q]
-                .zip(recorded.new[q])
-                .map(|(old, new)| [old, new]);
+            let recorded = recorded.old[q].zip(recorded.new[q]).map(|(old, new)| [old, new]);
             let found = replay.rel_edges_ms[q];
             let same = match (found, recorded) {
-                (Some(found), Some(recorded)) => found
-                    .iter()
-                    .zip(recorded)
-                    .all(|(a, b)| (a - b).abs() <= 1e-9 * b),
+                (Some(found), Some(recorded)) => {
+                    found.iter().zip(recorded).all(|(a, b)| (a - b).abs() <= 1e-9 * b)
+                }
                 (found, recorded) => found.is_none() && recorded.is_none(),
             };
             if !same {
-                differences.push(format!(
-                    "the {name} edges are {found:?}, on record {recorded:?}"
-                ));
+                differences.push(format!("the {name} edges are {found:?}, on record {recorded:?}"));
             }
         }
     }
@@ -151,36 +141,24 @@ impl RecordedDecision {
         let at = |minute: i64, verdict: &str| format!("{verdict} at minute {minute}");
         if self.minute != found.minute || self.verdict != found.verdict {
             let recorded = at(self.minute, &self.verdict);
-            differences.push(format!(
-                "{}, on record {recorded}",
-                at(found.minute, found.verdict)
-            ));
+            differences.push(format!("{}, on record {recorded}", at(found.minute, found.verdict)));
             return;
         }
         let here = at(found.minute, found.verdict);
         if let Some(log_e) = self.log_e
             && (log_e - found.log_e).abs() > LOG_E_TOLERANCE
         {
-            differences.push(format!(
-                "{here}: ln E is {}, on record {log_e}",
-                found.log_e
-            ));
+            differences.push(format!("{here}: ln E is {}, on record {log_e}", found.log_e));
         }
         if let Some(lead) = &self.lead
             && lead != found.lead
         {
-            differences.push(format!(
-                "{here}: the lead is {}, on record {lead}",
-                found.lead
-            ));
+            differences.push(format!("{here}: the lead is {}, on record {lead}", found.lead));
         }
         if let Some(to) = self.to
             && (to - found.to).abs() > 1e-9
         {
-            differences.push(format!(
-                "{here}: the step is to {} %, on record {to} %",
-                found.to
-            ));
+            differences.push(format!("{here}: the step is to {} %, on record {to} %", found.to));
         }
     }
 }

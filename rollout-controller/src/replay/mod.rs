@@ -136,14 +136,7 @@ impl Replay {
     /// For people: a line a decision, then how it ended.
     pub fn render(&self) -> String {
         let mut text = format!("{}: {} minutes judged\n", self.trace, self.judged_minutes);
-        for Decision {
-            minute,
-            acted_minute,
-            log_e,
-            reason,
-            ..
-        } in &self.decisions
-        {
+        for Decision { minute, acted_minute, log_e, reason, .. } in &self.decisions {
             let _ = writeln!(
                 text,
                 "minute {minute} (acted on in minute {acted_minute}, ln E {log_e:.3}): {reason}"
@@ -182,14 +175,8 @@ pub fn run(name: &str, trace: &str, meta: &str) -> Result<Replay, ReplayError> {
     let engine = Engine::new(config, meta.slo).map_err(ReplayError::Config)?;
     let trace = Trace::parse(trace, engine.config().edges_ms.buckets())?;
     let recorded = meta.traces.get(name);
-    let mut replay = play(
-        name,
-        &engine,
-        &stages,
-        &trace,
-        meta.metric_lag_minutes.into(),
-        recorded,
-    )?;
+    let mut replay =
+        play(name, &engine, &stages, &trace, meta.metric_lag_minutes.into(), recorded)?;
     replay.agreement = recorded.and_then(|recorded| recorded.compare(&replay));
     Ok(replay)
 }
@@ -223,10 +210,7 @@ fn play(
         holding: None,
         agreement: None,
     };
-    let mut at = trace
-        .rollout
-        .first()
-        .map_or(Weight::ZERO, |minute| minute.weight);
+    let mut at = trace.rollout.first().map_or(Weight::ZERO, |minute| minute.weight);
     for minute in &trace.rollout {
         // A minute becomes due only when the lag has passed.
         if minute.minute.plus(lag) > trace.last_minute {
@@ -235,21 +219,13 @@ fn play(
         let to_prove = next_after(minute.weight).unwrap_or(Weight::FULL);
         let judged = engine
             .judge(&mut evidence, minute, to_prove)
-            .map_err(|source| ReplayError::Judge {
-                minute: minute.minute.0,
-                source,
-            })?;
+            .map_err(|source| ReplayError::Judge { minute: minute.minute.0, source })?;
         replay.judged_minutes += 1;
-        let stage = Stage {
-            weight: at,
-            next: next_after(at),
-        };
+        let stage = Stage { weight: at, next: next_after(at) };
         let decision = engine.stage_gate(&evidence, &judged, stage);
         let reason = sentence(&decision, at, &Clock::Counted);
         let to = match decision {
-            StageDecision::Hold {
-                reason: HoldReason::EarlierStage { .. },
-            } => continue,
+            StageDecision::Hold { reason: HoldReason::EarlierStage { .. } } => continue,
             StageDecision::Hold { .. } => {
                 replay.holding = Some(reason);
                 continue;
@@ -263,9 +239,7 @@ fn play(
             StageDecision::Rollback { .. } => ("ROLLBACK", End::Rollback),
             StageDecision::Advance { .. } | StageDecision::Hold { .. } => ("ADVANCE", End::Running),
         };
-        replay
-            .decisions
-            .push(Decision::of(&judged, lag, verdict, at, to, reason));
+        replay.decisions.push(Decision::of(&judged, lag, verdict, at, to, reason));
         replay.holding = None;
         at = to;
         if end != End::Running {

@@ -6,14 +6,8 @@ use super::ReplayError;
 use crate::domain::minute::{CommittedMinute, Histogram, Minute, SideCounts};
 use crate::domain::weight::Weight;
 
-const LEADING: [&str; 6] = [
-    "minute",
-    "side",
-    "weight_pct",
-    "requests",
-    "errors",
-    "latency_samples",
-];
+const LEADING: [&str; 6] =
+    ["minute", "side", "weight_pct", "requests", "errors", "latency_samples"];
 
 /// A recording in order: minutes before 0 are the old side's history.
 pub(super) struct Trace {
@@ -61,9 +55,7 @@ impl Trace {
     /// A side without requests has no line, so a minute without lines had none
     /// on either side; its weight is that of the minute before.
     fn fill(minutes: &BTreeMap<i64, Gathered>) -> Result<Self, ReplayError> {
-        let whole = |problem: &str| ReplayError::Trace {
-            problem: problem.to_owned(),
-        };
+        let whole = |problem: &str| ReplayError::Trace { problem: problem.to_owned() };
         let (Some((&first, opening)), Some((&last, _))) =
             (minutes.first_key_value(), minutes.last_key_value())
         else {
@@ -74,18 +66,13 @@ impl Trace {
             return Err(whole("spans more than four weeks; check its minute column"));
         }
         let mut weight = opening.weight;
-        let mut trace = Self {
-            history: Vec::new(),
-            rollout: Vec::new(),
-            last_minute: Minute(last),
-        };
+        let mut trace =
+            Self { history: Vec::new(), rollout: Vec::new(), last_minute: Minute(last) };
         for minute in first..=last {
             let gathered = minutes.get(&minute);
             weight = gathered.map_or(weight, |gathered| gathered.weight);
             let side = |pick: fn(&Gathered) -> &Option<SideCounts>| {
-                gathered
-                    .and_then(|gathered| pick(gathered).clone())
-                    .unwrap_or_default()
+                gathered.and_then(|gathered| pick(gathered).clone()).unwrap_or_default()
             };
             let committed = CommittedMinute {
                 minute: Minute(minute),
@@ -93,11 +80,7 @@ impl Trace {
                 old: side(|gathered| &gathered.old),
                 new: side(|gathered| &gathered.new),
             };
-            let part = if minute < 0 {
-                &mut trace.history
-            } else {
-                &mut trace.rollout
-            };
+            let part = if minute < 0 { &mut trace.history } else { &mut trace.rollout };
             part.push(committed);
         }
         Ok(trace)
@@ -113,9 +96,7 @@ fn check_header(header: &str, buckets: usize) -> Result<(), ReplayError> {
         match found.next().map(str::trim) {
             Some(name) if name == expected => {}
             Some(name) => {
-                return refused(format!(
-                    "column {column} is {name:?}, expected {expected:?}"
-                ));
+                return refused(format!("column {column} is {name:?}, expected {expected:?}"));
             }
             None => return refused(format!("column {column}, {expected:?}, is missing")),
         }
@@ -136,12 +117,8 @@ impl Row {
             return Err(format!("has {} fields, expected {wanted}", fields.len()));
         }
         let number = |at: usize| -> Result<u64, String> {
-            let name = LEADING
-                .get(at)
-                .map_or_else(|| format!("b{}", at - 6), ToString::to_string);
-            fields[at]
-                .parse()
-                .map_err(|_| format!("{name} is {:?}, expected a count", fields[at]))
+            let name = LEADING.get(at).map_or_else(|| format!("b{}", at - 6), ToString::to_string);
+            fields[at].parse().map_err(|_| format!("{name} is {:?}, expected a count", fields[at]))
         };
         let minute = fields[0]
             .parse()
@@ -155,40 +132,22 @@ impl Row {
             .parse()
             .map_err(|_| format!("weight_pct is {:?}, expected a percentage", fields[2]))
             .and_then(|percent| Weight::from_percent(percent).map_err(|e| e.to_string()))?;
-        let counts = (LEADING.len()..wanted)
-            .map(number)
-            .collect::<Result<_, _>>()?;
+        let counts = (LEADING.len()..wanted).map(number).collect::<Result<_, _>>()?;
         let counts = SideCounts {
             requests: number(3)?,
             errors: number(4)?,
             latency: Histogram::new(number(5)?, counts),
         };
-        Ok(Self {
-            minute,
-            side,
-            weight,
-            counts,
-        })
+        Ok(Self { minute, side, weight, counts })
     }
 }
 
 fn gather(minutes: &mut BTreeMap<i64, Gathered>, row: Row) -> Result<(), String> {
-    let Row {
-        minute,
-        side,
-        weight,
-        counts,
-    } = row;
-    let gathered = minutes.entry(minute).or_insert(Gathered {
-        weight,
-        old: None,
-        new: None,
-    });
+    let Row { minute, side, weight, counts } = row;
+    let gathered = minutes.entry(minute).or_insert(Gathered { weight, old: None, new: None });
     if gathered.weight != weight {
         let other = gathered.weight;
-        return Err(format!(
-            "minute {minute} has weight {weight}, its other side {other}"
-        ));
+        return Err(format!("minute {minute} has weight {weight}, its other side {other}"));
     }
     let slot = match side {
         Side::Old => &mut gathered.old,

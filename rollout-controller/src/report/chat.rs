@@ -62,9 +62,7 @@ fn event_type(topic: &str) -> String {
 
 /// A reason typed by a person must not become a mention or a link.
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -92,10 +90,7 @@ mod tests {
     fn has_what_the_schema_requires_and_only_strings_in_the_metadata() {
         let body: Value =
             serde_json::from_str(&message(&page(), Some("https://wiki/runbooks"))).unwrap();
-        assert_eq!(
-            (&body["version"], &body["source"]),
-            (&json!("1.0"), &json!("custom"))
-        );
+        assert_eq!((&body["version"], &body["source"]), (&json!("1.0"), &json!("custom")));
         assert_eq!(
             body["content"]["nextSteps"][0],
             "<https://wiki/runbooks/rolled-back.md|Runbook: rolled-back>"
@@ -110,10 +105,7 @@ mod tests {
     #[test]
     fn what_people_typed_cannot_mention_a_channel() {
         let body: Value = serde_json::from_str(&message(&page(), None)).unwrap();
-        assert_eq!(
-            body["content"]["description"],
-            "&lt;!channel&gt; &amp; more"
-        );
+        assert_eq!(body["content"]["description"], "&lt;!channel&gt; &amp; more");
         assert!(body["content"].get("nextSteps").is_none());
     }
 }

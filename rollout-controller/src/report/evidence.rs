@@ -28,10 +28,9 @@ impl Clock {
 
     fn tell(&self, minute: Minute) -> String {
         match (self, minute.start()) {
-            (Self::Zone(zone), Some(start)) => start
-                .to_zoned_datetime(zone.clone())
-                .strftime("%H:%M %Z")
-                .to_string(),
+            (Self::Zone(zone), Some(start)) => {
+                start.to_zoned_datetime(zone.clone()).strftime("%H:%M %Z").to_string()
+            }
             (Self::Counted, _) | (_, None) => format!("minute {}", minute.0),
         }
     }
@@ -52,32 +51,14 @@ pub fn decision(decision: &StageDecision, stage: Weight, clock: &Clock) -> Strin
 /// `rollback at 25 %: after 1,240 requests, 2.5 % took longer than 500 ms
 /// [1.2 %, 4.5 %], limit 1 %; odds 1:2,000`
 pub fn rollback(breach: &Breach) -> String {
-    let Breach {
-        weight,
-        new,
-        log_e_lead,
-        ..
-    } = breach;
+    let Breach { weight, new, log_e_lead, .. } = breach;
     let requests = requests(new.n);
-    format!(
-        "rollback at {weight}: after {requests}, {}; odds {}",
-        fault(breach),
-        odds(*log_e_lead)
-    )
+    format!("rollback at {weight}: after {requests}, {}; odds {}", fault(breach), odds(*log_e_lead))
 }
 
 /// What is wrong, without what follows from it.
 fn fault(breach: &Breach) -> String {
-    let Breach {
-        lead,
-        new,
-        old,
-        new_ms,
-        old_ms,
-        factor,
-        margin,
-        ..
-    } = breach;
+    let Breach { lead, new, old, new_ms, old_ms, factor, margin, .. } = breach;
     let seen = rate(lead.metric(), new, *new_ms);
     if !lead.is_relative() {
         return format!("{seen}, limit {}", limit(breach.limit));
@@ -108,13 +89,7 @@ pub fn complete(proof: &Proof) -> String {
 }
 
 fn shown(proof: &Proof) -> String {
-    let Proof {
-        ticks,
-        errors,
-        weakest,
-        log_gate_weakest,
-        ..
-    } = proof;
+    let Proof { ticks, errors, weakest, log_gate_weakest, .. } = proof;
     let (requests, errors) = (requests(errors.n), rate(Metric::Err, errors, None));
     let minutes = minutes(u64::from(*ticks));
     format!(
@@ -150,15 +125,7 @@ pub fn hold_reason(reason: &HoldReason, clock: &Clock) -> String {
                 "the newest minute judged still had {weight}; waiting for minutes of this stage"
             )
         }
-        HoldReason::SharedIncident {
-            metric,
-            since,
-            limit_ms,
-            old,
-            new,
-            both,
-            excused,
-        } => {
+        HoldReason::SharedIncident { metric, since, limit_ms, old, new, both, excused } => {
             let who = if *both { "both sides" } else { "old side" };
             let what = which_limit(*metric, *limit_ms);
             let since = clock.tell(*since);
@@ -183,30 +150,16 @@ pub fn hold_reason(reason: &HoldReason, clock: &Clock) -> String {
             )
         }
         HoldReason::Baking { ticks, required } => {
-            format!(
-                "every limit shown to hold; bake {ticks} of {}",
-                minutes((*required).into())
-            )
+            format!("every limit shown to hold; bake {ticks} of {}", minutes((*required).into()))
         }
     }
 }
 
 fn not_proven(gate: &OpenGate, left: TimeLeft) -> String {
-    let OpenGate {
-        metric,
-        rate: seen,
-        limit: allowed,
-        limit_ms,
-        to_disprove,
-        next,
-    } = gate;
+    let OpenGate { metric, rate: seen, limit: allowed, limit_ms, to_disprove, next } = gate;
     let seen = rate(*metric, seen, *limit_ms);
     let goal = if to_disprove > allowed {
-        format!(
-            "limit {}, {next} needs below {}",
-            limit(*allowed),
-            limit(*to_disprove)
-        )
+        format!("limit {}, {next} needs below {}", limit(*allowed), limit(*to_disprove))
     } else {
         format!("limit {}", limit(*allowed))
     };
@@ -241,14 +194,7 @@ pub(super) fn rate(metric: Metric, rate: &Rate, ms: Option<f64>) -> String {
 fn which_limit(metric: Metric, limit_ms: Option<f64>) -> String {
     match limit_ms {
         Some(ms) => format!("the {} limit of {ms} ms", name(metric)),
-        None => format!(
-            "the {} limit",
-            if metric == Metric::Err {
-                "error"
-            } else {
-                name(metric)
-            }
-        ),
+        None => format!("the {} limit", if metric == Metric::Err { "error" } else { name(metric) }),
     }
 }
 
@@ -262,11 +208,7 @@ const fn name(metric: Metric) -> &'static str {
 }
 
 fn requests(n: u64) -> String {
-    format!(
-        "{} {}",
-        count(n),
-        if n == 1 { "request" } else { "requests" }
-    )
+    format!("{} {}", count(n), if n == 1 { "request" } else { "requests" })
 }
 
 fn minutes(n: u64) -> String {

@@ -10,32 +10,19 @@ use crate::domain::terms::Mode;
 /// One line: revision, time, what happened.
 pub fn line(stamped: &Stamped) -> String {
     let Stamped { seq, at_ms, event } = stamped;
-    format!(
-        "{seq:>6}  {}  {}",
-        words::clock_time(*at_ms),
-        sentence(event)
-    )
+    format!("{seq:>6}  {}  {}", words::clock_time(*at_ms), sentence(event))
 }
 
 fn routes(outcomes: &[RouteOutcome]) -> String {
-    let each: Vec<String> = outcomes
-        .iter()
-        .map(|route| format!("{} {}", route.route, route.text))
-        .collect();
+    let each: Vec<String> =
+        outcomes.iter().map(|route| format!("{} {}", route.route, route.text)).collect();
     each.join("; ")
 }
 
 /// What happened, without when.
 pub fn sentence(event: &Event) -> String {
     match event {
-        Event::Started {
-            run,
-            who,
-            mode,
-            terms,
-            alarms_before,
-            ..
-        } => {
+        Event::Started { run, who, mode, terms, alarms_before, .. } => {
             let stages: Vec<String> = terms.stages.iter().map(ToString::to_string).collect();
             let shadow = match mode {
                 Mode::Active => "",
@@ -53,22 +40,12 @@ pub fn sentence(event: &Event) -> String {
                 stages.join(", ")
             )
         }
-        Event::Baseline {
-            history,
-            first,
-            requests_per_minute,
-            ..
-        } => format!(
+        Event::Baseline { history, first, requests_per_minute, .. } => format!(
             "history of {} minutes read, {} requests a minute; first stage {first}",
             history.len(),
             whole(*requests_per_minute)
         ),
-        Event::Ticked {
-            minutes,
-            decision,
-            alarms,
-            ..
-        } => {
+        Event::Ticked { minutes, decision, alarms, .. } => {
             let judged = match minutes.as_slice() {
                 [] => "nothing new to judge".to_owned(),
                 [one] => format!("minute {} judged", one.minute),
@@ -81,26 +58,17 @@ pub fn sentence(event: &Event) -> String {
             };
             format!("{judged}; {}{alarms}", decided(decision))
         }
-        Event::Intended {
-            from, to, cause, ..
-        } => format!("{from} → {to} intended: {}", cause.text),
+        Event::Intended { from, to, cause, .. } => {
+            format!("{from} → {to} intended: {}", cause.text)
+        }
         Event::Applied { from, to, .. } => {
             format!("{from} → {to} applied on every route, read back")
         }
-        Event::NotApplied {
-            from,
-            to,
-            routes: outcomes,
-            ..
-        } => {
+        Event::NotApplied { from, to, routes: outcomes, .. } => {
             format!("{from} → {to} did not happen: {}", routes(outcomes))
         }
         Event::MovedByOther { expected, found } => {
-            format!(
-                "moved by someone else: {} expected, {}",
-                expected,
-                routes(found)
-            )
+            format!("moved by someone else: {} expected, {}", expected, routes(found))
         }
         Event::FoundAtZero { expected } => {
             format!("every rule was found at 0 %, {expected} expected")
@@ -110,16 +78,13 @@ pub fn sentence(event: &Event) -> String {
             format!("{weight} taken over by {}: {}", who.identity, who.reason)
         }
         Event::Paused { who, until_ms, .. } => {
-            let until = until_ms.map_or(String::new(), |ms| {
-                format!(" until {}", words::clock_time(ms))
-            });
+            let until =
+                until_ms.map_or(String::new(), |ms| format!(" until {}", words::clock_time(ms)));
             format!("paused{until} by {}: {}", who.identity, who.reason)
         }
         Event::PauseEnded {} => "the pause came to its end".to_owned(),
         Event::Resumed { who, .. } => format!("resumed by {}: {}", who.identity, who.reason),
-        Event::Promoted {
-            who, to, forced, ..
-        } => {
+        Event::Promoted { who, to, forced, .. } => {
             let how = if *forced { " by force" } else { "" };
             format!("promoted to {to}{how} by {}: {}", who.identity, who.reason)
         }
@@ -146,10 +111,7 @@ pub fn sentence(event: &Event) -> String {
 fn decided(decision: &Decision) -> String {
     let clock = Clock::utc();
     match decision {
-        Decision::Advance {
-            to,
-            proof: Some(proof),
-        } => super::evidence::advance(*to, proof),
+        Decision::Advance { to, proof: Some(proof) } => super::evidence::advance(*to, proof),
         Decision::Advance { to, proof: None } => format!("start at {to}"),
         Decision::Continue { to } => format!("finish the change to {to} that was left half done"),
         Decision::Hold { reason } => format!("hold: {}", words::hold(reason, &clock)),

@@ -7,11 +7,7 @@ pub(super) fn share(ratio: f64) -> String {
     let percent = ratio * 100.0;
     // Below half a hundredth more digits would only distract.
     let two = (0.005..0.095).contains(&percent);
-    if two {
-        format!("{percent:.2} %")
-    } else {
-        format!("{percent:.1} %")
-    }
+    if two { format!("{percent:.2} %") } else { format!("{percent:.1} %") }
 }
 
 /// A limit as a percentage, without needless decimals.
@@ -22,12 +18,7 @@ pub(super) fn limit(ratio: f64) -> String {
 
 /// `2.5 % [1.2 %, 4.5 %]`.
 pub(super) fn share_with_interval(ratio: f64, rate: &Rate) -> String {
-    format!(
-        "{} [{}, {}]",
-        share(ratio),
-        share(rate.low),
-        share(rate.high)
-    )
+    format!("{} [{}, {}]", share(ratio), share(rate.low), share(rate.high))
 }
 
 /// Odds `1:2,000` from their natural logarithm, to two digits.
@@ -112,9 +103,6 @@ mod tests {
             (count(0), count(999), count(1_000)),
             ("0".into(), "999".into(), "1,000".into())
         );
-        assert_eq!(
-            (whole(999.4), whole(1_193.6)),
-            ("999".into(), "1,194".into())
-        );
+        assert_eq!((whole(999.4), whole(1_193.6)), ("999".into(), "1,194".into()));
     }
 }

@@ -35,10 +35,7 @@ pub fn message(page: &Page, topic_arn: &str, runbooks: Option<&str>) -> Message 
         Urgency::Info => ("INFO", "INFO"),
     };
     let mut parts = topic_arn.split(':').skip(3);
-    let (region, account) = (
-        parts.next().unwrap_or_default(),
-        parts.next().unwrap_or_default(),
-    );
+    let (region, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let body = json!({
         "AlarmName": page.key(),
         "AlarmDescription": page.title,
@@ -64,10 +61,7 @@ pub fn message(page: &Page, topic_arn: &str, runbooks: Option<&str>) -> Message 
             "runbook": runbook(page, runbooks),
         },
     });
-    Message {
-        subject: subject(&format!("{state}: {}", page.title)),
-        body: body.to_string(),
-    }
+    Message { subject: subject(&format!("{state}: {}", page.title)), body: body.to_string() }
 }
 
 /// Address of the page's runbook.
@@ -79,11 +73,7 @@ pub(super) fn runbook(page: &Page, runbooks: Option<&str>) -> Option<String> {
 /// A share as a number of percent: 25 or 12.5.
 pub(super) fn percent(weight: Weight) -> Value {
     let tenths = weight.tenths();
-    if tenths.is_multiple_of(10) {
-        json!(tenths / 10)
-    } else {
-        json!(weight.percent())
-    }
+    if tenths.is_multiple_of(10) { json!(tenths / 10) } else { json!(weight.percent()) }
 }
 
 /// The first `most` characters; a cut shows as `…`.
@@ -145,43 +135,27 @@ mod tests {
 
     #[test]
     fn subject_and_state_say_the_same_word() {
-        for (urgency, word) in [
-            (Urgency::Trigger, "ALARM"),
-            (Urgency::Clear, "OK"),
-            (Urgency::Info, "INFO"),
-        ] {
+        for (urgency, word) in
+            [(Urgency::Trigger, "ALARM"), (Urgency::Clear, "OK"), (Urgency::Info, "INFO")]
+        {
             let message = message(&page(urgency), TOPIC, None);
             let body: Value = serde_json::from_str(&message.body).unwrap();
             assert_eq!(body["NewStateValue"], word);
-            assert!(
-                message.subject.starts_with(&format!("{word}: ")),
-                "{}",
-                message.subject
-            );
-            assert_eq!(
-                body["AlarmName"], "scorer-2-rolled-back",
-                "joins trigger and clear"
-            );
+            assert!(message.subject.starts_with(&format!("{word}: ")), "{}", message.subject);
+            assert_eq!(body["AlarmName"], "scorer-2-rolled-back", "joins trigger and clear");
         }
     }
 
     #[test]
     fn the_body_reads_like_an_alarm_and_carries_the_rollout() {
-        let message = message(
-            &page(Urgency::Trigger),
-            TOPIC,
-            Some("https://wiki/runbooks/"),
-        );
+        let message = message(&page(Urgency::Trigger), TOPIC, Some("https://wiki/runbooks/"));
         let body: Value = serde_json::from_str(&message.body).unwrap();
         assert_eq!(body["AWSAccountId"], "111122223333");
         assert_eq!(body["Region"], "eu-west-1");
         assert_eq!(body["StateChangeTime"], "2026-11-24T04:17:40.987+0000");
         assert_eq!(body["rollout"]["from"], 25);
         assert_eq!(body["rollout"]["to"], 0);
-        assert_eq!(
-            body["rollout"]["runbook"],
-            "https://wiki/runbooks/rolled-back.md"
-        );
+        assert_eq!(body["rollout"]["runbook"], "https://wiki/runbooks/rolled-back.md");
     }
 
     #[test]
@@ -196,10 +170,7 @@ mod tests {
             );
         }
         page.title = "a\r\nb\u{7}c → d 100 % ü".into();
-        assert_eq!(
-            message(&page, TOPIC, None).subject,
-            "ALARM: a  bc -> d 100 % ?"
-        );
+        assert_eq!(message(&page, TOPIC, None).subject, "ALARM: a  bc -> d 100 % ?");
     }
 
     #[test]

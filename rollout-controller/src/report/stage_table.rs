@@ -60,11 +60,7 @@ impl StageTable {
             errors: [stage.old[errors], stage.new[errors]]
                 .map(|count| Rate::new(count, dispersion[errors])),
             error_limit: engine.limits()[errors],
-            latency: [
-                row(Metric::P50, "P50"),
-                row(Metric::P95, "P95"),
-                row(Metric::P99, "P99"),
-            ],
+            latency: [row(Metric::P50, "P50"), row(Metric::P95, "P95"), row(Metric::P99, "P99")],
         }
     }
 
@@ -83,31 +79,17 @@ impl StageTable {
             None => "no data".to_owned(),
         });
         line(["errors", &old, &new, &limit(self.error_limit)]);
-        for LatencyRow {
-            quantile,
-            old,
-            new,
-            limit_ms,
-        } in &self.latency
-        {
+        for LatencyRow { quantile, old, new, limit_ms } in &self.latency {
             let [old, new] = [old, new].map(|q| q.as_ref().map_or("no data".to_owned(), tell));
             line([quantile, &old, &new, &format!("{limit_ms} ms")]);
         }
-        text.lines()
-            .map(|line| line.trim_end().to_owned() + "\n")
-            .collect()
+        text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
     }
 }
 
 fn read(engine: &Engine, latency: &Histogram, metric: Metric, dispersion: f64) -> Option<Quantile> {
     let q = metric.quantile().filter(|_| latency.samples() > 0)?;
-    Some(quantile(
-        &engine.config().edges_ms,
-        latency,
-        q,
-        dispersion,
-        MISS,
-    ))
+    Some(quantile(&engine.config().edges_ms, latency, q, dispersion, MISS))
 }
 
 /// `63 ms [50, 80]`; an open end is written as three dots.

@@ -116,11 +116,7 @@ pub fn status(
 ) -> Status {
     let mut status = Status {
         rollout: journal.name.clone(),
-        standing: if readable {
-            Standing::Fine
-        } else {
-            Standing::Unknown
-        },
+        standing: if readable { Standing::Fine } else { Standing::Unknown },
         state: "not started".to_owned(),
         run: 0,
         mode: "-".to_owned(),
@@ -169,10 +165,7 @@ fn fill(status: &mut Status, run: &Run, readable: bool) {
         log_e_rollback: engine.rollback_threshold(),
         lead: judged.lead,
         odds: odds(judged.log_e),
-        gates: Metric::ALL
-            .into_iter()
-            .map(|m| (m, judged.log_gates[m.index()]))
-            .collect(),
+        gates: Metric::ALL.into_iter().map(|m| (m, judged.log_gates[m.index()])).collect(),
         log_gate_open: engine.gate_threshold(),
         gate_ticks: judged.gate_ticks,
         judged: judged.minute.to_string(),
@@ -198,9 +191,7 @@ fn standing(run: &Run, readable: bool) -> Standing {
     }
     match &run.last {
         Some((decision, _)) if decision.is_blind() => match decision {
-            Decision::Hold {
-                reason: Hold::NoHistory { .. },
-            } => Standing::Holding,
+            Decision::Hold { reason: Hold::NoHistory { .. } } => Standing::Holding,
             _ => Standing::Unknown,
         },
         Some((Decision::Hold { reason }, _)) => match reason {
@@ -239,14 +230,8 @@ impl Status {
     /// For a terminal. Icons stand beside words, so colour is never the only signal.
     pub fn render(&self) -> String {
         let mut lines = vec![
-            field(
-                "Name:",
-                &format!("{} (run {}, {})", self.rollout, self.run, self.mode),
-            ),
-            field(
-                "Status:",
-                &format!("{} {}", self.standing.icon(), self.state),
-            ),
+            field("Name:", &format!("{} (run {}, {})", self.rollout, self.run, self.mode)),
+            field("Status:", &format!("{} {}", self.standing.icon(), self.state)),
             field("Why:", &self.why),
             field("Next:", &self.next),
             field("Stage:", &format!("{}/{}", self.stage.0, self.stage.1)),
@@ -263,16 +248,8 @@ impl Status {
                 .gates
                 .iter()
                 .map(|(metric, log)| {
-                    let icon = if *log >= evidence.log_gate_open {
-                        "✔"
-                    } else {
-                        "◌"
-                    };
-                    format!(
-                        "{icon} {} {log:.1}/{:.1}",
-                        metric.name(),
-                        evidence.log_gate_open
-                    )
+                    let icon = if *log >= evidence.log_gate_open { "✔" } else { "◌" };
+                    format!("{icon} {} {log:.1}/{:.1}", metric.name(), evidence.log_gate_open)
                 })
                 .collect();
             lines.push(field(

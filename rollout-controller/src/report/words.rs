@@ -10,9 +10,7 @@ use jiff::tz::TimeZone;
 /// A time of day for people, `2026-11-24 14:32 UTC`.
 pub fn clock_time(ms: i64) -> String {
     let time = Timestamp::from_millisecond(ms).unwrap_or_default();
-    time.to_zoned_datetime(TimeZone::UTC)
-        .strftime("%Y-%m-%d %H:%M UTC")
-        .to_string()
+    time.to_zoned_datetime(TimeZone::UTC).strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// The run's last decision, or that there is none yet.
@@ -27,10 +25,7 @@ pub fn last_decision(run: &Run) -> String {
 pub fn decision(decision: &Decision, run: &Run, clock: &Clock) -> String {
     let at = run.weight;
     match decision {
-        Decision::Advance {
-            to,
-            proof: Some(proof),
-        } => evidence::advance(*to, proof),
+        Decision::Advance { to, proof: Some(proof) } => evidence::advance(*to, proof),
         Decision::Advance { to, proof: None } => format!(
             "start at {to}: the largest first stage that is safe at {} requests a minute",
             whole(run.requests_per_minute)
@@ -54,11 +49,7 @@ pub fn hold(reason: &Hold, clock: &Clock) -> String {
         }
         Hold::RulesUnreadable { error } => format!("the load balancer cannot be read: {error}"),
         Hold::RulesUnsafe { finding } => finding.clone(),
-        Hold::Paused {
-            by,
-            reason,
-            until_ms,
-        } => match until_ms {
+        Hold::Paused { by, reason, until_ms } => match until_ms {
             Some(until) => format!("paused by {by} until {}: {reason}", clock_time(*until)),
             None => format!("paused by {by}: {reason}"),
         },
@@ -81,10 +72,9 @@ pub fn hold(reason: &Hold, clock: &Clock) -> String {
         }
         Hold::NoHistory { error } => format!("waiting for the old side's history: {error}"),
         Hold::Calendar { to, next_ms } => match next_ms {
-            Some(next) => format!(
-                "ready for {to}; the calendar allows it from {}",
-                clock_time(*next)
-            ),
+            Some(next) => {
+                format!("ready for {to}; the calendar allows it from {}", clock_time(*next))
+            }
             None => format!("ready for {to}; the calendar allows it at no time within a year"),
         },
         Hold::NotJudgedYet => "no minute of this stage has been judged yet".to_owned(),
@@ -103,10 +93,7 @@ pub fn rollback_reason(reason: &RollBackReason) -> String {
             format!("rollback: alarm `{name}` stands")
         }
         RollBackReason::Alarm { name, reason } => {
-            format!(
-                "rollback: alarm `{name}` stands: {}",
-                reason.trim_end_matches('.')
-            )
+            format!("rollback: alarm `{name}` stands: {}", reason.trim_end_matches('.'))
         }
         RollBackReason::Ordered { by, reason } => format!("rollback ordered by {by}: {reason}"),
         RollBackReason::PutBack => {

@@ -48,23 +48,8 @@ pub(super) struct LfRel {
 
 impl LfRel {
     pub(super) fn check(self) -> Result<(), String> {
-        let Self {
-            k_new,
-            n_new,
-            k_old,
-            n_old,
-            psi0,
-            delta,
-            psi1,
-            d,
-            out,
-        } = self;
-        let pair = Pair {
-            k_new,
-            n_new,
-            k_old,
-            n_old,
-        };
+        let Self { k_new, n_new, k_old, n_old, psi0, delta, psi1, d, out } = self;
+        let pair = Pair { k_new, n_new, k_old, n_old };
         number("lf_rel", lf_rel(pair, psi0, delta, psi1, d), out)
     }
 }
@@ -132,9 +117,7 @@ impl QuantileCase {
     pub(super) fn check(self) -> Result<(), String> {
         if self.hist.len() != self.edges.buckets() {
             let (edges, buckets) = (self.edges.as_ms().len(), self.hist.len());
-            return Err(format!(
-                "{edges} edges need one bucket more, there are {buckets}"
-            ));
+            return Err(format!("{edges} edges need one bucket more, there are {buckets}"));
         }
         let histogram = Histogram::new(self.hist.iter().sum(), self.hist);
         let found = quantile(&self.edges, &histogram, self.q, self.d, self.a_ci);

@@ -54,19 +54,13 @@ pub(super) struct Setup {
 impl Config {
     pub(super) fn setup(self) -> Result<Setup, VectorsError> {
         if let Some(key) = self.rest.keys().find(|key| !key.contains("note")) {
-            return Err(content(
-                &format!("config.{key}"),
-                "is a setting unknown here",
-            ));
+            return Err(content(&format!("config.{key}"), "is a setting unknown here"));
         }
         let mut families = Family::ALL;
         if let Some(names) = &self.families {
             for (slot, name) in families.iter_mut().zip(names) {
                 *slot = Family::from_name(name).ok_or_else(|| {
-                    content(
-                        "config.families",
-                        &format!("has {name:?}, which is no family"),
-                    )
+                    content("config.families", &format!("has {name:?}, which is no family"))
                 })?;
             }
             if let Some(missing) = Family::ALL.into_iter().find(|f| !families.contains(f)) {
@@ -105,11 +99,7 @@ impl Config {
         };
         let limits = self.slo.unwrap_or(Slo::default().limits());
         let engine = Engine::with_limits(config, limits).map_err(VectorsError::Config)?;
-        Ok(Setup {
-            engine,
-            stages: self.stages.unwrap_or(STAGES),
-            families,
-        })
+        Ok(Setup { engine, stages: self.stages.unwrap_or(STAGES), families })
     }
 }
 
@@ -204,25 +194,14 @@ impl Expect {
             maybe(&format!("log_e_family {family}"), Some(found), expected)?;
         }
         for (at, &expected) in self.log_gate.iter().enumerate() {
-            maybe(
-                &format!("log_gate[{at}]"),
-                Some(judged.log_gates[at]),
-                expected,
-            )?;
+            maybe(&format!("log_gate[{at}]"), Some(judged.log_gates[at]), expected)?;
         }
         for (at, &expected) in self.dispersion.iter().enumerate() {
-            number(
-                &format!("dispersion[{at}]"),
-                judged.dispersion[at],
-                expected,
-            )?;
+            number(&format!("dispersion[{at}]"), judged.dispersion[at], expected)?;
         }
         if judged.shared_incident() != self.shared_incident {
             let found = judged.shared_incident();
-            return Err(format!(
-                "shared_incident is {found}, expected {}",
-                self.shared_incident
-            ));
+            return Err(format!("shared_incident is {found}, expected {}", self.shared_incident));
         }
         if judged.signal.name() != self.verdict {
             let found = judged.signal.name();
@@ -240,10 +219,6 @@ impl Expect {
         let share = |f: Family| weights[f.index()].ln() + judged.log_e_family[f.index()];
         let ties = Family::from_name(name)
             .is_some_and(|expected| agrees(share(judged.lead), share(expected)));
-        if ties {
-            Ok(())
-        } else {
-            Err(format!("lead is {}, expected {name}", judged.lead))
-        }
+        if ties { Ok(()) } else { Err(format!("lead is {}, expected {name}", judged.lead)) }
     }
 }

@@ -78,12 +78,7 @@ impl Outcome {
     /// One line a group, its failures below, the sum on the last line.
     pub fn render(&self) -> String {
         let mut text = String::new();
-        for Group {
-            name,
-            passed,
-            failures,
-        } in &self.groups
-        {
+        for Group { name, passed, failures } in &self.groups {
             let _ = writeln!(text, "{name}: {passed} passed, {} failed", failures.len());
             for failure in failures {
                 let _ = writeln!(text, "  {failure}");
@@ -107,41 +102,27 @@ pub fn run(text: &str) -> Result<Outcome, VectorsError> {
     let config: Config = match file.get("config") {
         Some(config) => form("config", config)?,
         None => {
-            return Err(content(
-                "config",
-                "is missing; it holds the settings of the vectors",
-            ));
+            return Err(content("config", "is missing; it holds the settings of the vectors"));
         }
     };
     let setup = config.setup()?;
     let groups: [(&str, &Checks<'_>); 8] = [
-        ("tilt", &|v| {
-            check(v, |c: Tilt| number("tilt", tilt(c.p, c.r), c.out))
-        }),
+        ("tilt", &|v| check(v, |c: Tilt| number("tilt", tilt(c.p, c.r), c.out))),
         ("lf_abs", &|v| {
-            check(v, |c: LfAbs| {
-                number("lf_abs", lf_abs(c.k, c.n, c.s, c.p1, c.d), c.out)
-            })
+            check(v, |c: LfAbs| number("lf_abs", lf_abs(c.k, c.n, c.s, c.p1, c.d), c.out))
         }),
         ("lf_rel", &|v| check(v, LfRel::check)),
         ("dispersion_term", &|v| {
             check(v, |c: Term| c.check(setup.engine.config().dispersion_clip))
         }),
-        ("gate_theta", &|v| {
-            check(v, |c: Theta| {
-                number("theta", gate_limit(c.s, c.w_next), c.out)
-            })
-        }),
+        ("gate_theta", &|v| check(v, |c: Theta| number("theta", gate_limit(c.s, c.w_next), c.out))),
         ("interval", &|v| check(v, IntervalCase::check)),
         ("quantile", &|v| check(v, QuantileCase::check)),
         ("engine", &|v| check(v, |c: EngineCase| c.check(&setup))),
     ];
     for (name, value) in &file {
         if value.is_array() && !groups.iter().any(|(known, _)| known == name) {
-            return Err(content(
-                name,
-                "is a list of vectors for a formula unknown here",
-            ));
+            return Err(content(name, "is a list of vectors for a formula unknown here"));
         }
     }
     let mut outcome = Outcome { groups: Vec::new() };
@@ -152,17 +133,10 @@ pub fn run(text: &str) -> Result<Outcome, VectorsError> {
         let Value::Array(cases) = cases else {
             return Err(content(name, "is not a list"));
         };
-        let mut group = Group {
-            name: name.to_owned(),
-            passed: 0,
-            failures: Vec::new(),
-        };
+        let mut group = Group { name: name.to_owned(), passed: 0, failures: Vec::new() };
         for (index, case) in cases.iter().enumerate() {
             let at = format!("{name}[{index}]");
-            match checks(case).map_err(|source| VectorsError::Form {
-                at: at.clone(),
-                source,
-            })? {
+            match checks(case).map_err(|source| VectorsError::Form { at: at.clone(), source })? {
                 Ok(()) => group.passed += 1,
                 Err(difference) => group.failures.push(format!("{at}: {difference}")),
             }
@@ -187,17 +161,11 @@ fn check<C: DeserializeOwned>(
 }
 
 fn form<T: DeserializeOwned>(at: &str, value: &Value) -> Result<T, VectorsError> {
-    T::deserialize(value).map_err(|source| VectorsError::Form {
-        at: at.to_owned(),
-        source,
-    })
+    T::deserialize(value).map_err(|source| VectorsError::Form { at: at.to_owned(), source })
 }
 
 fn content(at: &str, problem: &str) -> VectorsError {
-    VectorsError::Content {
-        at: at.to_owned(),
-        problem: problem.to_owned(),
-    }
+    VectorsError::Content { at: at.to_owned(), problem: problem.to_owned() }
 }
 
 /// 1e-6 of the larger, or 1e-9 absolute.
@@ -220,11 +188,7 @@ fn maybe(what: &str, found: Option<f64>, expected: Option<f64>) -> Result<(), St
         (Some(found), Some(expected)) => number(what, found, expected),
         (found, expected) => {
             let text = |x: Option<f64>| x.map_or_else(|| "null".to_owned(), |x| x.to_string());
-            Err(format!(
-                "{what} is {}, expected {}",
-                text(found),
-                text(expected)
-            ))
+            Err(format!("{what} is {}, expected {}", text(found), text(expected)))
         }
     }
 }

@@ -13,10 +13,7 @@ pub(super) struct Rows {
 
 impl Rows {
     pub(super) fn kinds(&self) -> Vec<(i64, String)> {
-        self.entries
-            .iter()
-            .map(|entry| (entry.seq, entry.kind.clone()))
-            .collect()
+        self.entries.iter().map(|entry| (entry.seq, entry.kind.clone())).collect()
     }
 }
 
@@ -43,17 +40,9 @@ impl Ledger for Pretend {
         let Some(rows) = state.journals.get(rollout) else {
             return Ok(Written::default());
         };
-        let snapshot = rows
-            .snapshot
-            .clone()
-            .filter(|snapshot| snapshot.version == version);
+        let snapshot = rows.snapshot.clone().filter(|snapshot| snapshot.version == version);
         let after = snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
-        let entries = rows
-            .entries
-            .iter()
-            .filter(|entry| entry.seq > after)
-            .cloned()
-            .collect();
+        let entries = rows.entries.iter().filter(|entry| entry.seq > after).cloned().collect();
         Ok(Written { snapshot, entries })
     }
 
@@ -101,8 +90,7 @@ impl Ledger for Pretend {
         };
         let folded = rows.snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
         let before = rows.entries.len();
-        rows.entries
-            .retain(|e| !(e.kind == kind && e.at_ms < before_ms && e.seq <= folded));
+        rows.entries.retain(|e| !(e.kind == kind && e.at_ms < before_ms && e.seq <= folded));
         Ok((before - rows.entries.len()) as u64)
     }
 }

@@ -108,10 +108,7 @@ impl Pretend {
         };
         let state = State {
             now_ms: start.as_millisecond(),
-            rules: routes
-                .iter()
-                .map(|route| (route.name.clone(), rule.clone()))
-                .collect(),
+            rules: routes.iter().map(|route| (route.name.clone(), rule.clone())).collect(),
             requests_per_minute: 600.0,
             old: Side::healthy_python(),
             new: Side::healthy_rust(),
@@ -126,10 +123,7 @@ impl Pretend {
             rng: ChaCha8Rng::seed_from_u64(seed),
             dead: false,
         };
-        Self {
-            state: Arc::new(Mutex::new(state)),
-            routes: Arc::new(routes.to_vec()),
-        }
+        Self { state: Arc::new(Mutex::new(state)), routes: Arc::new(routes.to_vec()) }
     }
 
     /// The ports of this world.
@@ -149,9 +143,7 @@ impl Pretend {
     /// Looks at the world, or changes it.
     pub fn state(&self) -> MutexGuard<'_, State> {
         // A test that panicked while it held the lock has failed already.
-        self.state
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Simulated time.
@@ -163,11 +155,8 @@ impl Pretend {
     pub fn pass_minute(&self) {
         let mut state = self.state();
         let minute = Minute(state.now_ms.div_euclid(60_000));
-        let routes = self
-            .routes
-            .iter()
-            .map(|route| traffic::minute(&mut state, &route.name))
-            .collect();
+        let routes =
+            self.routes.iter().map(|route| traffic::minute(&mut state, &route.name)).collect();
         state.minutes.insert(minute, MinuteRead { minute, routes });
         state.now_ms += 60_000;
         state.dead = false;
@@ -184,9 +173,7 @@ impl Pretend {
         state
             .rules
             .get(route)
-            .map_or(Share::Foreign("no such route".to_owned()), |rule| {
-                rule.share.clone()
-            })
+            .map_or(Share::Foreign("no such route".to_owned()), |rule| rule.share.clone())
     }
 
     /// Somebody else writes a weight.
@@ -212,9 +199,6 @@ impl Pretend {
     /// The journal's rows, as (revision, kind).
     pub fn journal_kinds(&self, rollout: &str) -> Vec<(i64, String)> {
         let state = self.state();
-        state
-            .journals
-            .get(rollout)
-            .map_or_else(Vec::new, ledger::Rows::kinds)
+        state.journals.get(rollout).map_or_else(Vec::new, ledger::Rows::kinds)
     }
 }

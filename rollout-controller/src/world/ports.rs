@@ -22,13 +22,10 @@ impl Traffic for Pretend {
                 source: "throttled".into(),
             });
         }
-        let rule = state
-            .rules
-            .get(&route.name)
-            .ok_or_else(|| TrafficError::Unknown {
-                rule: route.rule.clone(),
-                route: route.name.clone(),
-            })?;
+        let rule = state.rules.get(&route.name).ok_or_else(|| TrafficError::Unknown {
+            rule: route.rule.clone(),
+            route: route.name.clone(),
+        })?;
         Ok(RouteSeen {
             share: rule.share.clone(),
             priority: Some(100),
@@ -48,10 +45,7 @@ impl Traffic for Pretend {
         let rule_arn = route.rule.clone();
         let mut state = self.state();
         if state.now_ms > turn.deadline().as_millisecond() {
-            return Err(TrafficError::Late {
-                rule: rule_arn,
-                deadline: turn.deadline(),
-            });
+            return Err(TrafficError::Late { rule: rule_arn, deadline: turn.deadline() });
         }
         if found == Share::Weight(to) {
             return Ok(to);
@@ -59,31 +53,19 @@ impl Traffic for Pretend {
         if let Some(expected) = from
             && found != Share::Weight(expected)
         {
-            return Err(TrafficError::Moved {
-                rule: rule_arn,
-                expected,
-                found,
-            });
+            return Err(TrafficError::Moved { rule: rule_arn, expected, found });
         }
         let trouble = &mut state.trouble;
         if trouble.dead_routes.contains(&route.name) {
-            return Err(TrafficError::Write {
-                rule: rule_arn,
-                source: "500".into(),
-            });
+            return Err(TrafficError::Write { rule: rule_arn, source: "500".into() });
         }
         if trouble.refuse_writes > 0 {
             trouble.refuse_writes -= 1;
-            return Err(TrafficError::Write {
-                rule: rule_arn,
-                source: "500".into(),
-            });
+            return Err(TrafficError::Write { rule: rule_arn, source: "500".into() });
         }
         let fails = trouble.commit_then_fail > 0;
         trouble.commit_then_fail = trouble.commit_then_fail.saturating_sub(1);
-        let dies = trouble
-            .die_after_writes
-            .map(|writes| writes.saturating_sub(1));
+        let dies = trouble.die_after_writes.map(|writes| writes.saturating_sub(1));
         trouble.die_after_writes = dies.filter(|writes| *writes > 0);
         if let Some(rule) = state.rules.get_mut(&route.name) {
             rule.share = Share::Weight(to);
@@ -93,10 +75,7 @@ impl Traffic for Pretend {
             state.dead = true;
         }
         if fails {
-            return Err(TrafficError::Write {
-                rule: rule_arn,
-                source: "500 after commit".into(),
-            });
+            return Err(TrafficError::Write { rule: rule_arn, source: "500 after commit".into() });
         }
         Ok(to)
     }
@@ -141,27 +120,15 @@ impl Pretend {
         let all = (wish.from.0..wish.until.0).map(crate::domain::minute::Minute);
         Ok(all
             .map(|minute| {
-                let silent = state
-                    .trouble
-                    .metrics_silent_from
-                    .is_some_and(|from| minute >= from);
+                let silent = state.trouble.metrics_silent_from.is_some_and(|from| minute >= from);
                 let read = state.minutes.get(&minute).filter(|_| !silent);
                 let routes = wish.routes.iter().map(|wished| {
-                    let at = self
-                        .routes
-                        .iter()
-                        .position(|route| route.name == wished.name);
+                    let at = self.routes.iter().position(|route| route.name == wished.name);
                     read.zip(at)
                         .and_then(|(read, at)| read.routes.get(at).cloned())
-                        .unwrap_or(RouteMinute {
-                            old: None,
-                            new: None,
-                        })
+                        .unwrap_or(RouteMinute { old: None, new: None })
                 });
-                MinuteRead {
-                    minute,
-                    routes: routes.collect(),
-                }
+                MinuteRead { minute, routes: routes.collect() }
             })
             .collect())
     }
@@ -172,10 +139,7 @@ impl Alarms for Pretend {
     async fn read(&self, names: &[String]) -> Result<Vec<AlarmSeen>, AlarmsError> {
         let state = self.state();
         if state.trouble.alarms_fail {
-            return Err(AlarmsError {
-                count: names.len(),
-                source: "500".into(),
-            });
+            return Err(AlarmsError { count: names.len(), source: "500".into() });
         }
         let missing = |name: &String| AlarmSeen {
             name: name.clone(),
@@ -185,13 +149,7 @@ impl Alarms for Pretend {
         };
         Ok(names
             .iter()
-            .map(|name| {
-                state
-                    .alarms
-                    .get(name)
-                    .cloned()
-                    .unwrap_or_else(|| missing(name))
-            })
+            .map(|name| state.alarms.get(name).cloned().unwrap_or_else(|| missing(name)))
             .collect())
     }
 }
@@ -200,11 +158,7 @@ impl Pretend {
     fn deliverable(&self, message: &str) -> Result<(), MessageError> {
         if self.state().trouble.messages_fail {
             let (message, channel) = (message.to_owned(), "pretend".to_owned());
-            return Err(MessageError {
-                message,
-                channel,
-                source: "500".into(),
-            });
+            return Err(MessageError { message, channel, source: "500".into() });
         }
         Ok(())
     }

@@ -35,10 +35,7 @@ impl Side {
 
     /// P50 20 ms.
     pub fn healthy_rust() -> Self {
-        Self {
-            median_ms: 20.0,
-            ..Self::healthy_python()
-        }
+        Self { median_ms: 20.0, ..Self::healthy_python() }
     }
 }
 
@@ -52,11 +49,7 @@ pub(super) fn minute(state: &mut State, route: &str) -> RouteMinute {
     let mut counts = [Counting::default(), Counting::default()];
     for _ in 0..requests {
         let new = state.rng.random::<f64>() < weight.ratio();
-        let side = if new {
-            state.new.clone()
-        } else {
-            state.old.clone()
-        };
+        let side = if new { state.new.clone() } else { state.old.clone() };
         let faulty = weight >= side.from;
         let latency = latency(state, &side, faulty);
         let error_ratio = if faulty { side.error_ratio } else { 0.001 };
@@ -87,11 +80,7 @@ impl Counting {
 
     fn finish(self, edges: &crate::domain::minute::Edges) -> SideCounts {
         let latency = Histogram::of_latencies(edges, self.latencies.iter().copied());
-        SideCounts {
-            requests: self.requests,
-            errors: self.errors,
-            latency,
-        }
+        SideCounts { requests: self.requests, errors: self.errors, latency }
     }
 }
 

@@ -1,11 +1,6 @@
 //! The scorer behind a local load balancer with the controller's functions beside
 //! it. Traffic is put as metrics, minute by minute, instead of sent as requests.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    reason = "every test binary uses a part of it"
-)]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "every test binary uses a part of it")]
 
 use jiff::Timestamp;
 use local_cloud::metrics::Datum;
@@ -24,10 +19,7 @@ pub fn python() -> String {
 
 /// The smallest function that answers a load balancer.
 fn scorer(name: &str) -> FunctionSpec {
-    let script = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../local-cloud/tests/functions/tiny.py"
-    );
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../local-cloud/tests/functions/tiny.py");
     FunctionSpec::new(name, [python().as_str(), script]).timeout(Duration::from_secs(30))
 }
 
@@ -138,10 +130,7 @@ pub fn put(cloud: &LocalCloud, at_ms: i64, group: &str, requests: f64, errors: f
     };
     let slow = (requests * 0.01).round();
     put("RequestCount", vec![(1.0, requests)]);
-    put(
-        "TargetResponseTime",
-        vec![(0.02, requests - slow), (0.12, slow)],
-    );
+    put("TargetResponseTime", vec![(0.02, requests - slow), (0.12, slow)]);
     let failed = (requests * errors).round();
     if failed > 0.0 {
         put("HTTPCode_Target_5XX_Count", vec![(1.0, failed)]);

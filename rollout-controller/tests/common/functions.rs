@@ -1,11 +1,6 @@
 //! The controller's own binaries as functions of a local cloud, in which an hour of
 //! Python traffic has passed and simulated time is real time.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    reason = "every test binary uses a part of it"
-)]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "every test binary uses a part of it")]
 
 use jiff::{Timestamp, ToSpan as _};
 use local_cloud::metrics::Datum;
@@ -31,9 +26,7 @@ fn topology(folder: &TempDir, env: &[(&str, String)]) -> Topology {
             .timeout(Duration::from_secs(30))
             .env("ROLLOUT_CONFIG_FILE", config)
             .env("ROLLOUT_DOOR", door);
-        env.iter().fold(function, |function, (name, value)| {
-            function.env(name, value)
-        })
+        env.iter().fold(function, |function, (name, value)| function.env(name, value))
     };
     let alarm: AlarmSpec = serde_json::from_value(json!({
         "name": "rs-errors", "namespace": "Test", "metric": "Errors", "statistic": "Sum",
@@ -43,16 +36,8 @@ fn topology(folder: &TempDir, env: &[(&str, String)]) -> Topology {
     .expect("an alarm");
     let schedule = r#"{"source":"rollout.schedule","time":"<aws.scheduler.scheduled-time>"}"#;
     let balancer = LoadBalancerSpec::new("scorer")
-        .rule(
-            RuleSpec::new(99)
-                .header("X-Use-Rust-Scorer", "true")
-                .forward([("testers", 1)]),
-        )
-        .rule(
-            RuleSpec::new(100)
-                .path("/v2/*")
-                .forward([("python", 100), ("rust", 0)]),
-        );
+        .rule(RuleSpec::new(99).header("X-Use-Rust-Scorer", "true").forward([("testers", 1)]))
+        .rule(RuleSpec::new(100).path("/v2/*").forward([("python", 100), ("rust", 0)]));
     let mut topology = Topology::new()
         .manual_clock()
         .lag_minutes(0.0)

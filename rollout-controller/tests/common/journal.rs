@@ -1,10 +1,5 @@
 //! A journal in a real database.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    reason = "every test binary uses a part of it"
-)]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "every test binary uses a part of it")]
 
 use rollout_controller::adapters::ledger::{LedgerUrl, Login, SqlLedger, migrate};
 use tempfile::TempDir;
@@ -19,9 +14,7 @@ pub fn ledger_at(url: &str) -> SqlLedger {
 
 /// Makes the tables.
 pub async fn migrated(url: &str) {
-    migrate(&address(url), &Login::in_url())
-        .await
-        .expect("tables");
+    migrate(&address(url), &Login::in_url()).await.expect("tables");
 }
 
 /// A database without tables, which goes with this value.
@@ -32,12 +25,6 @@ pub struct SqliteFile {
 
 pub fn sqlite() -> SqliteFile {
     let folder = tempfile::tempdir().expect("a folder");
-    let url = format!(
-        "sqlite://{}?mode=rwc",
-        folder.path().join("ledger.db").display()
-    );
-    SqliteFile {
-        _folder: folder,
-        url,
-    }
+    let url = format!("sqlite://{}?mode=rwc", folder.path().join("ledger.db").display());
+    SqliteFile { _folder: folder, url }
 }

@@ -1,10 +1,5 @@
 //! A pretend world with a rollout in it, for tests of ticks and commands.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    reason = "every test binary uses a part of it"
-)]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "every test binary uses a part of it")]
 
 use jiff::{SignedDuration, Timestamp};
 use rollout_controller::command::{self, Answer};
@@ -63,11 +58,7 @@ impl Night {
     pub fn seeded(config: Config, seed: u64) -> Self {
         let start: Timestamp = START.parse().unwrap();
         let pretend = Pretend::new(seed, &config.rollouts[0].terms.routes, start);
-        Self {
-            world: pretend.world(),
-            pretend,
-            config,
-        }
+        Self { world: pretend.world(), pretend, config }
     }
 
     /// A night in which traffic ran for an hour, and the rollout was started.
@@ -89,17 +80,13 @@ impl Night {
         let scheduled = self.pretend.now();
         Schedule {
             scheduled,
-            deadline: scheduled
-                .saturating_add(SignedDuration::from_secs(20))
-                .unwrap(),
+            deadline: scheduled.saturating_add(SignedDuration::from_secs(20)).unwrap(),
         }
     }
 
     /// One tick now.
     pub async fn tick(&self) -> TickReport {
-        tick(&self.world, &self.config, self.schedule())
-            .await
-            .remove(0)
+        tick(&self.world, &self.config, self.schedule()).await.remove(0)
     }
 
     /// A tick, then a minute of traffic, this many times. The last report.
@@ -123,10 +110,7 @@ impl Night {
             }
             seen.push(report.message);
         }
-        panic!(
-            "not within {limit} minutes; last: {:#?}",
-            &seen[seen.len().saturating_sub(5)..]
-        );
+        panic!("not within {limit} minutes; last: {:#?}", &seen[seen.len().saturating_sub(5)..]);
     }
 
     pub async fn until_weight(&self, limit: usize, percent: f64) {
@@ -151,16 +135,11 @@ impl Night {
     pub async fn order(&self, order: Order) -> Answer {
         let revision = self.journal().await.revision;
         let request = Self::request(order, revision);
-        command::command(&self.world, &self.config, &request, self.schedule())
-            .await
-            .unwrap()
+        command::command(&self.world, &self.config, &request, self.schedule()).await.unwrap()
     }
 
     pub async fn journal(&self) -> Journal {
-        journal_io::load(&*self.world.ledger, "score")
-            .await
-            .unwrap()
-            .journal
+        journal_io::load(&*self.world.ledger, "score").await.unwrap().journal
     }
 
     pub async fn run(&self) -> Run {
@@ -169,17 +148,9 @@ impl Night {
 
     /// Every event so far, oldest first.
     pub async fn events(&self) -> Vec<Stamped> {
-        let mut entries = self
-            .world
-            .ledger
-            .history("score", None, u32::MAX)
-            .await
-            .unwrap();
+        let mut entries = self.world.ledger.history("score", None, u32::MAX).await.unwrap();
         entries.reverse();
-        entries
-            .iter()
-            .map(|entry| journal_io::event_of("score", entry).unwrap())
-            .collect()
+        entries.iter().map(|entry| journal_io::event_of("score", entry).unwrap()).collect()
     }
 
     pub fn shows(&self, route: &str) -> f64 {
@@ -190,29 +161,15 @@ impl Night {
     }
 
     pub fn writes(&self) -> u32 {
-        self.pretend
-            .state()
-            .rules
-            .values()
-            .map(|rule| rule.writes)
-            .sum()
+        self.pretend.state().rules.values().map(|rule| rule.writes).sum()
     }
 
     /// Topics of pages that arrived, in order.
     pub fn pages(&self) -> Vec<(&'static str, rollout_controller::domain::page::Urgency)> {
-        self.pretend
-            .state()
-            .pages
-            .iter()
-            .map(|page| (page.topic.name(), page.urgency))
-            .collect()
+        self.pretend.state().pages.iter().map(|page| (page.topic.name(), page.urgency)).collect()
     }
 }
 
 pub fn word(answer: &Answer) -> String {
-    serde_json::to_value(answer.outcome)
-        .unwrap()
-        .as_str()
-        .unwrap()
-        .to_owned()
+    serde_json::to_value(answer.outcome).unwrap().as_str().unwrap().to_owned()
 }

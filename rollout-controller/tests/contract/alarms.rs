@@ -11,10 +11,7 @@ use crate::peers;
 
 async fn make_alarm(aws: &Aws, name: &str) {
     let put = aws.cloudwatch().await.put_metric_alarm().alarm_name(name);
-    let put = put
-        .namespace("Test")
-        .metric_name("Errors")
-        .statistic(Statistic::Sum);
+    let put = put.namespace("Test").metric_name("Errors").statistic(Statistic::Sum);
     let put = put.period(60).evaluation_periods(1).threshold(1.0);
     let put = put.comparison_operator(ComparisonOperator::GreaterThanThreshold);
     put.send().await.expect("an alarm");
@@ -22,19 +19,12 @@ async fn make_alarm(aws: &Aws, name: &str) {
 
 async fn set(aws: &Aws, name: &str, state: StateValue) {
     let set = aws.cloudwatch().await.set_alarm_state().alarm_name(name);
-    set.state_value(state)
-        .state_reason("for the test")
-        .send()
-        .await
-        .expect("set");
+    set.state_value(state).state_reason("for the test").send().await.expect("set");
 }
 
 async fn read(aws: &Aws, names: &[&str]) -> Vec<AlarmSeen> {
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-    CloudWatch::new(aws.clone())
-        .read(&names)
-        .await
-        .expect("states")
+    CloudWatch::new(aws.clone()).read(&names).await.expect("states")
 }
 
 /// Everything that both must do.
@@ -45,21 +35,13 @@ async fn alarms(aws: &Aws) {
     }
     set(aws, "alarm-0", StateValue::Ok).await;
     set(aws, "alarm-104", StateValue::Alarm).await;
-    let composite = aws
-        .cloudwatch()
-        .await
-        .put_composite_alarm()
-        .alarm_name("both");
+    let composite = aws.cloudwatch().await.put_composite_alarm().alarm_name("both");
     let composite = composite.alarm_rule("ALARM(\"alarm-0\") AND ALARM(\"alarm-104\")");
     composite.send().await.expect("a composite alarm");
 
     let seen = read(aws, &["alarm-104", "nobody", "both", "alarm-0"]).await;
     let names: Vec<&str> = seen.iter().map(|alarm| alarm.name.as_str()).collect();
-    assert_eq!(
-        names,
-        ["alarm-104", "nobody", "both", "alarm-0"],
-        "in the order asked"
-    );
+    assert_eq!(names, ["alarm-104", "nobody", "both", "alarm-0"], "in the order asked");
     assert_eq!(seen[0].state, AlarmState::Alarm);
     assert_eq!(seen[0].reason, "for the test");
     assert_eq!(seen[1].state, AlarmState::Missing);
@@ -67,15 +49,9 @@ async fn alarms(aws: &Aws) {
     assert_eq!(seen[3].state, AlarmState::Ok);
 
     let all: Vec<String> = (0..105).map(|number| format!("alarm-{number}")).collect();
-    let all = CloudWatch::new(aws.clone())
-        .read(&all)
-        .await
-        .expect("states");
+    let all = CloudWatch::new(aws.clone()).read(&all).await.expect("states");
     assert_eq!(all.len(), 105);
-    assert!(
-        all.iter().all(|alarm| alarm.state != AlarmState::Missing),
-        "{all:?}"
-    );
+    assert!(all.iter().all(|alarm| alarm.state != AlarmState::Missing), "{all:?}");
     assert_eq!(all[104].state, AlarmState::Alarm);
 }
 
@@ -89,9 +65,7 @@ async fn ministack_keeps_the_contract() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_local_cloud_keeps_the_contract() {
-    let cloud = LocalCloud::start(Topology::new().manual_clock())
-        .await
-        .expect("a local cloud");
+    let cloud = LocalCloud::start(Topology::new().manual_clock()).await.expect("a local cloud");
     let aws = peers::aws_at(&cloud.aws_endpoint()).await;
     alarms(&aws).await;
     let seen = read(&aws, &["alarm-104"]).await;
@@ -101,18 +75,10 @@ async fn the_local_cloud_keeps_the_contract() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_names_are_no_call_and_a_failed_call_is_an_error() {
-    let cloud = LocalCloud::start(Topology::new().manual_clock())
-        .await
-        .expect("a local cloud");
-    cloud.add_fault(Fault::Api(ApiFault::new(
-        "DescribeAlarms",
-        ApiFaultKind::Denied,
-    )));
+    let cloud = LocalCloud::start(Topology::new().manual_clock()).await.expect("a local cloud");
+    cloud.add_fault(Fault::Api(ApiFault::new("DescribeAlarms", ApiFaultKind::Denied)));
     let aws = peers::aws_at(&cloud.aws_endpoint()).await;
     assert_eq!(read(&aws, &[]).await, []);
-    let error = CloudWatch::new(aws)
-        .read(&["x".to_owned()])
-        .await
-        .expect_err("denied");
+    let error = CloudWatch::new(aws).read(&["x".to_owned()]).await.expect_err("denied");
     assert!(chain(&error).contains("AccessDenied"), "{}", chain(&error));
 }

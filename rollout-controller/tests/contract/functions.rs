@@ -38,18 +38,12 @@ async fn local_cloud() -> (LocalCloud, Aws) {
 async fn a_function_answers_or_says_why_not() {
     let (cloud, aws) = local_cloud().await;
     let command = Function::new(aws.clone(), "command");
-    let answer = command
-        .invoke(&json!({"command": "status"}))
-        .await
-        .expect("an answer");
+    let answer = command.invoke(&json!({"command": "status"})).await.expect("an answer");
     assert_eq!(answer, json!({"echo": {"command": "status"}}));
 
     match command.invoke(&json!({"fail": true})).await {
         Err(InvokeError::Function { kind, message, .. }) => {
-            assert_eq!(
-                (kind.as_str(), message.as_str()),
-                ("LedgerUnreachable", "no route")
-            );
+            assert_eq!((kind.as_str(), message.as_str()), ("LedgerUnreachable", "no route"));
         }
         other => panic!("{other:?}"),
     }
@@ -67,30 +61,14 @@ async fn what_aws_refuses_says_what_to_try_next() {
     let (cloud, aws) = local_cloud().await;
     let command = Function::new(aws, "command");
     let mut told = Vec::new();
-    for kind in [
-        ApiFaultKind::Denied,
-        ApiFaultKind::Throttle,
-        ApiFaultKind::Drop,
-    ] {
+    for kind in [ApiFaultKind::Denied, ApiFaultKind::Throttle, ApiFaultKind::Drop] {
         cloud.clear_faults(None);
         cloud.add_fault(Fault::Api(ApiFault::new("Invoke", kind)));
         told.push(command.invoke(&json!({})).await.expect_err("refused"));
     }
-    assert!(
-        matches!(told[0], InvokeError::NotAllowed { .. }),
-        "{:?}",
-        told[0]
-    );
-    assert!(
-        matches!(told[1], InvokeError::Throttled { .. }),
-        "{:?}",
-        told[1]
-    );
-    assert!(
-        matches!(told[2], InvokeError::Unreachable { .. }),
-        "{:?}",
-        told[2]
-    );
+    assert!(matches!(told[0], InvokeError::NotAllowed { .. }), "{:?}", told[0]);
+    assert!(matches!(told[1], InvokeError::Throttled { .. }), "{:?}", told[1]);
+    assert!(matches!(told[2], InvokeError::Unreachable { .. }), "{:?}", told[2]);
     assert!(told[2].to_string().contains("--direct"), "{}", told[2]);
     cloud.shutdown().await;
 }
@@ -100,15 +78,9 @@ async fn who_is_calling_never_stops_a_command() {
     let (cloud, aws) = local_cloud().await;
     let caller = who(&aws).await;
     assert!(caller.starts_with("arn:aws:"), "{caller}");
-    cloud.add_fault(Fault::Api(ApiFault::new(
-        "GetCallerIdentity",
-        ApiFaultKind::Denied,
-    )));
+    cloud.add_fault(Fault::Api(ApiFault::new("GetCallerIdentity", ApiFaultKind::Denied)));
     let caller = who(&aws).await;
-    assert!(
-        caller.starts_with("unknown caller (GetCallerIdentity: AccessDenied"),
-        "{caller}"
-    );
+    assert!(caller.starts_with("unknown caller (GetCallerIdentity: AccessDenied"), "{caller}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,21 +95,13 @@ async fn the_ledger_takes_its_password_from_a_secret() {
     let address = format!("postgres://127.0.0.1:{}/postgres", postgres.port());
     let address: LedgerUrl = address.parse().expect("an address");
     let arn = cloud.names().secret("ledger");
-    migrate(&address, &Login::secret(aws.clone(), &arn))
-        .await
-        .expect("tables");
+    migrate(&address, &Login::secret(aws.clone(), &arn)).await.expect("tables");
     let ledger = SqlLedger::new(address.clone(), Login::secret(aws.clone(), &arn));
     assert_eq!(ledger.read("scorer", 1).await.expect("read").entries, []);
 
     let broken = SqlLedger::new(address, Login::secret(aws, cloud.names().secret("broken")));
     let error = broken.read("scorer", 1).await.expect_err("no JSON");
-    assert!(
-        matches!(error, LedgerError::Unreachable { .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, LedgerError::Unreachable { .. }), "{error:?}");
     let told = chain(&error);
-    assert!(
-        told.contains("username") && !told.contains("pa/ss@word"),
-        "{told}"
-    );
+    assert!(told.contains("username") && !told.contains("pa/ss@word"), "{told}");
 }

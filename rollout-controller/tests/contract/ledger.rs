@@ -10,42 +10,22 @@ use crate::journal::{address, ledger_at, migrated, sqlite};
 use crate::peers;
 
 pub(crate) fn entry(seq: Seq, kind: &str) -> Entry {
-    Entry {
-        seq,
-        at_ms: 1_000 * seq,
-        kind: kind.to_owned(),
-        body: format!("{{\"seq\":{seq}}}"),
-    }
+    Entry { seq, at_ms: 1_000 * seq, kind: kind.to_owned(), body: format!("{{\"seq\":{seq}}}") }
 }
 
 /// Everything that must hold on every database.
 async fn a_journal(url: &str) {
     let ledger = ledger_at(url);
     let unready = ledger.read("scorer", 1).await.expect_err("no tables yet");
-    assert!(
-        matches!(unready, LedgerError::NotMigrated { .. }),
-        "{unready:?}"
-    );
-    let unready = ledger
-        .insert("scorer", &[entry(1, "started")], None)
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(unready, LedgerError::NotMigrated { .. }),
-        "{unready:?}"
-    );
+    assert!(matches!(unready, LedgerError::NotMigrated { .. }), "{unready:?}");
+    let unready = ledger.insert("scorer", &[entry(1, "started")], None).await.unwrap_err();
+    assert!(matches!(unready, LedgerError::NotMigrated { .. }), "{unready:?}");
 
     let login = Login::in_url();
     let first = migrate(&address(url), &login).await.expect("tables");
-    assert_eq!(
-        (first.applied.as_slice(), first.version),
-        ([1].as_slice(), 1)
-    );
+    assert_eq!((first.applied.as_slice(), first.version), ([1].as_slice(), 1));
     let again = migrate(&address(url), &login).await.expect("nothing to do");
-    assert_eq!(
-        (again.applied.as_slice(), again.version),
-        ([].as_slice(), 1)
-    );
+    assert_eq!((again.applied.as_slice(), again.version), ([].as_slice(), 1));
 
     only_the_next_number_is_written(&ledger).await;
     snapshots_shorten_reading(&ledger).await;
@@ -57,149 +37,60 @@ async fn a_journal(url: &str) {
 async fn only_the_next_number_is_written(ledger: &SqlLedger) {
     assert_eq!(ledger.read("scorer", 1).await.unwrap().entries, []);
     let batch = [entry(1, "started"), entry(2, "minute"), entry(3, "minute")];
-    assert_eq!(
-        ledger.insert("scorer", &batch, None).await.unwrap(),
-        Inserted::Won
-    );
+    assert_eq!(ledger.insert("scorer", &batch, None).await.unwrap(), Inserted::Won);
     for taken in [&batch[..], &batch[1..], &batch[2..]] {
-        assert_eq!(
-            ledger.insert("scorer", taken, None).await.unwrap(),
-            Inserted::Lost
-        );
+        assert_eq!(ledger.insert("scorer", taken, None).await.unwrap(), Inserted::Lost);
     }
     // The first of two is taken: the second must not be written either.
     let overlapping = [entry(3, "late"), entry(4, "late")];
-    assert_eq!(
-        ledger.insert("scorer", &overlapping, None).await.unwrap(),
-        Inserted::Lost
-    );
+    assert_eq!(ledger.insert("scorer", &overlapping, None).await.unwrap(), Inserted::Lost);
     for leaves_a_hole in [vec![entry(5, "x")], vec![entry(4, "x"), entry(6, "x")]] {
-        let refused = ledger
-            .insert("scorer", &leaves_a_hole, None)
-            .await
-            .unwrap_err();
-        assert!(
-            matches!(refused, LedgerError::Corrupt { .. }),
-            "{refused:?}"
-        );
+        let refused = ledger.insert("scorer", &leaves_a_hole, None).await.unwrap_err();
+        assert!(matches!(refused, LedgerError::Corrupt { .. }), "{refused:?}");
     }
     assert_eq!(ledger.read("scorer", 1).await.unwrap().entries, batch);
-    assert_eq!(
-        ledger.read("other", 1).await.unwrap().entries,
-        [],
-        "journals do not mix"
-    );
-    assert_eq!(
-        ledger
-            .insert("other", &[entry(1, "started")], None)
-            .await
-            .unwrap(),
-        Inserted::Won
-    );
+    assert_eq!(ledger.read("other", 1).await.unwrap().entries, [], "journals do not mix");
+    assert_eq!(ledger.insert("other", &[entry(1, "started")], None).await.unwrap(), Inserted::Won);
 }
 
 async fn snapshots_shorten_reading(ledger: &SqlLedger) {
-    let snapshot = |seq| Snapshot {
-        seq,
-        version: 7,
-        body: format!("fold of {seq}"),
-    };
+    let snapshot = |seq| Snapshot { seq, version: 7, body: format!("fold of {seq}") };
     let next = [entry(4, "minute")];
-    let won = ledger
-        .insert("scorer", &next, Some(&snapshot(3)))
-        .await
-        .unwrap();
+    let won = ledger.insert("scorer", &next, Some(&snapshot(3))).await.unwrap();
     assert_eq!(won, Inserted::Won);
     let read = ledger.read("scorer", 7).await.unwrap();
-    assert_eq!(
-        (read.snapshot, read.entries.as_slice()),
-        (Some(snapshot(3)), next.as_slice())
-    );
+    assert_eq!((read.snapshot, read.entries.as_slice()), (Some(snapshot(3)), next.as_slice()));
     let other_shape = ledger.read("scorer", 8).await.unwrap();
     assert_eq!((other_shape.snapshot, other_shape.entries.len()), (None, 4));
 
-    let lost = ledger
-        .insert("scorer", &next, Some(&snapshot(4)))
-        .await
-        .unwrap();
+    let lost = ledger.insert("scorer", &next, Some(&snapshot(4))).await.unwrap();
     assert_eq!(lost, Inserted::Lost);
     let read = ledger.read("scorer", 7).await.unwrap();
-    assert_eq!(
-        read.snapshot,
-        Some(snapshot(3)),
-        "a lost insert leaves the snapshot too"
-    );
-    ledger
-        .insert("scorer", &[], Some(&snapshot(4)))
-        .await
-        .unwrap();
-    ledger
-        .insert("scorer", &[], Some(&snapshot(2)))
-        .await
-        .unwrap();
+    assert_eq!(read.snapshot, Some(snapshot(3)), "a lost insert leaves the snapshot too");
+    ledger.insert("scorer", &[], Some(&snapshot(4))).await.unwrap();
+    ledger.insert("scorer", &[], Some(&snapshot(2))).await.unwrap();
     let read = ledger.read("scorer", 7).await.unwrap();
-    assert_eq!(
-        (read.snapshot, read.entries.len()),
-        (Some(snapshot(4)), 0),
-        "never an older one"
-    );
+    assert_eq!((read.snapshot, read.entries.len()), (Some(snapshot(4)), 0), "never an older one");
 }
 
 async fn history_pages_backwards(ledger: &SqlLedger) {
     let seqs = |entries: Vec<Entry>| entries.iter().map(|entry| entry.seq).collect::<Vec<_>>();
-    assert_eq!(
-        seqs(ledger.history("scorer", None, 2).await.unwrap()),
-        [4, 3]
-    );
-    assert_eq!(
-        seqs(ledger.history("scorer", Some(3), 100).await.unwrap()),
-        [2, 1]
-    );
-    assert_eq!(
-        seqs(ledger.history("scorer", Some(1), 100).await.unwrap()),
-        [0; 0]
-    );
+    assert_eq!(seqs(ledger.history("scorer", None, 2).await.unwrap()), [4, 3]);
+    assert_eq!(seqs(ledger.history("scorer", Some(3), 100).await.unwrap()), [2, 1]);
+    assert_eq!(seqs(ledger.history("scorer", Some(1), 100).await.unwrap()), [0; 0]);
 }
 
 async fn pruning_keeps_the_count(ledger: &SqlLedger) {
-    ledger
-        .insert("scorer", &[entry(5, "minute")], None)
-        .await
-        .unwrap();
-    assert_eq!(
-        ledger.prune("scorer", "minute", 3_000).await.unwrap(),
-        1,
-        "2 is old enough"
-    );
-    assert_eq!(
-        ledger.prune("scorer", "minute", 9_000).await.unwrap(),
-        2,
-        "5 is in no snapshot"
-    );
-    let all = Snapshot {
-        seq: 5,
-        version: 7,
-        body: String::new(),
-    };
+    ledger.insert("scorer", &[entry(5, "minute")], None).await.unwrap();
+    assert_eq!(ledger.prune("scorer", "minute", 3_000).await.unwrap(), 1, "2 is old enough");
+    assert_eq!(ledger.prune("scorer", "minute", 9_000).await.unwrap(), 2, "5 is in no snapshot");
+    let all = Snapshot { seq: 5, version: 7, body: String::new() };
     ledger.insert("scorer", &[], Some(&all)).await.unwrap();
-    assert_eq!(
-        ledger.prune("scorer", "minute", 9_000).await.unwrap(),
-        0,
-        "the last one stays"
-    );
+    assert_eq!(ledger.prune("scorer", "minute", 9_000).await.unwrap(), 0, "the last one stays");
     assert_eq!(ledger.prune("scorer", "started", 0).await.unwrap(), 0);
-    let reused = ledger
-        .insert("scorer", &[entry(2, "again")], None)
-        .await
-        .unwrap();
+    let reused = ledger.insert("scorer", &[entry(2, "again")], None).await.unwrap();
     assert_eq!(reused, Inserted::Lost, "a pruned number is not free");
-    assert_eq!(
-        ledger
-            .insert("scorer", &[entry(6, "minute")], None)
-            .await
-            .unwrap(),
-        Inserted::Won
-    );
+    assert_eq!(ledger.insert("scorer", &[entry(6, "minute")], None).await.unwrap(), Inserted::Won);
 }
 
 async fn any_text_comes_back(ledger: &SqlLedger) {
@@ -207,10 +98,7 @@ async fn any_text_comes_back(ledger: &SqlLedger) {
     let mut odd = entry(1, "odd");
     odd.body = "{\"text\":\"'; DROP TABLE rollout_journal; --  \\u0000 🦀\"}".repeat(2_000);
     odd.at_ms = i64::MIN;
-    ledger
-        .insert(name, std::slice::from_ref(&odd), None)
-        .await
-        .unwrap();
+    ledger.insert(name, std::slice::from_ref(&odd), None).await.unwrap();
     assert_eq!(ledger.read(name, 1).await.unwrap().entries, [odd]);
 }
 
@@ -224,15 +112,8 @@ pub(crate) async fn one_winner_for_each_number(url: &str, writers: usize, rounds
             let mut won = 0;
             for seq in 1..=rounds {
                 start.wait().await;
-                let mine = Entry {
-                    body: format!("{writer}"),
-                    ..entry(seq, "turn")
-                };
-                match ledger
-                    .insert("contested", &[mine], None)
-                    .await
-                    .expect("an answer")
-                {
+                let mine = Entry { body: format!("{writer}"), ..entry(seq, "turn") };
+                match ledger.insert("contested", &[mine], None).await.expect("an answer") {
                     Inserted::Won => won += 1,
                     Inserted::Lost => {}
                 }
@@ -249,15 +130,8 @@ pub(crate) async fn one_winner_for_each_number(url: &str, writers: usize, rounds
         (1..=rounds).collect::<Vec<_>>()
     );
     for (writer, won) in wins {
-        let written = entries
-            .iter()
-            .filter(|entry| entry.body == writer.to_string())
-            .count();
-        assert_eq!(
-            i64::try_from(written).unwrap(),
-            won,
-            "told {won} wins, wrote {written}"
-        );
+        let written = entries.iter().filter(|entry| entry.body == writer.to_string()).count();
+        assert_eq!(i64::try_from(written).unwrap(), won, "told {won} wins, wrote {written}");
     }
 }
 
@@ -285,10 +159,7 @@ async fn of_several_writers_to_a_sqlite_file_one_wins() {
 async fn several_migrations_at_once_make_the_tables_once() {
     let file = sqlite();
     let postgres = peers::postgres().await;
-    let urls = [
-        Some(file.url.clone()),
-        postgres.as_ref().map(|p| p.url("postgres")),
-    ];
+    let urls = [Some(file.url.clone()), postgres.as_ref().map(|p| p.url("postgres"))];
     for url in urls.into_iter().flatten() {
         let mut tasks = JoinSet::new();
         for _ in 0..4 {
@@ -313,15 +184,9 @@ async fn an_unreachable_database_is_not_a_missing_table() {
         "sqlite:///nowhere/at/all/ledger.db".to_owned(),
     ] {
         let error = ledger_at(&url).read("scorer", 1).await.unwrap_err();
-        assert!(
-            matches!(error, LedgerError::Unreachable { .. }),
-            "{error:?}"
-        );
+        assert!(matches!(error, LedgerError::Unreachable { .. }), "{error:?}");
         let told = rollout_controller::errors::chain(&error);
-        assert!(
-            !told.contains("s3cr3t") && !format!("{error:?}").contains("s3cr3t"),
-            "{told}"
-        );
+        assert!(!told.contains("s3cr3t") && !format!("{error:?}").contains("s3cr3t"), "{told}");
     }
 }
 
@@ -333,36 +198,18 @@ async fn a_server_that_came_back_is_found_again_without_an_error() {
     let url = postgres.url("postgres");
     migrated(&url).await;
     let ledger = ledger_at(&url);
-    assert_eq!(
-        ledger
-            .insert("scorer", &[entry(1, "a")], None)
-            .await
-            .unwrap(),
-        Inserted::Won
-    );
+    assert_eq!(ledger.insert("scorer", &[entry(1, "a")], None).await.unwrap(), Inserted::Won);
 
     postgres.stop_server();
     let down = ledger.read("scorer", 1).await.unwrap_err();
     assert!(matches!(down, LedgerError::Unreachable { .. }), "{down:?}");
     postgres.start_server().await.expect("the server");
-    assert_eq!(
-        ledger
-            .insert("scorer", &[entry(2, "b")], None)
-            .await
-            .unwrap(),
-        Inserted::Won
-    );
+    assert_eq!(ledger.insert("scorer", &[entry(2, "b")], None).await.unwrap(), Inserted::Won);
 
     // The kept connection dies unseen, as while a Lambda is frozen.
     postgres.stop_server();
     postgres.start_server().await.expect("the server");
-    assert_eq!(
-        ledger
-            .insert("scorer", &[entry(3, "c")], None)
-            .await
-            .unwrap(),
-        Inserted::Won
-    );
+    assert_eq!(ledger.insert("scorer", &[entry(3, "c")], None).await.unwrap(), Inserted::Won);
     assert_eq!(ledger.read("scorer", 1).await.unwrap().entries.len(), 3);
 }
 
@@ -371,9 +218,7 @@ async fn a_wrong_password_is_told_without_the_password() {
     let Some(postgres) = peers::postgres().await else {
         return;
     };
-    let url = postgres
-        .url("postgres")
-        .replace(postgres.password(), "gu3ss");
+    let url = postgres.url("postgres").replace(postgres.password(), "gu3ss");
     let error = ledger_at(&url).read("scorer", 1).await.unwrap_err();
     let told = rollout_controller::errors::chain(&error);
     assert!(told.contains("password authentication failed"), "{told}");

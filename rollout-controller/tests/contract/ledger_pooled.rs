@@ -39,15 +39,9 @@ async fn no_client_behind_a_pooler_reads_the_rows_of_another() {
         let ledger = ledger_at(&pooler.url("postgres"));
         tasks.spawn(async move {
             let name = format!("rollout-{client}");
-            let mine = |seq| Entry {
-                body: format!("{name} {seq}"),
-                ..entry(seq, "minute")
-            };
+            let mine = |seq| Entry { body: format!("{name} {seq}"), ..entry(seq, "minute") };
             for seq in 1..=30 {
-                let won = ledger
-                    .insert(&name, &[mine(seq)], None)
-                    .await
-                    .expect("written");
+                let won = ledger.insert(&name, &[mine(seq)], None).await.expect("written");
                 assert_eq!(won, Inserted::Won, "nobody else writes {name}");
                 let written: Vec<Entry> = (1..=seq).map(mine).collect();
                 let read = ledger.read(&name, 1).await.expect("read");

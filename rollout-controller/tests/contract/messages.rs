@@ -29,25 +29,14 @@ fn page() -> Page {
 }
 
 fn pager(aws: &Aws, topic: Option<&str>, chat: Option<&str>) -> SnsPager {
-    SnsPager::new(
-        aws.clone(),
-        topic.map(str::to_owned),
-        chat.map(str::to_owned),
-        None,
-    )
+    SnsPager::new(aws.clone(), topic.map(str::to_owned), chat.map(str::to_owned), None)
 }
 
 /// Everything that both must do.
 async fn topics(aws: &Aws, topic: &str) {
-    pager(aws, Some(topic), None)
-        .send(&page())
-        .await
-        .expect("sent");
+    pager(aws, Some(topic), None).send(&page()).await.expect("sent");
     let unknown = format!("{topic}-of-nobody");
-    let error = pager(aws, Some(&unknown), None)
-        .send(&page())
-        .await
-        .expect_err("no such topic");
+    let error = pager(aws, Some(&unknown), None).send(&page()).await.expect_err("no such topic");
     assert_eq!(error.channel, unknown);
     let told = chain(&error);
     assert!(told.contains("NotFound"), "{told}");
@@ -60,14 +49,7 @@ async fn ministack_takes_pages() {
         return;
     };
     let aws = peers::aws_at(&ministack.url()).await;
-    let made = aws
-        .sns()
-        .await
-        .create_topic()
-        .name("oncall")
-        .send()
-        .await
-        .expect("a topic");
+    let made = aws.sns().await.create_topic().name("oncall").send().await.expect("a topic");
     topics(&aws, made.topic_arn().expect("an ARN")).await;
 }
 
@@ -83,32 +65,14 @@ async fn the_local_cloud_takes_pages_for_both_channels() {
     let (cloud, aws) = local_cloud().await;
     let (oncall, chat) = (cloud.names().topic("oncall"), cloud.names().topic("chat"));
     topics(&aws, &oncall).await;
-    pager(&aws, Some(&oncall), Some(&chat))
-        .send(&page())
-        .await
-        .expect("sent");
-    let [first, paged, told] = &cloud.pages()[..] else {
-        panic!("{:?}", cloud.pages())
-    };
-    assert_eq!(
-        (&first.subject, &first.message),
-        (&paged.subject, &paged.message)
-    );
-    assert_eq!(
-        paged.subject.as_deref(),
-        Some("ALARM: scorer rolled back: 25 % -> 0 %")
-    );
+    pager(&aws, Some(&oncall), Some(&chat)).send(&page()).await.expect("sent");
+    let [first, paged, told] = &cloud.pages()[..] else { panic!("{:?}", cloud.pages()) };
+    assert_eq!((&first.subject, &first.message), (&paged.subject, &paged.message));
+    assert_eq!(paged.subject.as_deref(), Some("ALARM: scorer rolled back: 25 % -> 0 %"));
     let body: Value = serde_json::from_str(&paged.message).expect("JSON");
     assert_eq!(body["NewStateValue"], "ALARM");
-    assert_eq!(
-        body["NewStateReason"],
-        page().text,
-        "every character survives the wire"
-    );
-    assert_eq!(
-        (told.topic_arn.as_str(), &told.subject),
-        (chat.as_str(), &None)
-    );
+    assert_eq!(body["NewStateReason"], page().text, "every character survives the wire");
+    assert_eq!((told.topic_arn.as_str(), &told.subject), (chat.as_str(), &None));
     let body: Value = serde_json::from_str(&told.message).expect("JSON");
     assert_eq!(body["source"], "custom");
 }
@@ -118,16 +82,11 @@ async fn a_channel_that_fails_does_not_silence_the_other() {
     let (cloud, aws) = local_cloud().await;
     let chat = cloud.names().topic("chat");
     let nobody = format!("{chat}-of-nobody");
-    let error = pager(&aws, Some(&nobody), Some(&chat))
-        .send(&page())
-        .await
-        .expect_err("one failed");
+    let error =
+        pager(&aws, Some(&nobody), Some(&chat)).send(&page()).await.expect_err("one failed");
     assert_eq!(error.channel, nobody);
     assert_eq!(cloud.pages().len(), 1);
-    pager(&aws, None, None)
-        .send(&page())
-        .await
-        .expect("only logged");
+    pager(&aws, None, None).send(&page()).await.expect("only logged");
     assert_eq!(cloud.pages().len(), 1);
 }
 
@@ -144,10 +103,7 @@ async fn changes_are_put_on_the_bus_if_there_is_one() {
         reason: "P99 over 500 ms".into(),
         at_ms: 1_795_493_860_000,
     };
-    EventBridge::new(aws.clone(), None)
-        .announce(&change)
-        .await
-        .expect("nothing to do");
+    EventBridge::new(aws.clone(), None).announce(&change).await.expect("nothing to do");
     assert_eq!(cloud.events().len(), 0);
     let bus = EventBridge::new(aws.clone(), Some("default".into()));
     bus.announce(&change).await.expect("announced");

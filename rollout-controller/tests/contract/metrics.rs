@@ -97,18 +97,14 @@ impl Source {
         let Some(cloud) = &self.cloud else {
             return self.put_by_call(&dimensions, metric, at_secs, values).await;
         };
-        let owned = dimensions
-            .into_iter()
-            .map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let owned = dimensions.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned()));
         let metric = Metric {
             namespace: NAMESPACE.to_owned(),
             name: metric.to_owned(),
             dimensions: owned.collect(),
         };
         let values = values.iter().map(|&value| (value, 1.0)).collect();
-        cloud
-            .metrics()
-            .put(metric, 1000 * at_secs, &Datum::Values(values));
+        cloud.metrics().put(metric, 1000 * at_secs, &Datum::Values(values));
     }
 
     async fn put_by_call(
@@ -135,12 +131,7 @@ impl Source {
 
     fn wanted<'a>(&'a self, routes: &'a [Route], from: i64, until: i64) -> MinutesWanted<'a> {
         let (from, until) = (self.minute(from), self.minute(until));
-        MinutesWanted {
-            routes,
-            from,
-            until,
-            edges_ms: self.edges.as_ms(),
-        }
+        MinutesWanted { routes, from, until, edges_ms: self.edges.as_ms() }
     }
 
     async fn read(&self, from: i64, until: i64) -> Result<Vec<MinuteRead>, MetricsError> {
@@ -152,41 +143,21 @@ impl Source {
 }
 
 fn counts(requests: u64, errors: u64) -> SideCounts {
-    SideCounts {
-        requests,
-        errors,
-        latency: Histogram::default(),
-    }
+    SideCounts { requests, errors, latency: Histogram::default() }
 }
 
 /// Everything that both must do.
 async fn a_source_of_minutes(source: &Source) {
     let (first, second) = (&source.routes[0], &source.routes[1]);
-    source
-        .put(&first.old_group, "RequestCount", 0, &[1.0; 150])
-        .await;
-    source
-        .put(&first.old_group, "HTTPCode_Target_5XX_Count", 0, &[1.0; 3])
-        .await;
-    source
-        .put(&first.old_group, "LambdaUserError", 0, &[1.0])
-        .await;
-    source
-        .put(&first.old_group, "LambdaInternalError", 0, &[1.0; 2])
-        .await;
-    source
-        .put(&first.new_group, "RequestCount", 0, &[1.0; 8])
-        .await;
+    source.put(&first.old_group, "RequestCount", 0, &[1.0; 150]).await;
+    source.put(&first.old_group, "HTTPCode_Target_5XX_Count", 0, &[1.0; 3]).await;
+    source.put(&first.old_group, "LambdaUserError", 0, &[1.0]).await;
+    source.put(&first.old_group, "LambdaInternalError", 0, &[1.0; 2]).await;
+    source.put(&first.new_group, "RequestCount", 0, &[1.0; 8]).await;
     // Minute 1: nothing. Minute 2: one side only, the other too large a request.
-    source
-        .put(&first.old_group, "RequestCount", 2, &[1.0; 5])
-        .await;
-    source
-        .put(&first.new_group, "LambdaUserError", 2, &[1.0])
-        .await;
-    source
-        .put(&second.new_group, "RequestCount", 2, &[1.0; 4])
-        .await;
+    source.put(&first.old_group, "RequestCount", 2, &[1.0; 5]).await;
+    source.put(&first.new_group, "LambdaUserError", 2, &[1.0]).await;
+    source.put(&second.new_group, "RequestCount", 2, &[1.0; 4]).await;
 
     let side = |minute, old, new| MinuteRead {
         minute: source.minute(minute),
@@ -209,28 +180,14 @@ async fn a_source_of_minutes(source: &Source) {
         source.wanted(&source.routes, 2, 3),
     ];
     let answers = CloudWatch::new(source.aws.clone()).minutes(&wanted).await;
-    let answers: Vec<_> = answers
-        .into_iter()
-        .map(|answer| answer.expect("read"))
-        .collect();
-    assert_eq!(
-        answers[0][0].routes,
-        [RouteMinute {
-            old: None,
-            new: Some(counts(4, 0))
-        }]
-    );
+    let answers: Vec<_> = answers.into_iter().map(|answer| answer.expect("read")).collect();
+    assert_eq!(answers[0][0].routes, [RouteMinute { old: None, new: Some(counts(4, 0)) }]);
     assert_eq!(answers[1], expected[..2]);
-    let both = [
-        expected[2].routes[0].clone(),
-        answers[0][0].routes[0].clone(),
-    ];
+    let both = [expected[2].routes[0].clone(), answers[0][0].routes[0].clone()];
     assert_eq!(answers[2][0].routes, both);
 
     // An answered error without requests is a window that does not match.
-    source
-        .put(&first.new_group, "HTTPCode_Target_5XX_Count", 5, &[1.0])
-        .await;
+    source.put(&first.new_group, "HTTPCode_Target_5XX_Count", 5, &[1.0]).await;
     match source.read(4, 6).await {
         Err(MetricsError::Contradiction { group, minute, .. }) => {
             assert_eq!((&group, minute), (&first.new_group, source.minute(5)));
@@ -250,9 +207,7 @@ async fn ministack_keeps_the_contract() {
     // It answers `TC(…)` with the average, and says `Complete`.
     let group = &source.routes[0].new_group;
     source.put(group, "RequestCount", 8, &[1.0; 4]).await;
-    source
-        .put(group, "TargetResponseTime", 8, &[0.1, 0.2, 0.3, 0.4])
-        .await;
+    source.put(group, "TargetResponseTime", 8, &[0.1, 0.2, 0.3, 0.4]).await;
     match source.read(8, 9).await {
         Err(MetricsError::Contradiction { what, .. }) => {
             assert!(what.contains("latency"), "{what}");
@@ -271,20 +226,14 @@ async fn latencies_come_back_in_the_buckets_they_belong_to() {
     let source = Source::local().await;
     let group = &source.routes[0].new_group;
     // On an edge, just above it, below the first and above the last.
-    let millis = [
-        1.0, 5.0, 5.1, 6.3, 100.0, 100.1, 200.0, 499.9, 500.0, 10_000.0, 12_345.0,
-    ];
+    let millis = [1.0, 5.0, 5.1, 6.3, 100.0, 100.1, 200.0, 499.9, 500.0, 10_000.0, 12_345.0];
     let seconds: Vec<f64> = millis.iter().map(|ms| ms / 1000.0).collect();
     source.put(group, "RequestCount", 0, &[1.0; 12]).await;
     source.put(group, "TargetResponseTime", 0, &seconds).await;
     let read = source.read(0, 1).await.expect("read");
     let new = read[0].routes[0].new.as_ref().expect("counts");
     assert_eq!(new.latency, Histogram::of_latencies(&source.edges, millis));
-    assert_eq!(
-        (new.requests, new.latency.samples()),
-        (12, 11),
-        "one was never answered"
-    );
+    assert_eq!((new.requests, new.latency.samples()), (12, 11), "one was never answered");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -295,26 +244,17 @@ async fn newest_minutes_that_are_not_published_yet_are_no_zeros() {
     source.put(&group, "RequestCount", 0, &[1.0; 9]).await;
     let old = |read: &[MinuteRead]| read[0].routes[0].old.clone();
     assert_eq!(old(&source.read(0, 1).await.expect("read")), None);
-    source
-        .cloud()
-        .clock()
-        .advance(std::time::Duration::from_mins(3));
-    assert_eq!(
-        old(&source.read(0, 1).await.expect("read")),
-        Some(counts(9, 0))
-    );
+    source.cloud().clock().advance(std::time::Duration::from_mins(3));
+    assert_eq!(old(&source.read(0, 1).await.expect("read")), Some(counts(9, 0)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_not_whole_is_not_measured() {
-    for (kind, word) in [
-        (ApiFaultKind::PartialData, "PartialData"),
-        (ApiFaultKind::InternalError, "InternalError"),
-    ] {
+    for (kind, word) in
+        [(ApiFaultKind::PartialData, "PartialData"), (ApiFaultKind::InternalError, "InternalError")]
+    {
         let source = Source::local().await;
-        source
-            .put(&source.routes[0].old_group, "RequestCount", 0, &[1.0; 9])
-            .await;
+        source.put(&source.routes[0].old_group, "RequestCount", 0, &[1.0; 9]).await;
         source.break_calls(kind, 1);
         match source.read(0, 1).await {
             Err(MetricsError::Incomplete { status, .. }) => {
@@ -341,9 +281,7 @@ async fn a_throttled_call_is_repeated_and_a_refused_one_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_rollout_that_aws_refuses_does_not_blind_the_others() {
     let source = Source::local().await;
-    source
-        .put(&source.routes[0].old_group, "RequestCount", 0, &[1.0; 9])
-        .await;
+    source.put(&source.routes[0].old_group, "RequestCount", 0, &[1.0; 9]).await;
     let mut refused = source.wanted(&source.routes[1..], 0, 1);
     // They do not rise, so one bucket has its bounds the wrong way round.
     let edges = [5.0, 4.0];

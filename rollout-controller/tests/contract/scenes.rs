@@ -73,21 +73,13 @@ impl Scene {
     /// What somebody else does: replaces the actions of a rule.
     pub(crate) async fn act(&self, rule: &str, actions: Vec<Action>) {
         let modify = self.aws.elb().await.modify_rule().rule_arn(rule);
-        modify
-            .set_actions(Some(actions))
-            .send()
-            .await
-            .expect("modified");
+        modify.set_actions(Some(actions)).send().await.expect("modified");
     }
 
     /// What somebody else does: replaces the conditions of a rule.
     pub(crate) async fn ask(&self, rule: &str, conditions: Vec<RuleCondition>) {
         let modify = self.aws.elb().await.modify_rule().rule_arn(rule);
-        modify
-            .set_conditions(Some(conditions))
-            .send()
-            .await
-            .expect("modified");
+        modify.set_conditions(Some(conditions)).send().await.expect("modified");
     }
 }
 
@@ -111,61 +103,27 @@ pub(crate) fn percent(percent: f64) -> Weight {
 
 pub(crate) fn forward(groups: &[(&GroupArn, i32)]) -> Vec<Action> {
     let tuples = groups.iter().map(|(arn, weight)| {
-        TargetGroupTuple::builder()
-            .target_group_arn(arn.as_str())
-            .weight(*weight)
-            .build()
+        TargetGroupTuple::builder().target_group_arn(arn.as_str()).weight(*weight).build()
     });
-    let config = ForwardActionConfig::builder()
-        .set_target_groups(Some(tuples.collect()))
-        .build();
-    vec![
-        Action::builder()
-            .r#type(ActionTypeEnum::Forward)
-            .order(1)
-            .forward_config(config)
-            .build(),
-    ]
+    let config = ForwardActionConfig::builder().set_target_groups(Some(tuples.collect())).build();
+    vec![Action::builder().r#type(ActionTypeEnum::Forward).order(1).forward_config(config).build()]
 }
 
 pub(crate) fn header_condition(name: &str, value: &str) -> RuleCondition {
-    let config = HttpHeaderConditionConfig::builder()
-        .http_header_name(name)
-        .values(value)
-        .build();
-    RuleCondition::builder()
-        .field("http-header")
-        .http_header_config(config)
-        .build()
+    let config = HttpHeaderConditionConfig::builder().http_header_name(name).values(value).build();
+    RuleCondition::builder().field("http-header").http_header_config(config).build()
 }
 
 pub(crate) fn path_condition(pattern: &str) -> RuleCondition {
-    let config = PathPatternConditionConfig::builder()
-        .values(pattern)
-        .build();
-    RuleCondition::builder()
-        .field("path-pattern")
-        .path_pattern_config(config)
-        .build()
+    let config = PathPatternConditionConfig::builder().values(pattern).build();
+    RuleCondition::builder().field("path-pattern").path_pattern_config(config).build()
 }
 
 pub(crate) async fn local_cloud() -> LocalCloud {
     let balancer = LoadBalancerSpec::new("scorer")
-        .rule(
-            RuleSpec::new(99)
-                .header(HEADER, "true")
-                .forward([("testers", 1)]),
-        )
-        .rule(
-            RuleSpec::new(100)
-                .path(PATH)
-                .forward([("python", 100), ("rust", 0)]),
-        )
-        .rule(
-            RuleSpec::new(110)
-                .path(OTHER_PATH)
-                .forward([("python", 90), ("rust-too", 10)]),
-        );
+        .rule(RuleSpec::new(99).header(HEADER, "true").forward([("testers", 1)]))
+        .rule(RuleSpec::new(100).path(PATH).forward([("python", 100), ("rust", 0)]))
+        .rule(RuleSpec::new(110).path(OTHER_PATH).forward([("python", 90), ("rust-too", 10)]));
     let topology = Topology::new()
         .manual_clock()
         // Nobody sends a request in these tests.
@@ -206,18 +164,11 @@ async fn subnets(url: &str) -> Vec<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("an answer");
     let parts = answer.split("<subnetId>").skip(1);
-    parts
-        .filter_map(|part| part.split_once('<'))
-        .map(|(id, _)| id.to_owned())
-        .take(2)
-        .collect()
+    parts.filter_map(|part| part.split_once('<')).map(|(id, _)| id.to_owned()).take(2).collect()
 }
 
 async fn group(client: &Client, name: &str) -> String {
-    let create = client
-        .create_target_group()
-        .name(name)
-        .target_type(TargetTypeEnum::Lambda);
+    let create = client.create_target_group().name(name).target_type(TargetTypeEnum::Lambda);
     let answer = create.send().await.expect("a group");
     let group = &answer.target_groups()[0];
     group.target_group_arn().expect("an ARN").to_owned()
@@ -230,13 +181,8 @@ pub(crate) async fn rule(
     conditions: Vec<RuleCondition>,
     actions: Vec<Action>,
 ) -> String {
-    let create = client
-        .create_rule()
-        .listener_arn(listener)
-        .priority(priority);
-    let create = create
-        .set_conditions(Some(conditions))
-        .set_actions(Some(actions));
+    let create = client.create_rule().listener_arn(listener).priority(priority);
+    let create = create.set_conditions(Some(conditions)).set_actions(Some(actions));
     let answer = create.send().await.expect("a rule");
     answer.rules()[0].rule_arn().expect("an ARN").to_owned()
 }
@@ -247,49 +193,26 @@ pub(crate) async fn scene_at_moto(url: &str) -> (Scene, String) {
     let client = aws.elb().await;
     let create = client.create_load_balancer().name("scorer");
     let create = create.set_subnets(Some(subnets(url).await));
-    let answer = create
-        .scheme(LoadBalancerSchemeEnum::Internal)
-        .send()
-        .await
-        .expect("a balancer");
-    let balancer = answer.load_balancers()[0]
-        .load_balancer_arn()
-        .expect("an ARN")
-        .to_owned();
+    let answer = create.scheme(LoadBalancerSchemeEnum::Internal).send().await.expect("a balancer");
+    let balancer = answer.load_balancers()[0].load_balancer_arn().expect("an ARN").to_owned();
     let mut groups = Vec::new();
     for name in ["python", "rust", "rust-too", "testers"] {
         groups.push(group(client, name).await);
     }
     let arn = |index: usize| GroupArn::parse(&groups[index]).expect("a group");
     let (python, rust, rust_too, testers) = (arn(0), arn(1), arn(2), arn(3));
-    let create = client
-        .create_listener()
-        .load_balancer_arn(balancer)
-        .port(80);
+    let create = client.create_listener().load_balancer_arn(balancer).port(80);
     let create = create.protocol(ProtocolEnum::Http);
     let create = create.set_default_actions(Some(forward(&[(&python, 1)])));
     let answer = create.send().await.expect("a listener");
-    let listener = answer.listeners()[0]
-        .listener_arn()
-        .expect("an ARN")
-        .to_owned();
+    let listener = answer.listeners()[0].listener_arn().expect("an ARN").to_owned();
     // Made out of order, which is how moto shows them.
     let other = forward(&[(&python, 90), (&rust_too, 10)]);
-    let other = rule(
-        client,
-        &listener,
-        110,
-        vec![path_condition(OTHER_PATH)],
-        other,
-    )
-    .await;
+    let other = rule(client, &listener, 110, vec![path_condition(OTHER_PATH)], other).await;
     let weighted = forward(&[(&python, 100), (&rust, 0)]);
     let weighted = rule(client, &listener, 100, vec![path_condition(PATH)], weighted).await;
     let header = vec![header_condition(HEADER, "true")];
     rule(client, &listener, 99, header, forward(&[(&testers, 1)])).await;
     let groups = [&python, &rust, &rust_too, &testers].map(GroupArn::as_str);
-    (
-        Scene::new(aws.clone(), [&weighted, &other], groups),
-        listener,
-    )
+    (Scene::new(aws.clone(), [&weighted, &other], groups), listener)
 }

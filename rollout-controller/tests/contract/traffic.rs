@@ -27,66 +27,38 @@ async fn a_listener(scene: &Scene) {
 async fn shows_shares_and_moves_them(scene: &Scene) {
     let (first, second) = tokio::join!(scene.alb.read(&scene.route), scene.alb.read(&scene.other));
     let (first, second) = (first.expect("read"), second.expect("read"));
-    assert_eq!(
-        (first.share, first.priority),
-        (Share::Weight(Weight::ZERO), Some(100))
-    );
-    assert_eq!(
-        (second.share, second.priority),
-        (Share::Weight(percent(10.0)), Some(110))
-    );
+    assert_eq!((first.share, first.priority), (Share::Weight(Weight::ZERO), Some(100)));
+    assert_eq!((second.share, second.priority), (Share::Weight(percent(10.0)), Some(110)));
     assert!(!first.sticky);
     // `X-USE-RUST-SCORER: TRUE` is asked for; header rules do not look at case.
     assert_eq!(first.header_rule, [""; 0]);
     // The header rule is the first route's. The second has none, and a tester's
     // request for it would go astray.
     assert_eq!(second.header_rule.len(), 1, "{:?}", second.header_rule);
-    assert!(
-        second.header_rule[0].contains("priority 99"),
-        "{:?}",
-        second.header_rule
-    );
+    assert!(second.header_rule[0].contains("priority 99"), "{:?}", second.header_rule);
 
-    for (from, to) in [
-        (0.0, 0.1),
-        (0.1, 5.0),
-        (5.0, 100.0),
-        (100.0, 37.5),
-        (37.5, 0.0),
-    ] {
+    for (from, to) in [(0.0, 0.1), (0.1, 5.0), (5.0, 100.0), (100.0, 37.5), (37.5, 0.0)] {
         let (from, to) = (percent(from), percent(to));
         let shown = scene.alb.shift(&turn(), &scene.route, Some(from), to).await;
         assert_eq!(shown.expect("moved"), to);
         assert_eq!(scene.share(&scene.route).await, Share::Weight(to));
-        assert_eq!(
-            scene.share(&scene.other).await,
-            Share::Weight(percent(10.0))
-        );
+        assert_eq!(scene.share(&scene.other).await, Share::Weight(percent(10.0)));
     }
 }
 
 async fn changes_nothing_but_weights(scene: &Scene) {
     let (python, rust) = (&scene.route.old_group, &scene.route.new_group);
     let arn = scene.route.rule.as_str();
-    let sticky = TargetGroupStickinessConfig::builder()
-        .enabled(true)
-        .duration_seconds(77)
-        .build();
+    let sticky = TargetGroupStickinessConfig::builder().enabled(true).duration_seconds(77).build();
     let mut actions = forward(&[(rust, 20), (python, 80)]);
     let config = actions[0].forward_config.as_mut().expect("a forward");
     config.target_group_stickiness_config = Some(sticky);
     scene.act(arn, actions).await;
     let before = scene.rule(arn).await;
     let seen = scene.alb.read(&scene.route).await.expect("read");
-    assert_eq!(
-        (seen.share, seen.sticky),
-        (Share::Weight(percent(20.0)), true)
-    );
+    assert_eq!((seen.share, seen.sticky), (Share::Weight(percent(20.0)), true));
 
-    let moved = scene
-        .alb
-        .shift(&turn(), &scene.route, Some(percent(20.0)), percent(30.0))
-        .await;
+    let moved = scene.alb.shift(&turn(), &scene.route, Some(percent(20.0)), percent(30.0)).await;
     assert_eq!(moved.expect("moved"), percent(30.0));
     let mut expected = before;
     let actions = expected.actions.as_mut().expect("actions");
@@ -105,34 +77,17 @@ async fn does_not_fight(scene: &Scene) {
     scene.act(arn, forward(&[(python, 80), (rust, 20)])).await;
     let shift = |from: Option<f64>, to: f64| {
         let from = from.map(percent);
-        async move {
-            scene
-                .alb
-                .shift(&turn(), &scene.route, from, percent(to))
-                .await
-        }
+        async move { scene.alb.shift(&turn(), &scene.route, from, percent(to)).await }
     };
     match shift(Some(5.0), 10.0).await {
-        Err(TrafficError::Moved {
-            expected, found, ..
-        }) => {
-            assert_eq!(
-                (expected, found),
-                (percent(5.0), Share::Weight(percent(20.0)))
-            );
+        Err(TrafficError::Moved { expected, found, .. }) => {
+            assert_eq!((expected, found), (percent(5.0), Share::Weight(percent(20.0))));
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!(
-        scene.share(&scene.route).await,
-        Share::Weight(percent(20.0)),
-        "nothing written"
-    );
+    assert_eq!(scene.share(&scene.route).await, Share::Weight(percent(20.0)), "nothing written");
     // Somebody was faster with the same wish.
-    assert_eq!(
-        shift(Some(5.0), 20.0).await.expect("there already"),
-        percent(20.0)
-    );
+    assert_eq!(shift(Some(5.0), 20.0).await.expect("there already"), percent(20.0));
     // A rollback takes whatever it finds, odd shares too.
     scene.act(arn, forward(&[(python, 2), (rust, 1)])).await;
     assert_eq!(
@@ -142,37 +97,21 @@ async fn does_not_fight(scene: &Scene) {
     assert_eq!(shift(None, 0.0).await.expect("rolled back"), Weight::ZERO);
 
     // A third group: its weight is not ours to change, and the share is not ours to name.
-    let third = &scene
-        .route
-        .header_rule
-        .as_ref()
-        .expect("a header rule")
-        .group;
-    scene
-        .act(arn, forward(&[(python, 60), (rust, 30), (third, 10)]))
-        .await;
+    let third = &scene.route.header_rule.as_ref().expect("a header rule").group;
+    scene.act(arn, forward(&[(python, 60), (rust, 30), (third, 10)])).await;
     match shift(None, 0.0).await {
-        Err(TrafficError::NotTaken {
-            found: Share::Foreign(words),
-            ..
-        }) => {
+        Err(TrafficError::NotTaken { found: Share::Foreign(words), .. }) => {
             assert_eq!(words, "a forward to python 100, rust 0, testers 10");
         }
         other => panic!("{other:?}"),
     }
 
-    let closed = FixedResponseActionConfig::builder()
-        .status_code("503")
-        .build();
-    let closed = Action::builder()
-        .r#type(ActionTypeEnum::FixedResponse)
-        .fixed_response_config(closed);
+    let closed = FixedResponseActionConfig::builder().status_code("503").build();
+    let closed =
+        Action::builder().r#type(ActionTypeEnum::FixedResponse).fixed_response_config(closed);
     scene.act(arn, vec![closed.build()]).await;
     match shift(None, 0.0).await {
-        Err(TrafficError::Moved {
-            found: Share::Foreign(words),
-            ..
-        }) => {
+        Err(TrafficError::Moved { found: Share::Foreign(words), .. }) => {
             assert_eq!(words, "a fixed response 503");
         }
         other => panic!("{other:?}"),
@@ -188,10 +127,7 @@ async fn keeps_its_deadline(scene: &Scene) {
         other => panic!("{other:?}"),
     }
     assert_eq!(scene.share(&scene.route).await, Share::Weight(Weight::ZERO));
-    assert_eq!(
-        shift(Weight::ZERO).await.expect("nothing to write"),
-        Weight::ZERO
-    );
+    assert_eq!(shift(Weight::ZERO).await.expect("nothing to write"), Weight::ZERO);
 }
 
 async fn knows_what_does_not_exist(scene: &Scene) {
@@ -202,29 +138,17 @@ async fn knows_what_does_not_exist(scene: &Scene) {
     for wrong in [no_rule, no_listener] {
         gone.rule = RuleArn::parse(&wrong).unwrap();
         let read = scene.alb.read(&gone).await;
-        assert!(
-            matches!(read, Err(TrafficError::Unknown { .. })),
-            "{wrong}: {read:?}"
-        );
+        assert!(matches!(read, Err(TrafficError::Unknown { .. })), "{wrong}: {read:?}");
         let shifted = scene.alb.shift(&turn(), &gone, None, Weight::ZERO).await;
-        assert!(
-            matches!(shifted, Err(TrafficError::Unknown { .. })),
-            "{wrong}: {shifted:?}"
-        );
+        assert!(matches!(shifted, Err(TrafficError::Unknown { .. })), "{wrong}: {shifted:?}");
     }
 }
 
 async fn watches_the_header_rule(scene: &Scene) {
     let listing = scene.aws.elb().await.describe_rules();
-    let listing = listing
-        .listener_arn(scene.route.rule.listener().as_str())
-        .send()
-        .await;
+    let listing = listing.listener_arn(scene.route.rule.listener().as_str()).send().await;
     let rules = listing.expect("rules").rules.expect("rules");
-    let header = rules
-        .iter()
-        .find(|rule| rule.priority() == Some("99"))
-        .expect("rule 99");
+    let header = rules.iter().find(|rule| rule.priority() == Some("99")).expect("rule 99");
     let header = header.rule_arn().expect("an ARN");
     let told = |complaints: Vec<String>, words: &[&str]| {
         let all = complaints.join("\n");
@@ -232,53 +156,20 @@ async fn watches_the_header_rule(scene: &Scene) {
         assert!(words.iter().all(|word| all.contains(word)), "{all}");
     };
 
-    scene
-        .ask(header, vec![header_condition(HEADER, "false")])
-        .await;
+    scene.ask(header, vec![header_condition(HEADER, "false")]).await;
     told(scene.complaints().await, &["to be false: expected TRUE"]);
-    scene
-        .ask(header, vec![header_condition("X-Other", "true")])
-        .await;
+    scene.ask(header, vec![header_condition("X-Other", "true")]).await;
     told(
         scene.complaints().await,
-        &[
-            "no condition on header X-USE-RUST-SCORER",
-            "also asks for header x-other",
-        ],
+        &["no condition on header X-USE-RUST-SCORER", "also asks for header x-other"],
     );
-    scene
-        .ask(
-            header,
-            vec![header_condition(HEADER, "true"), path_condition("/health")],
-        )
-        .await;
-    told(
-        scene.complaints().await,
-        &["can match no request of the weighted rule"],
-    );
-    scene
-        .ask(
-            header,
-            vec![
-                header_condition(HEADER, "true"),
-                path_condition("/v2/stamps/*"),
-            ],
-        )
-        .await;
+    scene.ask(header, vec![header_condition(HEADER, "true"), path_condition("/health")]).await;
+    told(scene.complaints().await, &["can match no request of the weighted rule"]);
+    scene.ask(header, vec![header_condition(HEADER, "true"), path_condition("/v2/stamps/*")]).await;
     told(scene.complaints().await, &[]);
-    let testers = &scene
-        .route
-        .header_rule
-        .as_ref()
-        .expect("a header rule")
-        .group;
-    scene
-        .act(header, forward(&[(&scene.route.old_group, 1)]))
-        .await;
-    told(
-        scene.complaints().await,
-        &["a forward to python 1: expected a forward to testers alone"],
-    );
+    let testers = &scene.route.header_rule.as_ref().expect("a header rule").group;
+    scene.act(header, forward(&[(&scene.route.old_group, 1)])).await;
+    told(scene.complaints().await, &["a forward to python 1: expected a forward to testers alone"]);
     scene.act(header, forward(&[(testers, 1)])).await;
 
     let mut route = scene.route.clone();
@@ -315,32 +206,15 @@ async fn rules_past_the_first_page_are_seen_and_shadows_told() {
     // More than a page; none of them can take a request of the route.
     for number in 1000..1110 {
         let elsewhere = vec![path_condition(&format!("/elsewhere/{number}"))];
-        rule(
-            client,
-            &listener,
-            number,
-            elsewhere,
-            forward(&[(python, 1)]),
-        )
-        .await;
+        rule(client, &listener, number, elsewhere, forward(&[(python, 1)])).await;
     }
     let admin = vec![path_condition("/admin/*")];
     rule(client, &listener, 40, admin, forward(&[(python, 1)])).await;
     assert_eq!(scene.complaints().await, [""; 0]);
 
-    rule(
-        client,
-        &listener,
-        50,
-        vec![path_condition("/v2/*")],
-        forward(&[(python, 1)]),
-    )
-    .await;
+    rule(client, &listener, 50, vec![path_condition("/v2/*")], forward(&[(python, 1)])).await;
     let told = scene.complaints().await;
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(
-        told[0].starts_with("rule at priority 50 (a forward to python 1)"),
-        "{told:?}"
-    );
+    assert!(told[0].starts_with("rule at priority 50 (a forward to python 1)"), "{told:?}");
     assert!(told[0].contains("before the header rule at 99"), "{told:?}");
 }

@@ -18,14 +18,8 @@ struct Rates {
     slow: [f64; 3],
 }
 
-const AT_THE_LIMITS: Rates = Rates {
-    err: 0.01,
-    slow: [0.5, 0.05, 0.01],
-};
-const HEALTHY: Rates = Rates {
-    err: 0.002,
-    slow: [0.15, 0.02, 0.003],
-};
+const AT_THE_LIMITS: Rates = Rates { err: 0.01, slow: [0.5, 0.05, 0.01] };
+const HEALTHY: Rates = Rates { err: 0.002, slow: [0.15, 0.02, 0.003] };
 
 impl Rates {
     fn draw(self, engine: &Engine, rng: &mut ChaCha8Rng, requests: u64) -> SideCounts {
@@ -51,13 +45,7 @@ fn rollout(engine: &Engine, rng: &mut ChaCha8Rng, old: Rates, new: Rates) -> Vec
         let old = old.draw(engine, rng, n_old);
         minute(at, percent(50.0), old, new.draw(engine, rng, n_new))
     };
-    (0..40)
-        .map(|at| {
-            engine
-                .judge(&mut evidence, &draw(at), percent(100.0))
-                .unwrap()
-        })
-        .collect()
+    (0..40).map(|at| engine.judge(&mut evidence, &draw(at), percent(100.0)).unwrap()).collect()
 }
 
 /// Mean and standard error of a process stopped when it first reaches `stop`,
@@ -67,9 +55,7 @@ fn stopped(rollouts: &[Vec<Judged>], stop: f64, log: impl Fn(&Judged) -> f64) ->
         .iter()
         .map(|minutes| {
             let reached = minutes.iter().map(&log).find(|&log| log >= stop.ln());
-            reached
-                .unwrap_or_else(|| minutes.last().map_or(0.0, &log))
-                .exp()
+            reached.unwrap_or_else(|| minutes.last().map_or(0.0, &log)).exp()
         })
         .collect();
     let n = values.len() as f64;
@@ -80,17 +66,12 @@ fn stopped(rollouts: &[Vec<Judged>], stop: f64, log: impl Fn(&Judged) -> f64) ->
 
 fn simulate(engine: &Engine, seed: u64, old: Rates, new: Rates) -> Vec<Vec<Judged>> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    (0..250)
-        .map(|_| rollout(engine, &mut rng, old, new))
-        .collect()
+    (0..250).map(|_| rollout(engine, &mut rng, old, new)).collect()
 }
 
 fn engine(weights: [f64; 8]) -> Engine {
     let family_weights = FamilyWeights::from_array(weights);
-    let config = EvidenceConfig {
-        family_weights,
-        ..EvidenceConfig::default()
-    };
+    let config = EvidenceConfig { family_weights, ..EvidenceConfig::default() };
     Engine::new(config, Slo::default()).unwrap()
 }
 
@@ -123,10 +104,7 @@ fn evidence_against_the_limits_alone_stays_at_most_one_next_to_a_better_old_side
 fn evidence_of_being_worse_stays_at_most_one_at_the_margin() {
     let engine = engine([0.0, 0.0, 0.0, 0.0, 0.25, 0.25, 0.25, 0.25]);
     // Twice the errors plus 0.1 points, and equal tails.
-    let new = Rates {
-        err: 2.0 * AT_THE_LIMITS.err + 0.001,
-        ..AT_THE_LIMITS
-    };
+    let new = Rates { err: 2.0 * AT_THE_LIMITS.err + 0.001, ..AT_THE_LIMITS };
     let rollouts = simulate(&engine, 3, AT_THE_LIMITS, new);
     for stop in [2.0, 100.0] {
         let found = stopped(&rollouts, stop, |judged| judged.log_e);
@@ -137,13 +115,8 @@ fn evidence_of_being_worse_stays_at_most_one_at_the_margin() {
 #[test]
 fn the_same_check_notices_a_service_that_is_worse() {
     let engine = engine([0.125; 8]);
-    let bad = Rates {
-        err: 0.06,
-        ..AT_THE_LIMITS
-    };
-    let found = stopped(&simulate(&engine, 4, AT_THE_LIMITS, bad), 100.0, |judged| {
-        judged.log_e
-    });
+    let bad = Rates { err: 0.06, ..AT_THE_LIMITS };
+    let found = stopped(&simulate(&engine, 4, AT_THE_LIMITS, bad), 100.0, |judged| judged.log_e);
     assert!(!is_e_process(found), "{found:?}");
 }
 
@@ -157,46 +130,26 @@ fn proof_of_a_limit_that_is_just_violated_stays_at_most_one_on_average() {
     }
     let healthy = simulate(&engine, 6, HEALTHY, HEALTHY);
     let found = stopped(&healthy, 100.0, |judged| judged.log_gates[1]);
-    assert!(
-        !is_e_process(found),
-        "a healthy service must be provable: {found:?}"
-    );
+    assert!(!is_e_process(found), "a healthy service must be provable: {found:?}");
 }
 
 #[test]
 fn a_healthy_service_is_hardly_ever_rolled_back_and_a_violating_one_hardly_ever_advanced() {
     let engine = engine([0.125; 8]);
     let ever = |rollouts: &[Vec<Judged>], signal: Signal| {
-        rollouts
-            .iter()
-            .filter(|minutes| minutes.iter().any(|j| j.signal == signal))
-            .count()
+        rollouts.iter().filter(|minutes| minutes.iter().any(|j| j.signal == signal)).count()
     };
     // 250 rollouts at 1 % each: more than 8 would be a one in 1,000 surprise.
     let healthy = simulate(&engine, 7, HEALTHY, HEALTHY);
     assert!(ever(&healthy, Signal::Rollback) <= 8);
-    let violating = Rates {
-        err: 0.011,
-        ..HEALTHY
-    };
+    let violating = Rates { err: 0.011, ..HEALTHY };
     let violating = simulate(&engine, 8, violating, violating);
     assert!(ever(&violating, Signal::Advance) <= 8);
-    let dead = Rates {
-        err: 1.0,
-        ..HEALTHY
-    };
+    let dead = Rates { err: 1.0, ..HEALTHY };
     let dead = simulate(&engine, 9, HEALTHY, dead);
-    assert_eq!(
-        ever(&dead, Signal::Rollback),
-        250,
-        "an outage is always found"
-    );
+    assert_eq!(ever(&dead, Signal::Rollback), 250, "an outage is always found");
     for minutes in dead {
         let found = minutes.iter().position(|j| j.signal == Signal::Rollback);
-        assert_eq!(
-            found,
-            Some(1),
-            "in its second minute: no single minute decides"
-        );
+        assert_eq!(found, Some(1), "in its second minute: no single minute decides");
     }
 }

@@ -36,18 +36,9 @@ fn side(engine: &Engine, requests: u64, errors: u64, latencies: &[(f64, u64)]) -
         buckets[edges.bucket_of(ms)] += n;
         samples += n;
     }
-    SideCounts {
-        requests,
-        errors,
-        latency: Histogram::new(samples, buckets),
-    }
+    SideCounts { requests, errors, latency: Histogram::new(samples, buckets) }
 }
 
 fn minute(at: i64, weight: Weight, old: SideCounts, new: SideCounts) -> CommittedMinute {
-    CommittedMinute {
-        minute: Minute(at),
-        weight,
-        old,
-        new,
-    }
+    CommittedMinute { minute: Minute(at), weight, old, new }
 }

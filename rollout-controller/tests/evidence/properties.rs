@@ -9,17 +9,13 @@ use rollout_controller::domain::minute::{CommittedMinute, Edges, Histogram, Side
 /// A side of one minute: requests, errors (perhaps more than requests), and
 /// buckets that need not add up to the samples.
 fn any_side(most: u64) -> impl Strategy<Value = SideCounts> {
-    (
-        0..=most,
-        0..=most,
-        0..=most,
-        prop::collection::vec(0..=most, 0..40),
-    )
-        .prop_map(|(requests, errors, samples, buckets)| SideCounts {
+    (0..=most, 0..=most, 0..=most, prop::collection::vec(0..=most, 0..40)).prop_map(
+        |(requests, errors, samples, buckets)| SideCounts {
             requests,
             errors,
             latency: Histogram::new(samples, buckets),
-        })
+        },
+    )
 }
 
 /// A plausible side: a few hundred requests, few errors, every request timed.
@@ -55,10 +51,7 @@ fn rollout(
 
 fn judge_all(engine: &Engine, evidence: &mut Evidence, minutes: &[CommittedMinute]) -> Vec<Judged> {
     let next = percent(100.0);
-    minutes
-        .iter()
-        .map(|minute| engine.judge(evidence, minute, next).unwrap())
-        .collect()
+    minutes.iter().map(|minute| engine.judge(evidence, minute, next).unwrap()).collect()
 }
 
 fn started(engine: &Engine) -> Evidence {

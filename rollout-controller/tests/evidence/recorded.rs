@@ -20,11 +20,7 @@ fn traces() -> Vec<String> {
 fn every_vector_agrees() {
     let outcome = vectors::run(&data("evidence-vectors.json")).unwrap();
     assert_eq!(outcome.failed(), 0, "{}", outcome.render());
-    let names: Vec<&str> = outcome
-        .groups
-        .iter()
-        .map(|group| group.name.as_str())
-        .collect();
+    let names: Vec<&str> = outcome.groups.iter().map(|group| group.name.as_str()).collect();
     let all = [
         "tilt",
         "lf_abs",
@@ -52,12 +48,7 @@ fn a_vector_that_is_off_in_the_sixth_digit_fails() {
     off(&mut file["engine"][5]["ticks"][8]["expect"]["log_gate"][1]);
     file["engine"][6]["ticks"][2]["expect"]["verdict"] = Value::from("ADVANCE");
     let outcome = vectors::run(&file.to_string()).unwrap();
-    assert_eq!(
-        (outcome.passed(), outcome.failed()),
-        (100, 4),
-        "{}",
-        outcome.render()
-    );
+    assert_eq!((outcome.passed(), outcome.failed()), (100, 4), "{}", outcome.render());
 }
 
 #[test]
@@ -84,10 +75,7 @@ fn the_settings_of_the_file_are_used() {
         ("r", Value::from(vec![1.5, 2.5, 5.0, 12.0, 40.0, 100.0])),
         ("cap_rollback", Value::from(vec![2.0; 6])),
         ("cap_gate", Value::from(vec![2.0; 6])),
-        (
-            "family_weights",
-            Value::from(vec![0.3, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]),
-        ),
+        ("family_weights", Value::from(vec![0.3, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])),
     ];
     for (key, value) in changes {
         let mut file = original.clone();
@@ -115,10 +103,7 @@ fn a_malformed_file_of_vectors_says_what_is_wrong() {
     assert!(chain("{}").contains("config is missing"));
     assert!(chain(r#"{"config":{}}"#).contains("no list of vectors"));
     let message = with(|file| file["lf_abs"][2]["k"] = Value::from("three"));
-    assert!(
-        message.contains("lf_abs[2]") && message.contains("three"),
-        "{message}"
-    );
+    assert!(message.contains("lf_abs[2]") && message.contains("three"), "{message}");
     let message = with(|file| file["engine"][1]["ticks"][0]["new"]["n"] = Value::Null);
     assert!(message.contains("engine[1]"), "{message}");
     assert!(with(|file| file["novel"] = Value::Array(vec![])).contains("novel"));
@@ -158,11 +143,7 @@ fn replaying_a_recorded_rollout_decides_alike_at_the_same_minutes() {
         }
         assert_eq!(found["end"], expected["reference_end"], "{name}");
         assert_eq!(found["last_minute"], expected["last_minute"], "{name}");
-        assert_eq!(
-            found["agreement"]["agrees"],
-            Value::Bool(true),
-            "{name}: {found:#}"
-        );
+        assert_eq!(found["agreement"]["agrees"], Value::Bool(true), "{name}: {found:#}");
     }
 }
 
@@ -177,12 +158,7 @@ fn a_record_that_differs_is_told() {
     let replay = replay::run("leak-600", &trace, &truth.to_string()).unwrap();
     let agreement = replay.agreement.unwrap();
     assert!(!agreement.agrees);
-    assert_eq!(
-        agreement.differences.len(),
-        3,
-        "{:?}",
-        agreement.differences
-    );
+    assert_eq!(agreement.differences.len(), 3, "{:?}", agreement.differences);
 }
 
 #[test]
@@ -198,22 +174,11 @@ fn a_recording_cut_short_is_judged_up_to_the_lag() {
     let trace = data("traces/leak-600.csv");
     let up_to_30: String = trace
         .lines()
-        .filter(|line| {
-            line.split(',')
-                .next()
-                .unwrap()
-                .parse::<i64>()
-                .is_ok_and(|m| m > 30)
-        })
-        .fold(trace.clone(), |kept, line| {
-            kept.replace(&format!("{line}\n"), "")
-        });
+        .filter(|line| line.split(',').next().unwrap().parse::<i64>().is_ok_and(|m| m > 30))
+        .fold(trace.clone(), |kept, line| kept.replace(&format!("{line}\n"), ""));
     let replay = replay::run("cut", &up_to_30, &data("traces/truth.json")).unwrap();
     assert_eq!(replay.end, replay::End::Running);
-    assert_eq!(
-        replay.judged_minutes, 29,
-        "minutes 0 to 28, two before the last recorded"
-    );
+    assert_eq!(replay.judged_minutes, 29, "minutes 0 to 28, two before the last recorded");
     assert!(replay.holding.unwrap().starts_with("hold at 50 %: "));
 }
 
@@ -236,10 +201,7 @@ fn a_malformed_recording_says_which_line_and_what() {
     assert!(refused(&format!("{header},b35\n")).contains("too many"));
     for (meta, part) in [
         ("{}", "meta file"),
-        (
-            r#"{"edges_ms":[1],"metric_lag_minutes":2,"stages_pct":[100],"bake_minutes":1}"#,
-            "meta",
-        ),
+        (r#"{"edges_ms":[1],"metric_lag_minutes":2,"stages_pct":[100],"bake_minutes":1}"#, "meta"),
     ] {
         let error = replay::run("x", &trace, meta).unwrap_err();
         assert!(error.to_string().contains(part), "{error}");

@@ -32,11 +32,7 @@ fn breach() -> Breach {
 }
 
 fn rollback(breach: Breach) -> String {
-    decision(
-        &StageDecision::Rollback { breach },
-        percent(25.0),
-        &Clock::utc(),
-    )
+    decision(&StageDecision::Rollback { breach }, percent(25.0), &Clock::utc())
 }
 
 fn hold(at: f64, reason: HoldReason) -> String {
@@ -92,27 +88,13 @@ fn gate(to_disprove: f64, next: f64) -> OpenGate {
 fn holds() {
     let left = TimeLeft::Minutes { minutes: 14 };
     assert_eq!(
-        hold(
-            50.0,
-            HoldReason::NotProven {
-                gate: gate(0.01, 100.0),
-                left
-            }
-        ),
+        hold(50.0, HoldReason::NotProven { gate: gate(0.01, 100.0), left }),
         "hold at 50 %: errors 0.1 % [0.0 %, 1.0 %], limit 1 %; not proven yet, about 14 more \
          minutes at this traffic"
     );
-    let left = TimeLeft::NotOnCourse {
-        metric: Metric::Err,
-    };
+    let left = TimeLeft::NotOnCourse { metric: Metric::Err };
     assert_eq!(
-        hold(
-            25.0,
-            HoldReason::NotProven {
-                gate: gate(0.02, 50.0),
-                left
-            }
-        ),
+        hold(25.0, HoldReason::NotProven { gate: gate(0.02, 50.0), left }),
         "hold at 25 %: errors 0.1 % [0.0 %, 1.0 %], limit 1 %, 50 % needs below 2 %; not on \
          course to be proven"
     );
@@ -136,34 +118,20 @@ fn holds() {
         "hold at 50 %: old side above the P99 limit of 500 ms since 14:32 UTC, new 9.0 % against \
          5.0 % in this stage; waiting"
     );
-    let silence = Silence {
-        minutes: 6,
-        expected: 66.7,
-    };
+    let silence = Silence { minutes: 6, expected: 66.7 };
     assert_eq!(
         hold(10.0, HoldReason::NoTrafficOnNew { silence }),
         "hold at 10 %: no traffic reached the new side for 6 minutes, about 67 requests were due; \
          check the weight and the target group"
     );
     assert_eq!(
-        hold(
-            100.0,
-            HoldReason::Baking {
-                ticks: 12,
-                required: 30
-            }
-        ),
+        hold(100.0, HoldReason::Baking { ticks: 12, required: 30 }),
         "hold at 100 %: every limit shown to hold; bake 12 of 30 minutes"
     );
     assert_eq!(
         hold(
             25.0,
-            HoldReason::UnderSuspicion {
-                breach: Breach {
-                    log_e: 15_f64.ln(),
-                    ..breach()
-                }
-            }
+            HoldReason::UnderSuspicion { breach: Breach { log_e: 15_f64.ln(), ..breach() } }
         ),
         "hold at 25 %: 2.5 % took longer than 500 ms [1.2 %, 4.5 %], limit 1 %; suspicion at odds \
          1:15, not enough to roll back"
@@ -181,10 +149,7 @@ fn steps() {
     };
     assert_eq!(
         decision(
-            &StageDecision::Advance {
-                to: percent(25.0),
-                proof
-            },
+            &StageDecision::Advance { to: percent(25.0), proof },
             percent(12.5),
             &Clock::Counted
         ),
@@ -198,10 +163,7 @@ fn the_stage_in_a_table() {
     let engine = engine();
     let mut evidence = engine.start(6);
     let empty = StageTable::new(&engine, &evidence).render();
-    assert!(
-        empty.contains("no data") && empty.lines().count() == 6,
-        "{empty}"
-    );
+    assert!(empty.contains("no data") && empty.lines().count() == 6, "{empty}");
     let old = side(&engine, 1000, 2, &[(45.0, 600), (90.0, 385), (300.0, 15)]);
     let new = side(&engine, 300, 0, &[(30.0, 300)]);
     let counts = minute(0, Weight::FULL, old, new);

@@ -13,12 +13,7 @@ const FAST: [(f64, u64); 2] = [(40.0, 95), (90.0, 5)];
 
 /// A hundred requests on each side, none slow; the new side fails `errors`.
 fn quiet(engine: &Engine, at: i64, weight: Weight, errors: u64) -> CommittedMinute {
-    minute(
-        at,
-        weight,
-        side(engine, 100, 0, &FAST),
-        side(engine, 100, errors, &FAST),
-    )
+    minute(at, weight, side(engine, 100, 0, &FAST), side(engine, 100, errors, &FAST))
 }
 
 fn judge(engine: &Engine, evidence: &mut Evidence, minute: &CommittedMinute) -> Judged {
@@ -45,10 +40,7 @@ fn hold(decision: StageDecision) -> HoldReason {
 fn a_rollback_stays_one_even_if_the_new_side_recovers() {
     let engine = engine();
     let mut evidence = engine.start(6);
-    let stage = Stage {
-        weight: percent(25.0),
-        next: Some(percent(50.0)),
-    };
+    let stage = Stage { weight: percent(25.0), next: Some(percent(50.0)) };
     let mut fell_again = false;
     for at in 0..60 {
         // The old side fails a little all along, so that going on without a
@@ -71,47 +63,28 @@ fn a_stage_is_left_after_three_good_minutes_and_not_by_minutes_from_before_it() 
     let engine = engine();
     let mut evidence = engine.start(6);
     let (ten, quarter, half) = (percent(10.0), percent(25.0), percent(50.0));
-    let first = Stage {
-        weight: ten,
-        next: Some(quarter),
-    };
+    let first = Stage { weight: ten, next: Some(quarter) };
     let mut decisions = Vec::new();
     for at in 0..4 {
         let minute = quiet(&engine, at, ten, 0);
-        let judged = engine
-            .judge(&mut evidence, &minute, first.to_prove())
-            .unwrap();
+        let judged = engine.judge(&mut evidence, &minute, first.to_prove()).unwrap();
         decisions.push(gate(&engine, &evidence, &judged, first));
     }
-    assert!(
-        decisions[..3]
-            .iter()
-            .all(|d| matches!(d, StageDecision::Hold { .. }))
-    );
+    assert!(decisions[..3].iter().all(|d| matches!(d, StageDecision::Hold { .. })));
     assert!(matches!(decisions[3], StageDecision::Advance { to, .. } if to == quarter));
     // The step is taken; a minute at the old weight becomes due.
-    let second = Stage {
-        weight: quarter,
-        next: Some(half),
-    };
-    let judged = engine
-        .judge(&mut evidence, &quiet(&engine, 4, ten, 0), quarter)
-        .unwrap();
+    let second = Stage { weight: quarter, next: Some(half) };
+    let judged = engine.judge(&mut evidence, &quiet(&engine, 4, ten, 0), quarter).unwrap();
     assert_eq!(judged.signal, Signal::Advance);
     let reason = hold(gate(&engine, &evidence, &judged, second));
     assert_eq!(reason, HoldReason::EarlierStage { weight: ten });
     // The first minute at the new weight starts the gates afresh.
-    let judged = engine
-        .judge(&mut evidence, &quiet(&engine, 5, quarter, 0), half)
-        .unwrap();
+    let judged = engine.judge(&mut evidence, &quiet(&engine, 5, quarter, 0), half).unwrap();
     assert_eq!(judged.gate_ticks, 0);
     assert_eq!(evidence.stage().minutes, 1);
     assert!(matches!(
         hold(gate(&engine, &evidence, &judged, second)),
-        HoldReason::NotProven {
-            left: TimeLeft::TooEarly,
-            ..
-        }
+        HoldReason::NotProven { left: TimeLeft::TooEarly, .. }
     ));
 }
 
@@ -119,17 +92,10 @@ fn a_stage_is_left_after_three_good_minutes_and_not_by_minutes_from_before_it() 
 fn a_minute_from_before_the_step_can_still_roll_back() {
     let engine = engine();
     let mut evidence = engine.start(6);
-    let stage = Stage {
-        weight: percent(25.0),
-        next: Some(percent(50.0)),
-    };
+    let stage = Stage { weight: percent(25.0), next: Some(percent(50.0)) };
     let mut decision = None;
     for at in 0..3 {
-        let judged = judge(
-            &engine,
-            &mut evidence,
-            &quiet(&engine, at, percent(10.0), 90),
-        );
+        let judged = judge(&engine, &mut evidence, &quiet(&engine, at, percent(10.0), 90));
         decision = Some(gate(&engine, &evidence, &judged, stage));
     }
     assert!(matches!(decision, Some(StageDecision::Rollback { .. })));
@@ -139,19 +105,14 @@ fn a_minute_from_before_the_step_can_still_roll_back() {
 fn full_traffic_bakes_for_thirty_minutes_before_the_rollout_is_complete() {
     let engine = engine();
     let mut evidence = engine.start(6);
-    let stage = Stage {
-        weight: Weight::FULL,
-        next: None,
-    };
+    let stage = Stage { weight: Weight::FULL, next: None };
     for at in 0..=30 {
         let new = side(&engine, 600, 0, &[(40.0, 600)]);
         let counts = minute(at, Weight::FULL, side(&engine, 0, 0, &[]), new);
         let judged = judge(&engine, &mut evidence, &counts);
         match gate(&engine, &evidence, &judged, stage) {
             StageDecision::Complete { proof } => assert_eq!((at, proof.ticks), (30, 30)),
-            StageDecision::Hold {
-                reason: HoldReason::Baking { ticks, required },
-            } => {
+            StageDecision::Hold { reason: HoldReason::Baking { ticks, required } } => {
                 assert_eq!((i64::from(ticks), required), (at, 30));
             }
             other => assert!(at < 4, "minute {at}: {other:?}"),
@@ -164,10 +125,7 @@ fn full_traffic_bakes_for_thirty_minutes_before_the_rollout_is_complete() {
 fn holds_and_alarms_when_no_traffic_reaches_the_new_side() {
     let engine = engine();
     let mut evidence = engine.start(6);
-    let stage = Stage {
-        weight: percent(10.0),
-        next: Some(percent(25.0)),
-    };
+    let stage = Stage { weight: percent(10.0), next: Some(percent(25.0)) };
     for at in 0..6 {
         let old = side(&engine, 100, 0, &FAST);
         let counts = minute(at, stage.weight, old, side(&engine, 0, 0, &[]));
@@ -183,27 +141,16 @@ fn holds_and_alarms_when_no_traffic_reaches_the_new_side() {
     }
     let judged = judge(&engine, &mut evidence, &quiet(&engine, 6, stage.weight, 0));
     assert_eq!(judged.silence.minutes, 0);
-    let nobody = minute(
-        7,
-        stage.weight,
-        side(&engine, 0, 0, &[]),
-        side(&engine, 0, 0, &[]),
-    );
+    let nobody = minute(7, stage.weight, side(&engine, 0, 0, &[]), side(&engine, 0, 0, &[]));
     let judged = judge(&engine, &mut evidence, &nobody);
-    assert_eq!(
-        hold(gate(&engine, &evidence, &judged, stage)),
-        HoldReason::NoTraffic
-    );
+    assert_eq!(hold(gate(&engine, &evidence, &judged, stage)), HoldReason::NoTraffic);
 }
 
 #[test]
 fn an_incident_on_both_sides_holds_and_does_not_roll_back() {
     let engine = engine();
     let mut evidence = engine.start(6);
-    let stage = Stage {
-        weight: percent(50.0),
-        next: Some(Weight::FULL),
-    };
+    let stage = Stage { weight: percent(50.0), next: Some(Weight::FULL) };
     for at in 0..20 {
         let errors = if at >= 5 { 20 } else { 0 };
         let counts = minute(
@@ -216,13 +163,7 @@ fn an_incident_on_both_sides_holds_and_does_not_roll_back() {
         assert_ne!(judged.signal, Signal::Rollback);
         if at >= 6 {
             match hold(gate(&engine, &evidence, &judged, stage)) {
-                HoldReason::SharedIncident {
-                    metric,
-                    since,
-                    both,
-                    excused,
-                    ..
-                } => {
+                HoldReason::SharedIncident { metric, since, both, excused, .. } => {
                     assert_eq!((metric, both, excused), (Metric::Err, true, true));
                     assert!((5..=6).contains(&since.0), "{since:?}");
                 }
@@ -235,19 +176,14 @@ fn an_incident_on_both_sides_holds_and_does_not_roll_back() {
 #[test]
 fn tells_about_how_long_the_proof_will_take_and_when_it_never_will() {
     let engine = engine();
-    let stage = Stage {
-        weight: percent(50.0),
-        next: Some(Weight::FULL),
-    };
+    let stage = Stage { weight: percent(50.0), next: Some(Weight::FULL) };
     // No errors among 100 requests a minute: the estimate must come true.
     let mut evidence = engine.start(6);
     let mut promised = None;
     for at in 0..60 {
         let judged = judge(&engine, &mut evidence, &quiet(&engine, at, stage.weight, 0));
         match gate(&engine, &evidence, &judged, stage) {
-            StageDecision::Hold {
-                reason: HoldReason::NotProven { left, gate },
-            } => {
+            StageDecision::Hold { reason: HoldReason::NotProven { left, gate } } => {
                 assert_eq!(gate.to_disprove.to_bits(), gate.limit.to_bits());
                 if let (TimeLeft::Minutes { minutes }, 3) = (left, at) {
                     promised = Some(at + i64::try_from(minutes).unwrap());
@@ -270,12 +206,7 @@ fn tells_about_how_long_the_proof_will_take_and_when_it_never_will() {
     }
     assert!(matches!(
         hold(last.unwrap()),
-        HoldReason::NotProven {
-            left: TimeLeft::NotOnCourse {
-                metric: Metric::Err
-            },
-            ..
-        }
+        HoldReason::NotProven { left: TimeLeft::NotOnCourse { metric: Metric::Err }, .. }
     ));
 }
 
@@ -289,10 +220,7 @@ fn a_minute_counts_once_and_in_order() {
     for at in [7, 6] {
         let again = quiet(&engine, at, percent(10.0), 50);
         let refused = engine.judge(&mut evidence, &again, percent(25.0));
-        let not_newer = JudgeError::NotNewer {
-            found: Minute(at),
-            last: Minute(7),
-        };
+        let not_newer = JudgeError::NotNewer { found: Minute(at), last: Minute(7) };
         assert_eq!(refused, Err(not_newer));
     }
     assert_eq!(evidence, before);
@@ -300,17 +228,10 @@ fn a_minute_counts_once_and_in_order() {
 
 #[test]
 fn evidence_gathered_under_other_settings_is_refused() {
-    let few = EvidenceConfig {
-        odds: vec![2.0, 50.0],
-        ..EvidenceConfig::default()
-    };
+    let few = EvidenceConfig { odds: vec![2.0, 50.0], ..EvidenceConfig::default() };
     let other = Engine::new(few, Slo::default()).unwrap();
     let mut evidence = engine().start(6);
-    let refused = other.judge(
-        &mut evidence,
-        &quiet(&other, 0, percent(1.0), 0),
-        percent(5.0),
-    );
+    let refused = other.judge(&mut evidence, &quiet(&other, 0, percent(1.0), 0), percent(5.0));
     assert_eq!(refused, Err(JudgeError::OtherSettings));
 }
 
@@ -321,28 +242,19 @@ fn latencies_are_compared_only_where_the_history_can_place_the_quantile() {
         let old = side(&engine, samples, 0, &[(40.0, samples)]);
         [minute(-1, Weight::ZERO, old, side(&engine, 0, 0, &[]))]
     };
-    for (samples, compared) in [
-        (0, [false, false, false]),
-        (30, [true, true, false]),
-        (200, [true, true, true]),
-    ] {
+    for (samples, compared) in
+        [(0, [false, false, false]), (30, [true, true, false]), (200, [true, true, true])]
+    {
         let mut evidence = engine.start(6);
         evidence.learn_history(&engine, &history(samples));
-        assert_eq!(
-            Metric::LATENCY.map(|m| evidence.compares_latency(m)),
-            compared,
-            "{samples}"
-        );
+        assert_eq!(Metric::LATENCY.map(|m| evidence.compares_latency(m)), compared, "{samples}");
         assert!(!evidence.compares_latency(Metric::Err));
     }
     let mut beyond = engine.start(6);
     let mut minute = history(1000)[0].clone();
     minute.old.latency = Histogram::new(1000, vec![]);
     beyond.learn_history(&engine, &[minute]);
-    assert!(
-        !beyond.compares_latency(Metric::P50),
-        "slower than the last edge: no next edge"
-    );
+    assert!(!beyond.compares_latency(Metric::P50), "slower than the last edge: no next edge");
 }
 
 /// Makes one setting nonsense.
@@ -374,27 +286,18 @@ fn settings_that_make_no_sense_are_named_with_value_and_fix() {
             c.family_weights.rel_p99 = -1.0;
         }),
         ("min_gate_ticks is 0;", |c, _| c.min_gate_ticks = 0),
-        (
-            "bake_ticks is 2; give at least min_gate_ticks, 3",
-            |c, _| c.bake_ticks = 2,
-        ),
+        ("bake_ticks is 2; give at least min_gate_ticks, 3", |c, _| c.bake_ticks = 2),
         ("incident_cap is 1; give at least incident_on", |c, _| {
             c.incident_cap = 1.0;
         }),
         ("slo.max_error_ratio is 1;", |_, s| s.max_error_ratio = 1.0),
         ("slo.p95_ms is 50;", |_, s| s.p95_ms = 50.0),
-        (
-            "slo.p99_ms is 450; use one of edges_ms (400 or 500) or add it there",
-            |_, s| {
-                s.p99_ms = 450.0;
-            },
-        ),
+        ("slo.p99_ms is 450; use one of edges_ms (400 or 500) or add it there", |_, s| {
+            s.p99_ms = 450.0;
+        }),
     ];
     for (expected, change) in cases {
         let message = refused(change);
-        assert!(
-            message.contains(expected),
-            "{message:?} does not contain {expected:?}"
-        );
+        assert!(message.contains(expected), "{message:?} does not contain {expected:?}");
     }
 }

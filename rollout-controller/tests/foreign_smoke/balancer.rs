@@ -51,17 +51,11 @@ impl Balancer {
         let made = elb.create_load_balancer().name("scorer");
         let made = made.set_subnets(Some(subnets(url).await));
         let made = made.send().await.expect("a load balancer");
-        let balancer = made.load_balancers()[0]
-            .load_balancer_arn()
-            .expect("an ARN");
+        let balancer = made.load_balancers()[0].load_balancer_arn().expect("an ARN");
         let mut groups = Vec::new();
         for name in ["scorer-py", "scorer-rs", "scorer-rs-tester"] {
             let create = elb.create_target_group().name(name);
-            let made = create
-                .target_type(TargetTypeEnum::Lambda)
-                .send()
-                .await
-                .expect("a group");
+            let made = create.target_type(TargetTypeEnum::Lambda).send().await.expect("a group");
             let arn = made.target_groups()[0].target_group_arn().expect("an ARN");
             groups.push(arn.to_owned());
         }
@@ -75,20 +69,12 @@ impl Balancer {
             let create = elb.create_rule().listener_arn(listener).priority(priority);
             create.conditions(path())
         };
-        let first = rule(99)
-            .conditions(header())
-            .actions(forward(&[(&testers, 1)]));
+        let first = rule(99).conditions(header()).actions(forward(&[(&testers, 1)]));
         first.send().await.expect("rule 99");
         let weighted = rule(100).actions(forward(&[(&python, 100), (&rust, 0)]));
         let made = weighted.send().await.expect("rule 100");
         let rule = made.rules()[0].rule_arn().expect("an ARN").to_owned();
-        Self {
-            aws: aws.clone(),
-            rule,
-            python,
-            rust,
-            testers,
-        }
+        Self { aws: aws.clone(), rule, python, rust, testers }
     }
 
     /// Weights of the rule: Python, Rust.
@@ -113,24 +99,14 @@ impl Balancer {
             }
         };
         let came = timeout(PATIENCE, shown).await;
-        assert!(
-            came.is_ok(),
-            "moto shows {:?}, not {wanted:?}",
-            self.weights().await
-        );
+        assert!(came.is_ok(), "moto shows {:?}, not {wanted:?}", self.weights().await);
     }
 }
 
 /// Two subnets of moto's default network. EC2 is no client of ours, so by hand.
 async fn subnets(url: &str) -> Vec<String> {
     let head = "POST / HTTP/1.1\r\ncontent-type: application/x-www-form-urlencoded\r\n";
-    let answer = call(
-        url,
-        "ec2",
-        head,
-        "Action=DescribeSubnets&Version=2016-11-15",
-    )
-    .await;
+    let answer = call(url, "ec2", head, "Action=DescribeSubnets&Version=2016-11-15").await;
     let parts = answer.split("<subnetId>").skip(1);
     let ids = parts.filter_map(|part| part.split_once('<'));
     ids.map(|(id, _)| id.to_owned()).take(2).collect()

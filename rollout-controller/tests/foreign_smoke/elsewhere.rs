@@ -37,10 +37,7 @@ async fn bootstrap_zip(dir: &Path) -> Vec<u8> {
     let (bare, zip) = (dir.join("bootstrap"), dir.join("controller.zip"));
     let mut strip = tokio::process::Command::new("strip");
     let strip = strip.args(["--strip-debug", "-o"]).arg(&bare);
-    let stripped = strip
-        .arg(env!("CARGO_BIN_EXE_rollout-controller"))
-        .status()
-        .await;
+    let stripped = strip.arg(env!("CARGO_BIN_EXE_rollout-controller")).status().await;
     assert!(stripped.expect("strip runs").success());
     let script = "import sys, zipfile\n\
         with zipfile.ZipFile(sys.argv[1], 'w', zipfile.ZIP_DEFLATED, compresslevel=1) as out:\n    \
@@ -60,23 +57,14 @@ impl Elsewhere {
     pub(crate) async fn make(url: &str, moto: &str, balancer: &Balancer) -> Self {
         let aws = aws_at(url).await;
         let sns = aws.sns().await;
-        let made = sns
-            .create_topic()
-            .name("oncall")
-            .send()
-            .await
-            .expect("a topic");
+        let made = sns.create_topic().name("oncall").send().await.expect("a topic");
         let topic = made.topic_arn().expect("an ARN").to_owned();
         let made = sqs(url, "CreateQueue", &json!({"QueueName": "pager"})).await;
         let queue = made["QueueUrl"].as_str().expect("a URL").to_owned();
         let ask = json!({"QueueUrl": queue, "AttributeNames": ["QueueArn"]});
         let told = sqs(url, "GetQueueAttributes", &ask).await;
         let arn = told["Attributes"]["QueueArn"].as_str().expect("an ARN");
-        let subscribe = sns
-            .subscribe()
-            .topic_arn(&topic)
-            .protocol("sqs")
-            .endpoint(arn);
+        let subscribe = sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(arn);
         subscribe.send().await.expect("a subscription");
         let this = Self {
             url: url.to_owned(),
@@ -166,9 +154,7 @@ group = "{testers}"
                 .build()
         });
         let put = self.aws.cloudwatch().await.put_metric_data();
-        let put = put
-            .namespace(NAMESPACE)
-            .set_metric_data(Some(data.collect()));
+        let put = put.namespace(NAMESPACE).set_metric_data(Some(data.collect()));
         put.send().await.expect("metrics");
     }
 
@@ -177,29 +163,18 @@ group = "{testers}"
         let now = Timestamp::now();
         let minutes = (0..65).map(|ago: i64| (now - ago.minutes(), 600.0));
         let (group, rule) = (&balancer.python, &balancer.rule);
-        self.put(group, rule, "RequestCount", minutes.collect())
-            .await;
+        self.put(group, rule, "RequestCount", minutes.collect()).await;
     }
 
     async fn alarm(&self, balancer: &Balancer) {
         let rule = RuleArn::parse(&balancer.rule).expect("a rule");
         let group = GroupArn::parse(&balancer.rust).expect("a group");
-        let put = self
-            .aws
-            .cloudwatch()
-            .await
-            .put_metric_alarm()
-            .alarm_name(ALARM);
-        let put = put
-            .namespace(NAMESPACE)
-            .metric_name("HTTPCode_Target_5XX_Count");
+        let put = self.aws.cloudwatch().await.put_metric_alarm().alarm_name(ALARM);
+        let put = put.namespace(NAMESPACE).metric_name("HTTPCode_Target_5XX_Count");
         let put = put
             .dimensions(dimension("LoadBalancer", &rule.load_balancer_dimension()))
             .dimensions(dimension("TargetGroup", group.dimension()));
-        let put = put
-            .statistic(Statistic::Sum)
-            .period(60)
-            .evaluation_periods(1);
+        let put = put.statistic(Statistic::Sum).period(60).evaluation_periods(1);
         let put = put.threshold(5.0).treat_missing_data("notBreaching");
         let put = put.comparison_operator(ComparisonOperator::GreaterThanThreshold);
         put.send().await.expect("an alarm");

@@ -25,16 +25,10 @@ async fn a_schedule_of_others_moves_weights_of_others() {
     };
     let balancer = Balancer::make(&moto.url()).await;
     let elsewhere = Elsewhere::make(&ministack.url(), &moto.url(), &balancer).await;
-    elsewhere
-        .rolloutctl(&["migrate", "--config", "rollout.toml"])
-        .await;
+    elsewhere.rolloutctl(&["migrate", "--config", "rollout.toml"]).await;
     let start = ["start", "--reason", "scorer 2.4, change 1187", "--yes"];
     elsewhere.rolloutctl(&start).await;
-    assert_eq!(
-        balancer.weights().await,
-        (100, 0),
-        "a start moves nothing by itself"
-    );
+    assert_eq!(balancer.weights().await, (100, 0), "a start moves nothing by itself");
 
     elsewhere.schedule("first").await;
     balancer.shows((99, 1)).await;
@@ -42,9 +36,7 @@ async fn a_schedule_of_others_moves_weights_of_others() {
     // Rust fails: the alarm goes off at ministack, and the next tick takes it back.
     let now = vec![(Timestamp::now(), 50.0)];
     let metric = "HTTPCode_Target_5XX_Count";
-    elsewhere
-        .put(&balancer.rust, &balancer.rule, metric, now)
-        .await;
+    elsewhere.put(&balancer.rust, &balancer.rule, metric, now).await;
     elsewhere.alarm_stands().await;
     elsewhere.schedule("second").await;
     balancer.shows((100, 0)).await;

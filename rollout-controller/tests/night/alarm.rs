@@ -14,11 +14,7 @@ fn print(spans: &[Span], parent: &Span, depth: usize) {
     let offset = Duration::from_nanos(parent.start_ns.saturating_sub(spans[0].start_ns));
     let (name, ms) = (&parent.name, parent.ms());
     let at = offset.as_secs_f64() * 1000.0;
-    eprintln!(
-        "  {at:7.1} ms  {:indent$}{name}: {ms:.1} ms",
-        "",
-        indent = depth * 2
-    );
+    eprintln!("  {at:7.1} ms  {:indent$}{name}: {ms:.1} ms", "", indent = depth * 2);
     for child in spans.iter().filter(|span| span.parent == parent.id) {
         print(spans, child, depth + 1);
     }
@@ -27,18 +23,11 @@ fn print(spans: &[Span], parent: &Span, depth: usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alarm_takes_users_off_rust_without_waiting_for_the_schedule() {
     let (collector, url) = Collector::start().await;
-    let setup = Setup {
-        start: "25%",
-        bell: true,
-        collector: Some(url),
-        ..Setup::default()
-    };
+    let setup = Setup { start: "25%", bell: true, collector: Some(url), ..Setup::default() };
     let Some(mut scene) = Scene::new(Database::shared().await, setup).await else {
         return;
     };
-    scene
-        .order(&["start", "--reason", "scorer 2.4", "--yes"])
-        .await;
+    scene.order(&["start", "--reason", "scorer 2.4", "--yes"]).await;
     scene.reach(25).await;
     scene.minute().await;
     collector.forget();
@@ -110,12 +99,7 @@ async fn an_alarm_takes_users_off_rust_without_waiting_for_the_schedule() {
 
     // Users are served, by Python, although Rust still fails.
     let answers = scene.ask(20, "").await;
-    assert!(
-        answers
-            .iter()
-            .all(|(status, by)| *status == 200 && by == "scorer-py"),
-        "{answers:?}"
-    );
+    assert!(answers.iter().all(|(status, by)| *status == 200 && by == "scorer-py"), "{answers:?}");
     breakdown(&collector.spans());
 }
 

@@ -8,17 +8,12 @@ use std::collections::BTreeSet;
 
 async fn started() -> Option<Scene> {
     let scene = Scene::new(Database::shared().await, Setup::default()).await?;
-    scene
-        .order(&["start", "--reason", "scorer 2.4", "--yes"])
-        .await;
+    scene.order(&["start", "--reason", "scorer 2.4", "--yes"]).await;
     Some(scene)
 }
 
 fn ours(shares: &[u32]) -> Vec<(String, u32)> {
-    shares
-        .iter()
-        .map(|share| ("ModifyRule".to_owned(), *share))
-        .collect()
+    shares.iter().map(|share| ("ModifyRule".to_owned(), *share)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -28,20 +23,14 @@ async fn a_write_that_was_committed_and_answered_500_counts_once() {
     };
     scene.fail("ModifyRule", ApiFaultKind::ErrorAfterCommit);
     let report = scene.minute().await;
-    assert_eq!(
-        (scene.rust_percent(), &report["weight"]),
-        (1, &10.into()),
-        "{report}"
-    );
+    assert_eq!((scene.rust_percent(), &report["weight"]), (1, &10.into()), "{report}");
     scene.reach(5).await;
     assert_eq!(scene.changes(), ours(&[1, 5]), "no write was repeated");
 
     // The way back, with the answer lost altogether.
     scene.heal();
     scene.fail("ModifyRule", ApiFaultKind::DropAfterCommit);
-    scene
-        .order(&["rollback", "--reason", "enough", "--yes"])
-        .await;
+    scene.order(&["rollback", "--reason", "enough", "--yes"]).await;
     assert_eq!(scene.rust_percent(), 0);
     assert_eq!(scene.changes(), ours(&[1, 5, 0]));
     scene.heal();
@@ -58,11 +47,7 @@ async fn a_throttled_load_balancer_delays_and_loses_nothing() {
     };
     scene.fail("ModifyRule", ApiFaultKind::Throttle);
     let report = scene.minute().await;
-    assert_eq!(
-        (scene.rust_percent(), &report["weight"]),
-        (0, &0.into()),
-        "{report}"
-    );
+    assert_eq!((scene.rust_percent(), &report["weight"]), (0, &0.into()), "{report}");
     scene.heal();
     scene.reach(1).await;
 
@@ -76,24 +61,14 @@ async fn a_throttled_load_balancer_delays_and_loses_nothing() {
     scene.errors = 0.5;
     scene.minutes(2).await;
     assert_eq!(scene.rust_percent(), 5);
-    assert_eq!(
-        scene.paged("ALARM", "rollback-incomplete"),
-        1,
-        "{:?}",
-        scene.page_ids()
-    );
+    assert_eq!(scene.paged("ALARM", "rollback-incomplete"), 1, "{:?}", scene.page_ids());
     assert_eq!(scene.paged("ALARM", "rolled-back"), 0);
     scene.heal();
     let report = scene.minute().await;
     assert_eq!(report["state"], "rolled back", "{report}");
     assert_eq!(scene.rust_percent(), 0);
     assert_eq!(scene.paged("ALARM", "rolled-back"), 1);
-    assert_eq!(
-        scene.paged("OK", "rollback-incomplete"),
-        1,
-        "{:?}",
-        scene.page_ids()
-    );
+    assert_eq!(scene.paged("OK", "rollback-incomplete"), 1, "{:?}", scene.page_ids());
     assert_eq!(scene.changes(), ours(&[1, 5, 0]));
 }
 
@@ -103,11 +78,7 @@ async fn a_blind_controller_holds_pages_and_then_judges_each_minute_once() {
         return;
     };
     scene.reach(1).await;
-    let stale = MetricsFault {
-        kind: MetricsFaultKind::Stale,
-        group: None,
-        minutes: None,
-    };
+    let stale = MetricsFault { kind: MetricsFaultKind::Stale, group: None, minutes: None };
     scene.cloud.add_fault(Fault::Metrics(stale));
     // Late metrics, then a CloudWatch that does not answer at all.
     let report = scene.minutes(6).await;
@@ -128,10 +99,7 @@ async fn a_blind_controller_holds_pages_and_then_judges_each_minute_once() {
         _ => None,
     });
     let judged: Vec<i64> = judged.flatten().map(|minute| minute.minute.0).collect();
-    let holes = judged
-        .windows(2)
-        .filter(|pair| pair[1] != pair[0] + 1)
-        .count();
+    let holes = judged.windows(2).filter(|pair| pair[1] != pair[0] + 1).count();
     assert_eq!(holes, 0, "every minute once: {judged:?}");
     assert!(judged.len() >= 15, "the blind minutes too: {judged:?}");
 }
@@ -156,10 +124,7 @@ async fn pages_wait_for_sns_and_come_once() {
     scene.heal();
     scene.minute().await;
     let pages = scene.page_ids();
-    let subjects: Vec<&str> = pages[before..]
-        .iter()
-        .map(|(_, subject)| subject.as_str())
-        .collect();
+    let subjects: Vec<&str> = pages[before..].iter().map(|(_, subject)| subject.as_str()).collect();
     let expected = [
         "INFO: score: 0 % -> 1 % on Rust",
         "INFO: score: 1 % -> 5 % on Rust",

@@ -65,10 +65,7 @@ impl Lock {
     async fn take(url: &str, mode: &str) -> Self {
         let mut connection = PgConnection::connect(url).await.expect("PostgreSQL");
         let sql = format!("BEGIN; LOCK TABLE rollout_journal IN {mode} MODE");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
-            .execute(&mut connection)
-            .await
-            .expect("a lock");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.expect("a lock");
         Self(connection)
     }
 
@@ -78,10 +75,8 @@ impl Lock {
              WHERE c.relname = 'rollout_journal' AND NOT l.granted \
              AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
         loop {
-            let waiting: i64 = sqlx::query_scalar(WAITING)
-                .fetch_one(&mut self.0)
-                .await
-                .expect("a count");
+            let waiting: i64 =
+                sqlx::query_scalar(WAITING).fetch_one(&mut self.0).await.expect("a count");
             if waiting > 0 {
                 return;
             }
@@ -96,21 +91,13 @@ impl Lock {
 
 /// Holds the next call of an operation this long.
 fn hold(scene: &Scene, operation: &str, delay_ms: u64) -> u64 {
-    let fault = ApiFault {
-        delay_ms,
-        ..ApiFault::new(operation, ApiFaultKind::Delay)
-    };
+    let fault = ApiFault { delay_ms, ..ApiFault::new(operation, ApiFaultKind::Delay) };
     scene.cloud.add_fault(Fault::Api(fault.times(1)))
 }
 
 /// Waits until a held call is there.
 async fn arrived(scene: &Scene, fault: u64) {
-    while scene
-        .cloud
-        .faults()
-        .iter()
-        .any(|standing| standing.id == fault)
-    {
+    while scene.cloud.faults().iter().any(|standing| standing.id == fault) {
         sleep(Duration::from_millis(1)).await;
     }
 }
@@ -253,11 +240,7 @@ async fn sound(scene: &Scene, place: Place) {
             _ => {}
         }
     }
-    assert_eq!(
-        noted,
-        sent.len(),
-        "{place:?}: every page came and is noted once: {sent:?}"
-    );
+    assert_eq!(noted, sent.len(), "{place:?}: every page came and is noted once: {sent:?}");
     // A page that was accepted and not noted comes again under the same id.
     let again = sent.values().filter(|times| **times > 1).count();
     let may = usize::from(matches!(place, Place::Sending("PutEvents") | Place::Noting));
@@ -287,9 +270,7 @@ async fn everywhere<S: Future<Output = ()> + Send>(
 /// `None`: no database here.
 async fn started() -> Option<Scene> {
     let scene = Scene::new(Database::shared().await, setup()).await?;
-    scene
-        .order(&["start", "--reason", "scorer 2.4", "--yes"])
-        .await;
+    scene.order(&["start", "--reason", "scorer 2.4", "--yes"]).await;
     Some(scene)
 }
 
@@ -303,10 +284,8 @@ async fn first_step(place: Place) {
         return;
     };
     tick_killed(&mut scene, place).await;
-    until(&mut scene, place, |scene, report| {
-        scene.rust_percent() == 1 && report["weight"] == 10
-    })
-    .await;
+    until(&mut scene, place, |scene, report| scene.rust_percent() == 1 && report["weight"] == 10)
+        .await;
     scene.minute().await;
     assert_eq!(scene.changes(), written(&[1]), "{place:?}: written once");
     assert_eq!(applied(&scene.events().await, 1.0), 1, "{place:?}");

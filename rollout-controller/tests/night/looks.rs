@@ -48,11 +48,7 @@ impl Scene {
 
     /// All messages so far, those before a restart too.
     pub(crate) fn pages(&self) -> Vec<Page> {
-        self.earlier_pages
-            .iter()
-            .cloned()
-            .chain(self.cloud.pages())
-            .collect()
+        self.earlier_pages.iter().cloned().chain(self.cloud.pages()).collect()
     }
 
     /// Id and subject of each page so far.
@@ -87,10 +83,7 @@ impl Scene {
     pub(crate) async fn events(&self) -> Vec<Stamped> {
         let entries = self.ledger().history("score", None, u32::MAX >> 1).await;
         let entries = entries.expect("entries");
-        let events = entries
-            .iter()
-            .rev()
-            .map(|entry| journal_io::event_of("score", entry));
+        let events = entries.iter().rev().map(|entry| journal_io::event_of("score", entry));
         events.collect::<Result<_, _>>().expect("events")
     }
 }

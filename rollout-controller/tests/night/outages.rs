@@ -19,9 +19,7 @@ async fn ten_minutes(scene: &mut Scene) -> Vec<String> {
 
 async fn at_five_percent() -> Option<Scene> {
     let mut scene = Scene::new(Database::own().await, Setup::default()).await?;
-    scene
-        .order(&["start", "--reason", "scorer 2.4", "--yes"])
-        .await;
+    scene.order(&["start", "--reason", "scorer 2.4", "--yes"]).await;
     scene.reach(1).await;
     scene.reach(5).await;
     scene.minute().await;
@@ -46,10 +44,7 @@ async fn ten_minutes_without_postgres_stop_advancing_and_lose_no_minute() {
     scene.tick_with_patience().await;
     scene.reach(25).await;
     let judged = minutes(&scene).await;
-    let holes = judged
-        .windows(2)
-        .filter(|pair| pair[1] != pair[0] + 1)
-        .count();
+    let holes = judged.windows(2).filter(|pair| pair[1] != pair[0] + 1).count();
     assert_eq!(holes, 0, "every minute once: {judged:?}");
     assert!(judged.len() >= 14, "those of the outage too: {judged:?}");
     assert!(scene.journal().await.outbox.is_empty());
@@ -66,12 +61,7 @@ async fn ten_minutes_without_postgres_do_not_stop_protecting() {
     assert!(said[0].contains("every route is at 0 %"), "{said:?}");
     assert!(said[2].contains("no rule gives Rust traffic"), "{said:?}");
     assert_eq!(scene.rust_percent(), 0);
-    assert_eq!(
-        scene.paged("ALARM", "rolled-back"),
-        1,
-        "{:?}",
-        scene.page_ids()
-    );
+    assert_eq!(scene.paged("ALARM", "rolled-back"), 1, "{:?}", scene.page_ids());
 
     // And journalled when the database is back.
     scene.errors = 0.0;
@@ -85,11 +75,7 @@ async fn ten_minutes_without_postgres_do_not_stop_protecting() {
     let journal = scene.journal().await;
     assert!(journal.outbox.is_empty(), "{:?}", journal.outbox);
     scene.minute().await;
-    let changes: Vec<u32> = scene
-        .changes()
-        .into_iter()
-        .map(|(_, share)| share)
-        .collect();
+    let changes: Vec<u32> = scene.changes().into_iter().map(|(_, share)| share).collect();
     assert_eq!(changes, [1, 5, 0]);
 }
 

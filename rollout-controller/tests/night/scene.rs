@@ -34,12 +34,7 @@ pub(crate) struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self {
-            start: "1%",
-            timeout: Duration::from_secs(30),
-            bell: false,
-            collector: None,
-        }
+        Self { start: "1%", timeout: Duration::from_secs(30), bell: false, collector: None }
     }
 }
 
@@ -65,10 +60,8 @@ impl Setup {
     /// The cloud as it is at `start` with this share on Rust.
     fn topology(&self, config: &str, start: Timestamp, rust: u32) -> Topology {
         let controller = |function: FunctionSpec| {
-            let mut function = FunctionSpec {
-                init_timeout: PATIENCE,
-                ..function.timeout(self.timeout)
-            };
+            let mut function =
+                FunctionSpec { init_timeout: PATIENCE, ..function.timeout(self.timeout) };
             if let Some(collector) = &self.collector {
                 function = function.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector);
             }
@@ -78,14 +71,8 @@ impl Setup {
         let names = topology.names();
         let part = |arn: &str| names::dimension(arn).unwrap_or_default().to_owned();
         let dimensions = BTreeMap::from([
-            (
-                "LoadBalancer".to_owned(),
-                part(&names.load_balancer("scorer")),
-            ),
-            (
-                "TargetGroup".to_owned(),
-                part(&names.target_group("scorer-rs")),
-            ),
+            ("LoadBalancer".to_owned(), part(&names.load_balancer("scorer"))),
+            ("TargetGroup".to_owned(), part(&names.target_group("scorer-rs"))),
         ]);
         topology = topology.alarm(AlarmSpec {
             name: "scorer-rs-errors".to_owned(),
@@ -132,13 +119,7 @@ impl Scene {
         };
         scene.write_config();
         let direct = scene.database.direct.clone();
-        let migrate = [
-            "migrate",
-            "--config",
-            "rollout.toml",
-            "--ledger-url",
-            &direct,
-        ];
+        let migrate = ["migrate", "--config", "rollout.toml", "--ledger-url", &direct];
         let made = scene.rolloutctl(&migrate).await;
         assert!(made.status.success(), "{made:?}");
         for _ in 0..PAST_MINUTES {
@@ -217,9 +198,7 @@ rollback_on = ["scorer-rs-errors"]
                 sleep(Duration::from_millis(250)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, again)
-            .await
-            .expect("the database is back")
+        tokio::time::timeout(PATIENCE, again).await.expect("the database is back")
     }
 
     /// A minute of traffic, then a tick that must succeed.
@@ -266,10 +245,7 @@ rollback_on = ["scorer-rs-errors"]
     pub(crate) fn changes(&self) -> Vec<(String, u32)> {
         let now = self.cloud.rule_changes();
         let shares = self.changes.iter().chain(&now).map(|change| {
-            let rust = change
-                .weights
-                .iter()
-                .find(|share| share.group == "scorer-rs");
+            let rust = change.weights.iter().find(|share| share.group == "scorer-rs");
             let rust = rust.and_then(|share| share.weight);
             (change.by.clone(), rust.expect("Rust's weight"))
         });
@@ -282,9 +258,7 @@ rollback_on = ["scorer-rs-errors"]
         let address = url.strip_prefix("http://").expect("an address");
         let mut answers = Vec::new();
         for n in 0..count {
-            let mut stream = TcpStream::connect(address)
-                .await
-                .expect("the load balancer");
+            let mut stream = TcpStream::connect(address).await.expect("the load balancer");
             let request = format!(
                 "GET /v2/stamps/{n}/score/7 HTTP/1.1\r\nhost: scorer.example\r\n{headers}connection: close\r\n\r\n"
             );
@@ -292,13 +266,8 @@ rollback_on = ["scorer-rs-errors"]
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await.expect("an answer");
             let status = answer.split(' ').nth(1).and_then(|word| word.parse().ok());
-            let header = answer
-                .lines()
-                .find_map(|line| line.strip_prefix("x-function: "));
-            answers.push((
-                status.expect("a status"),
-                header.unwrap_or_default().to_owned(),
-            ));
+            let header = answer.lines().find_map(|line| line.strip_prefix("x-function: "));
+            answers.push((status.expect("a status"), header.unwrap_or_default().to_owned()));
         }
         answers
     }
@@ -320,8 +289,7 @@ rollback_on = ["scorer-rs-errors"]
 
     /// This call fails in this way until [`heal`](Self::heal).
     pub(crate) fn fail(&self, operation: &str, kind: ApiFaultKind) {
-        self.cloud
-            .add_fault(Fault::Api(ApiFault::new(operation, kind)));
+        self.cloud.add_fault(Fault::Api(ApiFault::new(operation, kind)));
     }
 
     pub(crate) fn heal(&self) {
@@ -330,9 +298,7 @@ rollback_on = ["scorer-rs-errors"]
 
     pub(crate) fn tick_stats(&self) -> FunctionStats {
         let all = self.cloud.function_stats();
-        all.into_iter()
-            .find(|one| one.name == TICK)
-            .expect("the tick function")
+        all.into_iter().find(|one| one.name == TICK).expect("the tick function")
     }
 
     /// Ends the tick function's process as `kill -9` does.
@@ -351,9 +317,7 @@ rollback_on = ["scorer-rs-errors"]
         self.changes.extend(self.cloud.rule_changes());
         let (now, rust) = (self.cloud.clock().now(), self.rust_percent());
         let config = self.dir.path().join("rollout.toml");
-        let topology = self
-            .setup
-            .topology(&config.display().to_string(), now, rust);
+        let topology = self.setup.topology(&config.display().to_string(), now, rust);
         let cloud = LocalCloud::start(topology).await.expect("a cloud again");
         for (at_ms, group, requests, errors) in &self.past {
             cloud::put(&cloud, *at_ms, group, *requests, *errors);

@@ -30,10 +30,7 @@ fn met<const N: usize>(pairs: [(&str, usize); N]) -> BTreeMap<String, usize> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_night_by_script_and_the_journal_explains_each_line() {
-    let setup = Setup {
-        bell: true,
-        ..Setup::default()
-    };
+    let setup = Setup { bell: true, ..Setup::default() };
     let Some(mut scene) = Scene::new(Database::own().await, setup).await else {
         return;
     };
@@ -42,15 +39,11 @@ async fn a_night_by_script_and_the_journal_explains_each_line() {
     // No rollout without a reason.
     let refused = scene.refused(&["start", "--yes"]).await;
     assert!(refused.contains("give a reason"), "{refused}");
-    scene
-        .order(&["start", "--reason", "scorer 2.4, change 1187", "--yes"])
-        .await;
+    scene.order(&["start", "--reason", "scorer 2.4, change 1187", "--yes"]).await;
     scene.reach(1).await;
     scene.reach(5).await;
 
-    scene
-        .order(&["pause", "--reason", "deploy of the gateway", "--yes"])
-        .await;
+    scene.order(&["pause", "--reason", "deploy of the gateway", "--yes"]).await;
     let report = scene.minutes(6).await;
     assert_eq!(report["state"], "paused");
     assert_eq!(scene.rust_percent(), 5, "nothing moves during a pause");
@@ -61,35 +54,24 @@ async fn a_night_by_script_and_the_journal_explains_each_line() {
     let report = scene.minute().await;
     assert_eq!(report["state"], "paused", "{report}");
     assert_eq!(scene.rust_percent(), 5);
-    scene
-        .order(&["resume", "--reason", "gateway is out", "--yes"])
-        .await;
+    scene.order(&["resume", "--reason", "gateway is out", "--yes"]).await;
     scene.reach(25).await;
 
     // Somebody at the console.
     scene.console(40);
     let report = scene.minutes(2).await;
-    assert_eq!(
-        report["state"], "stopped: moved by someone else",
-        "{report}"
-    );
+    assert_eq!(report["state"], "stopped: moved by someone else", "{report}");
     assert_eq!(scene.rust_percent(), 40, "nothing is written");
     assert_eq!(scene.paged("ALARM", "moved-by-someone-else"), 1);
     let plain = ["resume", "--reason", "go on", "--yes"];
     let refused = scene.refused(&plain).await;
-    assert!(
-        refused.contains("somebody else changed a weight"),
-        "{refused}"
-    );
+    assert!(refused.contains("somebody else changed a weight"), "{refused}");
     let adopt = ["resume", "--adopt", "--reason", "that was me", "--yes"];
     scene.order(&adopt).await;
     let report = scene.minute().await;
     assert_eq!(report["state"], "advancing", "{report}");
     let users = scene.users_meet(40).await;
-    assert!(
-        users["scorer-py"] > 0 && users["scorer-rs"] > 0,
-        "{users:?}"
-    );
+    assert!(users["scorer-py"] > 0 && users["scorer-rs"] > 0, "{users:?}");
 
     // Rust fails; the alarm rings before any scheduled tick could see it.
     scene.errors = 0.01;
@@ -111,28 +93,14 @@ async fn a_night_by_script_and_the_journal_explains_each_line() {
     for hasty in [
         &["start", "--yes"][..],
         &["resume", "--reason", "it was nothing", "--yes"],
-        &[
-            "promote",
-            "--to",
-            "25%",
-            "--force",
-            "--reason",
-            "it was nothing",
-            "--yes",
-        ],
+        &["promote", "--to", "25%", "--force", "--reason", "it was nothing", "--yes"],
     ] {
         scene.refused(hasty).await;
         assert_eq!(scene.rust_percent(), 0, "{hasty:?}");
     }
-    scene
-        .order(&["start", "--reason", "2.4.1 with the fix", "--yes"])
-        .await;
+    scene.order(&["start", "--reason", "2.4.1 with the fix", "--yes"]).await;
     scene.reach(1).await;
-    assert_eq!(
-        scene.paged("OK", "rolled-back"),
-        1,
-        "the incident is closed"
-    );
+    assert_eq!(scene.paged("OK", "rolled-back"), 1, "the incident is closed");
 
     explained(&scene).await;
 }
@@ -142,12 +110,7 @@ async fn explained(scene: &Scene) {
     let history = scene.order(&["history", "--limit", "200"]).await;
     let sentences: Vec<&str> = history
         .lines()
-        .map(|line| {
-            line.trim_start()
-                .splitn(3, "  ")
-                .nth(2)
-                .expect("a sentence")
-        })
+        .map(|line| line.trim_start().splitn(3, "  ").nth(2).expect("a sentence"))
         .collect();
     let who = "arn:aws:iam::111122223333:user/local-cloud";
     let expected = [
@@ -178,18 +141,11 @@ async fn explained(scene: &Scene) {
     ];
     for (n, sentence) in sentences.iter().enumerate() {
         let pattern = expected.get(n).map_or("nothing more", String::as_str);
-        assert!(
-            fits(pattern, sentence),
-            "line {n}: {sentence}\nexpected: {pattern}\n{history}"
-        );
+        assert!(fits(pattern, sentence), "line {n}: {sentence}\nexpected: {pattern}\n{history}");
     }
     assert_eq!(sentences.len(), expected.len(), "{history}");
 
-    let subjects: Vec<String> = scene
-        .page_ids()
-        .into_iter()
-        .map(|(_, subject)| subject)
-        .collect();
+    let subjects: Vec<String> = scene.page_ids().into_iter().map(|(_, subject)| subject).collect();
     let expected = [
         "INFO: score: rollout 1 started",
         "INFO: score: 0 % -> 1 % on Rust",
@@ -205,13 +161,6 @@ async fn explained(scene: &Scene) {
     assert_eq!(subjects, expected);
     let changes = scene.changes();
     let ours = |share| ("ModifyRule".to_owned(), share);
-    let all = [
-        ours(1),
-        ours(5),
-        ours(25),
-        ("foreign".to_owned(), 40),
-        ours(0),
-        ours(1),
-    ];
+    let all = [ours(1), ours(5), ours(25), ("foreign".to_owned(), 40), ours(0), ours(1)];
     assert_eq!(changes, all, "nobody else wrote anything else");
 }

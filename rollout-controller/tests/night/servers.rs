@@ -50,10 +50,7 @@ impl Servers {
     }
 
     pub(crate) async fn start(&mut self) {
-        self.postgres
-            .start_server()
-            .await
-            .expect("PostgreSQL again");
+        self.postgres.start_server().await.expect("PostgreSQL again");
     }
 }
 
@@ -84,11 +81,7 @@ impl Database {
     /// On servers of its own, which can be stopped.
     pub(crate) async fn own() -> Option<Self> {
         let servers = Servers::own().await?;
-        servers
-            .postgres
-            .create_database("night")
-            .await
-            .expect("a database");
+        servers.postgres.create_database("night").await.expect("a database");
         Some(Self {
             direct: servers.postgres.url("night"),
             pooled: servers.pooler.url("night"),
@@ -105,9 +98,7 @@ impl Database {
         let servers = self.servers();
         servers.stop();
         servers.start().await;
-        servers.pooler = Pgbouncer::start(&servers.postgres)
-            .await
-            .expect("pgbouncer again");
+        servers.pooler = Pgbouncer::start(&servers.postgres).await.expect("pgbouncer again");
         self.pooled = servers.pooler.url("night");
     }
 }

@@ -64,12 +64,8 @@ impl Collector {
                 }
             };
             let text = String::from_utf8_lossy(&bytes[..head]).to_lowercase();
-            let length = text
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length:"));
-            let length: usize = length
-                .and_then(|text| text.trim().parse().ok())
-                .unwrap_or(0);
+            let length = text.lines().find_map(|line| line.strip_prefix("content-length:"));
+            let length: usize = length.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
             while bytes.len() < head + length {
                 if stream.read_buf(&mut bytes).await? == 0 {
                     return Ok(());
@@ -78,9 +74,7 @@ impl Collector {
             let spans = request(&bytes[head..head + length]);
             self.0.lock().expect("spans").extend(spans);
             bytes.drain(..head + length);
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-                .await?;
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await?;
         }
     }
 }
@@ -131,32 +125,23 @@ fn fields(mut bytes: &[u8]) -> Vec<(u64, Field<'_>)> {
 }
 
 fn below(bytes: &[u8], number: u64) -> Vec<&[u8]> {
-    let inner = fields(bytes)
-        .into_iter()
-        .filter_map(|(found, field)| match field {
-            Field::Bytes(bytes) if found == number => Some(bytes),
-            _ => None,
-        });
+    let inner = fields(bytes).into_iter().filter_map(|(found, field)| match field {
+        Field::Bytes(bytes) if found == number => Some(bytes),
+        _ => None,
+    });
     inner.collect()
 }
 
 /// `ExportTraceServiceRequest`: resource spans 1, scope spans 2, spans 2.
 fn request(bytes: &[u8]) -> Vec<Span> {
-    let scopes = below(bytes, 1)
-        .into_iter()
-        .flat_map(|resource| below(resource, 2));
+    let scopes = below(bytes, 1).into_iter().flat_map(|resource| below(resource, 2));
     scopes.flat_map(|scope| below(scope, 2)).map(span).collect()
 }
 
 /// `Span`: id 2, parent 4, name 5, start 7, end 8.
 fn span(bytes: &[u8]) -> Span {
-    let mut span = Span {
-        name: String::new(),
-        id: Vec::new(),
-        parent: Vec::new(),
-        start_ns: 0,
-        end_ns: 0,
-    };
+    let mut span =
+        Span { name: String::new(), id: Vec::new(), parent: Vec::new(), start_ns: 0, end_ns: 0 };
     for (number, field) in fields(bytes) {
         match (number, field) {
             (2, Field::Bytes(id)) => span.id = id.to_vec(),

@@ -1,12 +1,7 @@
 //! A local cloud with the real functions of the controller, and a hand on time:
 //! metrics are put minute by minute instead of sent as requests, so that an hour
 //! takes seconds. For tests that meet the controller as people do.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    reason = "every test binary uses a part of it"
-)]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "every test binary uses a part of it")]
 
 #[path = "../common/cloud.rs"]
 mod cloud;
@@ -67,9 +62,7 @@ impl Stage {
     /// A deployed controller whose ledger is made, and an hour of Python traffic.
     pub async fn ready(minutes_ago: i64) -> Self {
         let stage = Self::bare(minutes_ago).await;
-        let made = stage
-            .rolloutctl(&["migrate", "--config", "rollout.toml"])
-            .await;
+        let made = stage.rolloutctl(&["migrate", "--config", "rollout.toml"]).await;
         assert!(made.status.success(), "{made:?}");
         stage.past_hour()
     }
@@ -103,10 +96,7 @@ hold_on = ["rds-cpu"]
         Self {
             cloud: LocalCloud::start(topology).await.unwrap(),
             dir,
-            rust: Rust {
-                errors: 0.0,
-                reached: true,
-            },
+            rust: Rust { errors: 0.0, reached: true },
             requests: 6_000.0,
             minutes: 0,
         }
@@ -129,9 +119,7 @@ hold_on = ["rds-cpu"]
             let requests = self.requests * rust;
             cloud::put(&self.cloud, now_ms, "scorer-rs", requests, self.rust.errors);
         } else {
-            let none = self
-                .cloud
-                .group_metric("scorer", "scorer-rs", "RequestCount");
+            let none = self.cloud.group_metric("scorer", "scorer-rs", "RequestCount");
             let zero = Datum::Values(vec![(0.0, 1.0)]);
             self.cloud.metrics().put(none, now_ms, &zero);
         }
@@ -191,9 +179,8 @@ hold_on = ["rds-cpu"]
     }
 
     pub async fn start(&self) {
-        let started = self
-            .rolloutctl(&["start", "--reason", "scorer 2.4, change 1187", "--yes"])
-            .await;
+        let started =
+            self.rolloutctl(&["start", "--reason", "scorer 2.4, change 1187", "--yes"]).await;
         assert!(started.status.success(), "{started:?}");
     }
 
@@ -204,8 +191,7 @@ hold_on = ["rds-cpu"]
     }
 
     pub fn fail_api(&self, operation: &str, kind: ApiFaultKind) {
-        self.cloud
-            .add_fault(Fault::Api(ApiFault::new(operation, kind)));
+        self.cloud.add_fault(Fault::Api(ApiFault::new(operation, kind)));
     }
 
     /// The database is busy: alarm `rds-cpu` stands from now on.

@@ -30,9 +30,7 @@ fn main() -> Result<(), Error> {
         }
     };
     // One request at a time: one thread is enough, and starts faster.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let app = App::new(config, Lines::Print);
     let router = router(app.clone());
     let handler = service_fn(move |event: LambdaEvent<Value>| {

@@ -28,9 +28,7 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let mut config = Config::read(|name| std::env::var(name).ok())?;
     config.limits.connections = arguments.connections.max(1);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(arguments.listen).await;
         let listener = listener.with_context(|| format!("listening on {}", arguments.listen))?;

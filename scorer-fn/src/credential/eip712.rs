@@ -65,20 +65,12 @@ impl<'a> Types<'a> {
                 .ok_or(TypedDataError::Types)?
                 .iter()
                 .map(|field| {
-                    Some(Member {
-                        name: text(field, "name")?,
-                        kind: text(field, "type")?,
-                    })
+                    Some(Member { name: text(field, "name")?, kind: text(field, "type")? })
                 })
                 .collect();
             structs.insert(name.as_str(), members.ok_or(TypedDataError::Types)?);
         }
-        structs.entry(DOMAIN).or_insert_with(|| {
-            vec![Member {
-                name: "name",
-                kind: "string",
-            }]
-        });
+        structs.entry(DOMAIN).or_insert_with(|| vec![Member { name: "name", kind: "string" }]);
         Ok(Self(structs))
     }
 
@@ -100,17 +92,12 @@ impl<'a> Types<'a> {
 
     fn hash_struct(&self, name: &str, data: &Value) -> Result<Word, TypedDataError> {
         let members = self.members(name)?;
-        let data: &Map<String, Value> = data
-            .as_object()
-            .ok_or_else(|| TypedDataError::Mismatch(name.to_owned()))?;
-        if let Some(key) = data
-            .keys()
-            .find(|key| members.iter().all(|member| member.name != key.as_str()))
+        let data: &Map<String, Value> =
+            data.as_object().ok_or_else(|| TypedDataError::Mismatch(name.to_owned()))?;
+        if let Some(key) =
+            data.keys().find(|key| members.iter().all(|member| member.name != key.as_str()))
         {
-            return Err(TypedDataError::Undeclared {
-                of: name.to_owned(),
-                key: key.clone(),
-            });
+            return Err(TypedDataError::Undeclared { of: name.to_owned(), key: key.clone() });
         }
         let mut input = keccak(self.encode_type(name)?.as_bytes()).to_vec();
         for member in members {
@@ -200,15 +187,9 @@ impl<'a> Types<'a> {
 /// `uintN`, `intN` and `bytesN`.
 fn encode_sized(kind: &str, value: &Value) -> Result<Word, TypedDataError> {
     let mismatch = || TypedDataError::Mismatch(kind.to_owned());
-    let size = |prefix: &str| {
-        kind.strip_prefix(prefix)
-            .and_then(|bits| bits.parse::<usize>().ok())
-    };
+    let size = |prefix: &str| kind.strip_prefix(prefix).and_then(|bits| bits.parse::<usize>().ok());
     if let Some(length) = size("bytes").filter(|length| (1..=32).contains(length)) {
-        let bytes = value
-            .as_str()
-            .and_then(hex_bytes)
-            .filter(|bytes| bytes.len() == length);
+        let bytes = value.as_str().and_then(hex_bytes).filter(|bytes| bytes.len() == length);
         let mut word = [0; 32];
         word[..length].copy_from_slice(&bytes.ok_or_else(mismatch)?);
         return Ok(word);
@@ -260,13 +241,6 @@ pub fn hex_bytes(text: &str) -> Option<Vec<u8>> {
     if digits.len() % 2 != 0 {
         return None;
     }
-    let digit = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|value| u8::try_from(value).ok())
-    };
-    digits
-        .chunks(2)
-        .map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))
-        .collect()
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    digits.chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
 }

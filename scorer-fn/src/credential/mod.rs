@@ -88,10 +88,7 @@ fn expiration(credential: &Value) -> Result<(OffsetTime, String), String> {
         }
         Value::String(_) => return Err("string indices must be integers, not 'str'".to_owned()),
         other => {
-            return Err(format!(
-                "'{}' object is not subscriptable",
-                python::type_name(other)
-            ));
+            return Err(format!("'{}' object is not subscriptable", python::type_name(other)));
         }
     };
     let Value::String(text) = date else {
@@ -114,15 +111,10 @@ fn subject(subject: &Value) -> Option<(Vec<String>, &str, String)> {
         vec![hash.as_str()?.to_owned()]
     } else {
         let list = subject.get("nullifiers")?.as_array()?.iter();
-        list.map(|nullifier| nullifier.as_str().map(str::to_owned))
-            .collect::<Option<Vec<_>>>()?
+        list.map(|nullifier| nullifier.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()?
     };
     if nullifiers.is_empty() {
         return None;
     }
-    Some((
-        nullifiers,
-        subject.get("id")?.as_str()?,
-        subject.get("provider")?.as_str()?.to_owned(),
-    ))
+    Some((nullifiers, subject.get("id")?.as_str()?, subject.get("provider")?.as_str()?.to_owned()))
 }

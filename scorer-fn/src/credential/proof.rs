@@ -57,9 +57,8 @@ fn check(credential: &Value, proof: &Value, now: Micros) -> Result<(), &'static 
     if text("proofPurpose") != Some("assertionMethod") {
         return Err("proofPurpose is not assertionMethod");
     }
-    let created = text("created")
-        .and_then(OffsetTime::parse_rfc3339)
-        .ok_or("proof has no creation time")?;
+    let created =
+        text("created").and_then(OffsetTime::parse_rfc3339).ok_or("proof has no creation time")?;
     if created.micros() > now {
         return Err("proof is created in the future");
     }
@@ -67,21 +66,13 @@ fn check(credential: &Value, proof: &Value, now: Micros) -> Result<(), &'static 
     if method.strip_suffix("#controller") != Some(issuer) {
         return Err("verificationMethod is not the issuer's controller");
     }
-    let controller = issuer
-        .strip_prefix("did:ethr:")
-        .and_then(hex_bytes)
-        .filter(|bytes| bytes.len() == 20);
+    let controller =
+        issuer.strip_prefix("did:ethr:").and_then(hex_bytes).filter(|bytes| bytes.len() == 20);
     let controller = controller.ok_or("issuer is no did:ethr address")?;
-    let signature = text("proofValue")
-        .and_then(hex_bytes)
-        .ok_or("proofValue is no 0x hex text")?;
+    let signature = text("proofValue").and_then(hex_bytes).ok_or("proofValue is no 0x hex text")?;
     let digest = digest(credential, proof, &created).ok_or("the data does not fit its types")?;
     let signer = recover(&signature, &digest).ok_or("the signature gives no key")?;
-    if signer == controller[..] {
-        Ok(())
-    } else {
-        Err("signed by somebody else")
-    }
+    if signer == controller[..] { Ok(()) } else { Err("signed by somebody else") }
 }
 
 /// The parts of a credential that a reader must understand; gives the issuer.
@@ -103,13 +94,9 @@ fn shape(credential: &Value) -> Result<&str, &'static str> {
     }
     for key in ["issuanceDate", "expirationDate"] {
         let date = credential.get(key).and_then(Value::as_str);
-        date.and_then(OffsetTime::parse_rfc3339)
-            .ok_or("a date is no RFC 3339 time with zone")?;
+        date.and_then(OffsetTime::parse_rfc3339).ok_or("a date is no RFC 3339 time with zone")?;
     }
-    credential
-        .get("issuer")
-        .and_then(Value::as_str)
-        .ok_or("issuer is no text")
+    credential.get("issuer").and_then(Value::as_str).ok_or("issuer is no text")
 }
 
 /// The digest that an issuer signs: of the credential with its (single) proof,
@@ -126,12 +113,8 @@ pub fn signing_digest(credential: &Value) -> Option<Word> {
 /// and prints what it parsed, so a signature over `….000Z` fails there too.
 fn digest(credential: &Value, proof: &Value, created: &OffsetTime) -> Option<Word> {
     let declared = proof.get("eip712Domain").or_else(|| proof.get("eip712"))?;
-    let types = Types::read(
-        declared
-            .get("types")
-            .or_else(|| declared.get("messageSchema"))?,
-    )
-    .ok()?;
+    let types =
+        Types::read(declared.get("types").or_else(|| declared.get("messageSchema"))?).ok()?;
     let primary = declared.get("primaryType")?.as_str()?;
 
     let mut message = credential.as_object()?.clone();
@@ -146,9 +129,7 @@ fn digest(credential: &Value, proof: &Value, created: &OffsetTime) -> Option<Wor
     }
     options.insert("created".to_owned(), Value::String(created.respell_utc()));
     message.insert("proof".to_owned(), Value::Object(options));
-    types
-        .digest(primary, declared.get("domain")?, &Value::Object(message))
-        .ok()
+    types.digest(primary, declared.get("domain")?, &Value::Object(message)).ok()
 }
 
 /// The address whose key made the signature: r, s, then a recovery id modulo 27.

@@ -62,10 +62,7 @@ pub struct LinkedTwice;
 ///
 /// Without `FF_MULTI_NULLIFIER` only the first version does.
 pub fn nullifiers(stamp: &Stamp, multi: bool) -> impl Iterator<Item = &String> {
-    stamp
-        .nullifiers
-        .iter()
-        .filter(move |nullifier| multi || nullifier.starts_with("v0"))
+    stamp.nullifiers.iter().filter(move |nullifier| multi || nullifier.starts_with("v0"))
 }
 
 /// Decides for each stamp whether it counts for `address` at `now`.
@@ -84,10 +81,8 @@ pub fn plan(
     multi: bool,
     now: Micros,
 ) -> Result<Plan, LinkedTwice> {
-    let by_hash: HashMap<&str, &Link> = links
-        .iter()
-        .map(|link| (link.hash.as_str(), link))
-        .collect();
+    let by_hash: HashMap<&str, &Link> =
+        links.iter().map(|link| (link.hash.as_str(), link)).collect();
     let mut plan = Plan::default();
     let mut written = BTreeSet::new();
     for stamp in stamps {
@@ -98,9 +93,8 @@ pub fn plan(
             if links.clone().any(|link| !clashes(&link)) {
                 return Err(LinkedTwice);
             }
-            for nullifier in own
-                .iter()
-                .filter(|nullifier| !by_hash.contains_key(nullifier.as_str()))
+            for nullifier in
+                own.iter().filter(|nullifier| !by_hash.contains_key(nullifier.as_str()))
             {
                 if !written.insert(nullifier.clone()) {
                     return Err(LinkedTwice);
@@ -112,13 +106,8 @@ pub fn plan(
                 });
             }
             let expires_text = stamp.expires_text;
-            plan.clashing.insert(
-                stamp.credential_provider,
-                Clash {
-                    expires_text,
-                    nullifiers: own,
-                },
-            );
+            plan.clashing
+                .insert(stamp.credential_provider, Clash { expires_text, nullifiers: own });
             continue;
         }
         for nullifier in own {

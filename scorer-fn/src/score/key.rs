@@ -48,13 +48,11 @@ pub fn sha256_form(key: &str) -> String {
 
 /// Lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// `pbkdf2_sha256$ITERATIONS$SALT$BASE64`.
@@ -71,11 +69,7 @@ impl SlowHash {
         let iterations = parts.next()?.parse().ok().filter(|rounds| *rounds > 0)?;
         let salt = parts.next()?.to_owned();
         let hash = STANDARD.decode(parts.next()?).ok()?;
-        Some(Self {
-            iterations,
-            salt,
-            hash,
-        })
+        Some(Self { iterations, salt, hash })
     }
 
     /// Runs the rounds; about a tenth of a second for production keys.

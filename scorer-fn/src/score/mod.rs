@@ -83,11 +83,7 @@ enum Scored {
 
 impl From<DbError> for Failure {
     fn from(error: DbError) -> Self {
-        if error.is_race() {
-            Self::Race
-        } else {
-            Self::Database(error)
-        }
+        if error.is_race() { Self::Race } else { Self::Database(error) }
     }
 }
 
@@ -102,11 +98,7 @@ impl Scorer {
     /// Connects to nothing yet.
     pub fn new(config: Config) -> Self {
         let database = Database::new(config.source, config.limits);
-        Self {
-            settings: config.settings,
-            database,
-            limiter: config.limiter,
-        }
+        Self { settings: config.settings, database, limiter: config.limiter }
     }
 
     /// Whether injected faults are obeyed.
@@ -129,10 +121,7 @@ impl Scorer {
         let mut reconnected = false;
         let mut links = Links::Write;
         let answer = loop {
-            match self
-                .try_once(event, now, &links, &mut memory, &mut notes)
-                .await
-            {
+            match self.try_once(event, now, &links, &mut memory, &mut notes).await {
                 Ok(answer) => break answer,
                 Err(Failure::Unstorable(text)) => links = Links::GiveUp(text),
                 Err(Failure::Race) if matches!(links, Links::Write) => {
@@ -193,17 +182,9 @@ impl Scorer {
             }
         };
         let analytics = self.settings.analytics;
-        let mut visit = Visit {
-            api_key_id: row.id,
-            migrate,
-            analytics,
-            event,
-            payload: None,
-        };
+        let mut visit = Visit { api_key_id: row.id, migrate, analytics, event, payload: None };
         let limit = row.rate_limit.as_deref();
-        let refused = self
-            .check_rate(limit, key::prefix(key), now, memory, notes)
-            .await;
+        let refused = self.check_rate(limit, key::prefix(key), now, memory, notes).await;
         if let Some(answer) = refused {
             return settle(tx, &visit, answer, now, notes).await;
         }
@@ -245,12 +226,7 @@ impl Scorer {
         links: &Links,
         notes: &mut Notes,
     ) -> Result<Scored, Failure> {
-        let Work {
-            community,
-            address,
-            rules,
-            now,
-        } = work;
+        let Work { community, address, rules, now } = work;
         let now = *now;
         let (passport_id, rows) = queries::lock_passport(tx, address, community.id).await?;
         let stamps = match self.read_stamps(&rows, address, now, notes) {
@@ -267,8 +243,7 @@ impl Scorer {
             (Ok(_), _) if community.rule != "LIFO" => Err("Invalid rule".to_owned()),
             (Ok(_), Links::GiveUp(text)) => Err(text.clone()),
             (Ok(stamps), Links::Write) => {
-                self.deduplicate(tx, stamps, community.id, address, now)
-                    .await?
+                self.deduplicate(tx, stamps, community.id, address, now).await?
             }
         };
         // A score error leaves what came before it: links and stamps if only the weights fail.
@@ -285,24 +260,12 @@ impl Scorer {
             Err(error) => {
                 // Numbers come from the weights, and only they can be beyond JSON.
                 let text = error.to_string();
-                return Ok(Scored::Refused(internal(
-                    notes,
-                    "scorer_misconfigured",
-                    text,
-                )));
+                return Ok(Scored::Refused(internal(notes, "scorer_misconfigured", text)));
             }
         };
         let answer = Answer::ok(body);
-        let outcome = Outcome {
-            status: 200,
-            body: &answer.body,
-            error: None,
-        };
-        let wallet = Wallet {
-            address,
-            community_id: community.id,
-            passport_id,
-        };
+        let outcome = Outcome { status: 200, body: &answer.body, error: None };
+        let wallet = Wallet { address, community_id: community.id, passport_id };
         match queries::write(tx, wallet, plan.as_ref(), &row, visit, outcome, now).await {
             Ok(Written::All) => Ok(Scored::Written(answer)),
             Ok(Written::LinksTaken) => Err(Failure::Race),
@@ -370,10 +333,7 @@ impl Scorer {
                 Reading::LeftOut(reason) => notes.left_out.push((provider.clone(), reason)),
                 Reading::FailsScore(text) => return Err(StampTrouble::Fails(text)),
                 Reading::Unsupported(kind) => {
-                    return Err(StampTrouble::Unsupported {
-                        provider: provider.clone(),
-                        kind,
-                    });
+                    return Err(StampTrouble::Unsupported { provider: provider.clone(), kind });
                 }
             }
         }
@@ -389,11 +349,8 @@ impl Scorer {
         now: Micros,
     ) -> Result<Result<dedup::Plan, String>, DbError> {
         let multi = self.settings.multi_nullifier;
-        let hashes: Vec<String> = stamps
-            .iter()
-            .flat_map(|stamp| dedup::nullifiers(stamp, multi))
-            .cloned()
-            .collect();
+        let hashes: Vec<String> =
+            stamps.iter().flat_map(|stamp| dedup::nullifiers(stamp, multi)).cloned().collect();
         let links = if hashes.is_empty() {
             Vec::new()
         } else {
@@ -428,12 +385,7 @@ fn examine(
     let address = request::address(target.address).ok_or_else(invalid)?;
     let rules =
         Rules::of(&community).map_err(|text| internal(notes, "scorer_misconfigured", text))?;
-    Ok(Work {
-        community,
-        address,
-        rules,
-        now,
-    })
+    Ok(Work { community, address, rules, now })
 }
 
 async fn slow_check(hash: &key::SlowHash, key: &str, memory: &mut Memory) -> bool {
@@ -441,9 +393,7 @@ async fn slow_check(hash: &key::SlowHash, key: &str, memory: &mut Memory) -> boo
         return known;
     }
     let (hash, key) = (hash.clone(), key.to_owned());
-    let right = tokio::task::spawn_blocking(move || hash.check(&key))
-        .await
-        .unwrap_or(false);
+    let right = tokio::task::spawn_blocking(move || hash.check(&key)).await.unwrap_or(false);
     memory.slow_key = Some(right);
     right
 }
@@ -457,11 +407,7 @@ async fn settle(
     notes: &mut Notes,
 ) -> Result<Answer, Failure> {
     let error = Some(answer.description.as_str());
-    let outcome = Outcome {
-        status: answer.status,
-        body: &answer.body,
-        error,
-    };
+    let outcome = Outcome { status: answer.status, body: &answer.body, error };
     let done = queries::note(&mut tx, visit, outcome, now).await;
     done.map_err(|error| spent(&tx, notes, error))?;
     notes.trips += tx.commit().await?;
@@ -486,11 +432,8 @@ fn internal(notes: &mut Notes, kind: &'static str, text: String) -> Answer {
 /// 503 while the database is out, 500 if it refuses this request.
 fn database_answer(error: &DbError, notes: &mut Notes) -> Answer {
     let class = error.python_class();
-    let (status, kind) = if error.is_outage() {
-        (503, "database_unavailable")
-    } else {
-        (500, "database_error")
-    };
+    let (status, kind) =
+        if error.is_outage() { (503, "database_unavailable") } else { (500, "database_error") };
     notes.trouble = Some((kind, error.to_string()));
     let shown = format!("DB Error: {class}");
     Answer::error(status, &shown, shown.clone())

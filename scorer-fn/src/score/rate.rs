@@ -43,19 +43,12 @@ impl Rate {
             Some('d') => 86_400,
             _ => 1,
         };
-        let number: u64 = if number.is_empty() {
-            1
-        } else {
-            number.parse().ok()?
-        };
+        let number: u64 = if number.is_empty() { 1 } else { number.parse().ok()? };
         let period_secs = unit_secs.checked_mul(number)?;
         if period_secs == 0 || !count.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        Some(Self {
-            count: count.parse().ok()?,
-            period_secs,
-        })
+        Some(Self { count: count.parse().ok()?, period_secs })
     }
 
     /// The counter of the window that `now` falls in.

@@ -68,10 +68,7 @@ pub(super) fn render(
     };
     let body = serde_json::to_string(&body)?;
     let row = match scored {
-        Err(text) => ScoreRow {
-            error: Some(text.clone()),
-            ..ScoreRow::default()
-        },
+        Err(text) => ScoreRow { error: Some(text.clone()), ..ScoreRow::default() },
         Ok(score) => {
             let verdict = if score.passing { "1" } else { "0" };
             let evidence = json!({

@@ -42,10 +42,7 @@ pub fn community_key(segment: &str, demo: Option<&str>) -> Option<CommunityKey> 
         Integer::Fits(number) => Some(number),
         Integer::TooLarge | Integer::TooSmall | Integer::No => None,
     };
-    Some(CommunityKey {
-        external: external.to_owned(),
-        id,
-    })
+    Some(CommunityKey { external: external.to_owned(), id })
 }
 
 /// The address in lower case, if it is 40 hex digits, with or without `0x`.
@@ -55,9 +52,7 @@ pub fn community_key(segment: &str, demo: Option<&str>) -> Option<CommunityKey> 
 pub fn address(segment: &str) -> Option<String> {
     let lower = segment.to_lowercase();
     let digits = lower.strip_prefix("0x").unwrap_or(&lower);
-    let valid = digits.len() == 40
-        && digits
-            .bytes()
-            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let valid =
+        digits.len() == 40 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     valid.then_some(lower)
 }

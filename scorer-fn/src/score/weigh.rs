@@ -116,29 +116,17 @@ pub fn weigh(plan: &Plan, rules: &Rules) -> Result<Score, String> {
         );
     }
     for (provider, clash) in &plan.clashing {
-        let score = stamps
-            .get(provider)
-            .map_or_else(|| "0.00000".to_owned(), |entry| entry.score.clone());
+        let score =
+            stamps.get(provider).map_or_else(|| "0.00000".to_owned(), |entry| entry.score.clone());
         let expiration_date = clash.expires_text.clone();
-        stamps.insert(
-            provider.clone(),
-            StampScore {
-                score,
-                dedup: true,
-                expiration_date,
-            },
-        );
+        stamps.insert(provider.clone(), StampScore { score, dedup: true, expiration_date });
     }
     Ok(Score {
         passing: sum >= rules.threshold,
         sum,
         stamp_scores,
         stamps,
-        expires: plan
-            .counted
-            .iter()
-            .map(|stamp| stamp.expires)
-            .min_by_key(OffsetTime::micros),
+        expires: plan.counted.iter().map(|stamp| stamp.expires).min_by_key(OffsetTime::micros),
     })
 }
 

@@ -120,9 +120,7 @@ pub struct Credentials {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Credentials")
-            .field("username", &self.username)
-            .finish_non_exhaustive()
+        out.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
     }
 }
 

@@ -131,12 +131,7 @@ impl Database {
     /// Opens nothing yet: the first [`begin`](Self::begin) does.
     pub fn new(source: Source, limits: Limits) -> Self {
         let free = Semaphore::new(limits.connections);
-        Self {
-            source,
-            limits,
-            free,
-            idle: Mutex::new(Vec::new()),
-        }
+        Self { source, limits, free, idle: Mutex::new(Vec::new()) }
     }
 
     /// Starts a transaction, on an idle connection if there is one.
@@ -150,20 +145,11 @@ impl Database {
             .await
             .map_err(|_| DbError::Unavailable("all connections are busy".to_owned()))?
             .map_err(|error| DbError::Unavailable(error.to_string()))?;
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let Some(conn) = idle else {
             return self.begin_fresh(permit).await;
         };
-        let mut tx = Tx {
-            database: self,
-            conn,
-            permit,
-            trips: Trips::default(),
-        };
+        let mut tx = Tx { database: self, conn, permit, trips: Trips::default() };
         match tx.control("BEGIN", self.limits.connect).await {
             Ok(()) => Ok(tx),
             Err(refused @ DbError::Refused { .. }) => Err(refused),
@@ -174,12 +160,7 @@ impl Database {
 
     async fn begin_fresh<'d>(&'d self, permit: SemaphorePermit<'d>) -> Result<Tx<'d>, DbError> {
         let conn = self.source.connect(self.limits.connect).await?;
-        let mut tx = Tx {
-            database: self,
-            conn,
-            permit,
-            trips: Trips::default(),
-        };
+        let mut tx = Tx { database: self, conn, permit, trips: Trips::default() };
         tx.control("BEGIN", self.limits.connect).await?;
         Ok(tx)
     }
@@ -271,17 +252,8 @@ impl Tx<'_> {
     async fn end(mut self, sql: &'static str) -> Result<Trips, DbError> {
         let limit = self.database.limits.statement;
         self.control(sql, limit).await?;
-        let Self {
-            database,
-            conn,
-            trips,
-            permit: _,
-        } = self;
-        database
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(conn);
+        let Self { database, conn, trips, permit: _ } = self;
+        database.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
         Ok(trips)
     }
 
@@ -295,11 +267,7 @@ impl Tx<'_> {
     fn count(&mut self, what: &'static str, round_trips: u32, at: Instant) {
         self.trips.statements += 1;
         self.trips.round_trips += round_trips;
-        self.trips.timings.push(Timing {
-            what,
-            at,
-            took: at.elapsed(),
-        });
+        self.trips.timings.push(Timing { what, at, took: at.elapsed() });
     }
 }
 

@@ -172,13 +172,8 @@ pub async fn links(
     community_id: i64,
     hashes: Vec<String>,
 ) -> Result<Vec<Link>, DbError> {
-    let rows = tx
-        .rows(
-            "read links",
-            LINKS,
-            Values::new().with(community_id).with(hashes).all()?,
-        )
-        .await?;
+    let rows =
+        tx.rows("read links", LINKS, Values::new().with(community_id).with(hashes).all()?).await?;
     rows.iter()
         .map(|row| {
             Ok(Link {
@@ -314,11 +309,7 @@ pub async fn write(
     outcome: Outcome<'_>,
     now: Micros,
 ) -> Result<Written, DbError> {
-    let Wallet {
-        address,
-        community_id,
-        passport_id,
-    } = wallet;
+    let Wallet { address, community_id, passport_id } = wallet;
     let stores = plan.is_some();
     let nothing = Plan::default();
     let plan = plan.unwrap_or(&nothing);
@@ -333,53 +324,19 @@ pub async fn write(
         .collect();
     let values = Values::new()
         .with(passport_id)
-        .with(
-            plan.counted
-                .iter()
-                .map(|stamp| stamp.provider.clone())
-                .collect::<Vec<_>>(),
-        )
-        .with(
-            plan.counted
-                .iter()
-                .map(|stamp| stamp.json.clone())
-                .collect::<Vec<_>>(),
-        )
+        .with(plan.counted.iter().map(|stamp| stamp.provider.clone()).collect::<Vec<_>>())
+        .with(plan.counted.iter().map(|stamp| stamp.json.clone()).collect::<Vec<_>>())
         .with(community_id)
-        .with(
-            plan.create
-                .iter()
-                .map(|link| link.hash.clone())
-                .collect::<Vec<_>>(),
-        )
-        .with(
-            plan.create
-                .iter()
-                .map(|link| link.address.clone())
-                .collect::<Vec<_>>(),
-        )
-        .with(
-            plan.create
-                .iter()
-                .map(|link| iso(&link.expires))
-                .collect::<Vec<_>>(),
-        )
+        .with(plan.create.iter().map(|link| link.hash.clone()).collect::<Vec<_>>())
+        .with(plan.create.iter().map(|link| link.address.clone()).collect::<Vec<_>>())
+        .with(plan.create.iter().map(|link| iso(&link.expires)).collect::<Vec<_>>())
         .with(address)
         .with(plan.hold.iter().map(|(id, _)| *id).collect::<Vec<_>>())
-        .with(
-            plan.hold
-                .iter()
-                .map(|(_, expires)| iso(expires))
-                .collect::<Vec<_>>(),
-        )
+        .with(plan.hold.iter().map(|(_, expires)| iso(expires)).collect::<Vec<_>>())
         .with(iso(&OffsetTime::from_micros(now)))
         .with(ldp)
         .with(score.score)
-        .with(if score.error.is_some() {
-            "ERROR"
-        } else {
-            "DONE"
-        })
+        .with(if score.error.is_some() { "ERROR" } else { "DONE" })
         .with(score.error.as_deref())
         .with(score.evidence.as_deref())
         .with(score.stamp_scores.as_deref())
@@ -421,9 +378,7 @@ pub async fn note(
     let values = Values::new()
         .with(OffsetTime::from_micros(now).python_isoformat())
         .with_visit(visit, outcome);
-    tx.rows("note refusal", NOTE, values.all()?)
-        .await
-        .map(|_| ())
+    tx.rows("note refusal", NOTE, values.all()?).await.map(|_| ())
 }
 
 impl Visit<'_> {
@@ -441,9 +396,7 @@ impl Visit<'_> {
             && path.chars().count() <= 1000
             && !path.contains('\0')
             && !holds_nul(query)
-            && !headers
-                .into_iter()
-                .any(|(name, value)| name.contains('\0') || holds_nul(value))
+            && !headers.into_iter().any(|(name, value)| name.contains('\0') || holds_nul(value))
             && self.payload.as_ref().is_none_or(|payload| payload.storable)
     }
 }
@@ -452,20 +405,17 @@ fn holds_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(holds_nul),
-        Value::Object(members) => members
-            .iter()
-            .any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        Value::Object(members) => {
+            members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value))
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
 impl Values {
     fn with_visit(self, visit: &Visit<'_>, outcome: Outcome<'_>) -> Self {
-        let json = |value: Option<&Value>| {
-            value
-                .filter(|value| !value.is_null())
-                .map(ToString::to_string)
-        };
+        let json =
+            |value: Option<&Value>| value.filter(|value| !value.is_null()).map(ToString::to_string);
         let mut headers = visit.event.headers.clone().unwrap_or_default();
         if let Some(key) = headers.get_mut("x-api-key") {
             *key = "***".into();

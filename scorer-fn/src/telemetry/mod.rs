@@ -21,10 +21,7 @@ pub struct Telemetry {
 
 impl Telemetry {
     /// For the collector at this address, `http://HOST:PORT`; none to be silent.
-    #[cfg_attr(
-        not(feature = "otlp"),
-        expect(unused_variables, reason = "nothing is sent")
-    )]
+    #[cfg_attr(not(feature = "otlp"), expect(unused_variables, reason = "nothing is sent"))]
     pub fn new(collector: Option<&str>) -> Self {
         Self {
             #[cfg(feature = "otlp")]
@@ -56,11 +53,7 @@ impl Telemetry {
     /// Sends what was noted.
     #[cfg_attr(
         not(feature = "otlp"),
-        expect(
-            clippy::unused_async,
-            clippy::unused_self,
-            reason = "as with the feature"
-        )
+        expect(clippy::unused_async, clippy::unused_self, reason = "as with the feature")
     )]
     pub async fn flush(&self) {
         #[cfg(feature = "otlp")]
@@ -115,11 +108,7 @@ mod sender {
             // Only plain HTTP: the collector shares our network namespace.
             let rest = endpoint.strip_prefix("http://")?;
             let host = rest.split('/').next().filter(|host| !host.is_empty())?;
-            let address = if host.contains(':') {
-                host.to_owned()
-            } else {
-                format!("{host}:80")
-            };
+            let address = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
             Some(Self {
                 endpoint: endpoint.trim_end_matches('/').to_owned(),
                 address,

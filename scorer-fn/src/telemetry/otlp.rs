@@ -20,9 +20,8 @@ use crate::log::Line;
 use crate::store::Timing;
 
 /// Of the histogram, as the semantic conventions advise for this metric.
-const BOUNDS_SECS: [f64; 14] = [
-    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
-];
+const BOUNDS_SECS: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
 const ROUTE: &str = "/v2/stamps/{scorer_id}/score/{address}";
 
@@ -47,9 +46,7 @@ impl Report {
         Self {
             deadline: line.call.deadline,
             trace: TraceHeader::of(line.trace, &line.call.xray),
-            started: Instant::now()
-                .checked_sub(line.took)
-                .unwrap_or_else(Instant::now),
+            started: Instant::now().checked_sub(line.took).unwrap_or_else(Instant::now),
             took: line.took,
             status: line.answer.status,
             cold: line.cold,
@@ -89,8 +86,7 @@ impl TraceHeader {
 
     fn read(text: &str) -> Option<Self> {
         let field = |name: &str| {
-            text.split(';')
-                .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
+            text.split(';').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
         };
         let mut root = field("Root")?.splitn(3, '-');
         let (version, time, random) = (root.next()?, root.next()?, root.next()?);
@@ -128,12 +124,7 @@ struct SharedIds(Arc<GivenIds>);
 
 impl IdGenerator for SharedIds {
     fn new_trace_id(&self) -> TraceId {
-        let given = self
-            .0
-            .next
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let given = self.0.next.lock().unwrap_or_else(PoisonError::into_inner).take();
         given.unwrap_or_else(|| self.0.random.new_trace_id())
     }
 
@@ -185,13 +176,10 @@ impl Exporter {
             .with_resource(resource.clone())
             .build();
         // We flush ourselves; the timer would only fire into a frozen process.
-        let reader = PeriodicReader::builder(measurements)
-            .with_interval(Duration::from_hours(24))
-            .build();
-        let metrics = SdkMeterProvider::builder()
-            .with_reader(reader)
-            .with_resource(resource)
-            .build();
+        let reader =
+            PeriodicReader::builder(measurements).with_interval(Duration::from_hours(24)).build();
+        let metrics =
+            SdkMeterProvider::builder().with_reader(reader).with_resource(resource).build();
         let meter = metrics.meter("scorer-fn");
         let duration = meter
             .f64_histogram("http.server.request.duration")
@@ -199,13 +187,7 @@ impl Exporter {
             .with_boundaries(BOUNDS_SECS.to_vec())
             .build();
         let round_trips = meter.u64_counter("scorer.database.round_trips").build();
-        Some(Self {
-            ids,
-            traces,
-            metrics,
-            duration,
-            round_trips,
-        })
+        Some(Self { ids, traces, metrics, duration, round_trips })
     }
 
     /// Records requests and flushes; false if the collector did not take them.
@@ -224,10 +206,10 @@ impl Exporter {
             KeyValue::new("http.response.status_code", i64::from(report.status)),
         ];
         if report.status >= 500 {
-            let kind = report.trouble.as_ref().map_or_else(
-                || report.status.to_string().into(),
-                |(kind, _)| Cow::from(*kind),
-            );
+            let kind = report
+                .trouble
+                .as_ref()
+                .map_or_else(|| report.status.to_string().into(), |(kind, _)| Cow::from(*kind));
             labels.push(KeyValue::new("error.type", kind));
         }
         self.duration.record(report.took.as_secs_f64(), &labels);
@@ -244,25 +226,14 @@ impl Exporter {
         let (instant, wall) = (Instant::now(), SystemTime::now());
         let at = |moment: Instant| wall - instant.saturating_duration_since(moment);
         labels.push(KeyValue::new("faas.coldstart", report.cold));
-        labels.push(KeyValue::new(
-            "faas.invocation_id",
-            report.request_id.clone(),
-        ));
+        labels.push(KeyValue::new("faas.invocation_id", report.request_id.clone()));
         let parent = match report.trace {
-            Some(TraceHeader {
-                trace,
-                parent: Some(parent),
-                ..
-            }) => {
+            Some(TraceHeader { trace, parent: Some(parent), .. }) => {
                 let remote =
                     SpanContext::new(trace, parent, TraceFlags::SAMPLED, true, TraceState::NONE);
                 Context::new().with_remote_span_context(remote)
             }
-            Some(TraceHeader {
-                trace,
-                parent: None,
-                ..
-            }) => {
+            Some(TraceHeader { trace, parent: None, .. }) => {
                 *self.ids.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(trace);
                 Context::new()
             }
@@ -275,10 +246,7 @@ impl Exporter {
             .with_attributes(labels)
             .start_with_context(&tracer, &parent);
         if report.status >= 500 {
-            let text = report
-                .trouble
-                .as_ref()
-                .map_or_else(String::new, |(_, text)| text.clone());
+            let text = report.trouble.as_ref().map_or_else(String::new, |(_, text)| text.clone());
             root.set_status(Status::error(text));
         }
         let inside = Context::new().with_remote_span_context(root.span_context().clone());
@@ -304,10 +272,7 @@ mod tests {
         let full = "Root=1-65000000-0123456789abcdef01234567;Parent=0123456789abcdef;Sampled=0";
         let found = TraceHeader::read(full).expect("it is complete");
         assert_eq!(found.trace.to_string(), "650000000123456789abcdef01234567");
-        assert_eq!(
-            found.parent.map(|id| id.to_string()).as_deref(),
-            Some("0123456789abcdef")
-        );
+        assert_eq!(found.parent.map(|id| id.to_string()).as_deref(), Some("0123456789abcdef"));
         assert_eq!(found.sampled, Some(false));
         let bare = TraceHeader::read("Self=1-1-2;Root=1-65000000-0123456789abcdef01234567")
             .expect("a root");
@@ -339,10 +304,7 @@ mod tests {
             (false, Some(false)),
             "a parent in another trace is none of ours"
         );
-        assert_eq!(
-            of(ROOT, &format!("{ROOT};{PARENT};Sampled=1")),
-            (true, Some(true))
-        );
+        assert_eq!(of(ROOT, &format!("{ROOT};{PARENT};Sampled=1")), (true, Some(true)));
         assert_eq!(
             of(&format!("{ROOT};Sampled=1"), &format!("{ROOT};Sampled=0")),
             (false, Some(true)),

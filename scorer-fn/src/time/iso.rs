@@ -43,21 +43,13 @@ pub fn parse_python_iso(text: &str) -> Result<PythonTime, IsoError> {
         return Err(IsoError::Shape);
     }
     let (clock, zone) = split_zone(clock.unwrap_or("00"))?;
-    let tail = if zone.is_some() {
-        Tail::IsOverlooked
-    } else {
-        Tail::Nothing
-    };
+    let tail = if zone.is_some() { Tail::IsOverlooked } else { Tail::Nothing };
     let [hour, minute, second, micro] = clock_fields(clock.as_bytes(), tail)?;
     let days = days_from_civil(year, month, day)?;
     let nanos = nanos_of_day(hour, minute, second, micro)?;
     Ok(match zone {
         None => PythonTime::Naive,
-        Some(offset_secs) => PythonTime::Aware(OffsetTime {
-            days,
-            nanos,
-            offset_secs,
-        }),
+        Some(offset_secs) => PythonTime::Aware(OffsetTime { days, nanos, offset_secs }),
     })
 }
 
@@ -77,11 +69,7 @@ fn date_length(text: &[u8]) -> Result<usize, IsoError> {
         (b'W', _) => {
             let digits = text[7..].iter().take_while(|b| b.is_ascii_digit()).count();
             // A digit may be the separator, and the fields of a time have two each.
-            Ok(if digits == 0 || (digits > 1 && digits % 2 == 1) {
-                7
-            } else {
-                8
-            })
+            Ok(if digits == 0 || (digits > 1 && digits % 2 == 1) { 7 } else { 8 })
         }
         _ => Ok(8),
     }
@@ -102,11 +90,7 @@ fn read_date(text: &[u8]) -> Result<[u32; 3], IsoError> {
     if text.get(4 + usize::from(hyphens)) == Some(&b'W') {
         let week = field(hyphens, b"W", 2).ok_or(IsoError::Shape)?;
         let has_day = text.len() > 7 + usize::from(hyphens);
-        let day = if has_day {
-            field(hyphens, b"", 1).ok_or(IsoError::Shape)?
-        } else {
-            1
-        };
+        let day = if has_day { field(hyphens, b"", 1).ok_or(IsoError::Shape)? } else { 1 };
         return week_date(year, week, day);
     }
     let month = field(hyphens, b"", 2).ok_or(IsoError::Shape)?;
@@ -122,21 +106,13 @@ fn week_date(year: u32, week: u32, day: u32) -> Result<[u32; 3], IsoError> {
     if year == 0 {
         // CPython counts on from a negative day and complains about what it finds there.
         let exists = (1..=52).contains(&week) && (1..=7).contains(&day);
-        return Err(if exists {
-            out_of_range("month must be in 1..12")
-        } else {
-            IsoError::Shape
-        });
+        return Err(if exists { out_of_range("month must be in 1..12") } else { IsoError::Shape });
     }
     let new_year = days_from_civil(year, 1, 1)?;
     // 1970-01-01 was a Thursday; Monday is 0.
     let weekday = (new_year + 3).rem_euclid(7);
     let is_leap = days_in_month(year, 2) == 29;
-    let weeks = if weekday == 3 || (weekday == 2 && is_leap) {
-        53
-    } else {
-        52
-    };
+    let weeks = if weekday == 3 || (weekday == 2 && is_leap) { 53 } else { 52 };
     if !(1..=weeks).contains(&week) || !(1..=7).contains(&day) {
         return Err(IsoError::Shape);
     }
@@ -164,24 +140,15 @@ fn split_zone(text: &str) -> Result<(&str, Option<i32>), IsoError> {
     let [hours, minutes, seconds, _] = clock_fields(&zone.as_bytes()[1..], Tail::Nothing)?;
     let total = hours * 3600 + minutes * 60 + seconds;
     if total >= 86_400 {
-        return Err(out_of_range(&offset_too_large(
-            i64::from(east) * i64::from(total),
-        )));
+        return Err(out_of_range(&offset_too_large(i64::from(east) * i64::from(total))));
     }
     Ok((clock, Some(east * i32::try_from(total).unwrap_or(0))))
 }
 
 /// Python's words for an offset of a day or more.
 fn offset_too_large(seconds: i64) -> String {
-    let (days, rest) = (
-        seconds.div_euclid(SECONDS_PER_DAY),
-        seconds.rem_euclid(SECONDS_PER_DAY),
-    );
-    let rest = if rest == 0 {
-        String::new()
-    } else {
-        format!(", seconds={rest}")
-    };
+    let (days, rest) = (seconds.div_euclid(SECONDS_PER_DAY), seconds.rem_euclid(SECONDS_PER_DAY));
+    let rest = if rest == 0 { String::new() } else { format!(", seconds={rest}") };
     format!(
         "offset must be a timedelta strictly between -timedelta(hours=24) and timedelta(hours=24), \
          not datetime.timedelta(days={days}{rest})."

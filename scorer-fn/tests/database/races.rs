@@ -29,13 +29,8 @@ async fn first_requests_for_one_wallet_at_once_agree() -> anyhow::Result<()> {
     assert_eq!(body(&answers[0])["error"], Value::Null);
     assert_eq!(count(&service.url, "registry_passport").await?, 1);
     assert_eq!(count(&service.url, "registry_score").await?, 1);
-    let stamps = body(&answers[0])["stamps"]
-        .as_object()
-        .map_or(0, serde_json::Map::len);
-    assert_eq!(
-        count(&service.url, "registry_stamp").await?,
-        i64::try_from(stamps)?
-    );
+    let stamps = body(&answers[0])["stamps"].as_object().map_or(0, serde_json::Map::len);
+    assert_eq!(count(&service.url, "registry_stamp").await?, i64::try_from(stamps)?);
     Ok(())
 }
 
@@ -56,10 +51,7 @@ async fn two_wallets_racing_for_one_nullifier_share_it_out() -> anyhow::Result<(
         assert_eq!(answer["statusCode"], 200, "{answer}");
         counted += i32::from(stamp["dedup"] == false);
     }
-    assert_eq!(
-        counted, 1,
-        "one wallet counts the stamp, the other does not"
-    );
+    assert_eq!(counted, 1, "one wallet counts the stamp, the other does not");
     Ok(())
 }
 
@@ -73,8 +65,7 @@ async fn a_passport_that_changes_while_we_wait_for_it_is_read_again() -> anyhow:
     let before = service.ask(&event).await;
     let mut holder = sqlx::PgConnection::connect(&service.url).await?;
     let mut held = holder.begin().await?;
-    held.execute("UPDATE registry_passport SET address = address")
-        .await?;
+    held.execute("UPDATE registry_passport SET address = address").await?;
     let router = service.router.clone();
     let asked = tokio::spawn(async move { serve_alb(router, &event, Call::default()).await });
     let mut admin = sqlx::PgConnection::connect(&service.url).await?;

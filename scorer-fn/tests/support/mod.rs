@@ -29,12 +29,7 @@ impl Service {
         load(&postgres, seed).await?;
         let url = postgres.url("scorer");
         let app = app_on(&url, variables)?;
-        Ok(Self {
-            postgres,
-            url,
-            router: router(app.clone()),
-            app,
-        })
+        Ok(Self { postgres, url, router: router(app.clone()), app })
     }
 
     /// The answer to an event.
@@ -75,9 +70,7 @@ pub(crate) fn get(path: &str, key: &str) -> Value {
 pub(crate) fn demo_environment() -> anyhow::Result<BTreeMap<String, String>> {
     let text = std::fs::read_to_string("demo/environment")?;
     let pairs = text.lines().filter_map(|line| line.split_once('='));
-    Ok(pairs
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect())
+    Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
 /// The settings of the recorded cases.
@@ -85,13 +78,6 @@ pub(crate) fn golden_environment() -> anyhow::Result<BTreeMap<String, String>> {
     let suite = local_cloud::parity::cases::Suite::read(Path::new("tests/golden"))?;
     let mut settings = suite.environment;
     settings.retain(|_, value| !value.is_null());
-    let text = |value: Value| {
-        value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned)
-    };
-    Ok(settings
-        .into_iter()
-        .map(|(name, value)| (name, text(value)))
-        .collect())
+    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    Ok(settings.into_iter().map(|(name, value)| (name, text(value))).collect())
 }

@@ -57,10 +57,7 @@ impl Function {
         });
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
-            .route(
-                "/2018-06-01/runtime/invocation/{id}/response",
-                post(response),
-            )
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
             .with_state(api);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -83,25 +80,15 @@ impl Function {
             let _ = output.read_to_end(&mut bytes).await;
             String::from_utf8_lossy(&bytes).into_owned()
         });
-        Ok(Self {
-            events,
-            process,
-            printed,
-            answered,
-            asked,
-        })
+        Ok(Self { events, process, printed, answered, asked })
     }
 
     /// Invokes it; an error if it does not answer within half a minute.
     pub(crate) async fn invoke(&self, event: Value) -> anyhow::Result<Value> {
         let (sender, answer) = oneshot::channel();
-        self.events
-            .send((event, sender))
-            .context("the Runtime API has ended")?;
+        self.events.send((event, sender)).context("the Runtime API has ended")?;
         let answer = tokio::time::timeout(Duration::from_secs(30), answer).await;
-        answer
-            .context("no answer within 30 s")?
-            .context("the function has ended")
+        answer.context("no answer within 30 s")?.context("the function has ended")
     }
 
     /// Ends when it has asked for an event for the first time.
@@ -118,10 +105,8 @@ impl Function {
     pub(crate) fn resident_kib(&self) -> anyhow::Result<u64> {
         let id = self.process.id().context("the function has ended")?;
         let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .context("no VmRSS")?;
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
         Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 
@@ -142,17 +127,11 @@ async fn next(State(api): State<Arc<Api>>) -> (StatusCode, [(&'static str, Strin
     let mut waiting = api.waiting.lock().await;
     let id = format!(
         "request-{}",
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_nanos()
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()
     );
     waiting.insert(id.clone(), answer);
     let deadline = SystemTime::now() + Duration::from_secs(30);
-    let deadline = deadline
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_millis();
+    let deadline = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let headers = [
         ("Lambda-Runtime-Aws-Request-Id", id),
         ("Lambda-Runtime-Deadline-Ms", deadline.to_string()),

@@ -97,10 +97,7 @@ impl Demo {
         Self {
             plan: Plan::short(),
             journeys,
-            functions: names
-                .chain([RUST_FUNCTION, PYTHON_FUNCTION])
-                .map(function)
-                .collect(),
+            functions: names.chain([RUST_FUNCTION, PYTHON_FUNCTION]).map(function).collect(),
             healthy: played(
                 &healthy,
                 290,
@@ -137,10 +134,7 @@ impl Demo {
             journal: &self.journal,
         };
         let all = judge(&evidence);
-        all.iter()
-            .filter(|one| !one.holds())
-            .map(|one| one.what)
-            .collect()
+        all.iter().filter(|one| !one.holds()).map(|one| one.what).collect()
     }
 }
 
@@ -186,10 +180,7 @@ fn whatever_is_spoiled_is_named() {
             drop(demo.journal.pop());
         }),
         ("Rust keeps the limits", |demo| {
-            for journey in demo
-                .journeys
-                .iter_mut()
-                .filter(|one| one.group.as_deref() == Some(RUST))
+            for journey in demo.journeys.iter_mut().filter(|one| one.group.as_deref() == Some(RUST))
             {
                 journey.latency = Duration::from_millis(101);
             }
@@ -208,9 +199,6 @@ fn whatever_is_spoiled_is_named() {
         let mut demo = Demo::good();
         spoil(&mut demo);
         let broken = demo.broken();
-        assert!(
-            broken.iter().any(|what| what.contains(named)),
-            "{named}: {broken:?}"
-        );
+        assert!(broken.iter().any(|what| what.contains(named)), "{named}: {broken:?}");
     }
 }

@@ -36,9 +36,7 @@ fn parse(condition: &RuleCondition) -> Condition {
         "host-header" => Condition::Host(lower()),
         "http-request-method" => Condition::Method(values),
         "http-header" => {
-            let name = condition
-                .http_header_config()
-                .and_then(|c| c.http_header_name());
+            let name = condition.http_header_config().and_then(|c| c.http_header_name());
             Condition::Header(name.unwrap_or_default().to_lowercase(), lower())
         }
         _ => Condition::Other(field),
@@ -50,19 +48,14 @@ fn values(condition: &RuleCondition) -> Vec<String> {
     let typed = match condition.field() {
         Some("path-pattern") => condition.path_pattern_config.as_ref().map(|c| &c.values),
         Some("host-header") => condition.host_header_config.as_ref().map(|c| &c.values),
-        Some("http-request-method") => condition
-            .http_request_method_config
-            .as_ref()
-            .map(|c| &c.values),
+        Some("http-request-method") => {
+            condition.http_request_method_config.as_ref().map(|c| &c.values)
+        }
         Some("http-header") => condition.http_header_config.as_ref().map(|c| &c.values),
         _ => None,
     };
     let typed = typed.cloned().flatten().unwrap_or_default();
-    if typed.is_empty() {
-        condition.values().to_vec()
-    } else {
-        typed
-    }
+    if typed.is_empty() { condition.values().to_vec() } else { typed }
 }
 
 /// Whether one request could match both. Errs on the side of yes.
@@ -84,9 +77,7 @@ fn compatible(this: &Condition, that: &Condition) -> bool {
 }
 
 fn any_meet(globs: &[String], others: &[String]) -> bool {
-    globs
-        .iter()
-        .any(|a| others.iter().any(|b| globs_meet(a, b)))
+    globs.iter().any(|a| others.iter().any(|b| globs_meet(a, b)))
 }
 
 /// Whether some text matches both patterns (`*`: any text, `?`: one character).
@@ -160,14 +151,8 @@ mod tests {
         let path = |p: &str| Condition::Path(vec![p.to_owned()]);
         let header = |v: &str| Condition::Header("x-rust".into(), vec![v.to_owned()]);
         assert!(could_both_match(&[path("/a")], &[header("true")]));
-        assert!(!could_both_match(
-            &[path("/a"), header("true")],
-            &[path("/b")]
-        ));
+        assert!(!could_both_match(&[path("/a"), header("true")], &[path("/b")]));
         assert!(!could_both_match(&[header("true")], &[header("false")]));
-        assert!(
-            could_both_match(&[], &[path("/a")]),
-            "no conditions match everything"
-        );
+        assert!(could_both_match(&[], &[path("/a")]), "no conditions match everything");
     }
 }

@@ -21,10 +21,7 @@ impl Groups for Alb {
         // Other types of groups do not have the attribute.
         let multi_value_headers = of_lambda && multi_value(client, group).await?;
         Ok(GroupSeen {
-            target_type: found
-                .target_type()
-                .map_or("unknown", TargetTypeEnum::as_str)
-                .to_owned(),
+            target_type: found.target_type().map_or("unknown", TargetTypeEnum::as_str).to_owned(),
             load_balancers: found.load_balancer_arns().to_vec(),
             targets,
             multi_value_headers,
@@ -35,65 +32,42 @@ impl Groups for Alb {
 fn failed(group: &GroupArn, operation: &'static str, error: CallError) -> GroupError {
     match error.code() {
         Some("TargetGroupNotFound" | "TargetGroupNotFoundException") => GroupError::Unknown,
-        _ => GroupError::Unreadable {
-            operation,
-            group: group.clone(),
-            source: error.into(),
-        },
+        _ => GroupError::Unreadable { operation, group: group.clone(), source: error.into() },
     }
 }
 
 async fn describe(client: &Client, group: &GroupArn) -> Result<TargetGroup, GroupError> {
     const OPERATION: &str = "DescribeTargetGroups";
-    let asked = client
-        .describe_target_groups()
-        .target_group_arns(group.as_str());
+    let asked = client.describe_target_groups().target_group_arns(group.as_str());
     let answer = asked.send().await;
     let answer =
         answer.map_err(|error| failed(group, OPERATION, CallError::new(OPERATION, &error)))?;
     let mut groups = answer.target_groups.unwrap_or_default().into_iter();
-    groups
-        .find(|found| found.target_group_arn() == Some(group.as_str()))
-        .ok_or(GroupError::Unknown)
+    groups.find(|found| found.target_group_arn() == Some(group.as_str())).ok_or(GroupError::Unknown)
 }
 
 async fn targets(client: &Client, group: &GroupArn) -> Result<Vec<TargetSeen>, GroupError> {
     const OPERATION: &str = "DescribeTargetHealth";
-    let asked = client
-        .describe_target_health()
-        .target_group_arn(group.as_str());
+    let asked = client.describe_target_health().target_group_arn(group.as_str());
     let answer = asked.send().await;
     let answer =
         answer.map_err(|error| failed(group, OPERATION, CallError::new(OPERATION, &error)))?;
-    Ok(answer
-        .target_health_descriptions()
-        .iter()
-        .map(target)
-        .collect())
+    Ok(answer.target_health_descriptions().iter().map(target).collect())
 }
 
 fn target(described: &TargetHealthDescription) -> TargetSeen {
     let health = described.target_health();
     let state = health.and_then(|health| health.state());
     TargetSeen {
-        id: described
-            .target()
-            .and_then(|target| target.id())
-            .unwrap_or("unnamed")
-            .to_owned(),
+        id: described.target().and_then(|target| target.id()).unwrap_or("unnamed").to_owned(),
         state: state.map_or("unknown", |state| state.as_str()).to_owned(),
-        reason: health
-            .and_then(|health| health.description())
-            .unwrap_or_default()
-            .to_owned(),
+        reason: health.and_then(|health| health.description()).unwrap_or_default().to_owned(),
     }
 }
 
 async fn multi_value(client: &Client, group: &GroupArn) -> Result<bool, GroupError> {
     const OPERATION: &str = "DescribeTargetGroupAttributes";
-    let asked = client
-        .describe_target_group_attributes()
-        .target_group_arn(group.as_str());
+    let asked = client.describe_target_group_attributes().target_group_arn(group.as_str());
     let answer = asked.send().await;
     let answer =
         answer.map_err(|error| failed(group, OPERATION, CallError::new(OPERATION, &error)))?;

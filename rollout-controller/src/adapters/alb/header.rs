@@ -44,9 +44,7 @@ pub(super) fn complaints(rules: &[Rule], weighted: &Rule, route: &Route) -> Vec<
         }
         let its = conditions::of(rule);
         let before_header = header.is_some_and(|wanted| number < wanted.priority)
-            && testers
-                .as_ref()
-                .is_some_and(|t| conditions::could_both_match(&its, t))
+            && testers.as_ref().is_some_and(|t| conditions::could_both_match(&its, t))
             && conditions::could_both_match(&its, &taken);
         let before = match (before_header, header) {
             (true, Some(wanted)) => format!("the header rule at {}", wanted.priority),
@@ -107,10 +105,7 @@ fn check(found: &Rule, weighted: &Rule, wanted: &HeaderRule, said: &mut Vec<Stri
              expected path, host and method that fit it"
         ));
     }
-    let to: Vec<String> = weights::destinations(found)
-        .into_iter()
-        .map(|(arn, _)| arn)
-        .collect();
+    let to: Vec<String> = weights::destinations(found).into_iter().map(|(arn, _)| arn).collect();
     if to != [wanted.group.as_str()] {
         said.push(format!(
             "rule at priority {number} is {}: expected a forward to {} alone",

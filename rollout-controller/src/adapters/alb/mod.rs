@@ -31,11 +31,7 @@ pub struct Alb {
 impl Alb {
     /// Speaks with these settings; the clock is only for deadlines of writes.
     pub fn new(aws: Aws, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            reader: Reader::new(aws.clone()),
-            aws,
-            clock,
-        }
+        Self { reader: Reader::new(aws.clone()), aws, clock }
     }
 }
 
@@ -44,9 +40,7 @@ impl Traffic for Alb {
     /// Reads of routes on one listener share a call if they run at the same time.
     async fn read(&self, route: &Route) -> Result<RouteSeen, TrafficError> {
         let rules = self.reader.rules_of_listener(route).await?;
-        let Some(rule) = rules
-            .iter()
-            .find(|rule| rule.rule_arn() == Some(route.rule.as_str()))
+        let Some(rule) = rules.iter().find(|rule| rule.rule_arn() == Some(route.rule.as_str()))
         else {
             return Err(TrafficError::Unknown {
                 rule: route.rule.clone(),
@@ -68,15 +62,7 @@ impl Traffic for Alb {
         from: Option<Weight>,
         to: Weight,
     ) -> Result<Weight, TrafficError> {
-        shift::shift(
-            &self.reader,
-            self.clock.as_ref(),
-            turn.deadline(),
-            route,
-            from,
-            to,
-        )
-        .await
+        shift::shift(&self.reader, self.clock.as_ref(), turn.deadline(), route, from, to).await
     }
 
     async fn rewrite(&self, turn: &Turn, route: &Route) -> Result<Share, TrafficError> {

@@ -29,10 +29,7 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(aws: Aws) -> Self {
-        Self {
-            aws,
-            under_way: Mutex::default(),
-        }
+        Self { aws, under_way: Mutex::default() }
     }
 
     /// All rules of the route's listener, by priority, the default rule last.
@@ -48,20 +45,15 @@ impl Reader {
 
     /// The call of this listener that is under way, or a new one.
     fn join(&self, listener: &ListenerArn) -> Arc<OnceCell<Listing>> {
-        let mut under_way = self
-            .under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         under_way.retain(|_, call| call.strong_count() > 0);
         let running = under_way.get(listener).and_then(Weak::upgrade);
         // A finished call is the past: whoever comes later asks again.
-        running
-            .filter(|call| !call.initialized())
-            .unwrap_or_else(|| {
-                let call = Arc::new(OnceCell::new());
-                under_way.insert(listener.clone(), Arc::downgrade(&call));
-                call
-            })
+        running.filter(|call| !call.initialized()).unwrap_or_else(|| {
+            let call = Arc::new(OnceCell::new());
+            under_way.insert(listener.clone(), Arc::downgrade(&call));
+            call
+        })
     }
 
     async fn list(&self, listener: &ListenerArn) -> Listing {
@@ -84,20 +76,12 @@ impl Reader {
                 return Ok(Arc::new(rules));
             }
         }
-        Err(CallError::finding(
-            DESCRIBE,
-            format!("more than {MOST_PAGES} pages of rules"),
-        ))
+        Err(CallError::finding(DESCRIBE, format!("more than {MOST_PAGES} pages of rules")))
     }
 
     /// The route's rule alone, read now.
     pub(super) async fn rule(&self, route: &Route) -> Result<Rule, TrafficError> {
-        let asked = self
-            .aws
-            .elb()
-            .await
-            .describe_rules()
-            .rule_arns(route.rule.as_str());
+        let asked = self.aws.elb().await.describe_rules().rule_arns(route.rule.as_str());
         let answer = asked.send().await;
         let answer = answer.map_err(|error| read_error(route, CallError::new(DESCRIBE, &error)))?;
         let mut rules = answer.rules.unwrap_or_default().into_iter();
@@ -116,14 +100,12 @@ impl Reader {
         actions: Vec<Action>,
         limit: Duration,
     ) -> Result<(), CallError> {
-        let once = ConfigBuilder::new()
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .operation_timeout(limit)
-                    .operation_attempt_timeout(limit)
-                    .build(),
-            );
+        let once = ConfigBuilder::new().retry_config(RetryConfig::disabled()).timeout_config(
+            TimeoutConfig::builder()
+                .operation_timeout(limit)
+                .operation_attempt_timeout(limit)
+                .build(),
+        );
         self.aws
             .elb()
             .await
@@ -153,19 +135,13 @@ pub(super) fn says_unknown(error: &CallError) -> bool {
 }
 
 pub(super) fn unknown(route: &Route) -> TrafficError {
-    TrafficError::Unknown {
-        rule: route.rule.clone(),
-        route: route.name.clone(),
-    }
+    TrafficError::Unknown { rule: route.rule.clone(), route: route.name.clone() }
 }
 
 fn read_error(route: &Route, error: CallError) -> TrafficError {
     if says_unknown(&error) {
         unknown(route)
     } else {
-        TrafficError::Read {
-            rule: route.rule.clone(),
-            source: error.into(),
-        }
+        TrafficError::Read { rule: route.rule.clone(), source: error.into() }
     }
 }

@@ -34,19 +34,13 @@ pub(super) async fn rewrite(
     let limit = match Duration::try_from(clock.now().duration_until(deadline)) {
         Ok(left) if !left.is_zero() => left.min(OPERATION),
         _ => {
-            return Err(TrafficError::Late {
-                rule: route.rule.clone(),
-                deadline,
-            });
+            return Err(TrafficError::Late { rule: route.rule.clone(), deadline });
         }
     };
     reader
         .write(route, actions, limit)
         .await
-        .map_err(|error| TrafficError::Write {
-            rule: route.rule.clone(),
-            source: error.into(),
-        })?;
+        .map_err(|error| TrafficError::Write { rule: route.rule.clone(), source: error.into() })?;
     let shown = reader.rule(route).await?;
     Ok(weights::share(&shown, route))
 }

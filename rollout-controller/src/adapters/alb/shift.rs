@@ -14,18 +14,12 @@ use crate::ports::{Clock, Share, TrafficError};
 
 /// Pauses before each attempt to write. A throttled or unanswered write is tried
 /// again, each time from the read on.
-const BEFORE_WRITES: [Duration; 3] = [
-    Duration::ZERO,
-    Duration::from_millis(250),
-    Duration::from_secs(1),
-];
+const BEFORE_WRITES: [Duration; 3] =
+    [Duration::ZERO, Duration::from_millis(250), Duration::from_secs(1)];
 /// Pauses before each read back. DescribeRules shows new weights at once; that is
 /// observed and nowhere promised.
-const BEFORE_READS: [Duration; 3] = [
-    Duration::ZERO,
-    Duration::from_millis(200),
-    Duration::from_millis(500),
-];
+const BEFORE_READS: [Duration; 3] =
+    [Duration::ZERO, Duration::from_millis(200), Duration::from_millis(500)];
 
 pub(super) async fn shift(
     reader: &Reader,
@@ -52,19 +46,11 @@ pub(super) async fn shift(
             return Ok(to);
         }
         if let Some(expected) = from.filter(|&from| found != Share::Weight(from)) {
-            return Err(TrafficError::Moved {
-                rule: route.rule.clone(),
-                expected,
-                found,
-            });
+            return Err(TrafficError::Moved { rule: route.rule.clone(), expected, found });
         }
         let Some(actions) = weights::with_weight(&rule, route, to) else {
             // Only without `from`: the rule has no place for our weights any more.
-            return Err(TrafficError::Moved {
-                rule: route.rule.clone(),
-                expected: to,
-                found,
-            });
+            return Err(TrafficError::Moved { rule: route.rule.clone(), expected: to, found });
         };
         let left = clock.now().duration_until(deadline);
         let limit = match Duration::try_from(left) {
@@ -78,19 +64,12 @@ pub(super) async fn shift(
             Err(error) => return Err(write_error(route, error)),
         }
     }
-    let shown = reader
-        .rule(route)
-        .await
-        .map(|rule| weights::share(&rule, route));
+    let shown = reader.rule(route).await.map(|rule| weights::share(&rule, route));
     match (shown, failed) {
         (Ok(Share::Weight(shown)), _) if shown == to => Ok(to),
         (_, Some(write)) => Err(write_error(route, write)),
         // Every way to here left a failed write behind.
-        (Ok(found), None) => Err(TrafficError::NotTaken {
-            rule: route.rule.clone(),
-            to,
-            found,
-        }),
+        (Ok(found), None) => Err(TrafficError::NotTaken { rule: route.rule.clone(), to, found }),
         (Err(error), None) => Err(error),
     }
 }
@@ -108,16 +87,10 @@ async fn read_back(reader: &Reader, route: &Route, to: Weight) -> Result<Weight,
         }
     }
     match shown {
-        Some(Ok(found)) => Err(TrafficError::NotTaken {
-            rule: route.rule.clone(),
-            to,
-            found,
-        }),
+        Some(Ok(found)) => Err(TrafficError::NotTaken { rule: route.rule.clone(), to, found }),
         Some(Err(error)) => {
-            let words = format!(
-                "accepted, but reading it back failed: {}",
-                crate::errors::chain(&error)
-            );
+            let words =
+                format!("accepted, but reading it back failed: {}", crate::errors::chain(&error));
             Err(write_error(route, CallError::finding("ModifyRule", words)))
         }
         None => Ok(to),
@@ -125,19 +98,13 @@ async fn read_back(reader: &Reader, route: &Route, to: Weight) -> Result<Weight,
 }
 
 fn write_error(route: &Route, error: CallError) -> TrafficError {
-    TrafficError::Write {
-        rule: route.rule.clone(),
-        source: error.into(),
-    }
+    TrafficError::Write { rule: route.rule.clone(), source: error.into() }
 }
 
 /// Late, unless a write without an answer went out before: then that is the news.
 fn late(route: &Route, deadline: Timestamp, failed: Option<CallError>) -> TrafficError {
     match failed {
         Some(error) => write_error(route, error),
-        None => TrafficError::Late {
-            rule: route.rule.clone(),
-            deadline,
-        },
+        None => TrafficError::Late { rule: route.rule.clone(), deadline },
     }
 }

@@ -14,10 +14,8 @@ pub(super) fn share(rule: &Rule, route: &Route) -> Share {
         return Share::Foreign(describe_actions(rule));
     };
     let groups = groups(forward);
-    let (Some(old), Some(new)) = (
-        only(&groups, &route.old_group),
-        only(&groups, &route.new_group),
-    ) else {
+    let (Some(old), Some(new)) = (only(&groups, &route.old_group), only(&groups, &route.new_group))
+    else {
         return Share::Foreign(describe_groups(&groups));
     };
     let weight = match (groups.len(), old, new) {
@@ -45,9 +43,8 @@ pub(super) fn with_weight(rule: &Rule, route: &Route, to: Weight) -> Option<Vec<
     let config = forward.forward_config.as_mut()?;
     let groups = config.target_groups.as_mut()?;
     let mut set = |group: &GroupArn, weight: u16| {
-        let mut ours = groups
-            .iter_mut()
-            .filter(|tuple| tuple.target_group_arn() == Some(group.as_str()));
+        let mut ours =
+            groups.iter_mut().filter(|tuple| tuple.target_group_arn() == Some(group.as_str()));
         let tuple = ours.next()?;
         tuple.weight = Some(i32::from(weight));
         ours.next().is_none().then_some(())
@@ -87,10 +84,7 @@ fn describe_action(action: &Action) -> String {
         );
     }
     if let Some(fixed) = action.fixed_response_config() {
-        return format!(
-            "a fixed response {}",
-            fixed.status_code().unwrap_or("without status")
-        );
+        return format!("a fixed response {}", fixed.status_code().unwrap_or("without status"));
     }
     let kind = action.r#type().map_or("unknown", ActionTypeEnum::as_str);
     format!("an action of type {kind}")
@@ -119,9 +113,7 @@ fn forward(rule: &Rule) -> Option<&Action> {
 
 /// Both forms: the list of groups, or the single group by its ARN alone.
 fn groups(forward: &Action) -> Vec<(String, Option<i32>)> {
-    let listed = forward
-        .forward_config()
-        .map(ForwardActionConfig::target_groups);
+    let listed = forward.forward_config().map(ForwardActionConfig::target_groups);
     match (listed.unwrap_or_default(), forward.target_group_arn()) {
         ([], Some(arn)) => vec![(arn.to_owned(), Some(1))],
         (listed, _) => listed.iter().map(pair).collect(),
@@ -129,17 +121,11 @@ fn groups(forward: &Action) -> Vec<(String, Option<i32>)> {
 }
 
 fn pair(tuple: &TargetGroupTuple) -> (String, Option<i32>) {
-    (
-        tuple.target_group_arn().unwrap_or_default().to_owned(),
-        tuple.weight(),
-    )
+    (tuple.target_group_arn().unwrap_or_default().to_owned(), tuple.weight())
 }
 
 /// The weight of a group: the outer `None` if it is not listed exactly once.
-#[expect(
-    clippy::option_option,
-    reason = "absent, listed without a weight, listed with one"
-)]
+#[expect(clippy::option_option, reason = "absent, listed without a weight, listed with one")]
 fn only(groups: &[(String, Option<i32>)], group: &GroupArn) -> Option<Option<u16>> {
     let mut listed = groups.iter().filter(|(arn, _)| arn == group.as_str());
     let (_, weight) = listed.next()?;
@@ -173,37 +159,23 @@ mod tests {
 
     fn forwarding(groups: &[(&str, i32)]) -> Rule {
         let tuples = groups.iter().map(|(arn, weight)| {
-            TargetGroupTuple::builder()
-                .target_group_arn(*arn)
-                .weight(*weight)
-                .build()
+            TargetGroupTuple::builder().target_group_arn(*arn).weight(*weight).build()
         });
         let config = ForwardActionConfig::builder()
             .set_target_groups(Some(tuples.collect()))
             .target_group_stickiness_config(
-                TargetGroupStickinessConfig::builder()
-                    .enabled(true)
-                    .duration_seconds(60)
-                    .build(),
+                TargetGroupStickinessConfig::builder().enabled(true).duration_seconds(60).build(),
             )
             .build();
         let action = Action::builder().r#type(ActionTypeEnum::Forward).order(7);
-        Rule::builder()
-            .actions(action.forward_config(config).build())
-            .build()
+        Rule::builder().actions(action.forward_config(config).build()).build()
     }
 
     #[test]
     fn reads_the_share_whatever_the_order_of_the_groups() {
         let ninety_five = Share::Weight(Weight::from_tenths(50).unwrap());
-        assert_eq!(
-            share(&forwarding(&[(PY, 95), (RS, 5)]), &route()),
-            ninety_five
-        );
-        assert_eq!(
-            share(&forwarding(&[(RS, 5), (PY, 95)]), &route()),
-            ninety_five
-        );
+        assert_eq!(share(&forwarding(&[(PY, 95), (RS, 5)]), &route()), ninety_five);
+        assert_eq!(share(&forwarding(&[(RS, 5), (PY, 95)]), &route()), ninety_five);
     }
 
     #[test]
@@ -212,26 +184,14 @@ mod tests {
             Share::Foreign(words) => words,
             Share::Weight(weight) => panic!("read as {weight}"),
         };
-        assert_eq!(
-            told(&[(PY, 90), (RS, 5), (XX, 5)]),
-            "a forward to py 90, rs 5, xx 5"
-        );
+        assert_eq!(told(&[(PY, 90), (RS, 5), (XX, 5)]), "a forward to py 90, rs 5, xx 5");
         assert_eq!(told(&[(PY, 0), (RS, 0)]), "a forward to py 0, rs 0");
         assert_eq!(told(&[(PY, 2), (RS, 1)]), "a forward to py 2, rs 1");
         assert_eq!(told(&[(PY, 1)]), "a forward to py 1");
-        assert_eq!(
-            told(&[(PY, 50), (PY, 25), (RS, 25)]),
-            "a forward to py 50, py 25, rs 25"
-        );
-        let short = Action::builder()
-            .r#type(ActionTypeEnum::Forward)
-            .target_group_arn(RS)
-            .build();
+        assert_eq!(told(&[(PY, 50), (PY, 25), (RS, 25)]), "a forward to py 50, py 25, rs 25");
+        let short = Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(RS).build();
         let short = Rule::builder().actions(short).build();
-        assert_eq!(
-            share(&short, &route()),
-            Share::Foreign("a forward to rs 1".into())
-        );
+        assert_eq!(share(&short, &route()), Share::Foreign("a forward to rs 1".into()));
     }
 
     #[test]
@@ -239,13 +199,7 @@ mod tests {
         let found = forwarding(&[(RS, 5), (PY, 95), (XX, 3)]);
         let written = with_weight(&found, &route(), Weight::from_tenths(5).unwrap()).unwrap();
         let mut expected = found.actions()[0].clone();
-        let groups = expected
-            .forward_config
-            .as_mut()
-            .unwrap()
-            .target_groups
-            .as_mut()
-            .unwrap();
+        let groups = expected.forward_config.as_mut().unwrap().target_groups.as_mut().unwrap();
         groups[0].weight = Some(5);
         groups[1].weight = Some(995);
         assert_eq!(written, [expected]);

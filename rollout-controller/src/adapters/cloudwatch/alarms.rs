@@ -23,10 +23,7 @@ impl Alarms for CloudWatch {
         for some in names.chunks(MOST_NAMES) {
             self.describe(some, &mut seen)
                 .await
-                .map_err(|error| AlarmsError {
-                    count: names.len(),
-                    source: error.into(),
-                })?;
+                .map_err(|error| AlarmsError { count: names.len(), source: error.into() })?;
         }
         // A name without an alarm is absent from the answer, without a word.
         let alarms = names.iter().map(|name| {
@@ -62,30 +59,18 @@ impl CloudWatch {
                 .map_err(|error| CallError::new(OPERATION, &error))?;
             let metric = page.metric_alarms().iter().map(|alarm| {
                 let since = alarm.state_transitioned_timestamp();
-                (
-                    alarm.alarm_name(),
-                    alarm.state_value(),
-                    since,
-                    alarm.state_reason(),
-                )
+                (alarm.alarm_name(), alarm.state_value(), since, alarm.state_reason())
             });
             let composite = page.composite_alarms().iter().map(|alarm| {
                 let since = alarm.state_transitioned_timestamp();
-                (
-                    alarm.alarm_name(),
-                    alarm.state_value(),
-                    since,
-                    alarm.state_reason(),
-                )
+                (alarm.alarm_name(), alarm.state_value(), since, alarm.state_reason())
             });
             for (name, state, since, reason) in metric.chain(composite) {
                 let name = name.unwrap_or_default().to_owned();
                 let alarm = AlarmSeen {
                     name: name.clone(),
                     state: alarm_state(&name, state)?,
-                    since_ms: since
-                        .copied()
-                        .and_then(|time: DateTime| time.to_millis().ok()),
+                    since_ms: since.copied().and_then(|time: DateTime| time.to_millis().ok()),
                     reason: reason.unwrap_or_default().to_owned(),
                 };
                 seen.insert(name, alarm);
@@ -95,10 +80,7 @@ impl CloudWatch {
                 return Ok(());
             }
         }
-        Err(CallError::finding(
-            OPERATION,
-            format!("more than {MOST_PAGES} pages"),
-        ))
+        Err(CallError::finding(OPERATION, format!("more than {MOST_PAGES} pages")))
     }
 }
 
@@ -110,10 +92,7 @@ fn alarm_state(name: &str, state: Option<&StateValue>) -> Result<AlarmState, Cal
         Some(StateValue::InsufficientData) => Ok(AlarmState::InsufficientData),
         other => {
             let state = other.map_or("none", StateValue::as_str);
-            Err(CallError::finding(
-                OPERATION,
-                format!("alarm `{name}` has the state {state}"),
-            ))
+            Err(CallError::finding(OPERATION, format!("alarm `{name}` has the state {state}")))
         }
     }
 }

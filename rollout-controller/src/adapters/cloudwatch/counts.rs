@@ -24,9 +24,7 @@ pub(super) fn side(
 ) -> Result<Option<SideCounts>, String> {
     let count = |what: &str, position: usize| match value(position) {
         None => Ok(None),
-        Some(value) => whole(value)
-            .map(Some)
-            .ok_or_else(|| format!("{what} is {value}")),
+        Some(value) => whole(value).map(Some).ok_or_else(|| format!("{what} is {value}")),
     };
     let or_zero = |what, position| count(what, position).map(Option::unwrap_or_default);
     let requests = count("RequestCount", side.requests)?;
@@ -38,13 +36,9 @@ pub(super) fn side(
     for &position in &side.buckets {
         buckets.push(or_zero("a latency bucket", position)?);
     }
-    let sum = buckets
-        .iter()
-        .fold(0_u64, |sum, &bucket| sum.saturating_add(bucket));
+    let sum = buckets.iter().fold(0_u64, |sum, &bucket| sum.saturating_add(bucket));
     if sum.abs_diff(samples) > samples / ONE_IN {
-        return Err(format!(
-            "{samples} latency samples, but {sum} in all buckets"
-        ));
+        return Err(format!("{samples} latency samples, but {sum} in all buckets"));
     }
     let Some(requests) = requests else {
         return match (answered, samples) {
@@ -54,11 +48,7 @@ pub(super) fn side(
         };
     };
     let errors = answered.saturating_add(failed);
-    Ok(Some(SideCounts {
-        requests,
-        errors,
-        latency: Histogram::new(samples, buckets),
-    }))
+    Ok(Some(SideCounts { requests, errors, latency: Histogram::new(samples, buckets) }))
 }
 
 /// A count from its floating-point form; `None` if it is not one.
@@ -66,11 +56,7 @@ fn whole(value: f64) -> Option<u64> {
     // Up to 2^53 every whole number has its own floating-point value.
     let fits = (-0.5..9_007_199_254_740_992.0).contains(&value);
     let near = (value - value.round()).abs() <= 1e-6;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked above"
-    )]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
     (fits && near).then(|| value.round() as u64)
 }
 
@@ -78,9 +64,8 @@ fn whole(value: f64) -> Option<u64> {
 mod tests {
     use super::*;
 
-    const SIDE: [&str; 8] = [
-        "requests", "5xx", "user", "internal", "samples", "fast", "middle", "slow",
-    ];
+    const SIDE: [&str; 8] =
+        ["requests", "5xx", "user", "internal", "samples", "fast", "middle", "slow"];
 
     fn read(values: &[(&str, f64)]) -> Result<Option<SideCounts>, String> {
         let positions = Side {
@@ -91,50 +76,28 @@ mod tests {
             buckets: vec![5, 6, 7],
         };
         side(&positions, |position| {
-            values
-                .iter()
-                .find(|(name, _)| *name == SIDE[position])
-                .map(|(_, value)| *value)
+            values.iter().find(|(name, _)| *name == SIDE[position]).map(|(_, value)| *value)
         })
     }
 
     #[test]
     fn what_is_absent_beside_requests_is_zero() {
         let counts = read(&[("requests", 12.0)]).unwrap().unwrap();
-        assert_eq!(
-            counts,
-            SideCounts {
-                requests: 12,
-                ..SideCounts::default()
-            }
-        );
+        assert_eq!(counts, SideCounts { requests: 12, ..SideCounts::default() });
         let zero = read(&[("requests", 0.0), ("5xx", 0.0)]).unwrap();
-        assert_eq!(
-            zero,
-            Some(SideCounts::default()),
-            "an explicit zero is data"
-        );
+        assert_eq!(zero, Some(SideCounts::default()), "an explicit zero is data");
     }
 
     #[test]
     fn no_request_count_is_no_data_and_never_zero_requests() {
         assert_eq!(read(&[]), Ok(None));
         assert_eq!(read(&[("5xx", 0.0)]), Ok(None));
-        assert_eq!(
-            read(&[("user", 2.0)]),
-            Ok(None),
-            "a request too large for any target"
-        );
+        assert_eq!(read(&[("user", 2.0)]), Ok(None), "a request too large for any target");
     }
 
     #[test]
     fn errors_of_all_three_kinds_add_up() {
-        let values = [
-            ("requests", 100.0),
-            ("5xx", 1.0),
-            ("user", 2.0),
-            ("internal", 4.0),
-        ];
+        let values = [("requests", 100.0), ("5xx", 1.0), ("user", 2.0), ("internal", 4.0)];
         assert_eq!(read(&values).unwrap().unwrap().errors, 7);
     }
 
@@ -147,31 +110,13 @@ mod tests {
     #[test]
     fn buckets_must_add_up_to_the_samples() {
         let sums = |samples: f64, fast: f64, slow: f64| {
-            read(&[
-                ("requests", 200.0),
-                ("samples", samples),
-                ("fast", fast),
-                ("slow", slow),
-            ])
+            read(&[("requests", 200.0), ("samples", samples), ("fast", fast), ("slow", slow)])
         };
-        assert_eq!(
-            sums(3.0, 2.0, 1.0).unwrap().unwrap().latency.slower_than(1),
-            1
-        );
-        assert_eq!(
-            sums(100.0, 97.0, 1.0)
-                .unwrap()
-                .unwrap()
-                .latency
-                .slower_than(1),
-            3
-        );
+        assert_eq!(sums(3.0, 2.0, 1.0).unwrap().unwrap().latency.slower_than(1), 1);
+        assert_eq!(sums(100.0, 97.0, 1.0).unwrap().unwrap().latency.slower_than(1), 3);
         assert!(sums(100.0, 96.0, 1.0).is_err());
         assert!(sums(100.0, 103.0, 0.0).is_err());
-        assert!(
-            sums(3.0, 2.0, 0.0).is_err(),
-            "few samples must match exactly"
-        );
+        assert!(sums(3.0, 2.0, 0.0).is_err(), "few samples must match exactly");
         assert!(sums(3.0, 0.123, 0.123).is_err(), "an average is no count");
         assert!(sums(0.0, 1.0, 0.0).is_err());
     }

@@ -50,10 +50,7 @@ pub(super) async fn all(aws: &Aws, queries: &[Query], from: Minute, until: Minut
         }
         let (client, asked) = (client.clone(), queries[first..end].to_vec());
         let call = async move {
-            (
-                first,
-                call(&client, &asked, (span_from, span_until), MOST_POINTS).await,
-            )
+            (first, call(&client, &asked, (span_from, span_until), MOST_POINTS).await)
         };
         calls.spawn(call.in_current_span());
     }
@@ -126,14 +123,8 @@ async fn call(
     most_points: i32,
 ) -> Result<Answers, CallError> {
     const OPERATION: &str = "GetMetricData";
-    let ids: Vec<String> = (0..queries.len())
-        .map(|index| format!("q{index}"))
-        .collect();
-    let asked: Vec<_> = queries
-        .iter()
-        .zip(&ids)
-        .map(|(query, id)| query.to_sdk(id))
-        .collect();
+    let ids: Vec<String> = (0..queries.len()).map(|index| format!("q{index}")).collect();
+    let asked: Vec<_> = queries.iter().zip(&ids).map(|(query, id)| query.to_sdk(id)).collect();
     let mut heard: Vec<Heard> = queries.iter().map(|_| Heard::default()).collect();
     let mut general = Vec::new();
     let mut token = None;
@@ -151,25 +142,17 @@ async fn call(
             .map_err(|error| CallError::new(OPERATION, &error))?;
         general.extend(words(page.messages()));
         for result in page.metric_data_results() {
-            let place = result
-                .id()
-                .and_then(|id| id.strip_prefix('q')?.parse::<usize>().ok());
+            let place = result.id().and_then(|id| id.strip_prefix('q')?.parse::<usize>().ok());
             if let Some(heard) = place.and_then(|place| heard.get_mut(place)) {
                 hear(heard, result, from, until);
             }
         }
         token = page.next_token.filter(|token| !token.is_empty());
         if token.is_none() {
-            return Ok(heard
-                .into_iter()
-                .map(|heard| conclude(heard, &general))
-                .collect());
+            return Ok(heard.into_iter().map(|heard| conclude(heard, &general)).collect());
         }
     }
-    Err(CallError::finding(
-        OPERATION,
-        format!("more than {MOST_PAGES} pages"),
-    ))
+    Err(CallError::finding(OPERATION, format!("more than {MOST_PAGES} pages")))
 }
 
 fn hear(heard: &mut Heard, result: &MetricDataResult, from: Minute, until: Minute) {
@@ -180,9 +163,7 @@ fn hear(heard: &mut Heard, result: &MetricDataResult, from: Minute, until: Minut
         }
     }
     if result.timestamps().len() != result.values().len() {
-        heard
-            .messages
-            .push("as many times as values were expected".to_owned());
+        heard.messages.push("as many times as values were expected".to_owned());
         heard.status = Some(StatusCode::PartialData);
         return;
     }
@@ -194,9 +175,7 @@ fn conclude(heard: Heard, general: &[String]) -> Result<Series, Trouble> {
     match heard.status {
         Some(StatusCode::Complete) => Ok(heard.series),
         status => {
-            let status = status
-                .as_ref()
-                .map_or("missing from the answer", StatusCode::as_str);
+            let status = status.as_ref().map_or("missing from the answer", StatusCode::as_str);
             let messages = heard.messages.iter().chain(general).map(String::as_str);
             let told: Vec<&str> = std::iter::once(status).chain(messages).collect();
             Err(Trouble::Status(told.join("; ")))
@@ -206,10 +185,8 @@ fn conclude(heard: Heard, general: &[String]) -> Result<Series, Trouble> {
 
 fn words(messages: &[MessageData]) -> impl Iterator<Item = String> + '_ {
     messages.iter().map(|message| {
-        let (code, value) = (
-            message.code().unwrap_or_default(),
-            message.value().unwrap_or_default(),
-        );
+        let (code, value) =
+            (message.code().unwrap_or_default(), message.value().unwrap_or_default());
         format!("{code} {value}").trim().to_owned()
     })
 }
@@ -233,11 +210,7 @@ mod tests {
             })
             .sum();
         assert_eq!(asked, 1_080 * 300, "every query of every minute once");
-        assert_eq!(
-            super::spans(80, Minute(5), Minute(65)).len(),
-            1,
-            "an hour is one call"
-        );
+        assert_eq!(super::spans(80, Minute(5), Minute(65)).len(), 1, "an hour is one call");
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -247,9 +220,7 @@ mod tests {
         use local_cloud::metrics::{Datum, dimensions};
         use local_cloud::{LocalCloud, Metric, Topology};
 
-        let cloud = LocalCloud::start(Topology::new().manual_clock())
-            .await
-            .unwrap();
+        let cloud = LocalCloud::start(Topology::new().manual_clock()).await.unwrap();
         let group = |name: &str| {
             let arn = format!("arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/{name}/1");
             GroupArn::parse(&arn).unwrap()
@@ -272,11 +243,7 @@ mod tests {
                     dimensions: dimensions([("LoadBalancer", "app/lb/1"), ("TargetGroup", &group)]),
                 };
                 let at_ms = 1000 * start.plus(i64::from(number)).epoch_secs();
-                cloud.metrics().put(
-                    metric,
-                    at_ms,
-                    &Datum::Values(vec![(f64::from(number), 1.0)]),
-                );
+                cloud.metrics().put(metric, at_ms, &Datum::Values(vec![(f64::from(number), 1.0)]));
             }
         }
         let mut asked = super::super::queries::Asked::default();
@@ -300,20 +267,15 @@ mod tests {
         let client = Client::new(&config);
         // Eighteen points in pages of four.
         let answers = call(&client, &queries, (from, until), 4).await.unwrap();
-        let points: Vec<f64> = answers
-            .iter()
-            .flat_map(|series| series.as_ref().unwrap().values().copied())
-            .collect();
+        let points: Vec<f64> =
+            answers.iter().flat_map(|series| series.as_ref().unwrap().values().copied()).collect();
         let each: Vec<f64> = (0..9_i16).map(f64::from).collect();
         assert_eq!(points, [each.clone(), each].concat());
     }
 
     #[test]
     fn a_query_without_a_complete_answer_has_no_values() {
-        let heard = |status| Heard {
-            status,
-            ..Heard::default()
-        };
+        let heard = |status| Heard { status, ..Heard::default() };
         assert!(conclude(heard(Some(StatusCode::Complete)), &[]).is_ok());
         for (status, told) in [
             (None, "missing from the answer; Busy try later"),

@@ -52,8 +52,5 @@ fn query(rollout: &str) -> MetricDataQuery {
         .dimensions(Dimension::builder().name(ROLLOUT).value(rollout).build())
         .build();
     let stat = MetricStat::builder().metric(metric).period(60).stat("Sum");
-    MetricDataQuery::builder()
-        .id("beat")
-        .metric_stat(stat.build())
-        .build()
+    MetricDataQuery::builder().id("beat").metric_stat(stat.build()).build()
 }

@@ -118,10 +118,7 @@ fn minutes(
         }
     }
     let value = |position: usize, minute: Minute| {
-        answers[position]
-            .as_ref()
-            .ok()
-            .and_then(|series| series.get(&minute).copied())
+        answers[position].as_ref().ok().and_then(|series| series.get(&minute).copied())
     };
     let mut read = Vec::new();
     let mut minute = wish.from;
@@ -130,11 +127,7 @@ fn minutes(
         for (route, [old, new]) in wish.routes.iter().zip(sides) {
             let side = |side: &Side, group: &GroupArn| {
                 counts::side(side, |position| value(position, minute)).map_err(|what| {
-                    MetricsError::Contradiction {
-                        group: group.clone(),
-                        minute,
-                        what,
-                    }
+                    MetricsError::Contradiction { group: group.clone(), minute, what }
                 })
             };
             routes.push(RouteMinute {
@@ -151,14 +144,9 @@ fn minutes(
 fn error(query: &Query, trouble: &Trouble) -> MetricsError {
     let group = query.group().clone();
     match trouble {
-        Trouble::Call(error) => MetricsError::Read {
-            group,
-            source: Box::new(error.clone()),
-        },
-        Trouble::Status(status) => MetricsError::Incomplete {
-            group,
-            query: query.to_string(),
-            status: status.clone(),
-        },
+        Trouble::Call(error) => MetricsError::Read { group, source: Box::new(error.clone()) },
+        Trouble::Status(status) => {
+            MetricsError::Incomplete { group, query: query.to_string(), status: status.clone() }
+        }
     }
 }

@@ -38,11 +38,7 @@ impl Query {
                     .collect(),
             ))
             .build();
-        let stat = MetricStat::builder()
-            .metric(metric)
-            .period(60)
-            .stat(&self.stat)
-            .build();
+        let stat = MetricStat::builder().metric(metric).period(60).stat(&self.stat).build();
         MetricDataQuery::builder().id(id).metric_stat(stat).build()
     }
 }
@@ -112,10 +108,7 @@ impl Asked {
         let requests = by_both("RequestCount", "Sum");
         let answered_errors = by_both("HTTPCode_Target_5XX_Count", "Sum");
         let samples = by_both("TargetResponseTime", "SampleCount");
-        let buckets = buckets
-            .iter()
-            .map(|stat| by_both("TargetResponseTime", stat))
-            .collect();
+        let buckets = buckets.iter().map(|stat| by_both("TargetResponseTime", stat)).collect();
         // AWS documents these two with the group alone in every list, and with the
         // load balancer only in some.
         let failed_calls = ["LambdaUserError", "LambdaInternalError"].map(|metric| {
@@ -126,13 +119,7 @@ impl Asked {
                 stat: "Sum".to_owned(),
             })
         });
-        Side {
-            requests,
-            answered_errors,
-            failed_calls,
-            samples,
-            buckets,
-        }
+        Side { requests, answered_errors, failed_calls, samples, buckets }
     }
 
     fn position(&mut self, query: Query) -> usize {
@@ -148,10 +135,7 @@ fn bucket_stats(edges_ms: &[f64]) -> Vec<String> {
     let bounds: Vec<String> = edges_ms.iter().map(|&edge| seconds(edge)).collect();
     let lower = std::iter::once("").chain(bounds.iter().map(String::as_str));
     let upper = bounds.iter().map(String::as_str).chain(std::iter::once(""));
-    lower
-        .zip(upper)
-        .map(|(lower, upper)| format!("TC({lower}:{upper})"))
-        .collect()
+    lower.zip(upper).map(|(lower, upper)| format!("TC({lower}:{upper})")).collect()
 }
 
 /// Milliseconds as seconds, as short as they can be written within the ten decimals
@@ -184,10 +168,7 @@ mod tests {
 
     #[test]
     fn buckets_cover_every_latency_once() {
-        assert_eq!(
-            bucket_stats(&[5.0, 100.0]),
-            ["TC(:0.005)", "TC(0.005:0.1)", "TC(0.1:)"]
-        );
+        assert_eq!(bucket_stats(&[5.0, 100.0]), ["TC(:0.005)", "TC(0.005:0.1)", "TC(0.1:)"]);
     }
 
     #[test]
@@ -211,12 +192,7 @@ mod tests {
         for new in ["rs", "rs2"] {
             let routes = [route(new)];
             let (from, until) = (Minute(1), Minute(2));
-            asked.add(&MinutesWanted {
-                routes: &routes,
-                from,
-                until,
-                edges_ms: edges.as_ms(),
-            });
+            asked.add(&MinutesWanted { routes: &routes, from, until, edges_ms: edges.as_ms() });
         }
         assert_eq!(asked.into_queries().len(), 3 * (5 + 35));
     }

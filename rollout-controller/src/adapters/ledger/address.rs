@@ -54,11 +54,7 @@ pub enum Backend {
 impl LedgerUrl {
     /// Which database it leads to.
     pub fn backend(&self) -> Backend {
-        if self.0.scheme() == "sqlite" {
-            Backend::Sqlite
-        } else {
-            Backend::Postgres
-        }
+        if self.0.scheme() == "sqlite" { Backend::Sqlite } else { Backend::Postgres }
     }
 
     /// Host name, for PostgreSQL.
@@ -101,9 +97,8 @@ impl FromStr for LedgerUrl {
         if text.contains(":memory:") || text.contains("mode=memory") {
             return Err(LedgerUrlError::InMemory);
         }
-        let url = Url::parse(text).map_err(|error| LedgerUrlError::NotAUrl {
-            why: error.to_string(),
-        })?;
+        let url =
+            Url::parse(text).map_err(|error| LedgerUrlError::NotAUrl { why: error.to_string() })?;
         match url.scheme() {
             "postgres" | "postgresql" => {
                 let socket = url.query_pairs().any(|(key, _)| key == "host");
@@ -118,9 +113,7 @@ impl FromStr for LedgerUrl {
                 }
             }
             other => {
-                return Err(LedgerUrlError::Scheme {
-                    found: other.to_owned(),
-                });
+                return Err(LedgerUrlError::Scheme { found: other.to_owned() });
             }
         }
         Ok(Self(url))
@@ -170,36 +163,19 @@ mod tests {
             }
         }
         let error = "postgres//user:s3cr3t@".parse::<LedgerUrl>().unwrap_err();
-        assert!(
-            !format!("{error} {error:?}").contains("s3cr3t"),
-            "{error:?}"
-        );
+        assert!(!format!("{error} {error:?}").contains("s3cr3t"), "{error:?}");
     }
 
     #[test]
     fn knows_its_backend_and_refuses_what_is_none() {
         let backend = |text: &str| text.parse::<LedgerUrl>().map(|url| url.backend());
-        assert_eq!(
-            backend("sqlite:///var/lib/rollout.db?mode=rwc"),
-            Ok(Backend::Sqlite)
-        );
+        assert_eq!(backend("sqlite:///var/lib/rollout.db?mode=rwc"), Ok(Backend::Sqlite));
         assert_eq!(backend("sqlite://rollout.db"), Ok(Backend::Sqlite));
         assert_eq!(backend("postgresql://u@h/d"), Ok(Backend::Postgres));
         assert_eq!(backend("sqlite::memory:"), Err(LedgerUrlError::InMemory));
-        assert_eq!(
-            backend("mysql://u@h/d"),
-            Err(LedgerUrlError::Scheme {
-                found: "mysql".into()
-            })
-        );
-        assert_eq!(
-            backend("postgres:///d"),
-            Err(LedgerUrlError::Missing { what: "host" })
-        );
-        assert_eq!(
-            backend("sqlite://"),
-            Err(LedgerUrlError::Missing { what: "file" })
-        );
+        assert_eq!(backend("mysql://u@h/d"), Err(LedgerUrlError::Scheme { found: "mysql".into() }));
+        assert_eq!(backend("postgres:///d"), Err(LedgerUrlError::Missing { what: "host" }));
+        assert_eq!(backend("sqlite://"), Err(LedgerUrlError::Missing { what: "file" }));
     }
 
     #[test]

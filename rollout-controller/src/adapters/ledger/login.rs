@@ -25,14 +25,8 @@ pub struct Login(Source);
 
 enum Source {
     Url,
-    Secret {
-        aws: Aws,
-        arn: String,
-        known: Mutex<Option<Secret>>,
-    },
-    RdsIam {
-        aws: Aws,
-    },
+    Secret { aws: Aws, arn: String, known: Mutex<Option<Secret>> },
+    RdsIam { aws: Aws },
 }
 
 /// Why there is no password.
@@ -87,11 +81,7 @@ impl Login {
     /// From a Secrets Manager secret of the shape that RDS keeps. Read when first
     /// connecting, and once more when the database refuses it (rotation).
     pub fn secret(aws: Aws, arn: impl Into<String>) -> Self {
-        Self(Source::Secret {
-            aws,
-            arn: arn.into(),
-            known: Mutex::new(None),
-        })
+        Self(Source::Secret { aws, arn: arn.into(), known: Mutex::new(None) })
     }
 
     /// A token signed with the function's own role (`rds-db:connect`), made anew
@@ -147,13 +137,7 @@ impl fmt::Debug for Login {
 }
 
 async fn read_secret(aws: &Aws, arn: &str) -> Result<Secret, LoginError> {
-    let asked = aws
-        .secrets()
-        .await
-        .get_secret_value()
-        .secret_id(arn)
-        .send()
-        .await;
+    let asked = aws.secrets().await.get_secret_value().secret_id(arn).send().await;
     let answer = asked.map_err(|error| LoginError::Secret {
         arn: arn.to_owned(),
         source: Box::new(CallError::new("GetSecretValue", &error)),
@@ -171,15 +155,8 @@ async fn rds_token(aws: &Aws, address: &LedgerUrl, now: SystemTime) -> Result<St
     if address.user().is_empty() {
         return Err("the ledger address names no user".into());
     }
-    let region = aws
-        .config()
-        .await
-        .region()
-        .ok_or("no AWS region is set; set AWS_REGION")?;
-    let provider = aws
-        .credentials()
-        .await
-        .ok_or("no AWS credentials are configured")?;
+    let region = aws.config().await.region().ok_or("no AWS region is set; set AWS_REGION")?;
+    let provider = aws.credentials().await.ok_or("no AWS credentials are configured")?;
     let identity = provider.provide_credentials().await?.into();
     let mut settings = SigningSettings::default();
     settings.expires_in = Some(TOKEN_LIFE);
@@ -192,9 +169,7 @@ async fn rds_token(aws: &Aws, address: &LedgerUrl, now: SystemTime) -> Result<St
         .settings(settings)
         .build()?;
     let mut url = Url::parse(&format!("https://{}:{}/", address.host(), address.port()))?;
-    url.query_pairs_mut()
-        .append_pair("Action", "connect")
-        .append_pair("DBUser", address.user());
+    url.query_pairs_mut().append_pair("Action", "connect").append_pair("DBUser", address.user());
     let request = SignableRequest::new(
         "GET",
         url.as_str(),
@@ -216,13 +191,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_rds_token_is_a_presigned_request_for_host_and_user() {
-        let keys = Credentials::new(
-            "AKIDEXAMPLE",
-            "wJalrXUtnFEMI",
-            Some("tok/en=".into()),
-            None,
-            "test",
-        );
+        let keys =
+            Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI", Some("tok/en=".into()), None, "test");
         let aws = Aws::with_config(
             SdkConfig::builder()
                 .behavior_version(BehaviorVersion::latest())
@@ -233,10 +203,7 @@ mod tests {
         let address: LedgerUrl = "postgres://app@proxy.example:5433/rollout".parse().unwrap();
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_760_000_000);
         let token = rds_token(&aws, &address, now).await.unwrap();
-        assert!(
-            token.starts_with("proxy.example:5433/?Action=connect&DBUser=app&"),
-            "{token}"
-        );
+        assert!(token.starts_with("proxy.example:5433/?Action=connect&DBUser=app&"), "{token}");
         for part in [
             "X-Amz-Algorithm=AWS4-HMAC-SHA256",
             "X-Amz-Credential=AKIDEXAMPLE%2F20251009%2Feu-west-1%2Frds-db%2Faws4_request",

@@ -82,10 +82,7 @@ pub enum MigrationError {
 /// [`MigrationError`]; nothing is half done, each migration is a transaction.
 pub async fn migrate(address: &LedgerUrl, login: &Login) -> Result<Migrated, MigrationError> {
     let url = login.complete(address, Fresh::Yes).await;
-    let url = url.map_err(|source| MigrationError::Login {
-        address: address.clone(),
-        source,
-    })?;
+    let url = url.map_err(|source| MigrationError::Login { address: address.clone(), source })?;
     let mut tries = match address.backend() {
         Backend::Postgres => 1,
         Backend::Sqlite => TRIES,
@@ -96,9 +93,7 @@ pub async fn migrate(address: &LedgerUrl, login: &Login) -> Result<Migrated, Mig
             source: source.into(),
         };
         let options = options(&url).map_err(connect)?;
-        let one = AnyPoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(CONNECT);
+        let one = AnyPoolOptions::new().max_connections(1).acquire_timeout(CONNECT);
         let pool = one.connect_with(options).await.map_err(connect)?;
         tries -= 1;
         let result = run(&pool).await;
@@ -131,10 +126,7 @@ async fn run(pool: &AnyPool) -> Result<Migrated, SqlxMigrateError> {
     let after = versions(pool).await?;
     Ok(Migrated {
         version: after.iter().copied().max().unwrap_or_default(),
-        applied: after
-            .into_iter()
-            .filter(|version| !before.contains(version))
-            .collect(),
+        applied: after.into_iter().filter(|version| !before.contains(version)).collect(),
     })
 }
 
@@ -142,16 +134,9 @@ async fn versions(pool: &AnyPool) -> Result<Vec<i64>, SqlxMigrateError> {
     let table = &MIGRATIONS.table_name;
     let mut connection = pool.acquire().await?;
     let applied = connection.list_applied_migrations(table).await?;
-    Ok(applied
-        .into_iter()
-        .map(|migration| migration.version)
-        .collect())
+    Ok(applied.into_iter().map(|migration| migration.version).collect())
 }
 
 fn newest() -> i64 {
-    MIGRATIONS
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or_default()
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
 }

@@ -23,18 +23,14 @@ pub struct SqlLedger {
 
 impl std::fmt::Debug for SqlLedger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("SqlLedger")
-            .field(self.session.address())
-            .finish()
+        f.debug_tuple("SqlLedger").field(self.session.address()).finish()
     }
 }
 
 impl SqlLedger {
     /// A journal at this address. Nothing is connected yet.
     pub fn new(address: LedgerUrl, login: Login) -> Self {
-        Self {
-            session: Session::new(address, login),
-        }
+        Self { session: Session::new(address, login) }
     }
 
     async fn transact<J: Job>(
@@ -43,27 +39,16 @@ impl SqlLedger {
         rollout: &str,
         job: &J,
     ) -> Result<J::Output, LedgerError> {
-        self.session
-            .transact(job)
-            .await
-            .map_err(|failure| failed(operation, rollout, failure))
+        self.session.transact(job).await.map_err(|failure| failed(operation, rollout, failure))
     }
 }
 
 fn failed(operation: &'static str, rollout: &str, failure: Failure) -> LedgerError {
     let rollout = rollout.to_owned();
     if is_not_migrated(&failure) {
-        LedgerError::NotMigrated {
-            operation,
-            rollout,
-            source: failure.into(),
-        }
+        LedgerError::NotMigrated { operation, rollout, source: failure.into() }
     } else {
-        LedgerError::Unreachable {
-            operation,
-            rollout,
-            source: failure.into(),
-        }
+        LedgerError::Unreachable { operation, rollout, source: failure.into() }
     }
 }
 
@@ -73,17 +58,14 @@ fn is_not_migrated(failure: &Failure) -> bool {
     failure.database().is_some_and(|error| {
         let sqlite = |words: &str| error.message().starts_with(words);
         matches!(error.code().as_deref(), Some("42P01" | "42703"))
-            || ["no such table", "no such column", "table rollout_"]
-                .into_iter()
-                .any(sqlite)
+            || ["no such table", "no such column", "table rollout_"].into_iter().any(sqlite)
     })
 }
 
 #[async_trait]
 impl Ledger for SqlLedger {
     async fn read(&self, rollout: &str, version: i64) -> Result<Written, LedgerError> {
-        self.transact("reading", rollout, &Read { rollout, version })
-            .await
+        self.transact("reading", rollout, &Read { rollout, version }).await
     }
 
     async fn insert(
@@ -92,17 +74,10 @@ impl Ledger for SqlLedger {
         entries: &[Entry],
         snapshot: Option<&Snapshot>,
     ) -> Result<Inserted, LedgerError> {
-        if let Some(pair) = entries
-            .windows(2)
-            .find(|pair| pair[1].seq != pair[0].seq + 1)
-        {
+        if let Some(pair) = entries.windows(2).find(|pair| pair[1].seq != pair[0].seq + 1) {
             return Err(hole(rollout, pair[1].seq, pair[0].seq));
         }
-        let job = Insert {
-            rollout,
-            entries,
-            snapshot,
-        };
+        let job = Insert { rollout, entries, snapshot };
         match self.session.transact(&job).await {
             Ok(Appended::All) => Ok(Inserted::Won),
             Ok(Appended::NoneButEndsAt(last)) => match entries.first() {
@@ -127,29 +102,11 @@ impl Ledger for SqlLedger {
         limit: u32,
     ) -> Result<Vec<Entry>, LedgerError> {
         let before = before.unwrap_or(Seq::MAX);
-        self.transact(
-            "reading",
-            rollout,
-            &History {
-                rollout,
-                before,
-                limit,
-            },
-        )
-        .await
+        self.transact("reading", rollout, &History { rollout, before, limit }).await
     }
 
     async fn prune(&self, rollout: &str, kind: &str, before_ms: i64) -> Result<u64, LedgerError> {
-        self.transact(
-            "pruning",
-            rollout,
-            &Prune {
-                rollout,
-                kind,
-                before_ms,
-            },
-        )
-        .await
+        self.transact("pruning", rollout, &Prune { rollout, kind, before_ms }).await
     }
 }
 
@@ -176,16 +133,11 @@ impl Job for Read<'_> {
         const ENTRIES: &str = "SELECT seq, at_ms, kind, body FROM rollout_journal \
                                WHERE rollout = $1 AND seq > $2 ORDER BY seq";
         let rollout = Bind::Text(self.rollout);
-        let rows = tx
-            .rows(SNAPSHOT, &[rollout, Bind::Int(self.version)])
-            .await?;
+        let rows = tx.rows(SNAPSHOT, &[rollout, Bind::Int(self.version)]).await?;
         let snapshot = rows.first().map(snapshot).transpose()?;
         let after = snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
         let rows = tx.rows(ENTRIES, &[rollout, Bind::Int(after)]).await?;
-        Ok(Written {
-            snapshot,
-            entries: rows.iter().map(entry).collect::<Result<_, _>>()?,
-        })
+        Ok(Written { snapshot, entries: rows.iter().map(entry).collect::<Result<_, _>>()? })
     }
 }
 
@@ -236,11 +188,7 @@ impl Job for Insert<'_> {
         }
         if let Some(snapshot) = self.snapshot {
             let (seq, version) = (Bind::Int(snapshot.seq), Bind::Int(snapshot.version));
-            tx.execute(
-                SNAPSHOT,
-                &[rollout, seq, version, Bind::Text(&snapshot.body)],
-            )
-            .await?;
+            tx.execute(SNAPSHOT, &[rollout, seq, version, Bind::Text(&snapshot.body)]).await?;
         }
         Ok(Appended::All)
     }
@@ -259,11 +207,8 @@ impl Job for History<'_> {
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Entry>, sqlx::Error> {
         const PAGE: &str = "SELECT seq, at_ms, kind, body FROM rollout_journal \
                             WHERE rollout = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3";
-        let binds = [
-            Bind::Text(self.rollout),
-            Bind::Int(self.before),
-            Bind::Int(i64::from(self.limit)),
-        ];
+        let binds =
+            [Bind::Text(self.rollout), Bind::Int(self.before), Bind::Int(i64::from(self.limit))];
         tx.rows(PAGE, &binds).await?.iter().map(entry).collect()
     }
 }
@@ -284,11 +229,7 @@ impl Job for Prune<'_> {
              WHERE rollout = $1 AND kind = $2 AND at_ms < $3 \
              AND seq <= COALESCE((SELECT s.seq FROM rollout_snapshot s WHERE s.rollout = $1), 0) \
              AND seq < (SELECT MAX(j.seq) FROM rollout_journal j WHERE j.rollout = $1)";
-        let binds = [
-            Bind::Text(self.rollout),
-            Bind::Text(self.kind),
-            Bind::Int(self.before_ms),
-        ];
+        let binds = [Bind::Text(self.rollout), Bind::Text(self.kind), Bind::Int(self.before_ms)];
         tx.execute(OLD, &binds).await
     }
 }

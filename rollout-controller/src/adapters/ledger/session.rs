@@ -49,10 +49,7 @@ impl Tx<'_> {
         sql: &'static str,
         binds: &[Bind<'_>],
     ) -> Result<u64, sqlx::Error> {
-        Ok(unnamed(sql, binds)
-            .execute(&mut *self.0)
-            .await?
-            .rows_affected())
+        Ok(unnamed(sql, binds).execute(&mut *self.0).await?.rows_affected())
     }
 }
 
@@ -60,13 +57,10 @@ fn unnamed(
     sql: &'static str,
     binds: &[Bind<'_>],
 ) -> sqlx::query::Query<'static, Any, sqlx::any::AnyArguments> {
-    binds.iter().fold(
-        sqlx::query(sql).persistent(false),
-        |query, bind| match *bind {
-            Bind::Int(value) => query.bind(value),
-            Bind::Text(value) => query.bind(value.to_owned()),
-        },
-    )
+    binds.iter().fold(sqlx::query(sql).persistent(false), |query, bind| match *bind {
+        Bind::Int(value) => query.bind(value),
+        Bind::Text(value) => query.bind(value.to_owned()),
+    })
 }
 
 /// What happens inside one transaction. May run twice, the second time after a
@@ -83,10 +77,7 @@ pub(super) enum Failure {
     #[error("no login for the database")]
     Login(#[source] LoginError),
     #[error("the database did not answer within {} s while {doing}", .limit.as_secs())]
-    Slow {
-        doing: &'static str,
-        limit: Duration,
-    },
+    Slow { doing: &'static str, limit: Duration },
     #[error("connecting to the database")]
     Connect(#[source] sqlx::Error),
     #[error("running a statement")]
@@ -144,11 +135,7 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(address: LedgerUrl, login: Login) -> Self {
-        Self {
-            address,
-            login,
-            idle: Mutex::new(None),
-        }
+        Self { address, login, idle: Mutex::new(None) }
     }
 
     pub(super) fn address(&self) -> &LedgerUrl {
@@ -184,18 +171,11 @@ impl Session {
     }
 
     async fn connect_with(&self, fresh: Fresh) -> Result<AnyConnection, Failure> {
-        let url = self
-            .login
-            .complete(&self.address, fresh)
-            .await
-            .map_err(Failure::Login)?;
+        let url = self.login.complete(&self.address, fresh).await.map_err(Failure::Login)?;
         let connecting = open(&url);
         match timeout(CONNECT, connecting).await {
             Ok(result) => result.map_err(Failure::Connect),
-            Err(_) => Err(Failure::Slow {
-                doing: CONNECTING,
-                limit: CONNECT,
-            }),
+            Err(_) => Err(Failure::Slow { doing: CONNECTING, limit: CONNECT }),
         }
     }
 }
@@ -209,9 +189,7 @@ pub(super) enum Fresh {
 
 /// Class 28: the server does not accept this user with this password.
 fn is_refused_login(failure: &Failure) -> bool {
-    failure
-        .database()
-        .is_some_and(|error| error.code().is_some_and(|code| code.starts_with("28")))
+    failure.database().is_some_and(|error| error.code().is_some_and(|code| code.starts_with("28")))
 }
 
 /// Settings for a complete URL.
@@ -237,13 +215,7 @@ async fn attempt<J: Job>(
         Ok(Ok(output)) => (Ok(output), Some(connection)),
         Ok(Err((failure, After::RolledBack))) => (Err(failure), Some(connection)),
         Ok(Err((failure, After::Unknown))) => (Err(failure), None),
-        Err(_) => (
-            Err(Failure::Slow {
-                doing,
-                limit: TRANSACTION,
-            }),
-            None,
-        ),
+        Err(_) => (Err(Failure::Slow { doing, limit: TRANSACTION }), None),
     }
 }
 

@@ -32,26 +32,8 @@ impl Default for FamilyWeights {
 impl FamilyWeights {
     /// From an array in the order of [`Family::ALL`].
     pub const fn from_array(w: [f64; 8]) -> Self {
-        let [
-            abs_err,
-            abs_p50,
-            abs_p95,
-            abs_p99,
-            rel_err,
-            rel_p50,
-            rel_p95,
-            rel_p99,
-        ] = w;
-        Self {
-            abs_err,
-            abs_p50,
-            abs_p95,
-            abs_p99,
-            rel_err,
-            rel_p50,
-            rel_p95,
-            rel_p99,
-        }
+        let [abs_err, abs_p50, abs_p95, abs_p99, rel_err, rel_p50, rel_p95, rel_p99] = w;
+        Self { abs_err, abs_p50, abs_p95, abs_p99, rel_err, rel_p50, rel_p95, rel_p99 }
     }
 
     /// As an array in the order of [`Family::ALL`].
@@ -180,20 +162,12 @@ pub struct ConfigError {
 
 impl ConfigError {
     fn new(field: impl Into<String>, found: &impl ToString, fix: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            found: found.to_string(),
-            fix: fix.into(),
-        }
+        Self { field: field.into(), found: found.to_string(), fix: fix.into() }
     }
 }
 
 fn require(good: bool, field: &str, found: f64, fix: &str) -> Result<(), ConfigError> {
-    if good && found.is_finite() {
-        Ok(())
-    } else {
-        Err(ConfigError::new(field, &found, fix))
-    }
+    if good && found.is_finite() { Ok(()) } else { Err(ConfigError::new(field, &found, fix)) }
 }
 
 pub(super) fn inside(field: &str, found: f64, low: f64, high: f64) -> Result<(), ConfigError> {
@@ -205,20 +179,13 @@ impl EvidenceConfig {
     /// Most that one minute adds to each bet against the new side, in nats.
     pub fn breach_caps(&self) -> Vec<f64> {
         let severe = self.severe_cap();
-        let default = || {
-            self.odds
-                .iter()
-                .map(|&r| if r < 40.0 { 4.0 } else { severe })
-                .collect()
-        };
+        let default = || self.odds.iter().map(|&r| if r < 40.0 { 4.0 } else { severe }).collect();
         self.breach_caps.clone().unwrap_or_else(default)
     }
 
     /// Most that one minute adds to each bet for the new side, in nats.
     pub fn gate_caps(&self) -> Vec<f64> {
-        self.gate_caps
-            .clone()
-            .unwrap_or_else(|| vec![self.severe_cap(); self.odds.len()])
+        self.gate_caps.clone().unwrap_or_else(|| vec![self.severe_cap(); self.odds.len()])
     }
 
     /// One minute of total failure brings a single family of eight just to the
@@ -235,22 +202,12 @@ impl EvidenceConfig {
         inside("alpha", self.alpha, 0.0, 0.5)?;
         inside("beta", self.beta, 0.0, 0.5)?;
         let positive = "give a number above 0";
-        require(
-            self.horizon_ticks > 0.0,
-            "horizon_ticks",
-            self.horizon_ticks,
-            positive,
-        )?;
+        require(self.horizon_ticks > 0.0, "horizon_ticks", self.horizon_ticks, positive)?;
         inside("entry_share", self.entry_share, 0.0, 1.0)?;
         self.check_odds_and_caps()?;
         self.check_family_weights()?;
         let above_one = "give a number above 1";
-        require(
-            self.guard_factor > 1.0,
-            "guard_factor",
-            self.guard_factor,
-            above_one,
-        )?;
+        require(self.guard_factor > 1.0, "guard_factor", self.guard_factor, above_one)?;
         let not_negative = "give 0 or more";
         require(
             self.guard_min_ratio >= 0.0,
@@ -259,61 +216,22 @@ impl EvidenceConfig {
             not_negative,
         )?;
         let one_or_more = "give 1 or more";
-        require(
-            self.error_factor >= 1.0,
-            "error_factor",
-            self.error_factor,
-            one_or_more,
-        )?;
+        require(self.error_factor >= 1.0, "error_factor", self.error_factor, one_or_more)?;
         let share = "give a share of requests, 0 to 1";
-        require(
-            (0.0..1.0).contains(&self.error_margin),
-            "error_margin",
-            self.error_margin,
-            share,
-        )?;
+        require((0.0..1.0).contains(&self.error_margin), "error_margin", self.error_margin, share)?;
         if self.min_gate_ticks == 0 {
-            return Err(ConfigError::new(
-                "min_gate_ticks",
-                &0,
-                "give at least 1 minute",
-            ));
+            return Err(ConfigError::new("min_gate_ticks", &0, "give at least 1 minute"));
         }
         if self.bake_ticks < self.min_gate_ticks {
             let fix = format!("give at least min_gate_ticks, {}", self.min_gate_ticks);
             return Err(ConfigError::new("bake_ticks", &self.bake_ticks, fix));
         }
-        require(
-            self.dispersion_prior > 0.0,
-            "dispersion_prior",
-            self.dispersion_prior,
-            positive,
-        )?;
-        require(
-            self.dispersion_clip >= 1.0,
-            "dispersion_clip",
-            self.dispersion_clip,
-            one_or_more,
-        )?;
+        require(self.dispersion_prior > 0.0, "dispersion_prior", self.dispersion_prior, positive)?;
+        require(self.dispersion_clip >= 1.0, "dispersion_clip", self.dispersion_clip, one_or_more)?;
         inside("baseline_decay", self.baseline_decay, 0.0, 1.0)?;
-        require(
-            self.baseline_prior > 0.0,
-            "baseline_prior",
-            self.baseline_prior,
-            positive,
-        )?;
-        require(
-            self.incident_odds > 1.0,
-            "incident_odds",
-            self.incident_odds,
-            above_one,
-        )?;
-        require(
-            self.incident_on > 0.0,
-            "incident_on",
-            self.incident_on,
-            positive,
-        )?;
+        require(self.baseline_prior > 0.0, "baseline_prior", self.baseline_prior, positive)?;
+        require(self.incident_odds > 1.0, "incident_odds", self.incident_odds, above_one)?;
+        require(self.incident_on > 0.0, "incident_on", self.incident_on, positive)?;
         require(
             self.incident_cap >= self.incident_on,
             "incident_cap",
@@ -332,34 +250,17 @@ impl EvidenceConfig {
         }
         let mut below = 1.0;
         for (i, &r) in self.odds.iter().enumerate() {
-            require(
-                r > below,
-                &format!("odds[{i}]"),
-                r,
-                "odds must be above 1 and rise",
-            )?;
+            require(r > below, &format!("odds[{i}]"), r, "odds must be above 1 and rise")?;
             below = r;
         }
-        for (field, caps) in [
-            ("breach_caps", &self.breach_caps),
-            ("gate_caps", &self.gate_caps),
-        ] {
+        for (field, caps) in [("breach_caps", &self.breach_caps), ("gate_caps", &self.gate_caps)] {
             let Some(caps) = caps else { continue };
             if caps.len() != self.odds.len() {
                 let fix = format!("give one cap for each of the {} odds", self.odds.len());
-                return Err(ConfigError::new(
-                    field,
-                    &format!("a list of {}", caps.len()),
-                    fix,
-                ));
+                return Err(ConfigError::new(field, &format!("a list of {}", caps.len()), fix));
             }
             for (i, &cap) in caps.iter().enumerate() {
-                require(
-                    cap > 0.0,
-                    &format!("{field}[{i}]"),
-                    cap,
-                    "give a number above 0",
-                )?;
+                require(cap > 0.0, &format!("{field}[{i}]"), cap, "give a number above 0")?;
             }
         }
         Ok(())
@@ -369,12 +270,7 @@ impl EvidenceConfig {
         let weights = self.family_weights.to_array();
         for (family, &w) in Family::ALL.iter().zip(&weights) {
             let field = format!("family_weights.{family}");
-            require(
-                (0.0..=1.0).contains(&w),
-                &field,
-                w,
-                "give a share of the budget, 0 to 1",
-            )?;
+            require((0.0..=1.0).contains(&w), &field, w, "give a share of the budget, 0 to 1")?;
         }
         let sum: f64 = weights.iter().sum();
         if (sum - 1.0).abs() > 1e-6 {
@@ -414,10 +310,6 @@ impl EvidenceConfig {
         let edges = self.edges_ms.as_ms();
         let at = self.edges_ms.bucket_of(limit_ms);
         let around = at.saturating_sub(1)..(at + 1).min(edges.len());
-        edges[around]
-            .iter()
-            .map(f64::to_string)
-            .collect::<Vec<_>>()
-            .join(" or ")
+        edges[around].iter().map(f64::to_string).collect::<Vec<_>>().join(" or ")
     }
 }

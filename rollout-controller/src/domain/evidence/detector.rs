@@ -57,11 +57,7 @@ impl Serialize for Masses {
 impl<'de> Deserialize<'de> for Masses {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let read = Vec::<Option<f64>>::deserialize(deserializer)?;
-        Ok(Self(
-            read.into_iter()
-                .map(|m| m.unwrap_or(f64::NEG_INFINITY))
-                .collect(),
-        ))
+        Ok(Self(read.into_iter().map(|m| m.unwrap_or(f64::NEG_INFINITY)).collect()))
     }
 }
 
@@ -106,10 +102,7 @@ mod tests {
 
     #[test]
     fn the_prior_sums_to_one_whenever_stages_are_entered() {
-        let prior = Prior {
-            horizon: 60.0,
-            entry_share: 0.5,
-        };
+        let prior = Prior { horizon: 60.0, entry_share: 0.5 };
         let stages = 6;
         let (mut injected, mut entered) = (0.0, 0);
         for tick in 0..5000 {
@@ -132,10 +125,7 @@ mod tests {
         assert!((masses.0[0] - (half + 4.0)).abs() < 1e-12);
         assert!((masses.0[1] - (half - 1.0)).abs() < 1e-12);
         let text = serde_json::to_string(&Masses::none(3)).unwrap();
-        assert_eq!(
-            serde_json::from_str::<Masses>(&text).unwrap(),
-            Masses::none(3)
-        );
+        assert_eq!(serde_json::from_str::<Masses>(&text).unwrap(), Masses::none(3));
         assert!(!Masses(vec![f64::NAN]).is_sound() && !Masses(vec![f64::INFINITY]).is_sound());
     }
 }

@@ -57,19 +57,14 @@ impl Engine {
         config.check()?;
         config.check_slo(&slo)?;
         let edge = |metric: Metric| {
-            slo.limit_ms(metric)
-                .and_then(|ms| config.edges_ms.position(ms))
-                .unwrap_or_default()
+            slo.limit_ms(metric).and_then(|ms| config.edges_ms.position(ms)).unwrap_or_default()
         };
         Ok(Self {
             limits: slo.limits(),
             limit_edges: Metric::LATENCY.map(edge),
             breach_caps: config.breach_caps(),
             gate_caps: config.gate_caps(),
-            prior: Prior {
-                horizon: config.horizon_ticks,
-                entry_share: config.entry_share,
-            },
+            prior: Prior { horizon: config.horizon_ticks, entry_share: config.entry_share },
             config,
             slo,
         })
@@ -158,10 +153,7 @@ impl Engine {
         if let Some(last) = evidence.last
             && now.minute <= last
         {
-            return Err(JudgeError::NotNewer {
-                found: now.minute,
-                last,
-            });
+            return Err(JudgeError::NotNewer { found: now.minute, last });
         }
         if !evidence.fits(self) {
             return Err(JudgeError::OtherSettings);
@@ -229,10 +221,7 @@ impl Engine {
 
     /// Against the limit, excused by an old side that breaks it nearly as badly.
     fn limit_factor(&self, metric: Metric, now: &TallyMinute, odds: f64, d: f64, old: f64) -> f64 {
-        let pair = pair(
-            now.old.counts[metric.index()],
-            now.new.counts[metric.index()],
-        );
+        let pair = pair(now.old.counts[metric.index()], now.new.counts[metric.index()]);
         let d = d.min((pair.n_new as f64).max(1.0));
         let limit = self.limits[metric.index()];
         let bet = tilt(limit, odds);
@@ -243,9 +232,7 @@ impl Engine {
             return own;
         }
         let excused = self.config.guard_factor;
-        let ratio = (bet / old)
-            .max(excused * LEAST_GUARD_STEP)
-            .min(MOST_GUARD_RATIO);
+        let ratio = (bet / old).max(excused * LEAST_GUARD_STEP).min(MOST_GUARD_RATIO);
         // The smaller of two valid factors is valid if either null holds.
         own.min(lf_rel(pair, excused, 0.0, ratio, d))
     }
@@ -282,11 +269,8 @@ impl Engine {
             let Count { k, n } = now.new.counts[metric];
             let limit = gate_limits[metric];
             let d = dispersion[metric].min((n as f64).max(1.0));
-            let factors = self
-                .config
-                .odds
-                .iter()
-                .map(|&r| lf_abs(k, n, limit, tilt(limit, 1.0 / r), d));
+            let factors =
+                self.config.odds.iter().map(|&r| lf_abs(k, n, limit, tilt(limit, 1.0 / r), d));
             gate.update(injected, factors, &self.gate_caps);
         }
     }
@@ -313,11 +297,8 @@ impl Engine {
     }
 
     fn verdict(&self, evidence: &mut Evidence, now: &TallyMinute, gate_limits: [f64; 4]) -> Judged {
-        let reserve = self.prior.left(
-            evidence.data_ticks,
-            evidence.entered,
-            evidence.stages_planned,
-        );
+        let reserve =
+            self.prior.left(evidence.data_ticks, evidence.entered, evidence.stages_planned);
         let log_e_family: [f64; 8] = std::array::from_fn(|f| evidence.breach[f].log_value(reserve));
         let weights = self.config.family_weights.to_array();
         let weighted: [f64; 8] = std::array::from_fn(|f| weights[f].ln() + log_e_family[f]);
@@ -374,12 +355,7 @@ impl Engine {
 }
 
 fn pair(old: Count, new: Count) -> Pair {
-    Pair {
-        k_new: new.k,
-        n_new: new.n,
-        k_old: old.k,
-        n_old: old.n,
-    }
+    Pair { k_new: new.k, n_new: new.n, k_old: old.k, n_old: old.n }
 }
 
 fn add_totals(evidence: &mut Evidence, now: &TallyMinute, entry: bool) {

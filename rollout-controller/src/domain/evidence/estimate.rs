@@ -78,11 +78,7 @@ fn need(evidence: &Evidence, judged: &Judged, metric: Metric, missing: f64) -> N
     if rate >= limit {
         // The half request in `rate` must not condemn a service that has just
         // begun: only what was really seen can be off course.
-        return if n > 0.0 && k / n >= limit {
-            Need::NotOnCourse
-        } else {
-            Need::TooEarly
-        };
+        return if n > 0.0 && k / n >= limit { Need::NotOnCourse } else { Need::TooEarly };
     }
     let a_minute = evidence.stage.new[at].n as f64 / f64::from(evidence.stage.minutes.max(1));
     if a_minute <= 0.0 {

@@ -10,10 +10,7 @@ use crate::domain::slo::Metric;
 /// against the old side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(
-    missing_docs,
-    reason = "`Abs` is against the limit, `Rel` against the old side"
-)]
+#[expect(missing_docs, reason = "`Abs` is against the limit, `Rel` against the old side")]
 pub enum Family {
     AbsErr,
     AbsP50,

@@ -24,10 +24,7 @@ pub struct Interval {
 /// Source: H. Robbins (1970), mixtures of likelihood ratios.
 pub fn interval(k: u64, n: u64, dispersion: f64, miss: f64) -> Interval {
     if n == 0 {
-        return Interval {
-            low: 0.0,
-            high: 1.0,
-        };
+        return Interval { low: 0.0, high: 1.0 };
     }
     let bad = k.min(n) as f64 / dispersion;
     let all = n as f64 / dispersion;
@@ -41,16 +38,8 @@ pub fn interval(k: u64, n: u64, dispersion: f64, miss: f64) -> Interval {
     let inside = |p: f64| mixture - part(bad, p) - part(good, 1.0 - p) <= bar;
     let rate = bad / all;
     Interval {
-        low: if k == 0 {
-            0.0
-        } else {
-            boundary(rate, 0.0, inside)
-        },
-        high: if k >= n {
-            1.0
-        } else {
-            boundary(rate, 1.0, inside)
-        },
+        low: if k == 0 { 0.0 } else { boundary(rate, 0.0, inside) },
+        high: if k >= n { 1.0 } else { boundary(rate, 1.0, inside) },
     }
 }
 
@@ -93,11 +82,7 @@ pub fn quantile(
 ) -> Quantile {
     let allowed = 1.0 - q;
     let samples = histogram.samples();
-    let mut found = Quantile {
-        low_ms: 0.0,
-        point_ms: None,
-        high_ms: None,
-    };
+    let mut found = Quantile { low_ms: 0.0, point_ms: None, high_ms: None };
     for (at, &edge) in edges.as_ms().iter().enumerate() {
         let slower = histogram.slower_than(at);
         let rate = interval(slower, samples, dispersion, miss);

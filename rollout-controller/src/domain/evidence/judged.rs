@@ -103,11 +103,7 @@ impl Judged {
     /// The verdict with memory: once rollback, always rollback. Evidence may
     /// fall again, the verdict may not.
     pub const fn verdict(&self) -> Signal {
-        if self.rolled_back_at.is_some() {
-            Signal::Rollback
-        } else {
-            self.signal
-        }
+        if self.rolled_back_at.is_some() { Signal::Rollback } else { self.signal }
     }
 
     /// Whether the old side is above a limit by itself.

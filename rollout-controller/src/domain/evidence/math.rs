@@ -150,12 +150,7 @@ mod tests {
     fn silence_says_nothing() {
         assert!(lf_abs(0, 0, 0.01, 0.5, 1.0).abs() < f64::MIN_POSITIVE);
         for (n_new, n_old) in [(0, 5), (5, 0), (0, 0)] {
-            let pair = Pair {
-                k_new: n_new,
-                n_new,
-                k_old: n_old,
-                n_old,
-            };
+            let pair = Pair { k_new: n_new, n_new, k_old: n_old, n_old };
             assert!(lf_rel(pair, 2.0, 0.001, 5.0, 1.0).abs() < f64::MIN_POSITIVE);
         }
         assert!(log_sum_exp([f64::NEG_INFINITY; 3]) == f64::NEG_INFINITY);
@@ -184,12 +179,7 @@ mod tests {
             let mut mean = 0.0;
             for k_new in 0..=n {
                 for k_old in 0..=n {
-                    let pair = Pair {
-                        k_new,
-                        n_new: n,
-                        k_old,
-                        n_old: n,
-                    };
+                    let pair = Pair { k_new, n_new: n, k_old, n_old: n };
                     mean += binomial(p_new, k_new)
                         * binomial(p_old, k_old)
                         * lf_rel(pair, psi0, delta, psi1, 1.0).exp();

@@ -49,12 +49,7 @@ impl Rate {
     /// From a count; `dispersion >= 1` widens the interval.
     pub fn new(count: Count, dispersion: f64) -> Self {
         let bounds = interval(count.k, count.n, dispersion, MISS);
-        Self {
-            k: count.k.min(count.n),
-            n: count.n,
-            low: bounds.low,
-            high: bounds.high,
-        }
+        Self { k: count.k.min(count.n), n: count.n, low: bounds.low, high: bounds.high }
     }
 
     /// `k/n`; `None` when nothing was counted.
@@ -222,25 +217,18 @@ impl Engine {
     /// is judged, but cannot advance again.
     pub fn stage_gate(&self, evidence: &Evidence, judged: &Judged, stage: Stage) -> StageDecision {
         if judged.verdict() == Signal::Rollback {
-            return StageDecision::Rollback {
-                breach: self.breach(evidence, judged),
-            };
+            return StageDecision::Rollback { breach: self.breach(evidence, judged) };
         }
         let hold = |reason| StageDecision::Hold { reason };
         if judged.weight != stage.weight {
-            return hold(HoldReason::EarlierStage {
-                weight: judged.weight,
-            });
+            return hold(HoldReason::EarlierStage { weight: judged.weight });
         }
         match (judged.signal, stage.next) {
-            (Signal::Advance, Some(to)) => StageDecision::Advance {
-                to,
-                proof: proof(evidence, judged),
-            },
+            (Signal::Advance, Some(to)) => {
+                StageDecision::Advance { to, proof: proof(evidence, judged) }
+            }
             (Signal::Advance, None) if judged.gate_ticks >= self.config().bake_ticks => {
-                StageDecision::Complete {
-                    proof: proof(evidence, judged),
-                }
+                StageDecision::Complete { proof: proof(evidence, judged) }
             }
             (Signal::Advance, None) => hold(HoldReason::Baking {
                 ticks: judged.gate_ticks,
@@ -254,9 +242,7 @@ impl Engine {
         match judged.traffic {
             Traffic::Neither => return HoldReason::NoTraffic,
             Traffic::OldOnly => {
-                return HoldReason::NoTrafficOnNew {
-                    silence: judged.silence,
-                };
+                return HoldReason::NoTrafficOnNew { silence: judged.silence };
             }
             Traffic::Both | Traffic::NewOnly => {}
         }
@@ -264,9 +250,7 @@ impl Engine {
             return self.shared_incident(evidence, judged, metric, since);
         }
         if judged.log_e >= 0.5 * self.rollback_threshold() {
-            return HoldReason::UnderSuspicion {
-                breach: self.breach(evidence, judged),
-            };
+            return HoldReason::UnderSuspicion { breach: self.breach(evidence, judged) };
         }
         let required = match stage.next {
             Some(_) => self.config().min_gate_ticks,
@@ -279,10 +263,7 @@ impl Engine {
                 gate: self.open_gate(evidence, judged, metric, stage.to_prove()),
                 left,
             },
-            None => HoldReason::TooShort {
-                ticks: judged.gate_ticks,
-                required,
-            },
+            None => HoldReason::TooShort { ticks: judged.gate_ticks, required },
         }
     }
 

@@ -221,10 +221,7 @@ impl Evidence {
 
     /// Whether the old side's latency of this metric can be compared with at all.
     pub fn compares_latency(&self, metric: Metric) -> bool {
-        metric
-            .index()
-            .checked_sub(1)
-            .is_some_and(|q| self.relative.0[q].is_some())
+        metric.index().checked_sub(1).is_some_and(|q| self.relative.0[q].is_some())
     }
 
     /// `D`: the size of the groups in which requests of this metric seem to
@@ -239,17 +236,8 @@ impl Evidence {
         let cells = engine.config().odds.len();
         let last_edge = engine.config().edges_ms.as_ms().len() - 1;
         self.stages_planned > 0
-            && self
-                .breach
-                .iter()
-                .chain(&self.gates)
-                .all(|m| m.cells() == cells && m.is_sound())
-            && self
-                .relative
-                .0
-                .iter()
-                .flatten()
-                .all(|&edge| usize::from(edge) < last_edge)
+            && self.breach.iter().chain(&self.gates).all(|m| m.cells() == cells && m.is_sound())
+            && self.relative.0.iter().flatten().all(|&edge| usize::from(edge) < last_edge)
     }
 
     /// Dispersion and the old side's rate, from one minute.

@@ -29,15 +29,9 @@ pub(crate) struct TallyMinute {
 impl Engine {
     /// Bad among counted of each metric.
     pub(super) fn counts(&self, side: &SideCounts) -> [Count; 4] {
-        let slow = |edge| Count {
-            k: side.latency.slower_than(edge),
-            n: side.latency.samples(),
-        };
+        let slow = |edge| Count { k: side.latency.slower_than(edge), n: side.latency.samples() };
         let [p50, p95, p99] = self.limit_edges;
-        let errors = Count {
-            k: side.failed(),
-            n: side.requests,
-        };
+        let errors = Count { k: side.failed(), n: side.requests };
         [errors, slow(p50), slow(p95), slow(p99)]
     }
 
@@ -72,26 +66,19 @@ impl Engine {
     pub fn relative_edges_at(&self, old_ms: [Option<f64>; 3]) -> RelativeEdges {
         let edges = &self.config().edges_ms;
         RelativeEdges(old_ms.map(|ms| {
-            let at = edges
-                .position(ms?)
-                .filter(|at| at + 1 < edges.as_ms().len())?;
+            let at = edges.position(ms?).filter(|at| at + 1 < edges.as_ms().len())?;
             u16::try_from(at).ok()
         }))
     }
 
     fn tally(&self, side: &SideCounts, edges: RelativeEdges, further: usize) -> Tally {
         let relative = std::array::from_fn(|q| match edges.old(q) {
-            Some(edge) => Count {
-                k: side.latency.slower_than(edge + further),
-                n: side.latency.samples(),
-            },
+            Some(edge) => {
+                Count { k: side.latency.slower_than(edge + further), n: side.latency.samples() }
+            }
             None => Count::default(),
         });
-        Tally {
-            requests: side.requests,
-            counts: self.counts(side),
-            relative,
-        }
+        Tally { requests: side.requests, counts: self.counts(side), relative }
     }
 
     pub(super) fn tally_minute(

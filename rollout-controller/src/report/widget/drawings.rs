@@ -100,11 +100,8 @@ mod tests {
     #[test]
     fn steps_tell_every_weight_in_words() {
         let percent = |value| Weight::from_percent(value).unwrap();
-        let timeline = [
-            (Minute(0), percent(1.0)),
-            (Minute(20), percent(5.0)),
-            (Minute(30), percent(0.0)),
-        ];
+        let timeline =
+            [(Minute(0), percent(1.0)), (Minute(20), percent(5.0)), (Minute(30), percent(0.0))];
         let svg = steps(&timeline, Minute(40));
         assert!(
             svg.contains("now 0 %; 1 % from 1970-01-01 00:00 UTC; 5 % from 1970-01-01 00:20 UTC"),

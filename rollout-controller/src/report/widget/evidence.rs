@@ -47,13 +47,7 @@ fn stage(run: &Run, judged: &Judged, engine: &Engine) -> String {
         seen.unwrap_or_else(|| "no data".to_owned())
     });
     rows += &row("Errors", [&old, &new, &limit(table.error_limit)]);
-    for LatencyRow {
-        quantile,
-        old,
-        new,
-        limit_ms,
-    } in &table.latency
-    {
+    for LatencyRow { quantile, old, new, limit_ms } in &table.latency {
         let [old, new] = [old, new].map(|seen| {
             let seen = seen.as_ref().map(tell);
             seen.unwrap_or_else(|| "no data".to_owned())
@@ -70,9 +64,7 @@ fn stage(run: &Run, judged: &Judged, engine: &Engine) -> String {
 
 /// `63 ms [50 to 80]`.
 fn tell(quantile: &Quantile) -> String {
-    let high = quantile
-        .high_ms
-        .map_or_else(|| "open".to_owned(), |ms| ms.to_string());
+    let high = quantile.high_ms.map_or_else(|| "open".to_owned(), |ms| ms.to_string());
     let bounds = format!("[{} to {high}]", quantile.low_ms);
     match quantile.point_ms {
         Some(ms) => format!("{ms} ms {bounds}"),
@@ -96,11 +88,7 @@ fn part(metric: Metric, judged: &Judged, engine: &Engine) -> f64 {
         .map(|family| weights[family.index()].ln() + judged.log_e_family[family.index()]);
     parts.fold(f64::NEG_INFINITY, |sum, part| {
         let (low, high) = if sum < part { (sum, part) } else { (part, sum) };
-        if high == f64::NEG_INFINITY {
-            high
-        } else {
-            high + (low - high).exp().ln_1p()
-        }
+        if high == f64::NEG_INFINITY { high } else { high + (low - high).exp().ln_1p() }
     })
 }
 
@@ -111,11 +99,7 @@ fn objectives(run: &Run, judged: &Judged, engine: &Engine) -> String {
         let against = part(metric, judged, engine);
         let gate = judged.log_gates[metric.index()];
         let name = title(metric, engine);
-        let shown = if gate >= open {
-            "shown"
-        } else {
-            "not shown yet"
-        };
+        let shown = if gate >= open { "shown" } else { "not shown yet" };
         let says_for = format!("{shown}: ln G {gate:.1} of {open:.1}");
         let says_against = format!("ln E {against:.1} of {back:.1}");
         let _ = write!(
@@ -153,19 +137,16 @@ fn objectives(run: &Run, judged: &Judged, engine: &Engine) -> String {
         Some(minute) => format!("The evidence reached the threshold in minute {minute}."),
         None => format!("Rollback at odds {}.", odds(back)),
     };
-    let stage = run.terms.next_after(judged.weight).map_or_else(
-        || "the end of the bake".to_owned(),
-        |next| format!("the step to {next}"),
-    );
+    let stage = run
+        .terms
+        .next_after(judged.weight)
+        .map_or_else(|| "the end of the bake".to_owned(), |next| format!("the step to {next}"));
     format!(
         "<section><h3>Evidence, objective by objective</h3><p>{} {}</p>{}\
          <table><thead><tr><th scope=\"col\">Objective</th><th scope=\"col\">Safe for the next step</th>\
          <th scope=\"col\">Broken</th></tr></thead><tbody>{rows}</tbody></table>\
          <p class=\"soft\">Bars run to their thresholds, the dark marks: every left one opens {}; the right ones add up to the total above. {} minutes with traffic in this stage.</p></section>",
-        escape(&format!(
-            "Against Rust in total: odds {}, {total}.",
-            odds(judged.log_e)
-        )),
+        escape(&format!("Against Rust in total: odds {}, {total}.", odds(judged.log_e))),
         escape(&verdict),
         bar(judged.log_e, back, Wish::StayBelow, &says),
         escape(&stage),

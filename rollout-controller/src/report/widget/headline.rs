@@ -53,12 +53,7 @@ fn all_show(status: &Status, share: &str) -> bool {
 }
 
 pub(super) fn headline(status: &Status, run: Option<&Run>) -> Headline {
-    let say = |tone, safe, act, command| Headline {
-        tone,
-        safe,
-        act,
-        command,
-    };
+    let say = |tone, safe, act, command| Headline { tone, safe, act, command };
     let Some(run) = run else {
         return match status.standing {
             Standing::Unknown => blind(),
@@ -152,12 +147,7 @@ fn after_rollback(status: &Status, run: &Run) -> Headline {
 }
 
 fn open(run: &Run) -> Headline {
-    let say = |tone, safe, act| Headline {
-        tone,
-        safe,
-        act,
-        command: ROLL_BACK,
-    };
+    let say = |tone, safe, act| Headline { tone, safe, act, command: ROLL_BACK };
     if run.pause.is_some() {
         return say(
             Tone::Warn,
@@ -189,11 +179,7 @@ fn open(run: &Run) -> Headline {
         );
     }
     if run.mode == Mode::Shadow {
-        return say(
-            Tone::Ok,
-            "Shadow: everything is judged, nothing is moved",
-            "Nothing to do.",
-        );
+        return say(Tone::Ok, "Shadow: everything is judged, nothing is moved", "Nothing to do.");
     }
     say(
         Tone::Ok,

@@ -27,11 +27,7 @@ pub(super) fn escape(text: &str) -> String {
 /// JSON inside an element: `<`, `>` and `&` as JSON's own escapes, so that it
 /// reads the same whether it is taken as text or as HTML.
 pub(super) fn json(value: &serde_json::Value) -> String {
-    value
-        .to_string()
-        .replace('&', "\\u0026")
-        .replace('<', "\\u003c")
-        .replace('>', "\\u003e")
+    value.to_string().replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e")
 }
 
 /// The whole of a page around its content.

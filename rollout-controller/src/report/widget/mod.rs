@@ -105,18 +105,12 @@ fn head(scene: &Scene<'_>) -> String {
         || "no tick has decided yet".to_owned(),
         |ms| format!("last tick {}", clock_time(ms)),
     );
-    list.push_str(&entry(
-        "Journal",
-        &escape(&format!("revision {}, {tick}", status.revision)),
-    ));
+    list.push_str(&entry("Journal", &escape(&format!("revision {}, {tick}", status.revision))));
     if status.unsent_messages > 0 {
         let text = format!("⚠ {} messages not sent yet", status.unsent_messages);
         list.push_str(&entry("Outbox", &escape(&text)));
     }
-    list.push_str(&entry(
-        "Command",
-        &format!("<pre>{}</pre>", escape(headline.command)),
-    ));
+    list.push_str(&entry("Command", &format!("<pre>{}</pre>", escape(headline.command))));
     format!(
         "<div class=\"head {class}\"><h2><span class=\"icon\" aria-hidden=\"true\">{icon}</span> {safe}</h2>\
          <p class=\"soft\">{name}: {state} (run {run}, {mode})</p></div><dl>{list}</dl>",
@@ -132,9 +126,8 @@ fn head(scene: &Scene<'_>) -> String {
 
 /// A button that calls a function. `cwdb-action` belongs to the element before it.
 fn button(label: &str, class: &str, endpoint: &str, confirm: Option<&str>, send: &Value) -> String {
-    let confirmation = confirm.map_or_else(String::new, |text| {
-        format!(" confirmation=\"{}\"", escape(text))
-    });
+    let confirmation =
+        confirm.map_or_else(String::new, |text| format!(" confirmation=\"{}\"", escape(text)));
     format!(
         "<button type=\"button\" class=\"btn{class}\">{label}</button>\
          <cwdb-action action=\"call\" display=\"widget\" endpoint=\"{endpoint}\"{confirmation}>{send}</cwdb-action>",
@@ -155,19 +148,11 @@ fn sends(button: &Button, params: &Params) -> Value {
 }
 
 fn actions(scene: &Scene<'_>) -> String {
-    let Scene {
-        status,
-        run,
-        params,
-        ..
-    } = scene;
-    let refresh = params
-        .view_function
-        .as_deref()
-        .map_or_else(String::new, |view| {
-            let send = serde_json::to_value(params).unwrap_or_default();
-            button("Refresh", "", view, None, &send)
-        });
+    let Scene { status, run, params, .. } = scene;
+    let refresh = params.view_function.as_deref().map_or_else(String::new, |view| {
+        let send = serde_json::to_value(params).unwrap_or_default();
+        button("Refresh", "", view, None, &send)
+    });
     let Some(run) = run else { return refresh };
     let Some(command) = params.command_function.as_deref() else {
         return format!(
@@ -176,19 +161,9 @@ fn actions(scene: &Scene<'_>) -> String {
     };
     let (name, at, revision) = (&status.rollout, run.weight, status.revision);
     let press = |label: &str, class: &str, verb, adopt, question: String| {
-        let press = Button {
-            command: verb,
-            adopt,
-            if_revision: revision,
-        };
+        let press = Button { command: verb, adopt, if_revision: revision };
         let question = format!("{question} You saw journal revision {revision}.");
-        button(
-            label,
-            class,
-            command,
-            Some(&question),
-            &sends(&press, params),
-        )
+        button(label, class, command, Some(&question), &sends(&press, params))
     };
     let mut buttons = String::new();
     let open = run.is_open() && run.rolling_back.is_none();
@@ -205,13 +180,7 @@ fn actions(scene: &Scene<'_>) -> String {
     let all_at_zero = status.routes.iter().all(|route| route.shows == "0 %");
     if run.is_open() || !all_at_zero {
         let question = format!("Roll '{name}' back from {at} to 0 %, all traffic to Python?");
-        buttons += &press(
-            "Roll back to 0 %",
-            " btn-primary",
-            Verb::Rollback,
-            false,
-            question,
-        );
+        buttons += &press("Roll back to 0 %", " btn-primary", Verb::Rollback, false, question);
     }
     if buttons.is_empty() {
         return refresh;

@@ -35,8 +35,5 @@ pub(super) fn get<'r, T: Decode<'r, Postgres> + Type<Postgres>>(
 
 /// A value that we and the server read differently.
 pub(super) fn our_bug(error: &dyn std::fmt::Display) -> DbError {
-    DbError::Refused {
-        code: "XX000".to_owned(),
-        message: error.to_string(),
-    }
+    DbError::Refused { code: "XX000".to_owned(), message: error.to_string() }
 }
