@@ -56,7 +56,7 @@ bench-scorer: dev-env ## Measure the Python twin against the Rust function in on
 
 .PHONY: soak
 soak: dev-env ## Send the scorer 100,000 mixed requests and watch its memory
-	@$(ENV); SCORER_SOAK=$${SCORER_SOAK:-100000} cargo test -p scorer-fn --test soak -- --nocapture
+	@$(ENV); SCORER_SOAK=$${SCORER_SOAK:-100000} cargo test -p scorer-fn --test service soak:: -- --nocapture
 
 .PHONY: arm64
 arm64: ## Build the ARM64 release binaries and check them (docs/arm64.md)

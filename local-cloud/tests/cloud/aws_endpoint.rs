@@ -1,11 +1,9 @@
 //! The wire formats by hand, faults of calls, alarms end to end.
 
-mod common;
-
 use std::time::Duration;
 
+use crate::common::{Client, tiny, two_sides, until};
 use ciborium::Value as Cbor;
-use common::{Client, tiny, two_sides, until};
 use hyper::Method;
 use local_cloud::metrics::Datum;
 use local_cloud::{
@@ -181,7 +179,7 @@ async fn faults_come_before_or_after_the_change() {
         }
         assert_eq!(rust_weight(), if committed { step } else { before }, "{kind:?}");
         // The next call is spared.
-        let mut client = common::Client::to(&cloud.aws_endpoint()).await;
+        let mut client = crate::common::Client::to(&cloud.aws_endpoint()).await;
         assert_eq!(client.send(Method::POST, "/", FORM, body).await.status, 200);
         assert_eq!(rust_weight(), step);
     }
@@ -244,7 +242,7 @@ async fn a_redirect_is_kept_shown_and_given() {
     assert!(shown.body.contains("<Host>elsewhere.example</Host>"), "{}", shown.body);
     let url = cloud.alb_url("lb");
     let port = url.rsplit(':').next().unwrap();
-    let got = common::get(&url, "/a?b=c").await;
+    let got = crate::common::get(&url, "/a?b=c").await;
     assert_eq!(got.status, 302);
     assert_eq!(got.headers["location"], format!("http://elsewhere.example:{port}/a?b=c"));
     cloud.shutdown().await;

@@ -1,23 +1,17 @@
 //! One table of requests through both binaries: the HTTP server, and the
 //! Lambda function behind what a load balancer would make of each request.
 
-#![cfg(feature = "lambda")]
-
-#[path = "support/runtime.rs"]
-mod runtime;
-mod support;
-
 use std::path::Path;
 use std::process::Stdio;
 
+use crate::runtime::Function;
+use crate::support::golden_environment;
 use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use local_cloud::parity::compare::normal;
 use local_cloud::postgres::PrivatePostgres;
-use runtime::Function;
 use serde_json::{Map, Value, json};
-use support::golden_environment;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};

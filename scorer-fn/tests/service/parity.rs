@@ -1,8 +1,6 @@
 //! The recorded cases through the load balancer of the local cloud, to the
 //! real binary; and that a difference would be seen.
 
-#![cfg(feature = "lambda")]
-
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -3,14 +3,12 @@
 //!
 //! Runs the `scorer-fn` of the same build; `make test` builds it first.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::common::Client;
 use bytes::Bytes;
-use common::Client;
 use hyper::Method;
 use local_cloud::postgres::PrivatePostgres;
 use local_cloud::{FunctionSpec, LoadBalancerSpec, LocalCloud, RuleSpec, Statistic, Topology};

@@ -1,11 +1,9 @@
 //! An independent client: boto3 sees the same rules and values as we do.
 
-mod common;
-
 use std::process::Command;
 use std::time::Duration;
 
-use common::{python, tiny, two_sides};
+use crate::common::{python, tiny, two_sides};
 use local_cloud::metrics::Datum;
 use local_cloud::{LocalCloud, Statistic};
 use serde_json::{Value, json};

@@ -1,10 +1,8 @@
 //! Functions as processes: starts, limits, failures, what they are told.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{tiny, until};
+use crate::common::{tiny, until};
 use local_cloud::{InvokeError, LocalCloud, ScheduleSpec, Statistic, Topology};
 use serde_json::{Value, json};
 

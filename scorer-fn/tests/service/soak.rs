@@ -1,18 +1,12 @@
 //! Many mixed requests to one process: its memory stays where it was.
 //!
-//! `SCORER_SOAK=100000 cargo test -p scorer-fn --test soak` takes a few minutes;
+//! `SCORER_SOAK=100000 cargo test -p scorer-fn --test service soak::` takes a few minutes;
 //! without the variable a shorter run keeps the test suite quick.
 
-#![cfg(feature = "lambda")]
-
-#[path = "support/runtime.rs"]
-mod runtime;
-mod support;
-
+use crate::runtime::Function;
+use crate::support::{demo_environment, get, load};
 use local_cloud::postgres::PrivatePostgres;
-use runtime::Function;
 use serde_json::{Value, json};
-use support::{demo_environment, get, load};
 
 const KEY: &str = "DemoKeyA.3f1c86c2a9d04b57b8e6d1a2f7935c40";
 /// Room for what an allocator keeps; a leak of 100 bytes a request shows at 100,000.

@@ -1,15 +1,13 @@
 //! The demo's database: every address listed there scores, and the stamps count.
 
-mod support;
-
+use crate::support::{Service, get};
 use serde_json::Value;
-use support::{Service, get};
 
 const KEY: &str = "DemoKeyA.3f1c86c2a9d04b57b8e6d1a2f7935c40";
 
 #[tokio::test]
 async fn every_listed_address_scores() -> anyhow::Result<()> {
-    let service = Service::start("demo/seed.sql", &support::demo_environment()?).await?;
+    let service = Service::start("demo/seed.sql", &crate::support::demo_environment()?).await?;
     let addresses = std::fs::read_to_string("demo/addresses.txt")?;
     let mut scores = Vec::new();
     for address in addresses.lines() {

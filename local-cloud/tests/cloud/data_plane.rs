@@ -1,10 +1,8 @@
 //! Requests through the load balancer into real processes.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::{Client, get, tiny, two_sides, until};
+use crate::common::{Client, get, tiny, two_sides, until};
 use hyper::Method;
 use local_cloud::{
     Fault, FunctionFault, FunctionFaultKind, LoadBalancerSpec, LocalCloud, RuleSpec, Statistic,

@@ -1,24 +1,20 @@
 //! A real PostgreSQL, directly and through a pooler in transaction mode; and
 //! what happens when it goes away.
 
-#[path = "database/races.rs"]
 mod races;
-#[path = "support/runtime.rs"]
-mod runtime;
-mod support;
 
 use std::collections::BTreeMap;
 
+use crate::runtime::Function;
+use crate::support::{Service, demo_environment, get, router_on};
 use local_cloud::pgbouncer::{self, Pgbouncer};
 use local_cloud::postgres::PrivatePostgres;
-use runtime::Function;
 use scorer_fn::app::{Call, serve_alb};
 use scorer_fn::config::Config;
 use scorer_fn::event::Event;
 use scorer_fn::score::Scorer;
 use serde_json::Value;
 use sqlx::{Connection, Executor, PgConnection, Row};
-use support::{Service, demo_environment, get, router_on};
 
 const KEY: &str = "DemoKeyA.3f1c86c2a9d04b57b8e6d1a2f7935c40";
 

@@ -1,9 +1,7 @@
 //! Requests that nobody means well with: the right status, no panic, no leak.
 
-mod support;
-
+use crate::support::{Service, golden_environment};
 use serde_json::{Value, json};
-use support::{Service, golden_environment};
 
 const KEY: &str = "GoldKeyA.16689dac85a8b7b8c197c7932e44c8a2";
 const WALLET: &str = "0xa452b093b448cba521689d4f6f04ede0996080c7";
@@ -151,7 +149,7 @@ async fn faults_are_suffered_only_when_the_local_cloud_says_so() -> anyhow::Resu
         event(&path, &json!({"x-api-key": KEY, "x-local-cloud-fault": "latency=1, error"}));
     assert_eq!(service.ask(&faulty).await["statusCode"], 200);
     variables.insert("LOCAL_CLOUD_FAULTS".to_owned(), "1".to_owned());
-    let router = support::router_on(&service.url, &variables)?;
+    let router = crate::support::router_on(&service.url, &variables)?;
     let answer = scorer_fn::app::serve_alb(router, &faulty, scorer_fn::app::Call::default()).await;
     assert_eq!(answer["statusCode"], 500);
     Ok(())

@@ -1,19 +1,15 @@
 //! TLS to the database and to Redis: who is believed, and who is not.
 
-#[path = "support/runtime.rs"]
-mod runtime;
-mod support;
-
 use std::path::PathBuf;
 
+use crate::runtime::Function;
+use crate::support::{get, golden_environment, load, router_on};
 use local_cloud::postgres::PrivatePostgres;
 use local_cloud::redis_server::{self, PrivateRedis};
 use local_cloud::tls::{Authority, Certificate};
-use runtime::Function;
 use scorer_fn::app::{Call, serve_alb};
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
-use support::{get, golden_environment, load, router_on};
 
 const KEY: &str = "GoldKeyA.16689dac85a8b7b8c197c7932e44c8a2";
 const PATH: &str = "/v2/stamps/101/score/0xa452b093b448cba521689d4f6f04ede0996080c7";

@@ -1,13 +1,11 @@
 //! The rate limit, counted in a Redis that several instances share.
 
-mod support;
-
 use std::collections::BTreeMap;
 
+use crate::support::{Service, get, golden_environment, router_on};
 use local_cloud::redis_server::{self, PrivateRedis};
 use scorer_fn::app::{Call, serve_alb};
 use scorer_fn::time::now;
-use support::{Service, get, golden_environment, router_on};
 
 /// Two calls in fifteen minutes.
 const LIMITED: &str = "GoldKeyI.e3fb4ad7b64f5832a09c3fd55ed9eacf";

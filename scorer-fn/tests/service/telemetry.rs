@@ -1,22 +1,16 @@
 //! What a collector gets, and that a missing or silent one costs nothing.
 
-#![cfg(feature = "otlp")]
-
-#[path = "support/runtime.rs"]
-mod runtime;
-mod support;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::runtime::Function;
+use crate::support::{Service, golden_environment, load, router_on};
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{StatusCode, Uri};
 use axum::routing::any;
 use local_cloud::postgres::PrivatePostgres;
-use runtime::Function;
 use serde_json::{Value, json};
-use support::{Service, golden_environment, load, router_on};
 
 const KEY: &str = "GoldKeyA.16689dac85a8b7b8c197c7932e44c8a2";
 const WALLET: &str = "0xa452b093b448cba521689d4f6f04ede0996080c7";

@@ -1,18 +1,12 @@
 //! Credentials from Secrets Manager, spoken to by the real client over the wire.
 
-#![cfg(feature = "secrets")]
-
-#[path = "support/runtime.rs"]
-mod runtime;
-mod support;
-
+use crate::runtime::Function;
+use crate::support::{get, golden_environment, load};
 use local_cloud::postgres::PrivatePostgres;
 use local_cloud::tls::Authority;
 use local_cloud::{LocalCloud, Topology};
-use runtime::Function;
 use serde_json::json;
 use sqlx::{Connection as _, Executor as _, PgConnection};
-use support::{get, golden_environment, load};
 
 const PATH: &str = "/v2/stamps/101/score/0xa452b093b448cba521689d4f6f04ede0996080c7";
 const KEY: &str = "GoldKeyA.16689dac85a8b7b8c197c7932e44c8a2";

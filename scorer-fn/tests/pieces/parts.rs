@@ -1,8 +1,4 @@
-//! The pure pieces: keys, rates, paths, configuration, and in `pieces/scoring.rs`
-//! deduplication and weights.
-
-#[path = "pieces/scoring.rs"]
-mod scoring;
+//! The pure pieces: keys, rates, paths, configuration.
 
 use std::collections::HashMap;
 

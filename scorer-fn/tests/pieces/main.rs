@@ -1,0 +1,6 @@
+//! The pure pieces, without a server.
+
+mod parts;
+mod proof;
+mod python;
+mod scoring;

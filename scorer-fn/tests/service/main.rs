@@ -1,0 +1,21 @@
+//! The whole service with real servers: databases, poolers, Redis, collectors,
+//! and both programs.
+
+mod database;
+mod demo;
+#[cfg(feature = "lambda")]
+mod entry_points;
+mod golden;
+mod hostile;
+#[cfg(feature = "lambda")]
+mod parity;
+mod rate_limit;
+mod runtime;
+#[cfg(feature = "secrets")]
+mod secrets;
+#[cfg(feature = "lambda")]
+mod soak;
+mod support;
+#[cfg(feature = "otlp")]
+mod telemetry;
+mod tls;
