@@ -4,8 +4,8 @@ use scorer_fn::app::{Call, serve_alb};
 use serde_json::Value;
 use sqlx::{Connection, Executor};
 
-use super::support::{Service, demo_environment, get, router_on};
 use super::{KEY, ask_for, body, count, lasting};
+use crate::support::{Service, demo_environment, get, router_on};
 
 #[tokio::test]
 async fn first_requests_for_one_wallet_at_once_agree() -> anyhow::Result<()> {
