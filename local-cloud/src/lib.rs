@@ -56,6 +56,7 @@ pub mod faults;
 pub mod foreign;
 mod functions;
 mod handle;
+pub mod latency;
 pub mod load;
 pub mod metrics;
 pub mod names;

@@ -8,6 +8,7 @@ mod data_plane;
 mod e2e_scorer;
 mod foreign;
 mod functions;
+mod latency;
 mod load;
 mod postgres;
 mod python_scorer;
