@@ -91,7 +91,7 @@ fn hold_a_cluster() {
 fn a_killed_owner_leaves_nothing_behind() -> Outcome {
     use std::io::{BufRead as _, BufReader};
     let mut owner = Command::new(std::env::current_exe()?)
-        .args(["--ignored", "--exact", "hold_a_cluster", "--nocapture"])
+        .args(["--ignored", "--exact", "postgres::hold_a_cluster", "--nocapture"])
         .stdout(std::process::Stdio::piped())
         .spawn()?;
     let output = BufReader::new(owner.stdout.take().expect("piped"));
