@@ -1,5 +1,8 @@
 //! A private pgbouncer in transaction mode: the stand-in for RDS Proxy.
 //!
+//! Clients and the server behind it use TLS and SCRAM-SHA-256 if that server does,
+//! and the pooler shows the server's certificate.
+//!
 //! Every transaction may meet another server connection, so whatever a client
 //! leaves in its session is gone, or worse, somebody else's. Tests that must
 //! hold behind RDS Proxy run through this with several clients at once.
@@ -10,7 +13,7 @@ use std::path::PathBuf;
 use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
 
-use crate::postgres::{PrivatePostgres, USER};
+use crate::postgres::{PrivatePostgres, Transport, USER};
 use crate::supervised::{
     Account, READY_LIMIT, Recipe, ServerError, Supervised, find_program, io_error, on_free_port,
     path_folders,
@@ -43,6 +46,8 @@ pub struct Pgbouncer {
     _folder: TempDir,
     port: u16,
     password: String,
+    /// As the server's, with the same certificate.
+    transport: Transport,
 }
 
 /// Without the password.
@@ -96,6 +101,23 @@ impl Pgbouncer {
         let [settings, users, log] =
             ["pgbouncer.ini", "users.txt", "pgbouncer.log"].map(|name| folder.path().join(name));
         let password = postgres.password();
+        let (auth, tls) = match postgres.transport() {
+            Transport::Plain => ("plain", "server_tls_sslmode = disable\n".to_owned()),
+            // The files are the server's: both run as the same account.
+            Transport::Tls { files, mode } => (
+                "scram-sha-256",
+                format!(
+                    "client_tls_sslmode = require\n\
+                     client_tls_cert_file = {}\n\
+                     client_tls_key_file = {}\n\
+                     server_tls_sslmode = {mode}\n\
+                     server_tls_ca_file = {}\n",
+                    files.chain.display(),
+                    files.key.display(),
+                    files.authority.display(),
+                ),
+            ),
+        };
         let text = format!(
             "[databases]\n\
              * = host=127.0.0.1 port={}\n\
@@ -103,13 +125,13 @@ impl Pgbouncer {
              listen_addr = 127.0.0.1\n\
              listen_port = {port}\n\
              unix_socket_dir =\n\
-             auth_type = plain\n\
+             auth_type = {auth}\n\
              auth_file = {}\n\
              pool_mode = transaction\n\
              default_pool_size = {server_connections}\n\
              max_client_conn = 200\n\
              max_db_connections = {server_connections}\n\
-             server_tls_sslmode = disable\n\
+             {tls}\
              ; sqlx sends this one, and pgbouncer refuses what it does not know\n\
              ignore_startup_parameters = extra_float_digits\n",
             postgres.port(),
@@ -137,26 +159,28 @@ impl Pgbouncer {
 
         let server = server
             .once_up("pgbouncer", &log, READY_LIMIT, || async move {
-                match PgConnection::connect(&url(port, password, USER)).await {
+                match PgConnection::connect(&postgres.url_at(port, USER)).await {
                     Ok(connection) => connection.close().await.is_ok(),
                     Err(_) => false,
                 }
             })
             .await?;
-        Ok(Self { _server: server, _folder: folder, port, password: password.to_owned() })
+        Ok(Self {
+            _server: server,
+            _folder: folder,
+            port,
+            password: password.to_owned(),
+            transport: postgres.transport().clone(),
+        })
     }
 
     /// URL of one database through the pooler, with the password: do not log it.
     pub fn url(&self, database: &str) -> String {
-        url(self.port, &self.password, database)
+        self.transport.url(self.port, &self.password, database)
     }
 
     /// The loopback port of the pooler.
     pub fn port(&self) -> u16 {
         self.port
     }
-}
-
-fn url(port: u16, password: &str, database: &str) -> String {
-    format!("postgres://{USER}:{password}@127.0.0.1:{port}/{database}?sslmode=disable")
 }

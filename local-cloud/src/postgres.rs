@@ -12,8 +12,10 @@
 //! # Ok(()) }
 //! ```
 //!
-//! It listens on loopback with a random password, keeps nothing (no fsync) and
-//! is stopped and removed when dropped, also when the process is killed.
+//! It listens on loopback, keeps nothing (no fsync) and is stopped and removed
+//! when dropped, also when the process is killed. Clients come in as they do on
+//! RDS: over TLS, with a certificate that they verify, and with SCRAM-SHA-256 for
+//! a random password.
 
 use std::fmt;
 use std::io;
@@ -21,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
 
@@ -28,7 +31,7 @@ use crate::supervised::{
     Account, Recipe, ServerError, Supervised, find_program, free_port, path_folders,
     random_password, run_as, tail,
 };
-use crate::tls::Certificate;
+use crate::tls::{Authority, Certificate, Files};
 
 /// The superuser of the cluster.
 pub const USER: &str = "postgres";
@@ -69,9 +72,12 @@ pub enum PostgresError {
         #[source]
         source: io::Error,
     },
+    /// Its certificate could not be made.
+    #[error("making a certificate for the PostgreSQL server")]
+    Certificate(#[source] rcgen::Error),
     /// Its certificate could not be put down.
     #[error(transparent)]
-    Certificate(ServerError),
+    CertificateFile(ServerError),
     /// The server refused a statement.
     #[error("{doing}")]
     Sql {
@@ -102,8 +108,49 @@ pub struct PrivatePostgres {
     account: Option<Account>,
     port: u16,
     password: String,
-    /// Files of certificate and key, if it speaks TLS.
-    certificate: Option<[PathBuf; 2]>,
+    transport: Transport,
+}
+
+/// How clients come in.
+#[derive(Clone, Debug)]
+pub(crate) enum Transport {
+    /// Without TLS, and with the password as it is.
+    Plain,
+    /// With TLS alone, and SCRAM-SHA-256.
+    Tls {
+        /// The server's certificate.
+        files: Files,
+        /// What clients verify: `verify-full`, or `verify-ca` where a test chose the
+        /// names in the certificate.
+        mode: &'static str,
+    },
+}
+
+/// What stands in a URL as it is.
+const PATH: AsciiSet = NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
+
+impl Transport {
+    /// URL of a database on a loopback `port`, with the password.
+    pub(crate) fn url(&self, port: u16, password: &str, database: &str) -> String {
+        let tail = match self {
+            Self::Plain => "sslmode=disable".to_owned(),
+            Self::Tls { files, mode } => {
+                let file = files.authority.to_string_lossy();
+                format!("sslmode={mode}&sslrootcert={}", utf8_percent_encode(&file, &PATH))
+            }
+        };
+        format!("postgres://{USER}:{password}@127.0.0.1:{port}/{database}?{tail}")
+    }
+
+    /// Who may come in (`pg_hba.conf`).
+    fn access(&self) -> &'static str {
+        match self {
+            Self::Plain => "host all all 127.0.0.1/32 password\nlocal all all password\n",
+            Self::Tls { .. } => {
+                "hostssl all all 127.0.0.1/32 scram-sha-256\nlocal all all scram-sha-256\n"
+            }
+        }
+    }
 }
 
 /// Without the password.
@@ -119,29 +166,52 @@ impl fmt::Debug for PrivatePostgres {
 impl PrivatePostgres {
     /// Makes a cluster and starts it; it answers queries when this returns.
     ///
-    /// Takes about two seconds, most of it in `initdb`.
+    /// It takes clients with TLS only, and has a certificate for `127.0.0.1` and
+    /// `localhost` by an authority of its own; [`url`](Self::url) makes a client
+    /// verify it. Takes about two seconds, most of it in `initdb`.
     ///
     /// # Errors
     /// [`PostgresError::NoBinaries`] where nothing is installed; otherwise what
     /// the server printed.
     pub async fn start() -> Result<Self, PostgresError> {
-        let mut cluster = tokio::task::spawn_blocking(Self::create)
-            .await
-            .map_err(|error| io_error("making a PostgreSQL cluster")(io::Error::other(error)))??;
-        cluster.start_server().await?;
-        Ok(cluster)
+        let certificate = Authority::new("a private PostgreSQL")
+            .and_then(|authority| authority.issue(&["127.0.0.1", "localhost"]))
+            .map_err(PostgresError::Certificate)?;
+        Self::start_as(Some((&certificate, "verify-full"))).await
     }
 
-    /// [`start`](Self::start) with TLS for clients that ask for it.
+    /// [`start`](Self::start) with a certificate of the test's choice, whose
+    /// names [`url`](Self::url) leaves unchecked.
     ///
     /// # Errors
     /// As `start`.
     pub async fn start_with_tls(certificate: &Certificate) -> Result<Self, PostgresError> {
+        Self::start_as(Some((certificate, "verify-ca"))).await
+    }
+
+    /// [`start`](Self::start) without TLS and SCRAM: to see what they cost, and how
+    /// a client refuses a server that cannot encrypt.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub async fn start_plain() -> Result<Self, PostgresError> {
+        Self::start_as(None).await
+    }
+
+    async fn start_as(
+        certificate: Option<(&Certificate, &'static str)>,
+    ) -> Result<Self, PostgresError> {
         let mut cluster = tokio::task::spawn_blocking(Self::create)
             .await
             .map_err(|error| io_error("making a PostgreSQL cluster")(io::Error::other(error)))??;
-        let files = certificate.write(cluster.folder.path(), cluster.account.as_ref());
-        cluster.certificate = Some(files.map_err(PostgresError::Certificate)?);
+        if let Some((certificate, mode)) = certificate {
+            let files = certificate.write(cluster.folder.path(), cluster.account.as_ref());
+            let files = files.map_err(PostgresError::CertificateFile)?;
+            cluster.transport = Transport::Tls { files, mode };
+        }
+        let access = cluster.folder.path().join("data/pg_hba.conf");
+        std::fs::write(&access, cluster.transport.access())
+            .map_err(io_error("writing pg_hba.conf"))?;
         cluster.start_server().await?;
         Ok(cluster)
     }
@@ -176,10 +246,8 @@ impl PrivatePostgres {
         }
 
         let mut initdb = Command::new(binaries.join("initdb"));
-        // `password` rather than SCRAM: only root can listen on loopback, and
-        // an unoptimised client spends tens of milliseconds on SCRAM.
         initdb
-            .args(["--no-sync", "--auth=password", "--username", USER])
+            .args(["--no-sync", "--auth=scram-sha-256", "--username", USER])
             .args(["--encoding=UTF8", "--locale=C", "--pwfile"])
             .arg(&password_file)
             .arg("--pgdata")
@@ -193,7 +261,15 @@ impl PrivatePostgres {
             return Err(PostgresError::Server { doing: "initdb failed", output: text });
         }
         std::fs::remove_file(&password_file).map_err(io_error("removing the password file"))?;
-        Ok(Self { server: None, folder, binaries, account, port: 0, password, certificate: None })
+        Ok(Self {
+            server: None,
+            folder,
+            binaries,
+            account,
+            port: 0,
+            password,
+            transport: Transport::Plain,
+        })
     }
 
     /// Starts the server again after [`stop_server`](Self::stop_server), on
@@ -241,11 +317,11 @@ impl PrivatePostgres {
         ] {
             args.extend(["-c".to_owned(), setting]);
         }
-        if let Some([chain, key]) = &self.certificate {
+        if let Transport::Tls { files, .. } = &self.transport {
             for setting in [
                 "ssl=on".to_owned(),
-                format!("ssl_cert_file={}", chain.display()),
-                format!("ssl_key_file={}", key.display()),
+                format!("ssl_cert_file={}", files.chain.display()),
+                format!("ssl_key_file={}", files.key.display()),
             ] {
                 args.extend(["-c".to_owned(), setting]);
             }
@@ -266,7 +342,7 @@ impl PrivatePostgres {
         loop {
             let ended = server.ended().map_err(io_error("watching the PostgreSQL server"))?;
             if ended.is_none() {
-                match PgConnection::connect(&self.url("postgres")).await {
+                match PgConnection::connect(&self.admin_url("postgres")).await {
                     Ok(connection) => {
                         let _ = connection.close().await;
                         self.server = Some(server);
@@ -297,10 +373,38 @@ impl PrivatePostgres {
 
     /// URL of one database, with the password: do not log it.
     pub fn url(&self, database: &str) -> String {
-        format!(
-            "postgres://{USER}:{}@127.0.0.1:{}/{database}?sslmode=disable",
-            self.password, self.port
-        )
+        self.url_at(self.port, database)
+    }
+
+    /// URL of one database over the server's socket, which is in a folder of its own
+    /// and has no TLS: for setting up and looking on. Do not log it.
+    ///
+    /// sqlx 0.9.0 does not set TCP_NODELAY, so that opening a connection with TLS
+    /// takes it 150 ms instead of 10.
+    pub fn admin_url(&self, database: &str) -> String {
+        let folder = self.folder.path().to_string_lossy();
+        let folder = utf8_percent_encode(&folder, &PATH);
+        let (password, port) = (&self.password, self.port);
+        format!("postgres://{USER}:{password}@localhost:{port}/{database}?host={folder}")
+    }
+
+    /// [`url`](Self::url) where something between, such as a
+    /// [`LatencyProxy`](crate::latency::LatencyProxy), listens on a loopback port.
+    pub fn url_at(&self, port: u16, database: &str) -> String {
+        self.transport.url(port, &self.password, database)
+    }
+
+    /// File with the certificate of the authority that signed the server's; `None`
+    /// without TLS.
+    pub fn root_certificate(&self) -> Option<&Path> {
+        match &self.transport {
+            Transport::Plain => None,
+            Transport::Tls { files, .. } => Some(&files.authority),
+        }
+    }
+
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.transport
     }
 
     /// The loopback port of the server.
@@ -371,7 +475,7 @@ impl PrivatePostgres {
 
     async fn run(&self, database: &str, sql: String, doing: String) -> Result<(), PostgresError> {
         let work = async {
-            let mut connection = PgConnection::connect(&self.url(database)).await?;
+            let mut connection = PgConnection::connect(&self.admin_url(database)).await?;
             sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
             connection.close().await
         };

@@ -91,11 +91,11 @@ impl PrivateRedis {
         if let Some(certificate) = certificate {
             let port = free_port().map_err(io_error("finding a free port"))?;
             tls_port = Some(port);
-            let [chain, key] = certificate.write(folder.path(), account.as_ref())?;
+            let files = certificate.write(folder.path(), account.as_ref())?;
             text.push_str(&format!(
                 "tls-port {port}\ntls-cert-file {}\ntls-key-file {}\ntls-auth-clients no\n",
-                chain.display(),
-                key.display()
+                files.chain.display(),
+                files.key.display()
             ));
         }
         std::fs::write(&settings, text).map_err(io_error("writing redis.conf"))?;

@@ -57,14 +57,30 @@ impl Authority {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let key = KeyPair::generate()?;
         let certificate = CertificateParams::new(names)?.signed_by(&key, &self.0)?;
-        Ok(Certificate { chain: certificate.pem(), key: key.serialize_pem() })
+        Ok(Certificate {
+            chain: certificate.pem(),
+            key: key.serialize_pem(),
+            authority: self.bundle(),
+        })
     }
 }
 
-/// A server's certificate with its key, both as PEM.
+/// A server's certificate with its key and its authority's certificate, as PEM.
 pub struct Certificate {
     chain: String,
     key: String,
+    authority: String,
+}
+
+/// A certificate on disk.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    /// The certificate.
+    pub(crate) chain: PathBuf,
+    /// Its key, which the server's account alone can read.
+    pub(crate) key: PathBuf,
+    /// What a client must have to believe the server.
+    pub(crate) authority: PathBuf,
 }
 
 /// Without the key.
@@ -75,19 +91,24 @@ impl fmt::Debug for Certificate {
 }
 
 impl Certificate {
-    /// Writes certificate and key into `folder`, the key readable for `account` alone.
+    /// Writes it into `folder`, the key readable for `account` alone.
     pub(crate) fn write(
         &self,
         folder: &Path,
         account: Option<&Account>,
-    ) -> Result<[PathBuf; 2], ServerError> {
-        let paths = ["server.crt", "server.key"].map(|name| folder.join(name));
-        for (path, text) in paths.iter().zip([&self.chain, &self.key]) {
-            let written = std::fs::write(path, text)
-                .and_then(|()| std::fs::set_permissions(path, Permissions::from_mode(0o600)))
-                .and_then(|()| account.map_or(Ok(()), |account| account.own(path)));
-            written.map_err(io_error("writing a certificate"))?;
-        }
-        Ok(paths)
+    ) -> Result<Files, ServerError> {
+        let write = |name: &str, text: &str, mode: u32| {
+            let path = folder.join(name);
+            std::fs::write(&path, text)
+                .and_then(|()| std::fs::set_permissions(&path, Permissions::from_mode(mode)))
+                .and_then(|()| account.map_or(Ok(()), |account| account.own(&path)))
+                .map(|()| path)
+                .map_err(io_error("writing a certificate"))
+        };
+        Ok(Files {
+            chain: write("server.crt", &self.chain, 0o644)?,
+            key: write("server.key", &self.key, 0o600)?,
+            authority: write("authority.crt", &self.authority, 0o644)?,
+        })
     }
 }

@@ -42,7 +42,7 @@ struct Database {
 impl Database {
     /// `None` where it is not installed; required where peers are.
     async fn new() -> Option<Self> {
-        let postgres = peers::postgres().await?;
+        let postgres = peers::plain_postgres().await?;
         let pooler = peers::pgbouncer(&postgres).await?;
         journal::migrated(&postgres.url("postgres")).await;
         Some(Self { _postgres: postgres, pooler })

@@ -120,8 +120,11 @@ pub async fn run_within(
             Ok(case) => {
                 let database = format!("case_{number}");
                 postgres.create_from_template(&database, "seeded").await?;
-                let url = postgres.url(&database);
-                if let Err(error) = bench.replay(case, &url, &mut outcome).await {
+                let urls = Urls {
+                    function: postgres.url(&database),
+                    observer: postgres.admin_url(&database),
+                };
+                if let Err(error) = bench.replay(case, &urls, &mut outcome).await {
                     outcome.stopped = Some(format!("{error:#}"));
                 }
                 postgres.drop_database(&database).await?;
@@ -133,6 +136,12 @@ pub async fn run_within(
     }
     anyhow::ensure!(!outcomes.is_empty(), "no case is called like {}", options.only.join(" or "));
     Ok(outcomes)
+}
+
+/// A case's database: do not log them.
+struct Urls {
+    function: String,
+    observer: String,
 }
 
 struct Bench<'a> {
@@ -148,14 +157,14 @@ impl Bench<'_> {
     async fn replay(
         &mut self,
         case: &Case,
-        url: &str,
+        urls: &Urls,
         outcome: &mut Outcome,
     ) -> anyhow::Result<()> {
         let mut function = FunctionSpec::new(FUNCTION, [self.options.binary.to_string_lossy()]);
         for (name, value) in self.suite.variables(case) {
             function = function.env(&name, value);
         }
-        function = function.env("DATABASE_URL", url);
+        function = function.env("DATABASE_URL", &urls.function);
         if self.suite.limits_rate(case) && self.redis.is_none() {
             self.redis = Some(PrivateRedis::start().await?);
         }
@@ -169,7 +178,7 @@ impl Bench<'_> {
             .target_group(FUNCTION, FUNCTION)
             .load_balancer(LoadBalancerSpec::new(BALANCER).default_group(FUNCTION));
         let cloud = LocalCloud::start(topology).await?;
-        let tried = self.steps(&cloud, case, url, outcome).await;
+        let tried = self.steps(&cloud, case, urls, outcome).await;
         cloud.shutdown().await;
         tried
     }
@@ -178,10 +187,10 @@ impl Bench<'_> {
         &self,
         cloud: &LocalCloud,
         case: &Case,
-        url: &str,
+        urls: &Urls,
         outcome: &mut Outcome,
     ) -> anyhow::Result<()> {
-        let mut observer = Observer::connect(url).await?;
+        let mut observer = Observer::connect(&urls.observer).await?;
         for (number, step) in (1..).zip(&case.steps) {
             let before = observer.look(case.analytics).await?;
             let (answered, via) = match as_http(&step.event) {

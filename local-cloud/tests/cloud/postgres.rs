@@ -2,9 +2,12 @@
 
 use std::error::Error;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
+use local_cloud::latency::LatencyProxy;
 use local_cloud::pgbouncer::{self, Pgbouncer};
 use local_cloud::postgres::PrivatePostgres;
+use local_cloud::tls::Authority;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -51,6 +54,86 @@ async fn a_cluster_is_seeded_copied_stopped_started_and_removed() -> Outcome {
     Ok(())
 }
 
+/// Whether each client connection of the server but this one is encrypted.
+async fn encrypted(postgres: &PrivatePostgres) -> Result<Vec<bool>, sqlx::Error> {
+    let mut admin = PgConnection::connect(&postgres.admin_url("template1")).await?;
+    sqlx::query_scalar(
+        "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+          WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
+    )
+    .fetch_all(&mut admin)
+    .await
+}
+
+#[tokio::test]
+async fn clients_come_in_with_tls_and_scram_alone() -> Outcome {
+    let postgres = PrivatePostgres::start().await?;
+    let url = postgres.url("postgres");
+    let mut client = PgConnection::connect(&url).await?;
+    assert_eq!(encrypted(&postgres).await?, [true]);
+    let scram: bool = sqlx::query_scalar(
+        "SELECT every(auth_method = 'scram-sha-256' AND type IN ('hostssl', 'local'))
+           FROM pg_hba_file_rules",
+    )
+    .fetch_one(&mut client)
+    .await?;
+    assert!(scram, "SCRAM alone, over TLS alone");
+
+    let (address, _) = url.split_once('?').ok_or("a query")?;
+    let plain = PgConnection::connect(&format!("{address}?sslmode=disable")).await;
+    let refused = plain.expect_err("refused without TLS").to_string();
+    assert!(refused.contains("no encryption"), "{refused}");
+
+    // The client verifies: another authority's certificate is not believed.
+    let folder = tempfile::tempdir()?;
+    let stranger = folder.path().join("stranger.pem");
+    std::fs::write(&stranger, Authority::new("Another one")?.bundle())?;
+    let stranger = stranger.display();
+    let fooled =
+        PgConnection::connect(&format!("{address}?sslmode=verify-full&sslrootcert={stranger}"));
+    let refused = fooled.await.expect_err("an unknown authority").to_string();
+    assert!(refused.contains("UnknownIssuer"), "{refused}");
+    // And the name counts: it is in the certificate, or the client goes away.
+    let by_name = url.replace("@127.0.0.1:", "@localhost:");
+    assert_eq!(number(&by_name, "SELECT 1::bigint").await?, 1);
+    let wrong =
+        PrivatePostgres::start_with_tls(&Authority::new("A")?.issue(&["elsewhere"])?).await?;
+    assert_eq!(number(&wrong.url("postgres"), "SELECT 1::bigint").await?, 1, "verify-ca");
+    let strict = wrong.url("postgres").replace("verify-ca", "verify-full");
+    let refused = PgConnection::connect(&strict).await.expect_err("another name").to_string();
+    assert!(refused.contains("not valid for"), "{refused}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_plain_server_cannot_encrypt() -> Outcome {
+    let postgres = PrivatePostgres::start_plain().await?;
+    assert_eq!(postgres.root_certificate(), None);
+    let url = postgres.url("postgres");
+    let _client = PgConnection::connect(&url).await?;
+    assert_eq!(encrypted(&postgres).await?, [false]);
+    let strict = url.replace("=disable", "=require");
+    assert!(PgConnection::connect(&strict).await.is_err(), "TLS is not to be had");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_database_can_be_a_network_away() -> Outcome {
+    let postgres = PrivatePostgres::start().await?;
+    let server = ([127, 0, 0, 1], postgres.port()).into();
+    let network = LatencyProxy::start(server, Duration::from_millis(20)).await?;
+    let url = postgres.url_at(network.address().port(), "postgres");
+    let mut client = PgConnection::connect(&url).await?;
+    let before = network.traffic();
+    let started = Instant::now();
+    for _ in 0..3 {
+        sqlx::raw_sql("SELECT 1").execute(&mut client).await?;
+    }
+    assert!(started.elapsed() >= Duration::from_millis(60), "{:?}", started.elapsed());
+    assert_eq!(network.traffic().round_trips - before.round_trips, 3);
+    Ok(())
+}
+
 #[tokio::test]
 async fn pgbouncer_pools_transactions_over_two_connections() -> Outcome {
     if pgbouncer::left_out() {
@@ -70,9 +153,13 @@ async fn pgbouncer_pools_transactions_over_two_connections() -> Outcome {
         servers.insert(row.try_get::<i64, _>(0)?);
     }
     assert!(servers.len() <= 2, "{servers:?}");
+    assert!(url.contains("sslmode=verify-full"), "clients of the pooler verify it too");
+    let mut sessions = encrypted(&postgres).await?;
+    sessions.dedup();
+    assert_eq!(sessions, [true], "and it encrypts what it says to the server");
     let open = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'postgres' \
                 AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
-    assert!(number(&postgres.url("template1"), open).await? <= 2);
+    assert!(number(&postgres.admin_url("template1"), open).await? <= 2);
     Ok(())
 }
 

@@ -60,7 +60,18 @@ pub(crate) async fn ministack() -> Option<Ministack> {
 }
 
 pub(crate) async fn postgres() -> Option<PrivatePostgres> {
-    match PrivatePostgres::start().await {
+    installed(PrivatePostgres::start().await)
+}
+
+/// One without TLS, for tests that open connections by the thousand: sqlx 0.9.0
+/// does not set TCP_NODELAY and takes 150 ms for one over TLS.
+#[allow(dead_code, reason = "each test binary uses its part")]
+pub(crate) async fn plain_postgres() -> Option<PrivatePostgres> {
+    installed(PrivatePostgres::start_plain().await)
+}
+
+fn installed(started: Result<PrivatePostgres, PostgresError>) -> Option<PrivatePostgres> {
+    match started {
         Ok(postgres) => Some(postgres),
         Err(error @ PostgresError::NoBinaries { .. }) => missing("PostgreSQL", error),
         Err(error) => panic!("PostgreSQL: {error}"),

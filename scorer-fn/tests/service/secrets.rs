@@ -1,5 +1,7 @@
 //! Credentials from Secrets Manager, spoken to by the real client over the wire.
 
+use anyhow::Context as _;
+
 use crate::runtime::Function;
 use crate::support::{get, golden_environment, load};
 use local_cloud::postgres::PrivatePostgres;
@@ -22,7 +24,6 @@ fn variables(endpoint: &str, arn: &str) -> anyhow::Result<Vec<(String, String)>>
     let more = [
         ("DATABASE_SECRET_ARN", arn),
         ("DATABASE_NAME", "scorer"),
-        ("DATABASE_SSLMODE", "disable"),
         ("AWS_ENDPOINT_URL", endpoint),
         ("AWS_REGION", "eu-west-1"),
         ("AWS_ACCESS_KEY_ID", "local"),
@@ -30,6 +31,12 @@ fn variables(endpoint: &str, arn: &str) -> anyhow::Result<Vec<(String, String)>>
     ];
     variables.extend(more.map(|(name, value)| (name.to_owned(), value.to_owned())));
     Ok(variables)
+}
+
+/// What the function needs to verify the database, beside the secret.
+fn bundle(postgres: &PrivatePostgres) -> anyhow::Result<(String, String)> {
+    let file = postgres.root_certificate().context("it speaks TLS")?;
+    Ok(("DATABASE_SSLROOTCERT".to_owned(), file.display().to_string()))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,7 +48,8 @@ async fn the_function_logs_in_with_the_secret() -> anyhow::Result<()> {
     });
     let topology = Topology::new().manual_clock().secret("scorer-database", &secret.to_string());
     let cloud = LocalCloud::start(topology).await?;
-    let settings = variables(&cloud.aws_endpoint(), "scorer-database")?;
+    let mut settings = variables(&cloud.aws_endpoint(), "scorer-database")?;
+    settings.push(bundle(&postgres)?);
     let function = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
     for _ in 0..2 {
         let answer = function.invoke(get(PATH, KEY)).await?;
@@ -65,7 +73,8 @@ async fn a_rotated_password_is_read_again_within_the_request() -> anyhow::Result
     let topology =
         Topology::new().manual_clock().secret("scorer-database", &secret(postgres.password()));
     let cloud = LocalCloud::start(topology).await?;
-    let settings = variables(&cloud.aws_endpoint(), "scorer-database")?;
+    let mut settings = variables(&cloud.aws_endpoint(), "scorer-database")?;
+    settings.push(bundle(&postgres)?);
     let function = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
     let answer = function.invoke(get(PATH, KEY)).await?;
     assert_eq!(answer["statusCode"], 200, "{answer}");
@@ -109,7 +118,6 @@ async fn with_a_secret_the_database_must_prove_who_it_is_unless_told_otherwise()
         (vec![proxy], 503),
     ] {
         let mut settings = variables(&cloud.aws_endpoint(), "scorer-database")?;
-        settings.retain(|(name, _)| name != "DATABASE_SSLMODE");
         settings.extend(more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
         let function = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
         let answer = function.invoke(get(PATH, KEY)).await?;

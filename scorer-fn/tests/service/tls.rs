@@ -72,7 +72,7 @@ async fn the_database_must_prove_who_it_is() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_server_without_tls_is_refused_where_tls_is_asked_for() -> anyhow::Result<()> {
-    let plain = PrivatePostgres::start().await?;
+    let plain = PrivatePostgres::start_plain().await?;
     for mode in ["require", "verify-full"] {
         let url = plain.url("postgres").replace("=disable", &format!("={mode}"));
         let router = router_on(&url, &golden_environment()?)?;
