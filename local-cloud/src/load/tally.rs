@@ -79,7 +79,7 @@ pub struct Side {
 }
 
 /// Everything counted so far.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Summary {
     /// Time since the start, in seconds.
     pub elapsed_secs: f64,
