@@ -49,13 +49,13 @@ parity: dev-env ## Send recorded cases through the load balancer (CASES=DIR)
 	@$(ENV); $(TARGET)/debug/local-cloud parity --cases $(or $(CASES),scorer-fn/tests/golden)
 
 .PHONY: bench-scorer
-bench-scorer: dev-env ## Measure the Python twin against the Rust function in one run
+bench-scorer: dev-env ## Measure the scorers over TLS and a network; fails when a target is missed
 	@$(ENV); cargo build -p local-cloud --bins
 	@cargo build --release -p scorer-fn --bins
 	@$(ENV); $(TARGET)/debug/local-cloud bench-scorer --rust $(TARGET)/release/scorer-fn
 
 .PHONY: soak
-soak: dev-env ## Send the scorer 100,000 mixed requests and watch its memory
+soak: dev-env ## Send the scorer 100,000 mixed requests, big ones too, and watch its memory
 	@$(ENV); SCORER_SOAK=$${SCORER_SOAK:-100000} cargo test -p scorer-fn --test service soak:: -- --nocapture
 
 .PHONY: arm64
