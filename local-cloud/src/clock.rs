@@ -2,9 +2,11 @@
 //!
 //! Simulated time starts at a whole minute and runs `60 s / minute` times as
 //! fast as the wall clock. With [`Pace::Manual`] it only moves when a test says
-//! so, which makes whole rollouts repeatable to the minute.
+//! so, which makes whole rollouts repeatable to the minute. A running clock can
+//! be held at a time until what belongs before it is done, so that a slow machine
+//! makes a rollout longer and not different ([`Clock::hold_at`]).
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -25,11 +27,49 @@ pub enum Pace {
 /// The one source of simulated time. All instants are milliseconds since 1970, UTC.
 #[derive(Debug)]
 pub struct Clock {
-    started: Instant,
-    origin_ms: i64,
     pace: Pace,
-    advanced_ms: AtomicI64,
+    legs: Mutex<Legs>,
     jumps: watch::Sender<()>,
+}
+
+/// The way of a clock, leg by leg; the last one is under way. Never empty.
+#[derive(Debug)]
+struct Legs(Vec<Leg>);
+
+/// A stretch in which simulated time runs evenly, until it is held.
+#[derive(Clone, Copy, Debug)]
+struct Leg {
+    since: Instant,
+    from_ms: i64,
+    /// Simulated time that this leg does not pass.
+    until_ms: Option<i64>,
+}
+
+impl Leg {
+    fn at(&self, instant: Instant, pace: Pace) -> i64 {
+        let run_ms = match pace {
+            Pace::Manual => 0,
+            Pace::Minute(real) => {
+                let run = instant.saturating_duration_since(self.since);
+                // Far below 2^53 for any run of a development tool.
+                #[allow(clippy::cast_possible_truncation)]
+                let ms = (run.as_secs_f64() / real.as_secs_f64() * 60_000.0) as i64;
+                ms
+            }
+        };
+        let at_ms = self.from_ms + run_ms;
+        self.until_ms.map_or(at_ms, |until_ms| at_ms.min(until_ms.max(self.from_ms)))
+    }
+}
+
+impl Legs {
+    fn last(&self) -> Leg {
+        *self.0.last().expect("a clock has a leg from its start")
+    }
+
+    fn begin(&mut self, from_ms: i64, until_ms: Option<i64>) {
+        self.0.push(Leg { since: Instant::now(), from_ms, until_ms });
+    }
 }
 
 impl Clock {
@@ -37,28 +77,26 @@ impl Clock {
     /// first minute is as complete as all others.
     pub fn new(pace: Pace, start: Timestamp) -> Self {
         let start_ms = start.as_millisecond();
-        Self {
-            started: Instant::now(),
-            origin_ms: start_ms - start_ms.rem_euclid(MINUTE_MS),
-            pace,
-            advanced_ms: AtomicI64::new(0),
-            jumps: watch::Sender::new(()),
-        }
+        let from_ms = start_ms - start_ms.rem_euclid(MINUTE_MS);
+        let first = Leg { since: Instant::now(), from_ms, until_ms: None };
+        Self { pace, legs: Mutex::new(Legs(vec![first])), jumps: watch::Sender::new(()) }
+    }
+
+    fn legs(&self) -> MutexGuard<'_, Legs> {
+        self.legs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Simulated now, in milliseconds since 1970.
     pub fn now_ms(&self) -> i64 {
-        let run_ms = match self.pace {
-            Pace::Manual => 0,
-            Pace::Minute(real) => {
-                let minutes = self.started.elapsed().as_secs_f64() / real.as_secs_f64();
-                // Far below 2^53 for any run of a development tool.
-                #[allow(clippy::cast_possible_truncation)]
-                let ms = (minutes * 60_000.0) as i64;
-                ms
-            }
-        };
-        self.origin_ms + run_ms + self.advanced_ms.load(Ordering::SeqCst)
+        self.legs().last().at(Instant::now(), self.pace)
+    }
+
+    /// Simulated time at an instant of the past, in milliseconds since 1970;
+    /// before the clock's start it is the start.
+    pub fn at_ms(&self, instant: Instant) -> i64 {
+        let legs = self.legs();
+        let begun = legs.0.partition_point(|leg| leg.since <= instant);
+        legs.0[begun.saturating_sub(1)].at(instant, self.pace)
     }
 
     /// Simulated now, as a timestamp.
@@ -76,25 +114,55 @@ impl Clock {
         self.pace
     }
 
-    /// Jumps forward; sleepers whose time has come wake at once.
+    /// Jumps forward, also past a hold; sleepers whose time has come wake at once.
     pub fn advance(&self, by: Duration) {
         let ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX / 4);
-        self.advanced_ms.fetch_add(ms, Ordering::SeqCst);
+        let mut legs = self.legs();
+        let last = legs.last();
+        let now_ms = last.at(Instant::now(), self.pace);
+        legs.begin(now_ms + ms, last.until_ms);
+        drop(legs);
         self.jumps.send_replace(());
+    }
+
+    /// Lets simulated time run up to `until_ms` and stand there until this is
+    /// called again with a later time. A manual clock stands anyway.
+    pub fn hold_at(&self, until_ms: i64) {
+        let mut legs = self.legs();
+        let now_ms = legs.last().at(Instant::now(), self.pace);
+        legs.begin(now_ms, Some(until_ms));
+        drop(legs);
+        self.jumps.send_replace(());
+    }
+
+    /// Real time for which this clock has been held so far.
+    pub fn held_for(&self) -> Duration {
+        let Pace::Minute(real) = self.pace else {
+            return Duration::ZERO;
+        };
+        let legs = self.legs();
+        let ends = legs.0.iter().skip(1).map(|leg| leg.since).chain([Instant::now()]);
+        let held = legs.0.iter().zip(ends).filter_map(|(leg, end)| {
+            let ran_ms = leg.until_ms?.saturating_sub(leg.from_ms).max(0);
+            let ran = real.mul_f64(ran_ms as f64 / MINUTE_MS as f64);
+            Some(end.saturating_duration_since(leg.since).saturating_sub(ran))
+        });
+        held.sum()
     }
 
     /// Sleeps until simulated time reaches `until_ms`.
     pub async fn sleep_until(&self, until_ms: i64) {
         let mut jumps = self.jumps.subscribe();
         loop {
-            let left_ms = until_ms - self.now_ms();
+            let leg = self.legs().last();
+            let left_ms = until_ms - leg.at(Instant::now(), self.pace);
             if left_ms <= 0 {
                 return;
             }
+            let held_before = leg.until_ms.is_some_and(|held_ms| held_ms < until_ms);
             let jumped = jumps.changed();
             match self.pace {
-                Pace::Manual => drop(jumped.await),
-                Pace::Minute(real) => {
+                Pace::Minute(real) if !held_before => {
                     let real_secs = left_ms as f64 / 60_000.0 * real.as_secs_f64();
                     // One extra millisecond, so that rounding never wakes us early.
                     let wait = Duration::from_secs_f64(real_secs) + Duration::from_millis(1);
@@ -103,6 +171,7 @@ impl Clock {
                         _ = jumped => {}
                     }
                 }
+                Pace::Minute(_) | Pace::Manual => drop(jumped.await),
             }
         }
     }
@@ -151,5 +220,25 @@ mod tests {
         assert!(!sleeper.is_finished());
         clock.advance(Duration::from_mins(1));
         assert_eq!(sleeper.await.unwrap(), until);
+    }
+
+    #[tokio::test]
+    async fn a_held_clock_stands_until_it_is_let_go_and_remembers_when() {
+        let clock = Clock::new(Pace::Minute(Duration::from_millis(10)), start());
+        // A time that is over: it stands where it is.
+        clock.hold_at(0);
+        let stands_at = clock.now_ms();
+        let standing = Instant::now();
+        let sleeper = clock.sleep_until(stands_at + MINUTE_MS);
+        let late = tokio::time::timeout(Duration::from_millis(30), sleeper).await;
+        assert!(late.is_err(), "three minutes' worth of real time, and none has passed");
+        assert_eq!(clock.now_ms(), stands_at);
+        assert!(clock.held_for() >= Duration::from_millis(30));
+        let next = stands_at + 7 * MINUTE_MS;
+        clock.hold_at(next);
+        clock.sleep_until(next).await;
+        assert_eq!(clock.now_ms(), next);
+        assert_eq!(clock.at_ms(standing), stands_at);
+        assert!(clock.at_ms(Instant::now()) >= clock.at_ms(standing));
     }
 }
