@@ -20,8 +20,8 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
@@ -53,6 +53,11 @@ pub struct Plan {
     /// At most this many connections; a request that finds none free waits,
     /// and the wait is part of its latency.
     pub max_connections: usize,
+    /// While so many requests are without an answer the schedule stands still,
+    /// and everything after is due that much later. `None`, the default, is an
+    /// open loop to the end; a number keeps a machine that is too slow for the
+    /// rate from piling up requests ([`Summary::held_secs`] says for how long).
+    pub max_unanswered: Option<u64>,
     /// A request that is not answered this long after it was due has failed.
     pub timeout: Duration,
     /// Draws the gaps between requests.
@@ -69,6 +74,7 @@ impl Default for Plan {
             duration: Duration::from_secs(10),
             max_requests: 1_000_000,
             max_connections: 256,
+            max_unanswered: None,
             timeout: Duration::from_secs(30),
             seed: 1,
             keep_records: false,
@@ -224,6 +230,20 @@ struct Shared {
     trace_prefix: String,
     stop: AtomicBool,
     sent: AtomicU64,
+    answered: AtomicU64,
+    max_unanswered: Option<u64>,
+    /// How long the schedule stood still, in microseconds.
+    held_us: AtomicU64,
+    /// The thread that keeps the schedule, to wake it.
+    schedule: OnceLock<Thread>,
+}
+
+impl Shared {
+    fn is_full(&self) -> bool {
+        let sent = self.sent.load(Ordering::SeqCst);
+        let unanswered = sent - self.answered.load(Ordering::SeqCst);
+        self.max_unanswered.is_some_and(|most| unanswered >= most)
+    }
 }
 
 /// Load under way.
@@ -267,6 +287,10 @@ pub fn start(
         trace_prefix: trace_prefix(),
         stop: AtomicBool::new(false),
         sent: AtomicU64::new(0),
+        answered: AtomicU64::new(0),
+        max_unanswered: plan.max_unanswered,
+        held_us: AtomicU64::new(0),
+        schedule: OnceLock::new(),
     });
     let schedule = Schedule::new(plan);
     let expected = schedule.expected();
@@ -296,6 +320,9 @@ fn check(plan: &Plan) -> Result<(), LoadError> {
     if !(1..=10_000).contains(&plan.max_connections) {
         return refuse("max_connections", plan.max_connections.to_string(), "1 to 10000");
     }
+    if plan.max_unanswered == Some(0) {
+        return refuse("max_unanswered", "0".to_owned(), "at least 1");
+    }
     if plan.timeout.is_zero() {
         return refuse("timeout", "0 s".to_owned(), "more than 0 s");
     }
@@ -315,19 +342,34 @@ fn keep_schedule(
     runtime: &tokio::runtime::Handle,
     alive: &mpsc::Sender<()>,
 ) {
-    for (number, due) in (0_u64..).zip(schedule) {
-        let at = shared.started + due;
+    shared.schedule.get_or_init(std::thread::current);
+    let mut held = Duration::ZERO;
+    for (number, planned) in (0_u64..).zip(schedule) {
+        let mut due = planned + held;
+        let mut full_since = None;
         loop {
             if shared.stop.load(Ordering::Relaxed) {
                 return;
             }
-            let wait = at.saturating_duration_since(Instant::now());
-            if wait.is_zero() {
+            let now = Instant::now();
+            let wait = (shared.started + due).saturating_duration_since(now);
+            if !wait.is_zero() {
+                std::thread::park_timeout(wait);
+            } else if shared.is_full() {
+                full_since.get_or_insert(now);
+                // Whoever answers wakes us.
+                std::thread::park();
+            } else {
+                if let Some(since) = full_since {
+                    let stood = now.saturating_duration_since(since);
+                    due += stood;
+                    held += stood;
+                    shared.held_us.store(tally::micros(held), Ordering::Relaxed);
+                }
                 break;
             }
-            std::thread::park_timeout(wait);
         }
-        shared.sent.fetch_add(1, Ordering::Relaxed);
+        shared.sent.fetch_add(1, Ordering::SeqCst);
         let (shared, alive) = (Arc::clone(shared), alive.clone());
         runtime.spawn(async move {
             send(&shared, number, due).await;
@@ -348,6 +390,12 @@ async fn send(shared: &Shared, number: u64, due: Duration) {
         Err(_) => (End::TimedOut, HeaderMap::new()),
     };
     let record = Record { number, ask: index, trace_id, due, latency: at.elapsed(), end };
+    shared.answered.fetch_add(1, Ordering::SeqCst);
+    if shared.max_unanswered.is_some()
+        && let Some(schedule) = shared.schedule.get()
+    {
+        schedule.unpark();
+    }
     let side = (shared.classify)(&record, &headers);
     locked(&shared.tally).add(&record, lag, side);
     if let Some(records) = &shared.records {
@@ -364,7 +412,8 @@ impl Running {
     /// The counts so far.
     pub fn summary(&self) -> Summary {
         let sent = self.shared.sent.load(Ordering::Relaxed);
-        locked(&self.shared.tally).summary(sent, self.shared.started.elapsed())
+        let held = Duration::from_micros(self.shared.held_us.load(Ordering::Relaxed));
+        locked(&self.shared.tally).summary(sent, self.shared.started.elapsed(), held)
     }
 
     /// About how many requests the whole schedule has.

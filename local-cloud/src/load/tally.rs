@@ -18,7 +18,7 @@ fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, MAX_MICROS, DIGITS).expect("constant bounds are valid")
 }
 
-fn micros(duration: Duration) -> u64 {
+pub(super) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
@@ -83,6 +83,8 @@ pub struct Side {
 pub struct Summary {
     /// Time since the start, in seconds.
     pub elapsed_secs: f64,
+    /// Of that, how long the schedule stood still: `Plan::max_unanswered`.
+    pub held_secs: f64,
     /// Requests that became due.
     pub sent: u64,
     /// All that ended.
@@ -163,7 +165,7 @@ impl Tally {
         }
     }
 
-    pub(super) fn summary(&self, sent: u64, elapsed: Duration) -> Summary {
+    pub(super) fn summary(&self, sent: u64, elapsed: Duration, held: Duration) -> Summary {
         let count = |end| self.ends.get(&end).copied().unwrap_or(0);
         let statuses = self.ends.iter().filter_map(|(end, count)| match end {
             End::Status(status) => Some((*status, *count)),
@@ -171,6 +173,7 @@ impl Tally {
         });
         Summary {
             elapsed_secs: elapsed.as_secs_f64(),
+            held_secs: held.as_secs_f64(),
             sent,
             total: self.total.side(),
             by_status: statuses.collect(),

@@ -145,6 +145,33 @@ async fn waiting_for_a_connection_is_part_of_the_latency() -> Outcome {
     Ok(())
 }
 
+/// Due all at once, and never more than three are on their way; those that were
+/// held back are due when they are sent.
+#[tokio::test]
+async fn holds_its_schedule_back_while_too_many_are_unanswered() -> Outcome {
+    let (now, most) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let greatest = Arc::clone(&most);
+    let (address, _) = serve(move |_| {
+        let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+        async move {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            now.fetch_sub(1, Ordering::SeqCst);
+            Response::new(Full::default())
+        }
+    })
+    .await?;
+    let plan = Plan { max_unanswered: Some(3), ..plan(100_000.0, 30) };
+    let (summary, records) = start(address, vec![Ask::get("/")?], &plan, no_side())?.finish().await;
+    assert_eq!(summary.by_status[&200], 30);
+    assert!(greatest.load(Ordering::SeqCst) <= 3, "{greatest:?}");
+    // 30 answers of 5 ms, three at a time.
+    assert!(summary.held_secs >= 0.04, "{summary:?}");
+    let last = records.iter().max_by_key(|record| record.number).expect("records are kept");
+    assert!(last.due >= Duration::from_millis(40), "{last:?}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn names_the_ways_to_fail() -> Outcome {
     let (hanging, _) = serve(async |_| std::future::pending().await).await?;
