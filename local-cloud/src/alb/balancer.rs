@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::response::Extra;
 use super::rule::Rule;
+use crate::clock::Clock;
 
 /// A load balancer with its one listener.
 #[derive(Debug)]
@@ -31,10 +32,14 @@ impl Balancer {
         published.front().map(|(_, rules)| rules.clone()).unwrap_or_default()
     }
 
-    pub(super) fn publish(&self, mut rules: Vec<Rule>, delay: Duration) {
+    /// Lets the data plane follow these rules after `delay`; the simulated time
+    /// of the change. No request that comes later follows the old ones, as both
+    /// happen under one lock.
+    pub(super) fn publish(&self, mut rules: Vec<Rule>, delay: Duration, clock: &Clock) -> i64 {
         rules.sort_by_key(Rule::rank);
         let mut published = self.published.lock().expect("published lock");
         published.push_back((Instant::now() + delay, Arc::new(rules)));
+        clock.now_ms()
     }
 }
 

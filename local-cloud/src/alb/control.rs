@@ -104,7 +104,7 @@ impl Balancers {
                 action: action_of(names, &spec.default.forward, Some(&spec.default), None),
                 order: 1,
             });
-            balancer.publish(rules.clone(), Duration::ZERO);
+            balancer.publish(rules.clone(), Duration::ZERO, clock);
             inner.rules.push(rules);
             Arc::new(balancer)
         });
@@ -343,22 +343,23 @@ impl Balancers {
             .collect()
     }
 
-    fn note(&self, inner: &mut Inner, balancer: usize, arn: &str, by: &str) {
-        let weights = inner.rules[balancer]
+    fn note(&self, inner: &mut Inner, index: usize, arn: &str, by: &str) {
+        let weights = inner.rules[index]
             .iter()
             .find(|rule| rule.arn == arn)
             .map_or_else(Vec::new, |rule| self.shares(rule));
         if inner.changes.len() == RING_CHANGES {
             inner.changes.pop_front();
         }
+        let balancer = &self.list[index];
+        let rules = inner.rules[index].clone();
+        let at_ms = balancer.publish(rules, balancer.propagation, &self.clock);
         inner.changes.push_back(RuleChange {
-            at_ms: self.clock.now_ms(),
+            at_ms,
             rule: arn.to_owned(),
             by: by.to_owned(),
             weights,
         });
-        let balancer_of = &self.list[balancer];
-        balancer_of.publish(inner.rules[balancer].clone(), balancer_of.propagation);
     }
 
     fn check_action(
