@@ -1,5 +1,6 @@
 """The tables, over one connection that is opened again once when it is lost."""
 
+import os
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -82,6 +83,13 @@ ON CONFLICT (passport_id) DO UPDATE
 """
 
 
+# Two writers of one wallet's links may wait for each other; PostgreSQL then ends
+# one of them, and repeating its statement is all that is needed.
+MOST_DEADLOCKS = 5
+
+CONNECT_TIMEOUT_SECS = max(2, int(os.environ.get("DATABASE_CONNECT_TIMEOUT_MS", "2000")) // 1000)
+
+
 class Found(NamedTuple):
     key_hash: str
     community: int | None
@@ -97,19 +105,27 @@ class Store:
 
     def run(self, sql, values):
         """Executes one statement that may be repeated, opening the connection if needed."""
-        try:
-            return self.open().execute(sql, values)
-        except psycopg.OperationalError:
-            if self.connection is None or not self.connection.broken:
-                raise
-            self.connection = None
-            return self.open().execute(sql, values)
+        lost, deadlocks = False, 0
+        while True:
+            try:
+                return self.open().execute(sql, values)
+            except psycopg.errors.DeadlockDetected:
+                deadlocks += 1
+                if deadlocks > MOST_DEADLOCKS:
+                    raise
+            except psycopg.OperationalError:
+                if lost or self.connection is None or not self.connection.broken:
+                    raise
+                lost, self.connection = True, None
 
     def open(self):
         if self.connection is None or self.connection.closed:
             # No named statements: behind a transaction pooler they belong to nobody.
             self.connection = psycopg.connect(
-                self.url, autocommit=True, prepare_threshold=None, connect_timeout=2
+                self.url,
+                autocommit=True,
+                prepare_threshold=None,
+                connect_timeout=CONNECT_TIMEOUT_SECS,
             )
         return self.connection
 
