@@ -24,8 +24,7 @@ pub(super) struct Side {
 impl Side {
     /// Figures of the requests that `belongs` picks.
     pub(super) fn of(journeys: &[Journey], belongs: impl Fn(&Journey) -> bool) -> Self {
-        let mut latencies =
-            Histogram::<u64>::new_with_bounds(1, 3_600_000_000, 3).expect("constant bounds");
+        let mut latencies = histogram();
         let (mut requests, mut hurt) = (0, 0);
         for journey in journeys.iter().filter(|journey| belongs(journey)) {
             requests += 1;
@@ -48,12 +47,107 @@ impl Side {
     }
 }
 
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 3_600_000_000, 3).expect("constant bounds")
+}
+
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
+/// P50, P95 and P99 of milliseconds; zeros if there are none.
+pub(super) fn quantiles_ms(all: impl Iterator<Item = f64>) -> [f64; 3] {
+    let mut latencies = histogram();
+    for ms in all {
+        latencies.saturating_record(micros(Duration::from_secs_f64(ms.max(0.0) / 1000.0)));
+    }
+    [0.5, 0.95, 0.99].map(|q| latencies.value_at_quantile(q) as f64 / 1000.0)
+}
+
+/// Both sides in the same minutes: requests that the weighted rule drew while
+/// both had a share, so that each got the same mix under the same load. Those
+/// that we broke are left out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Beside {
+    /// Python's and Rust's.
+    pub(super) requests: [u64; 2],
+    /// P50, P95 and P99 in the function.
+    pub(super) function_ms: [[f64; 3]; 2],
+    /// The same from when the request was due to its last byte.
+    pub(super) client_ms: [[f64; 3]; 2],
+}
+
+impl Beside {
+    fn of(journeys: &[Journey], stretches: &[Stretch]) -> Self {
+        let shared = |journey: &Journey| {
+            let both = |stretch: &Stretch| stretch.weight > 0.0 && stretch.weight < 100.0;
+            stretches.iter().filter(|stretch| both(stretch)).any(|one| one.drew(journey))
+        };
+        let drawn: Vec<&Journey> =
+            journeys.iter().filter(|one| !one.broken && shared(one)).collect();
+        let side = |group| drawn.iter().filter(move |one| one.group.as_deref() == Some(group));
+        let groups = [PYTHON, RUST];
+        Self {
+            requests: groups.map(|group| side(group).count() as u64),
+            function_ms: groups.map(|group| quantiles_ms(side(group).map(|one| one.function_ms))),
+            client_ms: groups.map(|group| {
+                quantiles_ms(side(group).map(|one| one.latency.as_secs_f64() * 1000.0))
+            }),
+        }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let row = |name: &str, side: usize, ms: &[[f64; 3]; 2]| {
+            let [p50, p95, p99] = ms[side];
+            let requests = count(self.requests[side]);
+            format!("  {name:<28} {requests:>8} {p50:>8.1} {p95:>8.1} {p99:>8.1}")
+        };
+        let mut lines = vec![
+            "Rust beside Python, in the minutes in which both had a share (same mix, same load):"
+                .to_owned(),
+            format!(
+                "  {:<28} {:>8} {:>8} {:>8} {:>8}",
+                "", "requests", "P50 ms", "P95 ms", "P99 ms"
+            ),
+            row("Python, in the function", 0, &self.function_ms),
+            row("Rust, in the function", 1, &self.function_ms),
+            row("Python, at the client", 0, &self.client_ms),
+            row("Rust, at the client", 1, &self.client_ms),
+        ];
+        if self.requests.iter().all(|requests| *requests > 0) {
+            let [python, rust] = self.function_ms.map(|ms| ms[0]);
+            lines.push(format!("  in the function, P50: {}", compared(python, rust)));
+            let [python, rust] = self.client_ms.map(|ms| ms[0]);
+            lines.push(format!("  at the client, P50:   {}", compared(python, rust)));
+        }
+        lines.extend(
+            [
+                "  Compared: this build's Rust function (dev profile, optimised: see Cargo.toml) with a",
+                "  Python twin, which does less than the real Python service and than Rust: no signatures,",
+                "  no copies of stamps, events or analytics. `make bench-scorer` measures release builds.",
+            ]
+            .map(str::to_owned),
+        );
+        lines
+    }
+}
+
+/// Which side answers faster, as the figures say: `Rust answers 2.1 times as fast`.
+fn compared(python_ms: f64, rust_ms: f64) -> String {
+    // Within a tenth the order is chance.
+    if rust_ms <= 0.0 || python_ms <= 0.0 {
+        "nothing measured".to_owned()
+    } else if python_ms >= 1.1 * rust_ms {
+        format!("Rust answers {:.1} times as fast as Python", python_ms / rust_ms)
+    } else if rust_ms >= 1.1 * python_ms {
+        format!("Rust takes {:.1} times as long as Python", rust_ms / python_ms)
+    } else {
+        "Rust and Python are equally fast".to_owned()
+    }
+}
+
 /// A stretch of simulated time with one weight.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Stretch {
     pub(super) from_ms: i64,
     pub(super) until_ms: i64,
@@ -70,12 +164,22 @@ pub(super) struct Stretch {
 }
 
 impl Stretch {
+    /// Whether this request came and went within the stretch. One that was due
+    /// when the weight changed may have been drawn before or after it.
+    fn drew(&self, journey: &Journey) -> bool {
+        let within = journey.due_ms > self.from_ms && journey.end_ms < self.until_ms;
+        let reached = journey.group.as_deref().is_some_and(|one| [PYTHON, RUST].contains(&one));
+        within && reached && !journey.tester
+    }
+
     /// How far the drawn share is from the weight, in standard deviations of
-    /// a fair draw; zero where there is nothing to draw.
+    /// a fair draw. At 0 and 100 % there is nothing to draw: one request on the
+    /// wrong side is infinitely far.
     pub(super) fn deviation(&self) -> f64 {
         let (n, share) = (self.requests as f64, self.weight / 100.0);
+        let off = self.rust as f64 - n * share;
         let spread = (n * share * (1.0 - share)).sqrt();
-        if spread > 0.0 { (self.rust as f64 - n * share) / spread } else { 0.0 }
+        if off.abs() < 0.5 && spread == 0.0 { 0.0 } else { off / spread }
     }
 }
 
@@ -86,21 +190,19 @@ pub(super) fn stretches(journeys: &[Journey], changes: &[(i64, f64)]) -> Vec<Str
     cuts.extend(changes);
     let ends = cuts.iter().skip(1).map(|(at, _)| *at).chain([i64::MAX]);
     let stretch = |((from_ms, weight), until_ms): ((i64, f64), i64)| {
-        let within = |journey: &&Journey| (from_ms..until_ms).contains(&journey.due_ms);
-        let number = |picks: &dyn Fn(&Journey) -> bool| {
-            journeys.iter().filter(within).filter(|journey| picks(journey)).count() as u64
-        };
-        let reached = |journey: &Journey, group| journey.group.as_deref() == Some(group);
-        let drawn = |journey: &Journey| !journey.tester && journey.end_ms < until_ms;
-        Stretch {
-            from_ms,
-            until_ms,
-            weight,
-            requests: number(&|j| drawn(j) && (reached(j, PYTHON) || reached(j, RUST))),
-            rust: number(&|j| drawn(j) && reached(j, RUST)),
-            testers: number(&|j| j.tester),
-            testers_on_rust: number(&|j| j.tester && reached(j, TESTER)),
+        let mut stretch = Stretch { from_ms, until_ms, weight, ..Stretch::default() };
+        for journey in journeys {
+            let reached = |group| u64::from(journey.group.as_deref() == Some(group));
+            if stretch.drew(journey) {
+                stretch.requests += 1;
+                stretch.rust += reached(RUST);
+            }
+            if journey.tester && (from_ms..until_ms).contains(&journey.due_ms) {
+                stretch.testers += 1;
+                stretch.testers_on_rust += reached(TESTER);
+            }
         }
+        stretch
     };
     cuts.iter().copied().zip(ends).map(stretch).collect()
 }
@@ -112,6 +214,10 @@ pub(super) struct Figures {
     pub(super) functions: Vec<FunctionStats>,
     /// How late our own generator sent, P99 in milliseconds.
     pub(super) late_ms: f64,
+    /// How long our own generator sent nothing because too much was unanswered.
+    pub(super) held_back: Duration,
+    /// How long simulated time stood still for ticks and answers that were late.
+    pub(super) stood: Duration,
 }
 
 impl Figures {
@@ -171,8 +277,18 @@ impl Figures {
             self.testers().row("Rust, for testers"),
             format!("  (of which our own generator was late by up to {:.1} ms, P99)", self.late_ms),
             String::new(),
-            "Rollouts:".to_owned(),
         ];
+        lines.extend(Beside::of(&self.journeys, &self.stretches).lines());
+        lines.extend([
+            String::new(),
+            format!(
+                "This machine was late: simulated time waited {:.1} s for it, our own generator {:.1} s",
+                self.stood.as_secs_f64(),
+                self.held_back.as_secs_f64()
+            ),
+            String::new(),
+            "Rollouts:".to_owned(),
+        ]);
         for (name, played) in rollouts {
             let side = self.during(played);
             lines.push(format!(
@@ -255,6 +371,7 @@ mod tests {
             due_ms,
             end_ms: due_ms + 1,
             latency: Duration::from_millis(10),
+            function_ms: if group == RUST { 4.0 } else { 8.0 },
             served: true,
             group: Some(group.to_owned()),
             broken: false,
@@ -268,16 +385,44 @@ mod tests {
             journey(5, PYTHON, false),
             // Came at 0 %, went at 50 %.
             journey(9, RUST, false),
-            journey(10, RUST, false),
+            // Due when the weight changed: before or after it, nobody knows.
+            journey(10, PYTHON, false),
+            journey(11, RUST, false),
             journey(12, PYTHON, false),
             journey(12, TESTER, true),
-            journey(20, RUST, false),
+            journey(21, RUST, false),
         ];
         let found = stretches(&journeys, &[(10, 50.0), (20, 100.0)]);
         let numbers: Vec<_> =
             found.iter().map(|s| (s.requests, s.rust, s.testers, s.testers_on_rust)).collect();
         assert_eq!(numbers, [(1, 0, 0, 0), (2, 1, 1, 1), (1, 1, 0, 0)]);
         assert!(found[1].deviation().abs() < 1e-9);
+    }
+
+    #[test]
+    fn sides_are_compared_where_both_had_a_share_and_the_sentence_follows_the_figures() {
+        let mut journeys = vec![
+            journey(5, PYTHON, false),
+            journey(11, RUST, false),
+            journey(12, PYTHON, false),
+            journey(13, RUST, false),
+            journey(21, RUST, false),
+        ];
+        journeys[3].broken = true;
+        let stretches = stretches(&journeys, &[(10, 50.0), (20, 100.0)]);
+        let text = |journeys: &[Journey]| Beside::of(journeys, &stretches).lines().join("\n");
+        assert_eq!(Beside::of(&journeys, &stretches).requests, [1, 1]);
+        let quick = text(&journeys);
+        assert!(quick.contains("in the function, P50: Rust answers 2.0 times as fast"), "{quick}");
+        assert!(
+            quick.contains("at the client, P50:   Rust and Python are equally fast"),
+            "{quick}"
+        );
+        journeys[1].function_ms = 24.0;
+        let slow = text(&journeys);
+        assert!(slow.contains("in the function, P50: Rust takes 3.0 times as long"), "{slow}");
+        let none = text(&[]);
+        assert!(!none.contains("in the function, P50"), "{none}");
     }
 
     #[test]
@@ -292,5 +437,11 @@ mod tests {
             testers_on_rust: 0,
         };
         assert!(stretch.deviation() > 10.0);
+        let all = Stretch { weight: 100.0, requests: 10, rust: 10, ..stretch };
+        assert!(all.deviation().abs() < 1e-9);
+        let one_astray = Stretch { rust: 9, ..all };
+        assert!(one_astray.deviation().abs() > 1e9);
+        let empty = Stretch { requests: 0, rust: 0, ..one_astray };
+        assert!(empty.deviation().abs() < 1e-9);
     }
 }

@@ -1,17 +1,30 @@
 //! The timeline: one look a minute at what the product itself says.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use jiff::Timestamp;
 
 use crate::clock::MINUTE_MS;
-use crate::{LocalCloud, Page, RuleChange};
+use crate::{AsyncRecord, LocalCloud, Page, RuleChange};
 
 use super::ctl::{Ctl, Evidence, Status};
-use super::plan::RUST;
+use super::plan::{RUST, SCHEDULE};
 use super::screen::{Screen, count, hour};
 use super::traffic::Traffic;
 
 /// Looks in a row that may fail before the demo gives up.
-const PATIENCE: u32 = 5;
+const MOST_FAILED_LOOKS: u32 = 5;
+
+/// Real time without any progress after which something hangs.
+const STUCK_AFTER: Duration = Duration::from_mins(3);
+
+/// How often progress is looked for, in real time.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Share of a minute's requests that must have been answered before simulated
+/// time goes on: a minute with next to no requests would prove nothing.
+const LEAST_ANSWERED: f64 = 0.5;
 
 /// States of a run that nothing but a new start changes.
 const ENDED: [&str; 2] = ["completed", "rolled back"];
@@ -39,9 +52,21 @@ pub(super) struct Follower<'a> {
     pub(super) cloud: &'a LocalCloud,
     pub(super) ctl: &'a Ctl,
     pub(super) rule: String,
+    /// Requests that a minute should have.
+    requests_a_minute: f64,
+    began_ms: i64,
+    answered: u64,
+    ticks: Ticks,
     seen_revision: i64,
     seen_pages: usize,
     last_why: String,
+}
+
+/// Scheduled ticks that are over.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ticks {
+    pub(super) done: u64,
+    pub(super) failed: u64,
 }
 
 impl<'a> Follower<'a> {
@@ -50,8 +75,29 @@ impl<'a> Follower<'a> {
         cloud: &'a LocalCloud,
         ctl: &'a Ctl,
         rule: String,
+        requests_a_minute: f64,
     ) -> Self {
-        Self { screen, cloud, ctl, rule, seen_revision: 0, seen_pages: 0, last_why: String::new() }
+        let began_ms = cloud.clock().now_ms();
+        // Whatever is still to be started, no tick is due before it.
+        cloud.clock().hold_at(began_ms.div_euclid(MINUTE_MS) * MINUTE_MS + MINUTE_MS - 1);
+        Self {
+            screen,
+            cloud,
+            ctl,
+            rule,
+            requests_a_minute,
+            began_ms,
+            answered: 0,
+            ticks: Ticks::default(),
+            seen_revision: 0,
+            seen_pages: 0,
+            last_why: String::new(),
+        }
+    }
+
+    /// The scheduled ticks so far.
+    pub(super) fn ticks(&self) -> Ticks {
+        self.ticks
     }
 
     /// Starts a rollout as an operator would and follows it to its end, at
@@ -71,7 +117,7 @@ impl<'a> Follower<'a> {
         let until_ms = started_ms + i64::from(most_minutes) * MINUTE_MS;
         let mut failed = 0;
         let (status, exit) = loop {
-            self.next_look().await;
+            self.next_look(traffic).await?;
             match self.look(traffic).await {
                 Ok((status, exit)) => {
                     failed = 0;
@@ -83,7 +129,7 @@ impl<'a> Follower<'a> {
                 Err(error) => {
                     failed += 1;
                     self.screen.line(&format!("       ✖ no answer: {error:#}"))?;
-                    if failed == PATIENCE {
+                    if failed == MOST_FAILED_LOOKS {
                         return Err(error.context("the controller does not answer any more"));
                     }
                 }
@@ -126,7 +172,7 @@ impl<'a> Follower<'a> {
         minutes: u32,
     ) -> anyhow::Result<()> {
         for _ in 0..minutes {
-            self.next_look().await;
+            self.next_look(traffic).await?;
             self.look(traffic).await?;
         }
         Ok(())
@@ -139,13 +185,55 @@ impl<'a> Follower<'a> {
         ours.map(|change| (change.at_ms, rust_percent(change))).collect()
     }
 
-    /// Half a minute after the next tick is due: it is done by then.
-    async fn next_look(&self) {
+    /// Lets simulated time run to the middle of the next minute, and waits there
+    /// for the minute's tick and for enough answers.
+    ///
+    /// Time stands before the next tick is due, so a slow machine plays the same
+    /// minutes more slowly: no tick is skipped, no minute is without requests.
+    async fn next_look(&mut self, traffic: &Traffic) -> anyhow::Result<()> {
         let clock = self.cloud.clock();
-        let now = clock.now_ms();
         let half = MINUTE_MS / 2;
-        let next = now - (now - half).rem_euclid(MINUTE_MS) + MINUTE_MS;
-        clock.sleep(Duration::from_millis(u64::try_from(next - now).unwrap_or_default())).await;
+        let minute_ms = (clock.now_ms() - half).div_euclid(MINUTE_MS) * MINUTE_MS + MINUTE_MS;
+        clock.hold_at(minute_ms + MINUTE_MS - 1);
+        clock.sleep_until(minute_ms + half).await;
+        let progress = Progress::new();
+        // The first tick is due a minute after the start.
+        if minute_ms > self.began_ms {
+            let failed = loop {
+                if let Some(failed) = self.tick_failed(minute_ms) {
+                    break failed;
+                }
+                progress.wait(|| format!("the tick of {} is not over", hour(minute_ms))).await?;
+            };
+            self.ticks.done += 1;
+            self.ticks.failed += u64::from(failed);
+        }
+        // Far below 2^53.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let least = (self.requests_a_minute * LEAST_ANSWERED) as u64;
+        loop {
+            let answered = traffic.counts().ended;
+            if answered >= self.answered + least {
+                self.answered = answered;
+                break;
+            }
+            let came = answered - self.answered;
+            progress.wait(|| format!("only {came} requests were answered since")).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the tick that was scheduled for this time failed; `None` while it runs.
+    fn tick_failed(&self, at_ms: i64) -> Option<bool> {
+        let source = format!("schedule {SCHEDULE}");
+        let records = self.cloud.async_records();
+        let scheduled = |record: &&AsyncRecord| {
+            let event: serde_json::Value = serde_json::from_str(&record.event).unwrap_or_default();
+            let time = event["time"].as_str().and_then(|time| time.parse::<Timestamp>().ok());
+            time.is_some_and(|time| time.as_millisecond() == at_ms)
+        };
+        let ours = records.iter().rev().filter(|record| record.source == source);
+        ours.take(5).find(scheduled).map(|record| record.error.is_some())
     }
 
     /// One look: what changed, then how it stands.
@@ -184,6 +272,28 @@ impl<'a> Follower<'a> {
             self.last_why.clone_from(&status.why);
         }
         Ok((status, exit))
+    }
+}
+
+/// Waits in small steps, and gives up when nothing happens for too long.
+struct Progress {
+    begun: Instant,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self { begun: Instant::now() }
+    }
+
+    async fn wait(&self, what: impl Fn() -> String) -> anyhow::Result<()> {
+        ensure!(
+            self.begun.elapsed() < STUCK_AFTER,
+            "{} after {} s: it hangs, or this machine has no time for the demo",
+            what(),
+            STUCK_AFTER.as_secs()
+        );
+        tokio::time::sleep(LOOK_EVERY).await;
+        Ok(())
     }
 }
 

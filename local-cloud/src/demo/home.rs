@@ -89,6 +89,14 @@ fn program(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
+/// Where one cloud and its controller keep theirs.
+#[derive(Clone, Debug)]
+pub(super) struct Files {
+    pub(super) config: PathBuf,
+    pub(super) journal: PathBuf,
+    pub(super) logs: PathBuf,
+}
+
 /// Journal, configuration and logs of one demo; removed when dropped.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -115,16 +123,20 @@ impl Folder {
         Ok(Self { temporary, logs })
     }
 
-    pub(super) fn config(&self) -> PathBuf {
-        self.temporary.path().join("rollout.toml")
+    /// Files of the demo itself.
+    pub(super) fn demo(&self) -> Files {
+        let file = |name| self.temporary.path().join(name);
+        Files { config: file("rollout.toml"), journal: file("journal.db"), logs: self.logs.clone() }
     }
 
-    pub(super) fn journal(&self) -> PathBuf {
-        self.temporary.path().join("journal.db")
-    }
-
-    pub(super) fn logs(&self) -> &Path {
-        &self.logs
+    /// Files of the cloud in which this machine is measured.
+    pub(super) fn measuring(&self) -> Files {
+        let file = |name| self.temporary.path().join(name);
+        Files {
+            config: file("measuring.toml"),
+            journal: file("measuring.db"),
+            logs: self.logs.join("measuring"),
+        }
     }
 
     /// Leaves everything where it is, for a person to look at; says where.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
@@ -11,29 +11,75 @@ use crate::load::{self, Ask, Record, Running, Summary};
 use crate::{AccessEntry, LocalCloud};
 
 use super::home::Home;
-use super::plan::{BALANCER, Plan, TESTER_HEADER};
+use super::machine::Chosen;
+use super::plan::{BALANCER, TESTER_HEADER};
 
 /// No demo lasts longer; it stops the load itself.
-const LONGEST: Duration = Duration::from_mins(10);
+const LONGEST: Duration = Duration::from_hours(3);
+
+/// A request without an answer for so long is lost, however slow the machine is.
+const LOST_AFTER: Duration = Duration::from_mins(5);
+
+/// Everybody's requests on their way at once. A machine that cannot follow gets
+/// fewer requests instead of a growing queue, which would end in refusals.
+const MOST_UNANSWERED: u64 = 12;
 
 /// Requests after which the load balancer's log is read, well before its ring is full.
 const READ_LOG_EVERY: u64 = 8_000;
 
+/// The list of requests, as everybody and as testers send it.
+pub(super) struct Asks {
+    pub(super) everybody: Vec<Ask>,
+    pub(super) testers: Vec<Ask>,
+}
+
+impl Asks {
+    /// All kinds of scorers for every address.
+    ///
+    /// # Errors
+    /// Requests that cannot be sent.
+    pub(super) fn of(home: &Home) -> anyhow::Result<Self> {
+        let mut everybody = Vec::new();
+        // Weighted, by external id, binary, customized.
+        for scorer in ["1", "demo", "2", "3"] {
+            for address in &home.addresses {
+                let ask = Ask::get(&format!("/v2/stamps/{scorer}/score/{address}"))?;
+                everybody.push(ask.header("x-api-key", &home.api_key)?);
+            }
+        }
+        let (name, value) = TESTER_HEADER;
+        let testers: Result<Vec<Ask>, _> =
+            everybody.iter().map(|ask| ask.clone().header(name, value)).collect();
+        Ok(Self { everybody, testers: testers? })
+    }
+}
+
+/// How hard a client asks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pressure {
+    /// Requests a second.
+    pub(super) rate: f64,
+    /// Most of them without an answer.
+    pub(super) unanswered: u64,
+}
+
 /// One client's load and what became of each request.
-struct Source {
+pub(super) struct Source {
     running: Running,
     records: Arc<Mutex<Vec<Record>>>,
-    /// Simulated time at its start.
-    started_ms: i64,
+    started: Instant,
 }
 
 impl Source {
-    fn start(
+    /// Starts sending the list round robin.
+    ///
+    /// # Errors
+    /// Requests that cannot be sent.
+    pub(super) fn start(
         cloud: &LocalCloud,
-        plan: &Plan,
-        asks: Vec<Ask>,
-        rate: f64,
         seed: u64,
+        asks: Vec<Ask>,
+        pressure: Pressure,
     ) -> anyhow::Result<Self> {
         let url = cloud.alb_url(BALANCER);
         let address: SocketAddr = url
@@ -41,9 +87,11 @@ impl Source {
             .and_then(|address| address.parse().ok())
             .with_context(|| format!("{url} is no address"))?;
         let plan = load::Plan {
-            rate,
+            rate: pressure.rate,
+            max_unanswered: Some(pressure.unanswered),
             duration: LONGEST,
-            seed: plan.seed.wrapping_add(seed),
+            timeout: LOST_AFTER,
+            seed,
             ..load::Plan::default()
         };
         let records = Arc::new(Mutex::new(Vec::new()));
@@ -52,16 +100,22 @@ impl Source {
             noted.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
             None
         };
-        let started_ms = cloud.clock().now_ms();
+        let started = Instant::now();
         let running = load::start(address, asks, &plan, Arc::new(note))?;
-        Ok(Self { running, records, started_ms })
+        Ok(Self { running, records, started })
     }
 
-    async fn end(self) -> (i64, Vec<Record>, Summary) {
+    /// The counts so far.
+    pub(super) fn summary(&self) -> Summary {
+        self.running.summary()
+    }
+
+    /// Stops and waits for the last answers.
+    pub(super) async fn end(self) -> (Instant, Vec<Record>, Summary) {
         self.running.stop();
         let (summary, _) = self.running.finish().await;
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        (self.started_ms, std::mem::take(&mut *records), summary)
+        (self.started, std::mem::take(&mut *records), summary)
     }
 }
 
@@ -72,7 +126,6 @@ pub(super) struct Traffic {
     log: Log,
     /// Requests at the last reading of the log.
     read_at: u64,
-    minute: Duration,
 }
 
 /// What the load balancer did with requests, by trace root.
@@ -82,9 +135,9 @@ struct Log(HashMap<String, Seen>);
 impl Log {
     fn read(&mut self, cloud: &LocalCloud) {
         for entry in cloud.access_log() {
-            let AccessEntry { trace, group, fault, .. } = entry;
+            let AccessEntry { trace, group, fault, target_ms, .. } = entry;
             if let Some(root) = root(&trace) {
-                let seen = Seen { group, broken: fault.is_some() };
+                let seen = Seen { group, broken: fault.is_some(), function_ms: target_ms };
                 self.0.entry(root.to_owned()).or_insert(seen);
             }
         }
@@ -100,6 +153,7 @@ impl Log {
 struct Seen {
     group: Option<String>,
     broken: bool,
+    function_ms: f64,
 }
 
 /// One request from the client's side, with the side it reached.
@@ -111,6 +165,9 @@ pub(super) struct Journey {
     pub(super) end_ms: i64,
     /// From when it was due to the end of its answer.
     pub(super) latency: Duration,
+    /// Real milliseconds in the function, as the load balancer measures them
+    /// (`TargetResponseTime`); -1 if none was called.
+    pub(super) function_ms: f64,
     /// Whether its client was served: any answer below 500.
     pub(super) served: bool,
     /// Target group, if the load balancer chose one.
@@ -135,25 +192,22 @@ impl Traffic {
     ///
     /// # Errors
     /// Requests that cannot be sent.
-    pub(super) fn start(cloud: &LocalCloud, home: &Home, plan: &Plan) -> anyhow::Result<Self> {
-        let mut asks = Vec::new();
-        // All kinds of scorers: weighted, by external id, binary, customized.
-        for scorer in ["1", "demo", "2", "3"] {
-            for address in &home.addresses {
-                let ask = Ask::get(&format!("/v2/stamps/{scorer}/score/{address}"))?;
-                asks.push(ask.header("x-api-key", &home.api_key)?);
-            }
-        }
-        let (name, value) = TESTER_HEADER;
-        let testers: Result<Vec<Ask>, _> =
-            asks.iter().map(|ask| ask.clone().header(name, value)).collect();
-        let testers = Source::start(cloud, plan, testers?, plan.tester_rate, 1)?;
-        let everybody = Source::start(cloud, plan, asks, plan.rate, 0)?;
-        Ok(Self { everybody, testers, log: Log::default(), read_at: 0, minute: plan.minute })
+    pub(super) fn start(
+        cloud: &LocalCloud,
+        home: &Home,
+        seed: u64,
+        chosen: &Chosen,
+    ) -> anyhow::Result<Self> {
+        let Asks { everybody, testers } = Asks::of(home)?;
+        let pressure = |rate| Pressure { rate, unanswered: MOST_UNANSWERED };
+        let testers =
+            Source::start(cloud, seed.wrapping_add(1), testers, pressure(chosen.tester_rate))?;
+        let everybody = Source::start(cloud, seed, everybody, pressure(chosen.rate))?;
+        Ok(Self { everybody, testers, log: Log::default(), read_at: 0 })
     }
 
     pub(super) fn counts(&self) -> Counts {
-        let (all, testers) = (self.everybody.running.summary(), self.testers.running.summary());
+        let (all, testers) = (self.everybody.summary(), self.testers.summary());
         Counts {
             ended: all.total.ended,
             hurt: all.hurt(),
@@ -175,22 +229,18 @@ impl Traffic {
     /// Stops both clients, waits for their last answers, and joins every
     /// request with what the load balancer did with it. Oldest first.
     pub(super) async fn end(self, cloud: &LocalCloud) -> (Vec<Journey>, Summary) {
-        let Self { everybody, testers, mut log, minute, .. } = self;
+        let Self { everybody, testers, mut log, .. } = self;
         let (started, records, summary) = everybody.end().await;
         let (testers_started, testers_records, _) = testers.end().await;
         log.read(cloud);
-        let simulated = |real: Duration| {
-            // Far below 2^53 in any demo.
-            #[expect(clippy::cast_possible_truncation)]
-            let ms = (real.as_secs_f64() / minute.as_secs_f64() * 60_000.0) as i64;
-            ms
-        };
-        let journey = |record: Record, started_ms: i64, tester| {
+        let journey = |record: Record, started: Instant, tester| {
             let seen = log.of(&record);
+            let due = started + record.due;
             Journey {
-                due_ms: started_ms + simulated(record.due),
-                end_ms: started_ms + simulated(record.due + record.latency),
+                due_ms: cloud.clock().at_ms(due),
+                end_ms: cloud.clock().at_ms(due + record.latency),
                 latency: record.latency,
+                function_ms: seen.map_or(-1.0, |seen| seen.function_ms),
                 served: record.end.served(),
                 group: seen.and_then(|seen| seen.group.clone()),
                 broken: seen.is_some_and(|seen| seen.broken),

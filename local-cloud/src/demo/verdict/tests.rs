@@ -18,6 +18,7 @@ struct Demo {
     failing: Played,
     changes: Vec<(i64, f64)>,
     journal: Vec<Value>,
+    ticks: Ticks,
 }
 
 fn status(state: &str, why: &str) -> Status {
@@ -68,6 +69,7 @@ impl Demo {
             due_ms,
             end_ms: due_ms + 1,
             latency: Duration::from_millis(20),
+            function_ms: 10.0,
             served: !broken,
             group: Some(group.to_owned()),
             broken,
@@ -113,6 +115,7 @@ impl Demo {
                 vec![page("ALARM", "rolled-back")],
             ),
             journal: applied.collect(),
+            ticks: Ticks { done: 10, failed: 0 },
             changes,
         }
     }
@@ -124,6 +127,8 @@ impl Demo {
             journeys: self.journeys,
             functions: self.functions,
             late_ms: 0.0,
+            held_back: Duration::ZERO,
+            stood: Duration::ZERO,
         };
         let evidence = Evidence {
             plan: &self.plan,
@@ -132,6 +137,7 @@ impl Demo {
             failing: &self.failing,
             changes: &self.changes,
             journal: &self.journal,
+            ticks: self.ticks,
         };
         let all = judge(&evidence);
         all.iter().filter(|one| !one.holds()).map(|one| one.what).collect()
@@ -146,7 +152,7 @@ fn a_good_demo_holds() {
 #[test]
 fn whatever_is_spoiled_is_named() {
     type Spoil = fn(&mut Demo);
-    let cases: [(&str, Spoil); 18] = [
+    let cases: [(&str, Spoil); 20] = [
         ("stage by stage", |demo| demo.healthy.changes.swap(0, 1)),
         ("completed after the bake", |demo| demo.healthy.exit = 10),
         ("1. healthy: nobody hurt", |demo| {
@@ -179,11 +185,11 @@ fn whatever_is_spoiled_is_named() {
         ("the journal has every change", |demo| {
             drop(demo.journal.pop());
         }),
-        ("Rust keeps the limits", |demo| {
-            for journey in demo.journeys.iter_mut().filter(|one| one.group.as_deref() == Some(RUST))
-            {
-                journey.latency = Duration::from_millis(101);
-            }
+        ("a tick in every", |demo| demo.ticks.failed = 1),
+        ("a tick in every", |demo| demo.ticks.done = 0),
+        ("drawn as the weights say", |demo| {
+            // At 100 %.
+            demo.journeys[50].group = Some(PYTHON.to_owned());
         }),
         ("the controller fails no call", |demo| {
             demo.functions[0].errors = 1;
