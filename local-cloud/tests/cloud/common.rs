@@ -3,7 +3,7 @@
 #![allow(dead_code)] // every test file uses its own part
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -13,10 +13,15 @@ use local_cloud::{FunctionSpec, LoadBalancerSpec, RuleSpec, Topology};
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-/// A function of `tests/functions/tiny.py`.
+/// After this something hangs, however slow the machine is.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A function of `tests/functions/tiny.py`, with time for a busy machine.
 pub(crate) fn tiny(name: &str) -> FunctionSpec {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/functions/tiny.py");
-    FunctionSpec::new(name, [python().as_str(), script]).timeout(Duration::from_secs(5))
+    let mut function = FunctionSpec::new(name, [python().as_str(), script]).timeout(PATIENCE);
+    function.init_timeout = PATIENCE;
+    function
 }
 
 /// The Python to run functions and clients with.
@@ -155,11 +160,12 @@ pub(crate) async fn get(url: &str, path: &str) -> Got {
 
 /// Waits until something holds; panics after a generous while.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..1000 {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
         if holds() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("never: {what}");
+    panic!("not within {PATIENCE:?}: {what}");
 }

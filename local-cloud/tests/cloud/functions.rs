@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::common::{tiny, until};
+use crate::common::{PATIENCE, tiny, until};
 use local_cloud::{InvokeError, LocalCloud, ScheduleSpec, Statistic, Topology};
 use serde_json::{Value, json};
 
@@ -28,7 +28,8 @@ async fn a_process_is_reused_and_more_start_only_on_demand() {
     let first = invoke(&cloud, "f", json!({})).await.unwrap();
     let second = invoke(&cloud, "f", json!({})).await.unwrap();
     assert_eq!(first["pid"], second["pid"]);
-    let slow = json!({ "sleep_ms": 300 });
+    // Longer than it takes to ask three times, on any machine.
+    let slow = json!({ "sleep_ms": 2000 });
     let (one, two, three) = tokio::join!(
         invoke(&cloud, "f", slow.clone()),
         invoke(&cloud, "f", slow.clone()),
@@ -47,7 +48,7 @@ async fn a_process_is_reused_and_more_start_only_on_demand() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_lets_requests_wait_but_not_past_reserved_concurrency() {
-    let wait = Duration::from_secs(5);
+    let wait = PATIENCE;
     let patient = tiny("patient").max_environments(1).queue(wait);
     let strict = tiny("strict").reserved_concurrency(1).queue(wait);
     let cloud = cloud(Topology::new().function(patient).function(strict)).await;
@@ -59,6 +60,7 @@ async fn a_queue_lets_requests_wait_but_not_past_reserved_concurrency() {
     );
     let pids = [one, two, three].map(|one| one.unwrap()["pid"].to_string());
     assert!(pids.iter().all(|pid| *pid == pids[0]), "{pids:?}");
+    let slow = json!({ "sleep_ms": 1000 });
     let (one, two) =
         tokio::join!(invoke(&cloud, "strict", slow.clone()), invoke(&cloud, "strict", slow));
     let throttled = |one: &Result<Value, InvokeError>| matches!(one, Err(InvokeError::Throttled { reason }) if reason.starts_with("Reserved"));
@@ -68,19 +70,26 @@ async fn a_queue_lets_requests_wait_but_not_past_reserved_concurrency() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_crashes_and_timeouts_are_told_apart() {
-    let limited = tiny("f").timeout(Duration::from_millis(1500));
-    let cloud = cloud(Topology::new().function(limited)).await;
+    // Only the one that is late has a limit that a busy machine could meet.
+    let late = tiny("late").timeout(Duration::from_millis(1500));
+    let cloud = cloud(Topology::new().function(tiny("f")).function(late)).await;
     let raised = invoke(&cloud, "f", json!({ "raise": true })).await.unwrap_err();
     assert_eq!(error_type(&raised), "ValueError");
     let crashed = invoke(&cloud, "f", json!({ "path": "/exit" })).await.unwrap_err();
     assert_eq!(error_type(&crashed), "Runtime.ExitError");
     assert!(crashed.to_string().contains("exit status: 3"), "{crashed}");
-    let late = invoke(&cloud, "f", json!({ "sleep_ms": 9000 })).await.unwrap_err();
-    assert_eq!(error_type(&late), "Sandbox.Timedout");
-    // Each of the two ended its process.
+    for _ in 0..2 {
+        let late = invoke(&cloud, "late", json!({ "sleep_ms": 60_000 })).await.unwrap_err();
+        assert_eq!(error_type(&late), "Sandbox.Timedout");
+    }
     invoke(&cloud, "f", json!({})).await.unwrap();
-    let stats = cloud.function_stats().remove(0);
-    assert_eq!((stats.cold_starts.len(), stats.errors, stats.invocations), (3, 3, 4));
+    // The crash and each timeout ended their process.
+    let stats: Vec<_> = cloud
+        .function_stats()
+        .into_iter()
+        .map(|one| (one.name, one.cold_starts.len(), one.errors, one.invocations))
+        .collect();
+    assert_eq!(stats, [("f".to_owned(), 2, 2, 3), ("late".to_owned(), 2, 2, 2)]);
     cloud.shutdown().await;
 }
 
