@@ -7,6 +7,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Faults on demand, which no deployed function has: everything here but the release
+# builds is built with them, so that nothing is compiled twice.
+FAULTS := --features scorer-fn/faults
 # Names the Python environment and PostgreSQL's programs to whatever we start.
 ENV := . .dev/env
 
@@ -20,24 +23,24 @@ dev-env: ## Make or find Python, PostgreSQL and pgbouncer (the others call this)
 
 .PHONY: demo
 demo: dev-env ## Watch two rollouts: one to 100 %, one taken back
-	@$(ENV); cargo build --workspace
+	@$(ENV); cargo build --workspace $(FAULTS)
 	@$(ENV); exec $(TARGET)/debug/local-cloud demo $(ARGS)
 
 .PHONY: test
 test: dev-env ## Run all tests, a short rollout with real processes among them
-	@$(ENV); cargo build --workspace --all-targets
-	@$(ENV); cargo test --workspace
+	@$(ENV); cargo build --workspace --all-targets $(FAULTS)
+	@$(ENV); cargo test --workspace $(FAULTS)
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory test-infra; \
 	else echo "NOT TESTED: infra/ needs Node.js 20 and npm, which are not here"; fi
 
 .PHONY: build
 build: ## Build everything, tests too
-	@cargo build --workspace --all-targets
+	@cargo build --workspace --all-targets $(FAULTS)
 
 .PHONY: lint
 lint: ## Check formatting and lints; warnings are errors
 	@cargo fmt --all --check
-	@cargo clippy --workspace --all-targets -- -D warnings
+	@cargo clippy --workspace --all-targets $(FAULTS) -- -D warnings
 
 .PHONY: config-example
 config-example: ## Print a commented configuration of the controller
@@ -45,7 +48,7 @@ config-example: ## Print a commented configuration of the controller
 
 .PHONY: parity
 parity: dev-env ## Send recorded cases through the load balancer (CASES=DIR)
-	@$(ENV); cargo build -p local-cloud -p scorer-fn --bins
+	@$(ENV); cargo build -p local-cloud -p scorer-fn --bins $(FAULTS)
 	@$(ENV); $(TARGET)/debug/local-cloud parity --cases $(or $(CASES),scorer-fn/tests/golden)
 
 .PHONY: bench-scorer
@@ -56,7 +59,7 @@ bench-scorer: dev-env ## Measure the scorers over TLS and a network; fails when 
 
 .PHONY: soak
 soak: dev-env ## Send the scorer 100,000 mixed requests, big ones too, and watch its memory
-	@$(ENV); SCORER_SOAK=$${SCORER_SOAK:-100000} cargo test -p scorer-fn --test service soak:: -- --nocapture
+	@$(ENV); SCORER_SOAK=$${SCORER_SOAK:-100000} cargo test -p scorer-fn $(FAULTS) --test service soak:: -- --nocapture
 
 .PHONY: arm64
 arm64: ## Build the ARM64 release binaries and check them (docs/arm64.md)
@@ -95,7 +98,7 @@ test-infra: ## Check the Pulumi program: types, lints, and the resources it make
 .PHONY: test-widget
 test-widget: dev-env ## Look at the rollout's page and press its buttons in a real browser
 	@local-cloud/widget/browser-env
-	@$(ENV); WIDGET_BROWSER=1 cargo test --workspace --test widget --test widget_browser
+	@$(ENV); WIDGET_BROWSER=1 cargo test --workspace $(FAULTS) --test widget --test widget_browser
 
 .PHONY: screenshots
 screenshots: dev-env ## Take docs/screenshots anew: before, during, after a rollback

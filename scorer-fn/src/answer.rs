@@ -69,13 +69,11 @@ impl Answer {
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        let alb = self.clone();
         let mut builder = Response::builder().status(self.status);
         for (name, value) in HEADERS {
             builder = builder.header(name, value);
         }
-        // The Lambda entry point needs the description, which HTTP has no room for.
-        builder.extension(alb).body(Body::from(self.body)).unwrap_or_else(|_| {
+        builder.body(Body::from(self.body)).unwrap_or_else(|_| {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
             response

@@ -1,27 +1,24 @@
-//! The router that both entry points serve.
+//! What both entry points serve: one handler for events.
 //!
-//! There is one route, and everything else falls back to the same handler: the
-//! contract looks at the last and the third last segment of any path, and at
-//! no method. An event that comes from Lambda travels beside the HTTP request
-//! as it was, because HTTP cannot say that a field is missing.
+//! An event from Lambda goes to it as it came, because HTTP cannot say that a
+//! field is missing. Plain HTTP becomes such an event first. There is one route,
+//! and everything else falls back to it: the contract looks at the last and the
+//! third last segment of any path, and at no method.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use tower::ServiceExt;
 
 use crate::answer::Answer;
 use crate::config::Config;
 use crate::event::Event;
-use crate::fault::Fault;
 use crate::log::{self, Line};
 use crate::score::{Notes, Scorer};
 use crate::telemetry::Telemetry;
@@ -29,6 +26,12 @@ use crate::time;
 
 /// Largest body, in bytes: an ALB passes no more to a Lambda.
 const MAX_BODY: usize = 1 << 20;
+
+/// The load balancer's trace header.
+const TRACE: &str = "x-amzn-trace-id";
+
+/// So long before the function's timeout there must be an answer.
+const MARGIN: Duration = Duration::from_millis(250);
 
 /// The service and what it says about itself.
 #[derive(Debug)]
@@ -73,6 +76,44 @@ impl App {
         })
     }
 
+    /// Answers a raw ALB event in the form that an ALB takes.
+    pub async fn serve_alb(&self, raw: &Value, call: Call) -> Value {
+        self.answer(&Event::from_alb(raw), call).await.to_alb()
+    }
+
+    /// Answers an event, and says so in the log and to the collector.
+    async fn answer(&self, event: &Event, call: Call) -> Answer {
+        let started = Instant::now();
+        let now = time::now();
+        let cold = self.cold.swap(false, Ordering::Relaxed);
+        let until = call.deadline.map(|deadline| deadline.checked_sub(MARGIN).unwrap_or(started));
+        let (answer, notes) = self.suffer_or_score(event, now, until).await;
+        let trace = event.header(TRACE).unwrap_or_default();
+        let took = started.elapsed();
+        let line = Line { call: &call, trace, answer: &answer, notes: &notes, took, cold };
+        if self.lines == Lines::Print {
+            log::print(&line.to_json());
+        }
+        self.telemetry.note(&line);
+        answer
+    }
+
+    async fn suffer_or_score(
+        &self,
+        event: &Event,
+        now: time::Micros,
+        until: Option<Instant>,
+    ) -> (Answer, Notes) {
+        #[cfg(feature = "faults")]
+        if self.scorer.obeys_faults()
+            && let Some(answer) = crate::fault::suffer(event).await
+        {
+            return (answer, Notes::default());
+        }
+        // Boxed: it is deep, and what holds it need not be laid out with it.
+        within(until, Box::pin(self.scorer.answer(event, now, until))).await
+    }
+
     /// Opens a database connection ahead of the first request, for environments
     /// that are started and paid for before there is one. A failure is logged
     /// and forgotten: the first request tries again.
@@ -99,7 +140,7 @@ impl App {
     }
 }
 
-/// The router.
+/// The router, for plain HTTP.
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/v2/stamps/{scorer_id}/score/{address}", any(handle))
@@ -107,76 +148,26 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// Answers a raw ALB event through the router, in the form that an ALB takes.
-pub async fn serve_alb(router: Router, raw: &Value, call: Call) -> Value {
-    let event = Event::from_alb(raw);
-    let method = raw.get("httpMethod").and_then(Value::as_str).unwrap_or("GET");
-    // A path that HTTP would not carry still reaches the handler, in the event.
-    let uri = event.path.as_deref().filter(|path| path.starts_with('/')).unwrap_or("/");
-    let request =
-        Request::builder().method(method).uri(uri).body(Body::empty()).unwrap_or_default();
-    let request = with_extensions(request, event, call);
-    let response = match router.oneshot(request).await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    };
-    match response.extensions().get::<Answer>() {
-        Some(answer) => answer.to_alb(),
-        None => Answer::internal("the router gave no answer of ours").to_alb(),
-    }
-}
-
-fn with_extensions(mut request: Request, event: Event, call: Call) -> Request {
-    request.extensions_mut().insert(event);
-    request.extensions_mut().insert(call);
-    request
-}
-
 async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
-    let started = Instant::now();
-    let now = time::now();
-    let cold = app.cold.swap(false, Ordering::Relaxed);
-    let (mut parts, body) = request.into_parts();
-    let call = parts.extensions.remove::<Call>();
-    let event = match parts.extensions.remove::<Event>() {
-        Some(event) => event,
-        None => match http_body_util::Limited::new(body, MAX_BODY).collect().await {
-            Ok(body) => Event::from_http(&parts, &body.to_bytes()),
-            Err(_) => {
-                return Answer::plain_error(413, "The body is larger than 1 MB.").into_response();
-            }
-        },
+    let (parts, body) = request.into_parts();
+    let Ok(body) = http_body_util::Limited::new(body, MAX_BODY).collect().await else {
+        return Answer::plain_error(413, "The body is larger than 1 MB.").into_response();
     };
-    let trace = event.header("x-amzn-trace-id").unwrap_or_default().to_owned();
-    let call = call
-        .unwrap_or_else(|| Call { request_id: log::http_request_id(&trace), ..Call::default() });
-
-    let injected = if app.scorer.obeys_faults() { Fault::asked_by(&event) } else { Vec::new() };
-    let (answer, notes) = match crate::fault::suffer(&injected).await {
-        Some(answer) => (answer, Notes::default()),
-        None => within(call.deadline, app.scorer.answer(&event, now)).await,
-    };
-    let took = started.elapsed();
-    let line = Line { call: &call, trace: &trace, answer: &answer, notes: &notes, took, cold };
-    if app.lines == Lines::Print {
-        log::print(&line.to_json());
-    }
-    app.telemetry.note(&line);
-    answer.into_response()
+    let event = Event::from_http(&parts, &body.to_bytes());
+    let request_id = log::http_request_id(event.header(TRACE).unwrap_or_default());
+    app.answer(&event, Call { request_id, ..Call::default() }).await.into_response()
 }
 
-/// Answers 503 shortly before the function would be stopped: a stopped function
-/// is a 502 at the load balancer, and nobody knows why.
+/// Answers 503 when `until` has come: a stopped function is a 502 at the load
+/// balancer, and nobody knows why.
 async fn within(
-    deadline: Option<Instant>,
+    until: Option<Instant>,
     work: impl Future<Output = (Answer, Notes)>,
 ) -> (Answer, Notes) {
-    const MARGIN: Duration = Duration::from_millis(250);
-    let Some(left) = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
-    else {
+    let Some(until) = until else {
         return work.await;
     };
-    if let Ok(done) = tokio::time::timeout(left.saturating_sub(MARGIN), work).await {
+    if let Ok(done) = tokio::time::timeout_at(until.into(), work).await {
         return done;
     }
     let text = "the work was given up shortly before the function's timeout";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::redis::Redis;
 use crate::score::rate::Limiter;
 use crate::secrets::SecretReader;
-use crate::store::{Address, Limits, Overrides, SecretSource, Source, readable_bundle, ssl_mode};
+use crate::store::{Address, Limits, Overrides, Roots, SecretSource, Source};
 
 /// Where refused callers are sent unless `PASSPORT_API_RATE_LIMITING_FORM` says otherwise.
 const RATE_LIMIT_FORM: &str = "https://docs.google.com/forms/d/e/1FAIpQLSeUATg0nTE9ws3qESGBktFcOX0brF19iv2L0BLoiub9pbSMeg/viewform";
@@ -37,7 +37,8 @@ pub struct Settings {
     pub demo_scorer: Option<String>,
     /// `PASSPORT_API_RATE_LIMITING_FORM`: where refused callers ask for more.
     pub rate_limit_form: String,
-    /// `LOCAL_CLOUD_FAULTS=1`: obey the header `x-local-cloud-fault`. Never set in production.
+    /// `LOCAL_CLOUD_FAULTS=1`: requests may ask for faults. Never set in production.
+    #[cfg(feature = "faults")]
     pub faults: bool,
 }
 
@@ -96,6 +97,7 @@ impl Config {
             demo_scorer: get("DEMO_API_SCORER_ID"),
             rate_limit_form: get("PASSPORT_API_RATE_LIMITING_FORM")
                 .unwrap_or_else(|| RATE_LIMIT_FORM.to_owned()),
+            #[cfg(feature = "faults")]
             faults: get("LOCAL_CLOUD_FAULTS").as_deref() == Some("1"),
         };
         let limits = Limits {
@@ -105,6 +107,11 @@ impl Config {
                 "DATABASE_STATEMENT_TIMEOUT_MS",
                 &get,
                 10_000,
+            )?),
+            probe_after: Duration::from_millis(number(
+                "DATABASE_PROBE_AFTER_IDLE_MS",
+                &get,
+                30_000,
             )?),
         };
         let disabled = get("OTEL_SDK_DISABLED").is_some_and(|text| is_true(&text));
@@ -137,12 +144,12 @@ fn source(get: &impl Fn(&str) -> Option<String>) -> Result<Source, ConfigError> 
                     None => None,
                 },
                 name: get("DATABASE_NAME"),
-                ssl_mode: get("DATABASE_SSLMODE")
-                    .map(|text| ssl_mode(&text))
+                tls: get("DATABASE_SSLMODE")
+                    .map(|text| text.parse())
                     .transpose()
-                    .map_err(|problem| error("DATABASE_SSLMODE", &problem))?,
-                ssl_root_cert: get("DATABASE_SSLROOTCERT")
-                    .map(|path| readable_bundle(&path).map(|()| path))
+                    .map_err(|problem: String| error("DATABASE_SSLMODE", &problem))?,
+                roots: get("DATABASE_SSLROOTCERT")
+                    .map(|bundle| Roots::read(&bundle))
                     .transpose()
                     .map_err(|problem| error("DATABASE_SSLROOTCERT", &problem))?,
             },

@@ -1,4 +1,5 @@
-//! Faults on demand, for the local cloud only: honoured when `LOCAL_CLOUD_FAULTS=1`.
+//! Faults on demand, for the local cloud only: compiled in with the feature
+//! `faults`, obeyed when `LOCAL_CLOUD_FAULTS=1`.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use crate::event::Event;
 
 /// What the header `x-local-cloud-fault` asks for; several with commas between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+enum Fault {
     /// Answer 500.
     Error,
     /// Sleep first.
@@ -20,7 +21,7 @@ pub enum Fault {
 
 impl Fault {
     /// The faults that a request asks for; unknown words are ignored.
-    pub fn asked_by(event: &Event) -> Vec<Self> {
+    fn asked_by(event: &Event) -> Vec<Self> {
         let words = event.header("x-local-cloud-fault").unwrap_or_default();
         words.split(',').filter_map(|word| Self::read(word.trim())).collect()
     }
@@ -40,12 +41,13 @@ impl Fault {
     }
 }
 
-/// Suffers the faults in order; gives the answer if one of them answers.
-pub async fn suffer(faults: &[Fault]) -> Option<Answer> {
-    for fault in faults {
+/// Suffers the faults that a request asks for, in order; gives the answer if one
+/// of them answers.
+pub(crate) async fn suffer(event: &Event) -> Option<Answer> {
+    for fault in Fault::asked_by(event) {
         match fault {
             Fault::Error => return Some(Answer::internal("injected fault")),
-            Fault::Latency(extra) => tokio::time::sleep(*extra).await,
+            Fault::Latency(extra) => tokio::time::sleep(extra).await,
             Fault::Crash => std::process::exit(1),
             Fault::Hang => std::future::pending().await,
         }

@@ -2,20 +2,21 @@
 //! endpoint, on the same PostgreSQL tables.
 //!
 //! ```text
-//! event ─► app (router, faults, log line, telemetry)
+//! event ─► app (faults, log line, telemetry)
 //!            └─► score (the contract's ten steps)
-//!                  ├─ key, rate ─► redis      who asks, and how often
 //!                  ├─ request                 what for
-//!                  ├─ store                   one transaction: admit, lock, links, write
+//!                  ├─ store: read             key, scorer, stamps, links: one statement
+//!                  ├─ key, rate ─► redis      who asks, and how often
 //!                  ├─ credential              which stamps count (eip712, proof)
 //!                  ├─ dedup, weigh            pure: who holds what, what it is worth
-//!                  └─ render                  body and row
+//!                  ├─ render                  body and row
+//!                  └─ store: write            what has to change: one statement
 //! ```
 //!
-//! Two programs serve the one router: `scorer-fn` (feature `lambda`) speaks the
-//! Lambda Runtime API, `scorer-http` listens on a port. An ALB event reaches
-//! the handler as it came, because the contract tells a missing field from an
-//! empty one and HTTP cannot.
+//! Two programs serve it: `scorer-fn` (feature `lambda`) speaks the Lambda
+//! Runtime API and hands each event on as it came, because the contract tells a
+//! missing field from an empty one and HTTP cannot; `scorer-http` listens on a
+//! port and makes such events out of requests.
 //!
 //! # What is left out, and what happens instead
 //!
@@ -82,7 +83,8 @@ pub mod config;
 pub mod credential;
 pub mod decimal;
 pub mod event;
-pub mod fault;
+#[cfg(feature = "faults")]
+mod fault;
 pub mod log;
 pub mod python;
 pub mod python_json;

@@ -86,6 +86,13 @@ impl Line<'_> {
                 }],
             },
         });
+        if let Some(why) = &self.notes.analytics_lost {
+            line["analytics_error"] = Value::from(why.as_str());
+            line["AnalyticsLost"] = Value::from(1);
+            if let Some(metrics) = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array_mut() {
+                metrics.push(json!({"Name": "AnalyticsLost", "Unit": "Count"}));
+            }
+        }
         if let Some((kind, text)) = &self.notes.trouble {
             line["error_type"] = Value::from(*kind);
             line["error"] = Value::from(text.as_str());

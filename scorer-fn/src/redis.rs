@@ -14,8 +14,8 @@ use redis::{
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-/// For everything, connecting anew included: a transaction is open meanwhile,
-/// and with it a connection of the pooler that others may wait for.
+/// For everything, connecting anew included: the client waits meanwhile. No
+/// transaction is open, so nobody else does.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A Redis server, `redis[s]://[user[:password]@]host[:port][/number]`.

@@ -11,7 +11,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
-use scorer_fn::app::{App, Call, Lines, router, serve_alb};
+use scorer_fn::app::{App, Call, Lines};
 use scorer_fn::config::Config;
 use scorer_fn::log;
 use serde_json::{Value, json};
@@ -32,9 +32,9 @@ fn main() -> Result<(), Error> {
     // One request at a time: one thread is enough, and starts faster.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let app = App::new(config, Lines::Print);
-    let router = router(app.clone());
+    let serving = app.clone();
     let handler = service_fn(move |event: LambdaEvent<Value>| {
-        let router = router.clone();
+        let app = serving.clone();
         async move {
             let left = event
                 .context
@@ -46,7 +46,7 @@ fn main() -> Result<(), Error> {
                 xray: event.context.xray_trace_id.unwrap_or_default(),
                 deadline: Some(Instant::now() + left),
             };
-            Ok::<_, Error>(serve_alb(router, &event.payload, call).await)
+            Ok::<_, Error>(app.serve_alb(&event.payload, call).await)
         }
     });
     runtime.block_on(async {

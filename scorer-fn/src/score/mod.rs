@@ -7,12 +7,17 @@ mod render;
 pub mod request;
 pub mod weigh;
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::{Duration, Instant};
+
 use crate::answer::Answer;
 use crate::config::{Config, Settings};
 use crate::credential::{self, Reading, Stamp};
 use crate::event::Event;
-use crate::store::queries::{self, CommunityRow, Outcome, Visit, Wallet, Written};
-use crate::store::{Database, DbError, Trips, Tx};
+use crate::store::queries::{
+    self, Asked, Change, CommunityRow, Found, Note, Outcome, Visit, WalletRow, Written,
+};
+use crate::store::{Database, DbError, Lease, Trips};
 use crate::time::Micros;
 use key::Check;
 use rate::{Limiter, Rate};
@@ -22,18 +27,17 @@ use weigh::Rules;
 /// How often a request starts again when another one took its links, as in Python.
 const TRIES: u32 = 5;
 
+/// How often a request starts again when its connection breaks.
+const CONNECTIONS: u32 = 2;
+
+/// Longest wait before the next try at a wallet that another request is changing.
+const LONGEST_WAIT: Duration = Duration::from_millis(64);
+
 /// The class of SQLSTATE for a value that does not fit its column.
 const DATA_EXCEPTION: &str = "22";
 
 /// Python's words when it gives up on the links.
 const LINKS_FAILED: &str = "Failed to save HashScorerLinks";
-
-/// Whether a try may still write links and stamps.
-enum Links {
-    Write,
-    /// They cannot be written: a score error with this text.
-    GiveUp(String),
-}
 
 /// The scoring service: settings and connections.
 #[derive(Debug)]
@@ -48,10 +52,12 @@ pub struct Scorer {
 pub struct Notes {
     /// Cost in the database, over all tries.
     pub trips: Trips,
-    /// Times that the request started again.
+    /// Times that the request started again because of another one.
     pub retries: u32,
     /// Stamps left out: provider and reason.
     pub left_out: Vec<(String, &'static str)>,
+    /// Why there is no analytics row, though one was due.
+    pub analytics_lost: Option<String>,
     /// A fault on our side of the wire, or one that an operator should see.
     pub trouble: Option<(&'static str, String)>,
 }
@@ -61,24 +67,17 @@ struct Work {
     community: CommunityRow,
     address: String,
     rules: Rules,
-    now: Micros,
 }
 
 /// Why a try did not end in an answer.
 enum Failure {
     Database(DbError),
-    /// Another request changed the same rows.
+    /// Another request wrote the same links.
     Race,
+    /// Another request changed the wallet since it was read, or is about to.
+    Outrun,
     /// The links or stamps hold what no column can, in the words of Python's driver.
     Unstorable(String),
-}
-
-/// How steps 7 to 10 end, if nothing fails.
-enum Scored {
-    /// The score and all that belongs to it are written.
-    Written(Answer),
-    /// Too late for a clean refusal: what is written has to go.
-    Refused(Answer),
 }
 
 impl From<DbError> for Failure {
@@ -87,11 +86,17 @@ impl From<DbError> for Failure {
     }
 }
 
-/// What survives a new try: the slow key check and the count are not repeated.
+/// What survives a new try.
 #[derive(Default)]
 struct Memory {
+    /// Whether the key is right, and has its quick hash by now.
     slow_key: Option<bool>,
     within_limit: Option<Result<bool, String>>,
+    /// Links and stamps cannot be written: a score error with this text.
+    without_links: Option<String>,
+    /// The answer whose rows were on their way when the connection broke.
+    on_its_way: Option<Answer>,
+    lost: u32,
 }
 
 impl Scorer {
@@ -102,6 +107,7 @@ impl Scorer {
     }
 
     /// Whether injected faults are obeyed.
+    #[cfg(feature = "faults")]
     pub fn obeys_faults(&self) -> bool {
         self.settings.faults
     }
@@ -111,34 +117,48 @@ impl Scorer {
     /// # Errors
     /// [`DbError`] if that takes too long or is refused.
     pub async fn connect(&self) -> Result<(), DbError> {
-        self.database.begin().await?.rollback().await.map(drop)
+        self.database.lease(None).await?.keep();
+        Ok(())
     }
 
-    /// Answers one request.
-    pub async fn answer(&self, event: &Event, now: Micros) -> (Answer, Notes) {
+    /// Answers one request, by `until` if that can be done.
+    pub async fn answer(
+        &self,
+        event: &Event,
+        now: Micros,
+        until: Option<Instant>,
+    ) -> (Answer, Notes) {
         let mut notes = Notes::default();
         let mut memory = Memory::default();
-        let mut reconnected = false;
-        let mut links = Links::Write;
+        let patience = Instant::now() + self.database.limits().statement;
+        let give_up = until.map_or(patience, |until| until.min(patience));
         let answer = loop {
-            match self.try_once(event, now, &links, &mut memory, &mut notes).await {
+            match self.try_once(event, now, until, &mut memory, &mut notes).await {
                 Ok(answer) => break answer,
-                Err(Failure::Unstorable(text)) => links = Links::GiveUp(text),
-                Err(Failure::Race) if matches!(links, Links::Write) => {
+                Err(Failure::Unstorable(text)) => memory.without_links = Some(text),
+                Err(Failure::Race) if memory.without_links.is_none() => {
                     notes.retries += 1;
                     if notes.retries == TRIES {
-                        links = Links::GiveUp(LINKS_FAILED.to_owned());
+                        memory.without_links = Some(LINKS_FAILED.to_owned());
                     }
                 }
                 Err(Failure::Race) => {
-                    break internal(
-                        &mut notes,
-                        "race",
-                        "a score error without links met a race".to_owned(),
-                    );
+                    let text = "a score error without links met a race".to_owned();
+                    break internal(&mut notes, "race", text);
                 }
-                // Nothing was committed, so once more on a fresh connection.
-                Err(Failure::Database(DbError::Lost(_))) if !reconnected => reconnected = true,
+                Err(Failure::Outrun) => {
+                    notes.retries += 1;
+                    let wait = wait_before(notes.retries);
+                    if Instant::now() + wait >= give_up {
+                        let text = "other requests kept changing the wallet".to_owned();
+                        break unavailable(&mut notes, "wallet_busy", text);
+                    }
+                    tokio::time::sleep(wait).await;
+                }
+                Err(Failure::Database(DbError::Lost(_))) if memory.lost < CONNECTIONS => {
+                    memory.lost += 1;
+                    self.database.forget_idle();
+                }
                 Err(Failure::Database(error)) => break database_answer(&error, &mut notes),
             }
         };
@@ -149,101 +169,108 @@ impl Scorer {
         &self,
         event: &Event,
         now: Micros,
-        links: &Links,
+        until: Option<Instant>,
         memory: &mut Memory,
         notes: &mut Notes,
     ) -> Result<Answer, Failure> {
-        let Some(key) = self.api_key(event) else {
+        // PostgreSQL has no text with NUL, so such a key or name is not there.
+        let key = self.api_key(event).filter(|key| !key.contains('\0'));
+        let Some(key) = key else {
             return Ok(unauthorized());
         };
+        let mut lease = self.database.lease(until).await?;
+        let answer = self.decide(&mut lease, key, event, now, memory, notes).await;
+        notes.trips += lease.take_trips();
+        if !matches!(answer, Err(Failure::Database(DbError::Lost(_) | DbError::Unavailable(_)))) {
+            lease.keep();
+        }
+        answer
+    }
+
+    async fn decide(
+        &self,
+        lease: &mut Lease<'_>,
+        key: &str,
+        event: &Event,
+        now: Micros,
+        memory: &mut Memory,
+        notes: &mut Notes,
+    ) -> Result<Answer, Failure> {
         let target = event.path.as_deref().and_then(request::target);
         let demo = self.settings.demo_scorer.as_deref();
         let wanted = target.and_then(|target| request::community_key(target.scorer, demo));
-        // PostgreSQL has no text with NUL, so such a key or name is not there.
-        if key.contains('\0') {
-            return Ok(unauthorized());
-        }
         let wanted = wanted.filter(|wanted| !wanted.external.contains('\0'));
-
-        let mut tx = self.database.begin().await?;
-        let admitted = queries::admit(&mut tx, key::prefix(key), wanted.as_ref()).await;
-        let Some((row, community)) = admitted.map_err(|error| spent(&tx, notes, error))? else {
-            notes.trips += tx.commit().await?;
+        let address = target.and_then(|target| request::address(target.address));
+        let prefix = key::prefix(key);
+        let asked = Asked { prefix, community: wanted.as_ref(), address: address.as_deref() };
+        let Some(found) = queries::read(lease, asked).await? else {
             return Ok(unauthorized());
         };
-        let migrate = match key::check(key, &row.hashed, row.hashed_sha256.as_deref()) {
-            Check::Right => None,
+        let Found { key: row, community, wallet } = found;
+        if let Some(answer) = memory.on_its_way.take()
+            && wallet.scored_at == Some(now)
+        {
+            notes.analytics_lost = Some("the connection broke before it was confirmed".to_owned());
+            return Ok(answer);
+        }
+        match key::check(key, &row.hashed, row.hashed_sha256.as_deref()) {
+            Check::Right => {}
             Check::Slow(hash) if slow_check(&hash, key, memory).await => {
-                Some(key::sha256_form(key))
+                queries::migrate(lease, &row.id, &key::sha256_form(key)).await?;
             }
-            Check::Slow(_) | Check::Wrong => {
-                notes.trips += tx.commit().await?;
-                return Ok(unauthorized());
-            }
-        };
-        let analytics = self.settings.analytics;
-        let mut visit = Visit { api_key_id: row.id, migrate, analytics, event, payload: None };
+            Check::Slow(_) | Check::Wrong => return Ok(unauthorized()),
+        }
+        let mut visit = Visit { api_key_id: row.id, event, payload: None };
         let limit = row.rate_limit.as_deref();
-        let refused = self.check_rate(limit, key::prefix(key), now, memory, notes).await;
+        let refused = self.check_rate(limit, prefix, now, memory, notes).await;
         if let Some(answer) = refused {
-            return settle(tx, &visit, answer, now, notes).await;
+            return Ok(self.settle(lease, &visit, answer, now, notes).await);
         }
         visit.payload = match event.payload() {
             Ok(payload) => Some(payload),
             Err(text) => {
                 let answer = internal(notes, "bad_event", text);
-                return settle(tx, &visit, answer, now, notes).await;
+                return Ok(self.settle(lease, &visit, answer, now, notes).await);
             }
         };
-        let work = match examine(event, target, community, now, notes) {
+        let work = match examine(event, target.is_some(), community, address, notes) {
             Ok(work) => work,
-            Err(answer) => return settle(tx, &visit, answer, now, notes).await,
+            Err(answer) => return Ok(self.settle(lease, &visit, answer, now, notes).await),
         };
-        match self.score(&mut tx, &visit, &work, links, notes).await {
-            Ok(Scored::Written(answer)) => {
-                notes.trips += tx.commit().await?;
-                Ok(answer)
-            }
-            Ok(Scored::Refused(answer)) => {
-                // Take the passport back, then note the visit.
-                notes.trips += tx.rollback().await?;
-                settle(self.database.begin().await?, &visit, answer, now, notes).await
-            }
-            Err(Failure::Database(error)) => Err(spent(&tx, notes, error).into()),
-            Err(again @ (Failure::Race | Failure::Unstorable(_))) => {
-                notes.trips += tx.rollback().await?;
-                Err(again)
-            }
-        }
+        self.score(lease, &visit, &work, &wallet, now, memory, notes).await
     }
 
     /// Steps 7 to 10.
+    #[expect(clippy::too_many_arguments, reason = "a step of one flow")]
     async fn score(
         &self,
-        tx: &mut Tx<'_>,
+        lease: &mut Lease<'_>,
         visit: &Visit<'_>,
         work: &Work,
-        links: &Links,
+        wallet: &WalletRow,
+        now: Micros,
+        memory: &mut Memory,
         notes: &mut Notes,
-    ) -> Result<Scored, Failure> {
-        let Work { community, address, rules, now } = work;
-        let now = *now;
-        let (passport_id, rows) = queries::lock_passport(tx, address, community.id).await?;
-        let stamps = match self.read_stamps(&rows, address, now, notes) {
+    ) -> Result<Answer, Failure> {
+        let Work { community, address, rules } = work;
+        let stamps = match self.read_stamps(&wallet.stamps, address, now, notes) {
             Ok(stamps) => Ok(stamps),
             Err(StampTrouble::Fails(text)) => Err(text),
             Err(StampTrouble::Unsupported { provider, kind }) => {
                 let text =
                     format!("stamp {provider} of a trusted issuer has a proof of type {kind}");
-                return Ok(Scored::Refused(internal(notes, "unsupported_proof", text)));
+                let answer = internal(notes, "unsupported_proof", text);
+                return Ok(self.settle(lease, visit, answer, now, notes).await);
             }
         };
-        let deduplicated = match (stamps, links) {
+        let deduplicated = match (stamps, &memory.without_links) {
             (Err(text), _) => Err(text),
             (Ok(_), _) if community.rule != "LIFO" => Err("Invalid rule".to_owned()),
-            (Ok(_), Links::GiveUp(text)) => Err(text.clone()),
-            (Ok(stamps), Links::Write) => {
-                self.deduplicate(tx, stamps, community.id, address, now).await?
+            (Ok(_), Some(text)) => Err(text.clone()),
+            (Ok(stamps), None) => {
+                let multi = self.settings.multi_nullifier;
+                dedup::plan(stamps, &wallet.links, address, multi, now)
+                    .map_err(|dedup::LinkedTwice| LINKS_FAILED.to_owned())
             }
         };
         // A score error leaves what came before it: links and stamps if only the weights fail.
@@ -254,29 +281,91 @@ impl Scorer {
             }
             Err(text) => (None, Err(text)),
         };
-        let rendered = render(address, &rules.threshold, &scored, now);
-        let (body, row) = match rendered {
+        let (body, row) = match render(address, &rules.threshold, &scored, now) {
             Ok(rendered) => rendered,
             Err(error) => {
                 // Numbers come from the weights, and only they can be beyond JSON.
-                let text = error.to_string();
-                return Ok(Scored::Refused(internal(notes, "scorer_misconfigured", text)));
+                let answer = internal(notes, "scorer_misconfigured", error.to_string());
+                return Ok(self.settle(lease, visit, answer, now, notes).await);
             }
         };
         let answer = Answer::ok(body);
-        let outcome = Outcome { status: 200, body: &answer.body, error: None };
-        let wallet = Wallet { address, community_id: community.id, passport_id };
-        match queries::write(tx, wallet, plan.as_ref(), &row, visit, outcome, now).await {
-            Ok(Written::All) => Ok(Scored::Written(answer)),
-            Ok(Written::LinksTaken) => Err(Failure::Race),
+        let change = Change {
+            wallet,
+            address,
+            community_id: community.id,
+            plan: plan.as_ref(),
+            score: &row,
+            now,
+        };
+        // The analytics row goes behind the score and looks whether it is there, by
+        // its time. A score error has none, so there it goes when the rest is done.
+        let scored_here = scored.is_ok().then_some((address.as_str(), community.id));
+        let note = self.note_of(visit, &answer, now, scored_here, notes);
+        let behind = note.as_ref().filter(|_| scored_here.is_some());
+        let (written, noted) = queries::write(lease, change, behind).await;
+        match written {
+            Ok(Written::All) => {}
+            Ok(Written::Outrun) => return Err(Failure::Outrun),
             Err(DbError::Refused { code, message })
                 if plan.is_some() && code.starts_with(DATA_EXCEPTION) =>
             {
                 // Python's driver ends the server's message with a line feed.
-                Err(Failure::Unstorable(format!("{message}\n")))
+                return Err(Failure::Unstorable(format!("{message}\n")));
             }
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                if matches!(error, DbError::Lost(_)) {
+                    memory.on_its_way = Some(answer);
+                }
+                return Err(error.into());
+            }
         }
+        let noted = match note {
+            Some(note) if scored_here.is_none() => lease.note(&note).await,
+            Some(_) | None => noted,
+        };
+        if let Err(error) = noted {
+            notes.analytics_lost = Some(error.to_string());
+        }
+        Ok(answer)
+    }
+
+    /// The analytics row of an answer, if there shall be one.
+    fn note_of(
+        &self,
+        visit: &Visit<'_>,
+        answer: &Answer,
+        now: Micros,
+        scored: Option<(&str, i64)>,
+        notes: &mut Notes,
+    ) -> Option<Note> {
+        if !self.settings.analytics {
+            return None;
+        }
+        let Answer { status, body, description } = answer;
+        let error = (*status != 200).then_some(description.as_str());
+        let outcome = Outcome { status: *status, body, error, now, scored };
+        Note::new(visit, outcome).unwrap_or_else(|error| {
+            notes.analytics_lost = Some(error.to_string());
+            None
+        })
+    }
+
+    /// Notes an authenticated but refused request.
+    async fn settle(
+        &self,
+        lease: &mut Lease<'_>,
+        visit: &Visit<'_>,
+        answer: Answer,
+        now: Micros,
+        notes: &mut Notes,
+    ) -> Answer {
+        if let Some(note) = self.note_of(visit, &answer, now, None, notes)
+            && let Err(error) = lease.note(&note).await
+        {
+            notes.analytics_lost = Some(error.to_string());
+        }
+        answer
     }
 
     fn api_key<'e>(&'e self, event: &'e Event) -> Option<&'e str> {
@@ -339,26 +428,6 @@ impl Scorer {
         }
         Ok(stamps)
     }
-
-    async fn deduplicate(
-        &self,
-        tx: &mut Tx<'_>,
-        stamps: Vec<Stamp>,
-        community_id: i64,
-        address: &str,
-        now: Micros,
-    ) -> Result<Result<dedup::Plan, String>, DbError> {
-        let multi = self.settings.multi_nullifier;
-        let hashes: Vec<String> =
-            stamps.iter().flat_map(|stamp| dedup::nullifiers(stamp, multi)).cloned().collect();
-        let links = if hashes.is_empty() {
-            Vec::new()
-        } else {
-            queries::links(tx, community_id, hashes).await?
-        };
-        let plan = dedup::plan(stamps, &links, address, multi, now);
-        Ok(plan.map_err(|dedup::LinkedTwice| LINKS_FAILED.to_owned()))
-    }
 }
 
 enum StampTrouble {
@@ -369,23 +438,30 @@ enum StampTrouble {
 /// Steps 5 to 7: path, community, address, scorer.
 fn examine(
     event: &Event,
-    target: Option<request::Target<'_>>,
+    has_target: bool,
     community: Option<CommunityRow>,
-    now: Micros,
+    address: Option<String>,
     notes: &mut Notes,
 ) -> Result<Work, Answer> {
     if event.path.is_none() {
         return Err(internal(notes, "bad_event", event.path_problem.clone()));
     }
-    let target =
-        target.ok_or_else(|| internal(notes, "bad_event", "list index out of range".to_owned()))?;
+    if !has_target {
+        return Err(internal(notes, "bad_event", "list index out of range".to_owned()));
+    }
     let unknown = || Answer::plain_error(404, "No scorer matches the given criteria.");
     let community = community.ok_or_else(unknown)?;
-    let invalid = || Answer::plain_error(400, "Invalid address.");
-    let address = request::address(target.address).ok_or_else(invalid)?;
+    let address = address.ok_or_else(|| Answer::plain_error(400, "Invalid address."))?;
     let rules =
         Rules::of(&community).map_err(|text| internal(notes, "scorer_misconfigured", text))?;
-    Ok(Work { community, address, rules, now })
+    Ok(Work { community, address, rules })
+}
+
+/// A random time, longer from try to try, so that requests get out of step.
+fn wait_before(tries: u32) -> Duration {
+    let longest = LONGEST_WAIT.min(Duration::from_millis(1) * (1 << tries.min(6)));
+    let random = RandomState::new().build_hasher().finish();
+    Duration::from_micros(random % u64::try_from(longest.as_micros()).unwrap_or(1))
 }
 
 async fn slow_check(hash: &key::SlowHash, key: &str, memory: &mut Memory) -> bool {
@@ -396,28 +472,6 @@ async fn slow_check(hash: &key::SlowHash, key: &str, memory: &mut Memory) -> boo
     let right = tokio::task::spawn_blocking(move || hash.check(&key)).await.unwrap_or(false);
     memory.slow_key = Some(right);
     right
-}
-
-/// Notes an authenticated but refused request, and ends its transaction.
-async fn settle(
-    mut tx: Tx<'_>,
-    visit: &Visit<'_>,
-    answer: Answer,
-    now: Micros,
-    notes: &mut Notes,
-) -> Result<Answer, Failure> {
-    let error = Some(answer.description.as_str());
-    let outcome = Outcome { status: answer.status, body: &answer.body, error };
-    let done = queries::note(&mut tx, visit, outcome, now).await;
-    done.map_err(|error| spent(&tx, notes, error))?;
-    notes.trips += tx.commit().await?;
-    Ok(answer)
-}
-
-/// Counts what a failed transaction cost, and passes its error on.
-fn spent(tx: &Tx<'_>, notes: &mut Notes, error: DbError) -> DbError {
-    notes.trips += tx.trips();
-    error
 }
 
 fn unauthorized() -> Answer {
@@ -431,10 +485,16 @@ fn internal(notes: &mut Notes, kind: &'static str, text: String) -> Answer {
 
 /// 503 while the database is out, 500 if it refuses this request.
 fn database_answer(error: &DbError, notes: &mut Notes) -> Answer {
-    let class = error.python_class();
-    let (status, kind) =
-        if error.is_outage() { (503, "database_unavailable") } else { (500, "database_error") };
-    notes.trouble = Some((kind, error.to_string()));
-    let shown = format!("DB Error: {class}");
-    Answer::error(status, &shown, shown.clone())
+    if error.is_outage() {
+        return unavailable(notes, "database_unavailable", error.to_string());
+    }
+    notes.trouble = Some(("database_error", error.to_string()));
+    let shown = format!("DB Error: {}", error.python_class());
+    Answer::error(500, &shown, shown.clone())
+}
+
+/// As Python answers while its database is out.
+fn unavailable(notes: &mut Notes, kind: &'static str, text: String) -> Answer {
+    notes.trouble = Some((kind, text));
+    Answer::plain_error(503, "DB Error: OperationalError")
 }

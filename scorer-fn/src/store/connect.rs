@@ -3,12 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
-use sqlx::{ConnectOptions, Connection};
+use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
+use tokio_postgres::Config;
 use url::Url;
 
 use super::DbError;
+use super::connection::Connection;
+use super::tls::{Roots, Tls, TlsMode};
 use crate::secrets::SecretReader;
 
 /// How to come by an address and a password.
@@ -21,14 +23,17 @@ pub enum Source {
 }
 
 /// An address with its password.
-pub struct Address(PgConnectOptions);
+pub struct Address {
+    config: Config,
+    tls: Tls,
+}
 
 /// Without user and password.
 impl fmt::Debug for Address {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Address")
-            .field("host", &self.0.get_host())
-            .field("port", &self.0.get_port())
+            .field("host", &self.config.get_hosts())
+            .field("port", &self.config.get_ports())
             .finish_non_exhaustive()
     }
 }
@@ -36,47 +41,94 @@ impl fmt::Debug for Address {
 impl Address {
     /// Reads `postgres://user:password@host:port/name?sslmode=…&sslrootcert=…`.
     ///
+    /// As with libpq the mode is `prefer` if there is none.
+    ///
     /// # Errors
     /// What is wrong with it; never its password.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let form = "use postgres://user:password@host:5432/name";
-        let url = Url::parse(text).map_err(|error| format!("{error}; {form}"))?;
+        let form = "use postgres://user:password@host:5432/name?sslmode=verify-full";
+        let refused = |problem: &dyn fmt::Display| format!("{problem}; {form}");
+        let url = Url::parse(text).map_err(|error| refused(&error))?;
         if !matches!(url.scheme(), "postgres" | "postgresql") {
-            return Err(format!("it does not begin with postgres://; {form}"));
+            return Err(refused(&"it does not begin with postgres://"));
         }
+        let (mut mode, mut roots) = (TlsMode::Prefer, None);
         for (name, value) in url.query_pairs() {
             match &*name {
-                "sslmode" | "ssl-mode" => drop(ssl_mode(&value)?),
-                "sslrootcert" | "ssl-root-cert" | "ssl-ca" => readable_bundle(&value)?,
-                _ => {}
+                "sslmode" | "ssl-mode" => mode = value.parse()?,
+                "sslrootcert" | "ssl-root-cert" | "ssl-ca" => roots = Some(Roots::read(&value)?),
+                other => return Err(refused(&format!("the parameter {other} is not known"))),
             }
         }
-        let options = PgConnectOptions::from_url(&url);
-        // Its message may quote what it could not read.
-        options.map(Self).map_err(|_| format!("no address; {form}"))
+        let decoded = |part: &str, what: &str| {
+            let text = percent_decode_str(part).decode_utf8();
+            // The error would quote it.
+            text.map(String::from).map_err(|_| refused(&format!("the {what} is no UTF-8")))
+        };
+        let host =
+            url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| refused(&"no host"))?;
+        let given = |part| Some(part).filter(|part: &&str| !part.is_empty());
+        let user = given(url.username()).map(|user| decoded(user, "user")).transpose()?;
+        let name = given(url.path().trim_start_matches('/'));
+        let name = name.map(|name| decoded(name, "name")).transpose()?;
+        let password = url.password().map(|password| decoded(password, "password")).transpose()?;
+        // An IPv6 address has brackets in a URL, and nowhere else.
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let login = Login { user: user.as_deref(), password: password.as_deref() };
+        let port = url.port().unwrap_or(5432);
+        Self::new(host, port, name.as_deref(), login, mode, roots.as_ref())
+    }
+
+    fn new(
+        host: &str,
+        port: u16,
+        name: Option<&str>,
+        login: Login<'_>,
+        mode: TlsMode,
+        roots: Option<&Roots>,
+    ) -> Result<Self, String> {
+        let tls = Tls::new(mode, roots)?;
+        let mut config = Config::new();
+        config.host(host).port(port).application_name("scorer-fn").ssl_mode(tls.mode);
+        if let Some(name) = name {
+            config.dbname(name);
+        }
+        if let Some(user) = login.user {
+            config.user(user);
+        }
+        if let Some(password) = login.password {
+            config.password(password);
+        }
+        Ok(Self { config, tls })
+    }
+
+    /// Opens a connection within `limit`.
+    ///
+    /// # Errors
+    /// [`DbError`], never with a password in its text.
+    async fn open(&self, limit: Duration) -> Result<Connection, DbError> {
+        let mut config = self.config.clone();
+        // The kernel gives a connection up whose peer acknowledges nothing for so long.
+        config.tcp_user_timeout(limit);
+        let tls = self.tls.connect.clone();
+        // It sets TCP_NODELAY: without that each second packet of a request waits for
+        // the first one's acknowledgement, which the server delays by 40 ms.
+        let opened = timeout(limit, config.connect(tls.clone()))
+            .await
+            .map_err(|_| DbError::Unavailable(format!("no connection within {limit:?}")))?;
+        let (client, io) = opened.map_err(|error| match error.as_db_error() {
+            // Always fatal, as a refused login is.
+            Some(refusal) => DbError::refused(refusal),
+            None => DbError::Unavailable(super::with_sources(&error)),
+        })?;
+        Ok(Connection::new(client, io, tls))
     }
 }
 
-/// Reads a mode as libpq spells it.
-///
-/// # Errors
-/// The modes there are.
-pub fn ssl_mode(text: &str) -> Result<PgSslMode, String> {
-    text.parse().map_err(|_| {
-        format!("{text:?} is no sslmode; use disable, require, verify-ca or verify-full")
-    })
-}
-
-/// Checks that a PEM bundle is there (or is the text itself, which is taken, too).
-///
-/// # Errors
-/// The path, and why it cannot be read.
-pub fn readable_bundle(path: &str) -> Result<(), String> {
-    if path.starts_with("-----BEGIN ") {
-        return Ok(());
-    }
-    let readable = std::fs::File::open(path).map(drop);
-    readable.map_err(|error| format!("the certificates in {path} cannot be read: {error}"))
+/// As libpq, the user is that of the system where none is given.
+struct Login<'a> {
+    user: Option<&'a str>,
+    password: Option<&'a str>,
 }
 
 /// A secret and what goes with it.
@@ -86,8 +138,8 @@ pub struct SecretSource {
     pub reader: SecretReader,
     /// What the environment says beside the secret.
     pub overrides: Overrides,
-    /// What was read last.
-    pub known: tokio::sync::Mutex<Option<Credentials>>,
+    /// Where the secret that was read last leads to.
+    pub known: tokio::sync::Mutex<Option<Address>>,
 }
 
 /// Settings that go before those in the secret: the proxy is not the host the secret names.
@@ -100,14 +152,14 @@ pub struct Overrides {
     /// `DATABASE_NAME`.
     pub name: Option<String>,
     /// `DATABASE_SSLMODE`, default `verify-full`.
-    pub ssl_mode: Option<PgSslMode>,
-    /// `DATABASE_SSLROOTCERT`, path of a PEM bundle.
-    pub ssl_root_cert: Option<String>,
+    pub tls: Option<TlsMode>,
+    /// `DATABASE_SSLROOTCERT`, a PEM bundle.
+    pub roots: Option<Roots>,
 }
 
 /// The fields of an RDS secret.
-#[derive(Clone, serde::Deserialize)]
-pub struct Credentials {
+#[derive(serde::Deserialize)]
+struct Credentials {
     username: String,
     password: String,
     #[serde(default)]
@@ -118,41 +170,32 @@ pub struct Credentials {
     dbname: Option<String>,
 }
 
-impl fmt::Debug for Credentials {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
-    }
-}
-
 impl Source {
     /// Opens a connection. Takes `limit` at most, and as much again for reading
     /// the secret.
     ///
     /// # Errors
     /// [`DbError`], never with a password in its text.
-    pub async fn connect(&self, limit: Duration) -> Result<PgConnection, DbError> {
+    pub(super) async fn connect(&self, limit: Duration) -> Result<Connection, DbError> {
         match self {
-            Self::Url(address) => open(address.0.clone(), limit).await,
+            Self::Url(address) => address.open(limit).await,
             Self::Secret(secret) => secret.connect(limit).await,
         }
     }
 }
 
 impl SecretSource {
-    async fn connect(&self, limit: Duration) -> Result<PgConnection, DbError> {
+    async fn connect(&self, limit: Duration) -> Result<Connection, DbError> {
         let mut known = self.known.lock().await;
-        let fresh = known.is_none();
-        if fresh {
-            *known = Some(read(&self.reader, limit).await?);
-        }
-        match open(secret_options(known.as_ref(), &self.overrides)?, limit).await {
-            // The password may have been rotated since we read it.
-            Err(DbError::Refused { code, .. }) if code.starts_with("28") && !fresh => {
-                *known = Some(read(&self.reader, limit).await?);
-                open(secret_options(known.as_ref(), &self.overrides)?, limit).await
+        if let Some(address) = known.as_ref() {
+            match address.open(limit).await {
+                // The password may have been rotated since we read it.
+                Err(DbError::Refused { code, .. }) if code.starts_with("28") => {}
+                other => return other,
             }
-            other => other,
         }
+        let address = self.overrides.address(&read(&self.reader, limit).await?)?;
+        known.insert(address).open(limit).await
     }
 }
 
@@ -171,48 +214,20 @@ async fn read(reader: &SecretReader, limit: Duration) -> Result<Credentials, DbE
     })
 }
 
-fn secret_options(
-    credentials: Option<&Credentials>,
-    overrides: &Overrides,
-) -> Result<PgConnectOptions, DbError> {
-    let missing =
-        |what: &str| DbError::Unavailable(format!("{what} is neither set nor in the secret"));
-    let credentials = credentials.ok_or_else(|| missing("DATABASE_SECRET_ARN"))?;
-    let host = overrides
-        .host
-        .as_ref()
-        .or(credentials.host.as_ref())
-        .ok_or_else(|| missing("DATABASE_HOST"))?;
-    let name = overrides
-        .name
-        .as_ref()
-        .or(credentials.dbname.as_ref())
-        .ok_or_else(|| missing("DATABASE_NAME"))?;
-    let mut options = PgConnectOptions::new_without_pgpass()
-        .host(host)
-        .port(overrides.port.or(credentials.port).unwrap_or(5432))
-        .database(name)
-        .username(&credentials.username)
-        .password(&credentials.password)
-        .ssl_mode(overrides.ssl_mode.unwrap_or(PgSslMode::VerifyFull));
-    if let Some(path) = &overrides.ssl_root_cert {
-        options = options.ssl_root_cert(path);
+impl Overrides {
+    fn address(&self, secret: &Credentials) -> Result<Address, DbError> {
+        let missing =
+            |what: &str| DbError::Unavailable(format!("{what} is neither set nor in the secret"));
+        let host = self.host.as_ref().or(secret.host.as_ref());
+        let name = self.name.as_ref().or(secret.dbname.as_ref());
+        Address::new(
+            host.ok_or_else(|| missing("DATABASE_HOST"))?,
+            self.port.or(secret.port).unwrap_or(5432),
+            Some(name.ok_or_else(|| missing("DATABASE_NAME"))?),
+            Login { user: Some(&secret.username), password: Some(&secret.password) },
+            self.tls.unwrap_or(TlsMode::VerifyFull),
+            self.roots.as_ref(),
+        )
+        .map_err(DbError::Unavailable)
     }
-    Ok(options)
-}
-
-async fn open(options: PgConnectOptions, limit: Duration) -> Result<PgConnection, DbError> {
-    // Slow statements are counted in our own log line; sqlx's would go nowhere.
-    let options = options
-        .application_name("scorer-fn")
-        .statement_cache_capacity(0)
-        .disable_statement_logging();
-    timeout(limit, PgConnection::connect_with(&options))
-        .await
-        .map_err(|_| DbError::Unavailable(format!("no connection within {limit:?}")))?
-        .map_err(|error| match error {
-            // Always fatal, as a refused login is.
-            sqlx::Error::Database(refusal) => DbError::refused(refusal.as_ref()),
-            other => DbError::Unavailable(other.to_string()),
-        })
 }

@@ -39,6 +39,7 @@ pub(super) struct Report {
     trouble: Option<(&'static str, String)>,
     round_trips: u32,
     timings: Vec<Timing>,
+    analytics_lost: bool,
 }
 
 impl Report {
@@ -54,6 +55,7 @@ impl Report {
             trouble: line.notes.trouble.clone(),
             round_trips: line.notes.trips.round_trips,
             timings: line.notes.trips.timings.clone(),
+            analytics_lost: line.notes.analytics_lost.is_some(),
         }
     }
 }
@@ -141,6 +143,7 @@ pub(super) struct Exporter {
     metrics: SdkMeterProvider,
     duration: Histogram<f64>,
     round_trips: Counter<u64>,
+    analytics_lost: Counter<u64>,
 }
 
 impl Exporter {
@@ -187,7 +190,8 @@ impl Exporter {
             .with_boundaries(BOUNDS_SECS.to_vec())
             .build();
         let round_trips = meter.u64_counter("scorer.database.round_trips").build();
-        Some(Self { ids, traces, metrics, duration, round_trips })
+        let analytics_lost = meter.u64_counter("scorer.analytics.lost").build();
+        Some(Self { ids, traces, metrics, duration, round_trips, analytics_lost })
     }
 
     /// Records requests and flushes; false if the collector did not take them.
@@ -214,6 +218,9 @@ impl Exporter {
         }
         self.duration.record(report.took.as_secs_f64(), &labels);
         self.round_trips.add(u64::from(report.round_trips), &[]);
+        if report.analytics_lost {
+            self.analytics_lost.add(1, &[]);
+        }
         let decided = report.trace.and_then(|trace| trace.sampled);
         if decided.unwrap_or(true) {
             self.trace(report, labels);

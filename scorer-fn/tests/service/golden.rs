@@ -10,7 +10,7 @@ use local_cloud::parity::compare::{self, Seen, Via};
 use local_cloud::parity::snapshot::Observer;
 use local_cloud::postgres::PrivatePostgres;
 use local_cloud::redis_server::PrivateRedis;
-use scorer_fn::app::{App, Call, Lines, router, serve_alb};
+use scorer_fn::app::{App, Call, Lines};
 use scorer_fn::config::Config;
 
 #[tokio::test]
@@ -63,12 +63,12 @@ async fn replay(
     variables.insert("DATABASE_URL".to_owned(), url.to_owned());
     variables.insert("REDIS_URL".to_owned(), redis.url());
     let config = Config::read(|name| variables.get(name).cloned())?;
-    let router = router(App::new(config, Lines::Drop));
+    let app = App::new(config, Lines::Drop);
     let mut observer = Observer::connect(url).await?;
     let mut differences = String::new();
     for (number, step) in case.steps.iter().enumerate() {
         let before = observer.look(case.analytics).await?;
-        let answer = serve_alb(router.clone(), &step.event, Call::default()).await;
+        let answer = app.serve_alb(&step.event, Call::default()).await;
         let after = observer.look(case.analytics).await?;
         let mut found = compare::answers(step, &Seen::from_alb(&answer));
         found.extend(compare::envelopes(step, &answer));

@@ -140,6 +140,7 @@ async fn an_error_is_described_in_the_words_of_python() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[cfg(feature = "faults")]
 #[tokio::test]
 async fn faults_are_suffered_only_when_the_local_cloud_says_so() -> anyhow::Result<()> {
     let mut variables = golden_environment()?;
@@ -149,8 +150,8 @@ async fn faults_are_suffered_only_when_the_local_cloud_says_so() -> anyhow::Resu
         event(&path, &json!({"x-api-key": KEY, "x-local-cloud-fault": "latency=1, error"}));
     assert_eq!(service.ask(&faulty).await["statusCode"], 200);
     variables.insert("LOCAL_CLOUD_FAULTS".to_owned(), "1".to_owned());
-    let router = crate::support::router_on(&service.url, &variables)?;
-    let answer = scorer_fn::app::serve_alb(router, &faulty, scorer_fn::app::Call::default()).await;
+    let app = crate::support::app_on(&service.url, &variables)?;
+    let answer = app.serve_alb(&faulty, scorer_fn::app::Call::default()).await;
     assert_eq!(answer["statusCode"], 500);
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! The whole service with real servers: databases, poolers, Redis, collectors,
 //! and both programs.
 
+#[cfg(feature = "lambda")]
+mod analytics;
 mod database;
 mod demo;
 #[cfg(feature = "lambda")]

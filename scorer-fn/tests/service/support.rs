@@ -5,17 +5,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::Router;
 use local_cloud::postgres::PrivatePostgres;
-use scorer_fn::app::{App, Call, Lines, router, serve_alb};
+use scorer_fn::app::{App, Call, Lines};
 use scorer_fn::config::Config;
 use serde_json::{Value, json};
 
-/// A database with rows, and the function's router on it.
+/// A database with rows, and the service on it.
 pub(crate) struct Service {
     pub(crate) postgres: PrivatePostgres,
     pub(crate) url: String,
-    pub(crate) router: Router,
     pub(crate) app: Arc<App>,
 }
 
@@ -29,12 +27,12 @@ impl Service {
         load(&postgres, seed).await?;
         let url = postgres.url("scorer");
         let app = app_on(&url, variables)?;
-        Ok(Self { postgres, url, router: router(app.clone()), app })
+        Ok(Self { postgres, url, app })
     }
 
     /// The answer to an event.
     pub(crate) async fn ask(&self, event: &Value) -> Value {
-        serve_alb(self.router.clone(), event, Call::default()).await
+        self.app.serve_alb(event, Call::default()).await
     }
 }
 
@@ -45,12 +43,8 @@ pub(crate) async fn load(postgres: &PrivatePostgres, seed: &str) -> anyhow::Resu
     Ok(())
 }
 
-/// The function's router on the database at `url`.
-pub(crate) fn router_on(url: &str, variables: &BTreeMap<String, String>) -> anyhow::Result<Router> {
-    Ok(router(app_on(url, variables)?))
-}
-
-fn app_on(url: &str, variables: &BTreeMap<String, String>) -> anyhow::Result<Arc<App>> {
+/// The service on the database at `url`.
+pub(crate) fn app_on(url: &str, variables: &BTreeMap<String, String>) -> anyhow::Result<Arc<App>> {
     let mut variables = variables.clone();
     variables.insert("DATABASE_URL".to_owned(), url.to_owned());
     let config = Config::read(|name| variables.get(name).cloned())?;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::runtime::Function;
-use crate::support::{Service, golden_environment, load, router_on};
+use crate::support::{Service, app_on, golden_environment, load};
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{StatusCode, Uri};
@@ -36,8 +36,8 @@ async fn collector_with(
         let status = take(uri.path(), body);
         async move { status }
     };
-    let router = Router::new().fallback(any(handler));
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    let app = Router::new().fallback(any(handler));
+    tokio::spawn(async move { axum::serve(listener, app).await });
     Ok(address)
 }
 
@@ -233,9 +233,8 @@ async fn odd_addresses_mean_no_telemetry() -> anyhow::Result<()> {
         "http://no such host",
     ] {
         variables.insert("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), address.to_owned());
-        let router = router_on(&service.url, &variables)?;
-        let answer =
-            scorer_fn::app::serve_alb(router, &event(""), scorer_fn::app::Call::default()).await;
+        let app = app_on(&service.url, &variables)?;
+        let answer = app.serve_alb(&event(""), scorer_fn::app::Call::default()).await;
         assert_eq!(answer["statusCode"], 200, "{address}");
     }
     Ok(())

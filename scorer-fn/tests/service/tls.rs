@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use crate::runtime::Function;
-use crate::support::{get, golden_environment, load, router_on};
+use crate::support::{app_on, get, golden_environment, load};
 use local_cloud::postgres::PrivatePostgres;
 use local_cloud::redis_server::{self, PrivateRedis};
 use local_cloud::tls::{Authority, Certificate};
-use scorer_fn::app::{Call, serve_alb};
+use scorer_fn::app::Call;
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
 
@@ -45,8 +45,8 @@ impl Tls {
     }
 
     async fn ask(&self, url: &str) -> anyhow::Result<Value> {
-        let router = router_on(url, &golden_environment()?)?;
-        let answer = serve_alb(router, &get(PATH, KEY), Call::default()).await;
+        let app = app_on(url, &golden_environment()?)?;
+        let answer = app.serve_alb(&get(PATH, KEY), Call::default()).await;
         assert!(!answer.to_string().contains(self.postgres.password()));
         Ok(answer)
     }
@@ -75,8 +75,8 @@ async fn a_server_without_tls_is_refused_where_tls_is_asked_for() -> anyhow::Res
     let plain = PrivatePostgres::start_plain().await?;
     for mode in ["require", "verify-full"] {
         let url = plain.url("postgres").replace("=disable", &format!("={mode}"));
-        let router = router_on(&url, &golden_environment()?)?;
-        let answer = serve_alb(router, &get(PATH, KEY), Call::default()).await;
+        let app = app_on(&url, &golden_environment()?)?;
+        let answer = app.serve_alb(&get(PATH, KEY), Call::default()).await;
         assert_eq!(answer["statusCode"], 503, "{mode}: {answer}");
     }
     Ok(())

@@ -1,0 +1,145 @@
+//! The analytics row, which Python swallows when it cannot be written.
+//!
+//! So do we: it is tried in a transaction of its own, and the database says
+//! whether it fits (the column, jsonb, an index entry). What becomes of it is
+//! for the log.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::our_bug;
+use crate::event::Event;
+use crate::python_json::Json;
+use crate::store::connection::Statement;
+use crate::store::{DbError, Lease};
+use crate::time::{Micros, OffsetTime};
+
+/// How long an answer waits for its analytics row, once all else is done.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Headers that the row hides, in the spellings that Python knows.
+const SECRET: [&str; 6] =
+    ["x-api-key", "X-Api-Key", "authorization", "Authorization", "cookie", "Cookie"];
+
+/// Behind a score it writes nothing unless that score is there: the score is
+/// known by its time, of which no other request for this wallet has the same.
+const NOTE: &str = "
+INSERT INTO account_accountapikeyanalytics (created_at, path, api_key_id, error, headers, path_segments,
+                                            payload, query_params, response, response_skipped, status_code)
+SELECT g.now, g.path, g.api_key, g.error, g.headers, g.segments, g.payload, g.query, g.response, false, g.status
+  FROM jsonb_to_record($1::jsonb) AS g (
+       now timestamptz, path text, api_key text, error text, headers jsonb, segments jsonb, payload jsonb,
+       query jsonb, response jsonb, status integer, address text, community bigint)
+ WHERE g.address IS NULL
+    OR EXISTS (SELECT FROM registry_passport p JOIN registry_score s ON s.passport_id = p.id
+                WHERE p.address = g.address AND p.community_id = g.community
+                  AND s.last_score_timestamp = g.now)";
+
+/// Who asked, and what to remember of it.
+#[derive(Clone, Debug)]
+pub struct Visit<'e> {
+    /// Primary key of the API key.
+    pub api_key_id: String,
+    /// The request.
+    pub event: &'e Event,
+    /// Its parsed body; None if that was never reached.
+    pub payload: Option<Json>,
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome<'a> {
+    /// HTTP status.
+    pub status: u16,
+    /// The body as sent.
+    pub body: &'a str,
+    /// The exception's text, if there was one.
+    pub error: Option<&'a str>,
+    /// The request's time.
+    pub now: Micros,
+    /// Wallet and community of the score that must be there for the row to be written.
+    pub scored: Option<(&'a str, i64)>,
+}
+
+/// An analytics row to write.
+#[derive(Debug)]
+pub struct Note(String);
+
+impl Note {
+    /// The row. None where Python makes none either: the event has no path or no query.
+    ///
+    /// # Errors
+    /// Why no database could store it.
+    pub fn new(visit: &Visit<'_>, outcome: Outcome<'_>) -> Result<Option<Self>, DbError> {
+        #[derive(Serialize)]
+        struct Values<'a> {
+            now: String,
+            path: &'a str,
+            api_key: &'a str,
+            error: Option<&'a str>,
+            headers: Map<String, Value>,
+            segments: Vec<&'a str>,
+            payload: Option<&'a Value>,
+            query: &'a Value,
+            response: &'a str,
+            status: u16,
+            address: Option<&'a str>,
+            community: Option<i64>,
+        }
+        let Visit { api_key_id, event, payload } = visit;
+        let (Some(path), Some(query)) = (&event.path, &event.query) else {
+            return Ok(None);
+        };
+        if payload.as_ref().is_some_and(|payload| !payload.storable) {
+            // As the server says of NUL and halves of characters.
+            let message = "the body holds what JSONB has no room for".to_owned();
+            return Err(DbError::Refused { code: "22P05".to_owned(), message });
+        }
+        let mut headers = event.headers.clone().unwrap_or_default();
+        for name in SECRET {
+            if let Some(value) = headers.get_mut(name) {
+                *value = "***".into();
+            }
+        }
+        let values = Values {
+            now: OffsetTime::from_micros(outcome.now).python_isoformat(),
+            path,
+            api_key: api_key_id,
+            error: outcome.error,
+            headers,
+            segments: path.split('/').skip(1).collect(),
+            payload: payload.as_ref().map(|payload| &payload.value),
+            query,
+            response: outcome.body,
+            status: outcome.status,
+            address: outcome.scored.map(|(address, _)| address),
+            community: outcome.scored.map(|(_, community)| community),
+        };
+        serde_json::to_string(&values).map(|text| Some(Self(text))).map_err(|error| our_bug(&error))
+    }
+
+    fn statement(&self) -> Statement<'_> {
+        Statement { what: "write analytics", sql: NOTE, values: &self.0 }
+    }
+}
+
+impl Lease<'_> {
+    /// Writes an analytics row.
+    ///
+    /// # Errors
+    /// [`DbError`], of no consequence to the answer.
+    pub async fn note(&mut self, note: &Note) -> Result<(), DbError> {
+        self.run_within(note.statement(), PATIENCE).await.map(drop)
+    }
+
+    /// Runs a statement and writes an analytics row behind it, in one round trip.
+    pub(super) async fn run_noted(
+        &mut self,
+        statement: Statement<'_>,
+        note: &Note,
+    ) -> [Result<Vec<tokio_postgres::Row>, DbError>; 2] {
+        self.run_both([statement, note.statement()], PATIENCE).await
+    }
+}
