@@ -16,21 +16,29 @@
 //!
 //! # Map
 //!
+//! ```text
+//!  bin/rollout-controller   bin/rolloutctl
+//!    lambda · widget          cli · replay       what AWS and people call
+//!               controller · check              the flow
+//!  report · config  ports ◄── adapters · world   texts; the world outside
+//!                    domain                     pure, imports nothing of the above
+//! ```
+//!
 //! | module | what |
 //! |---|---|
-//! | [`domain`] | pure: weights, evidence, journal, decisions, commands |
-//! | [`ports`] | what a tick needs, in our words |
-//! | [`observe`], [`act`], [`messages`] | the three that touch the world |
-//! | [`tick`], [`command`], [`view`] | the three doors, [`doors`] tells them apart |
-//! | [`protect`] | protection while the ledger is down |
-//! | [`doctor`] | looks at all that a rollout rests on, and says what to mend |
-//! | [`retention`], [`telemetry`], [`emf`] | old minutes; logs and traces; metrics |
-//! | [`errors`] | an error and its causes in one line |
-//! | [`report`] | one rendering each for log, page, terminal, widget |
+//! | [`domain`] | pure, imports nothing of the others: weights, evidence, journal, decisions, commands, sentences |
+//! | [`controller`] | the flow: a tick, a command, a question |
+//! | [`lambda`] | events in, answers, metrics, logs and traces out |
+//! | [`ports`] | what the flow needs, in our words |
 //! | [`adapters`] | AWS and SQL behind the ports; foreign types stay there |
-//! | [`world`] | a pretend world behind the same ports, seeded |
-//! | [`config`], [`wire`] | one TOML text, and the real world put together from it |
-//! | [`cli`], [`replay`], [`vectors`] | `rolloutctl` |
+//! | [`world`] | a world in memory behind the same ports, seeded. Not in the tests: `rolloutctl` will simulate a plan by running the production tick on it |
+//! | [`report`] | status, tables and notifications |
+//! | [`widget`] | the page on a CloudWatch dashboard, and its buttons |
+//! | [`check`] | looks at all that a rollout rests on, and says what to fix |
+//! | [`config`] | one TOML text |
+//! | [`replay`] | judges a recorded rollout again |
+//! | [`cli`] | `rolloutctl` |
+//! | [`errors`] | an error and its causes in one line |
 //!
 //! # Invariants (tests quote them by number)
 //!
@@ -49,28 +57,17 @@
 //!    journal is edited.
 //! 8. The header rule wins over the weighted rule at every weight.
 
-pub mod act;
 pub mod adapters;
+pub mod check;
 pub mod cli;
-pub mod command;
 pub mod config;
-pub mod doctor;
+pub mod controller;
 pub mod domain;
-pub mod doors;
-pub mod emf;
 pub mod errors;
-pub mod journal_io;
-pub mod messages;
-pub mod observe;
+pub mod lambda;
 pub mod ports;
-pub mod protect;
 pub mod replay;
 pub mod report;
-pub mod retention;
-pub mod telemetry;
-pub mod tick;
 pub mod vectors;
-pub mod view;
 pub mod widget;
-pub mod wire;
 pub mod world;

@@ -5,10 +5,12 @@
 //! Errors name operation and resource; the foreign cause is boxed, so that both
 //! can fail the same way.
 
+use crate::domain::message::{Page, StateChange};
 use crate::domain::minute::Minute;
-use crate::domain::page::{Page, StateChange};
+pub use crate::domain::observation::{
+    AlarmSeen, AlarmState, MinuteRead, RouteMinute, RouteSeen, Share,
+};
 use crate::domain::route::{GroupArn, Route, RuleArn};
-pub use crate::domain::seen::{AlarmSeen, AlarmState, MinuteRead, RouteMinute, RouteSeen, Share};
 use crate::domain::weight::Weight;
 use async_trait::async_trait;
 use jiff::Timestamp;

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Night, config, config_with, word};
-use rollout_controller::command::command;
+use rollout_controller::controller::command::command;
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::journal::Event;
 use rollout_controller::domain::weight::Weight;
@@ -212,7 +212,7 @@ async fn an_unknown_rollout_is_refused_with_the_known_names() {
 #[tokio::test]
 async fn shadow_becomes_active_by_command_only() {
     let mut config = config();
-    config.rollouts[0].mode = rollout_controller::domain::terms::Mode::Shadow;
+    config.rollouts[0].mode = rollout_controller::domain::plan::Mode::Shadow;
     let night = Night::new(config);
     night.hour_of_python();
     night.order(Order::Start).await;

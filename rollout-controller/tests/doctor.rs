@@ -4,20 +4,20 @@ mod common;
 
 use async_trait::async_trait;
 use common::{Night, config, config_with};
-use rollout_controller::config::Config;
-use rollout_controller::doctor::errand::Errand;
-use rollout_controller::doctor::{
+use rollout_controller::check::errand::Errand;
+use rollout_controller::check::{
     Examination, Examiner, Finding, GroupError, GroupSeen, Groups, Level, Pulse, TargetSeen,
 };
+use rollout_controller::config::Config;
+use rollout_controller::controller::query;
 use rollout_controller::domain::command::Order;
+use rollout_controller::domain::message::Urgency;
 use rollout_controller::domain::minute::Minute;
-use rollout_controller::domain::page::Urgency;
+use rollout_controller::domain::observation::{AlarmState, Share};
 use rollout_controller::domain::route::GroupArn;
-use rollout_controller::domain::seen::{AlarmState, Share};
 use rollout_controller::domain::weight::Weight;
-use rollout_controller::doors::{Door, answer};
+use rollout_controller::lambda::handler::{Door, answer};
 use rollout_controller::ports::BoxError;
-use rollout_controller::view;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -340,8 +340,8 @@ async fn the_view_door_answers_with_what_it_sees_and_writes_nothing() {
     let (revision, writes) = (night.journal().await.revision, night.writes());
     let question = json!({"view": "check"});
     let asked = answer(Door::View, &night.world, &night.config, &question, None);
-    let answered: view::Answer = serde_json::from_value(asked.await.unwrap()).unwrap();
-    let view::Answer::Check(found) = answered else {
+    let answered: query::Answer = serde_json::from_value(asked.await.unwrap()).unwrap();
+    let query::Answer::Check(found) = answered else {
         panic!("{answered:?}");
     };
     assert_eq!(found.level(), Level::Ok, "{}", found.render());

@@ -8,7 +8,7 @@ mod peers;
 mod scenes;
 
 use aws_sdk_elasticloadbalancingv2::types::TargetDescription;
-use rollout_controller::doctor::{GroupError, Groups as _};
+use rollout_controller::check::{GroupError, Groups as _};
 use rollout_controller::domain::route::GroupArn;
 use rollout_controller::ports::{Share, Traffic as _};
 use scenes::{Scene, percent, scene_at_moto, turn};

@@ -7,14 +7,14 @@ mod common;
 use common::{Night, config_with};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use rollout_controller::command::command;
+use rollout_controller::controller::command::command;
+use rollout_controller::controller::tick::tick;
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::decision::CauseKind;
 use rollout_controller::domain::journal::{Event, Journal, Stamped};
 use rollout_controller::domain::minute::Minute;
-use rollout_controller::domain::seen::AlarmState;
+use rollout_controller::domain::observation::AlarmState;
 use rollout_controller::domain::weight::Weight;
-use rollout_controller::tick::tick;
 use rollout_controller::world::Trouble;
 
 const ROUTES: [&str; 2] = ["public", "internal"];
@@ -239,7 +239,7 @@ impl Story {
             // A console change long after a rollback is told, not undone.
             let told = run
                 .raised
-                .contains_key(&rollout_controller::domain::page::Topic::MovedBySomeoneElse);
+                .contains_key(&rollout_controller::domain::message::Topic::MovedBySomeoneElse);
             if !told {
                 self.fail(&format!("{:?} although {}", self.weights(), run.state_name()));
             }

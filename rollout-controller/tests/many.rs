@@ -3,11 +3,11 @@
 mod common;
 
 use common::{Night, config_with};
-use rollout_controller::command::command;
 use rollout_controller::config::Config;
+use rollout_controller::controller::command::command;
+use rollout_controller::controller::tick::{TickReport, tick};
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::weight::Weight;
-use rollout_controller::tick::{TickReport, tick};
 use rollout_controller::world::Pretend;
 
 /// Two rollouts with a route each, over one pretend load balancer.

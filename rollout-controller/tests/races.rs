@@ -17,16 +17,16 @@ use jiff::{SignedDuration, Timestamp};
 use local_cloud::pgbouncer::Pgbouncer;
 use local_cloud::postgres::PrivatePostgres;
 use rollout_controller::adapters::ledger::SqlLedger;
-use rollout_controller::command::{Answer, command};
 use rollout_controller::config::Config;
+use rollout_controller::controller::command::{Answer, command};
+use rollout_controller::controller::store;
+use rollout_controller::controller::tick::{Schedule, TickReport, tick};
 use rollout_controller::domain::command::{Order, Request, Verdict};
 use rollout_controller::domain::journal::{Event, Journal, Stamped};
-use rollout_controller::domain::page::Page;
-use rollout_controller::domain::seen::Share;
+use rollout_controller::domain::message::Page;
+use rollout_controller::domain::observation::Share;
 use rollout_controller::domain::weight::Weight;
-use rollout_controller::journal_io;
 use rollout_controller::ports::World;
-use rollout_controller::tick::{Schedule, TickReport, tick};
 use rollout_controller::world::Pretend;
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -111,7 +111,7 @@ impl<'a> Arena<'a> {
 
     async fn journal(&self) -> Journal {
         let ledger = self.database.ledger();
-        let loaded = journal_io::load(&ledger, self.name()).await;
+        let loaded = store::load(&ledger, self.name()).await;
         loaded.expect("a journal").journal
     }
 
@@ -132,7 +132,7 @@ async fn events(world: &World, name: &str) -> Vec<Stamped> {
     let entries = world.ledger.history(name, None, u32::MAX).await;
     let mut entries = entries.expect("entries");
     entries.reverse();
-    let read = entries.iter().map(|entry| journal_io::event_of(name, entry));
+    let read = entries.iter().map(|entry| store::event_of(name, entry));
     read.map(|event| event.expect("an event")).collect()
 }
 

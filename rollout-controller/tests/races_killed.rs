@@ -8,10 +8,11 @@ mod common;
 
 use async_trait::async_trait;
 use common::{Night, config, config_with};
-use rollout_controller::command::command;
+use rollout_controller::controller::command::command;
+use rollout_controller::controller::tick::tick;
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::journal::{Event, Stamped};
-use rollout_controller::domain::page::{Page, StateChange};
+use rollout_controller::domain::message::{Page, StateChange};
 use rollout_controller::domain::route::Route;
 use rollout_controller::domain::weight::Weight;
 use rollout_controller::ports::{
@@ -19,7 +20,6 @@ use rollout_controller::ports::{
     Metrics, MetricsError, MinuteRead, MinutesWanted, Pager, RouteSeen, Seq, Share, Snapshot,
     Traffic, TrafficError, Turn, World, Written,
 };
-use rollout_controller::tick::tick;
 use rollout_controller::world::Pretend;
 use std::collections::BTreeSet;
 use std::pin::{Pin, pin};
@@ -232,12 +232,12 @@ async fn a_rollback_killed_anywhere_reaches_zero_and_pages_once() {
     everywhere(15, |polls| async move {
         let tables = "[rollout.alarms]\nrollback_on = [\"rs\"]";
         let night = Night::new(config_with("", tables, &["public", "internal"]));
-        let ok = rollout_controller::domain::seen::AlarmState::Ok;
+        let ok = rollout_controller::domain::observation::AlarmState::Ok;
         night.pretend.alarm("rs", ok);
         night.hour_of_python();
         night.order(Order::Start).await;
         night.until_weight(40, 5.0).await;
-        night.pretend.alarm("rs", rollout_controller::domain::seen::AlarmState::Alarm);
+        night.pretend.alarm("rs", rollout_controller::domain::observation::AlarmState::Alarm);
         let ended = tick_killed(&night, polls);
         night.pretend.pass_minute();
         night.minutes(3).await;

@@ -5,10 +5,10 @@ mod common;
 mod journal;
 
 use common::{Night, config};
+use rollout_controller::controller::store;
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::journal::{Event, Stamped};
 use rollout_controller::domain::weight::Weight;
-use rollout_controller::journal_io;
 use rollout_controller::ports::{
     Entry, Inserted, Ledger, LedgerError, Seq, Snapshot, World, Written,
 };
@@ -63,7 +63,7 @@ async fn minutes_of_ended_runs_go(night: &Night) {
     // A version that cannot read the snapshot comes to the same state.
     let folded = night.journal().await;
     let whole = Unsnapshot(night.world.ledger.clone());
-    let rebuilt = journal_io::load(&whole, "score").await.expect("a fold");
+    let rebuilt = store::load(&whole, "score").await.expect("a fold");
     assert_eq!(rebuilt.snapshot_seq, 0);
     assert_eq!(
         serde_json::to_value(&rebuilt.journal).unwrap(),
@@ -177,7 +177,7 @@ async fn a_hole_in_a_run_that_goes_on_is_never_passed_over() {
     let at = entries.iter().rposition(|e| e.kind == Event::TICKED).expect("a tick");
     entries.remove(at - 2);
     let holed = Holed(entries);
-    let error = journal_io::load(&holed, "score").await.expect_err("a hole");
+    let error = store::load(&holed, "score").await.expect_err("a hole");
     assert!(error.to_string().contains("cannot be folded"), "{error}");
 }
 

@@ -13,7 +13,7 @@ mod widget_cloud;
 
 use futures_util::StreamExt as _;
 use local_cloud::{ApiFaultKind, Fault, MetricsFault, MetricsFaultKind};
-use rollout_controller::domain::page::Topic;
+use rollout_controller::domain::message::Topic;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

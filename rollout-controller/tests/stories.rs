@@ -13,15 +13,15 @@ use clap::Parser as _;
 use common::{Night, config_with};
 use rollout_controller::cli::remote::{exit_code, render};
 use rollout_controller::cli::{Cli, Command};
-use rollout_controller::command;
+use rollout_controller::controller::command;
+use rollout_controller::controller::query::{self, Answer, Question};
+use rollout_controller::controller::tick::TickReport;
 use rollout_controller::domain::command::Request;
+use rollout_controller::domain::message::Urgency;
 use rollout_controller::domain::minute::Minute;
-use rollout_controller::domain::page::Urgency;
-use rollout_controller::domain::seen::AlarmState;
-use rollout_controller::domain::terms::Mode;
+use rollout_controller::domain::observation::AlarmState;
+use rollout_controller::domain::plan::Mode;
 use rollout_controller::domain::weight::Weight;
-use rollout_controller::tick::TickReport;
-use rollout_controller::view::{self, Answer, Question};
 use rollout_controller::world::{Pretend, Side};
 use serde::Deserialize;
 use std::fmt::Write as _;
@@ -226,7 +226,7 @@ impl World {
         let (text, code) = match &cli.command {
             Command::Status(_) => {
                 let rollout = &self.night.config.rollouts[0];
-                let status = view::status_of(&self.night.world, rollout).await;
+                let status = query::status_of(&self.night.world, rollout).await;
                 (status.render(), status.standing.exit_code())
             }
             Command::History(args) => (self.ask(&args.question()).await, 0),
@@ -235,7 +235,7 @@ impl World {
                 let fresh = order.needs_fresh_sight() && giving.if_revision.is_none();
                 let revision = if fresh {
                     let rollout = &self.night.config.rollouts[0];
-                    Some(view::status_of(&self.night.world, rollout).await.revision)
+                    Some(query::status_of(&self.night.world, rollout).await.revision)
                 } else {
                     giving.if_revision
                 };
@@ -271,7 +271,7 @@ impl World {
     }
 
     async fn ask(&self, question: &Question) -> String {
-        match view::view(&self.night.world, &self.night.config, question).await {
+        match query::view(&self.night.world, &self.night.config, question).await {
             Answer::History(history) => history.lines.join("\n") + "\n",
             other => panic!("{other:?}"),
         }

@@ -3,13 +3,13 @@
 mod common;
 
 use common::{Night, config, config_with, word};
+use rollout_controller::controller::tick::tick;
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::journal::Event;
+use rollout_controller::domain::message::Urgency;
 use rollout_controller::domain::minute::Minute;
-use rollout_controller::domain::page::Urgency;
-use rollout_controller::domain::seen::AlarmState;
+use rollout_controller::domain::observation::AlarmState;
 use rollout_controller::domain::weight::Weight;
-use rollout_controller::tick::tick;
 
 fn percent(value: f64) -> Weight {
     Weight::from_percent(value).unwrap()
@@ -378,7 +378,7 @@ async fn a_rollback_by_hand_works_without_the_ledger() {
     night.until_weight(40, 5.0).await;
     let request = Night::request(Order::Rollback, 0);
     night.pretend.state().trouble.ledger_down = true;
-    let answer = rollout_controller::command::command(
+    let answer = rollout_controller::controller::command::command(
         &night.world,
         &night.config,
         &request,
@@ -405,7 +405,7 @@ async fn messages_wait_in_the_outbox_and_are_sent_once() {
         .state()
         .pages
         .iter()
-        .map(rollout_controller::domain::page::Page::id)
+        .map(rollout_controller::domain::message::Page::id)
         .collect();
     let sent = ids.len();
     ids.sort();
@@ -427,7 +427,7 @@ async fn holding_too_long_pages_once() {
 #[tokio::test]
 async fn a_shadow_rollout_decides_and_moves_nothing() {
     let mut config = config();
-    config.rollouts[0].mode = rollout_controller::domain::terms::Mode::Shadow;
+    config.rollouts[0].mode = rollout_controller::domain::plan::Mode::Shadow;
     let night = Night::new(config);
     night.hour_of_python();
     night.order(Order::Start).await;
@@ -455,5 +455,5 @@ async fn the_fold_from_the_first_entry_equals_the_one_from_the_snapshot() {
 }
 
 fn journal_version() -> i64 {
-    rollout_controller::journal_io::SNAPSHOT_VERSION
+    rollout_controller::controller::store::SNAPSHOT_VERSION
 }

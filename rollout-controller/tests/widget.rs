@@ -6,7 +6,7 @@ mod common;
 use common::{Night, config};
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::weight::Weight;
-use rollout_controller::doors::{Door, answer};
+use rollout_controller::lambda::handler::{Door, answer};
 use rollout_controller::widget::with_own_arn;
 use serde_json::{Value, json};
 

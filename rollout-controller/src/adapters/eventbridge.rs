@@ -5,7 +5,7 @@ use aws_sdk_eventbridge::primitives::DateTime;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 
 use super::aws::{Aws, CallError};
-use crate::domain::page::StateChange;
+use crate::domain::message::StateChange;
 use crate::ports::{Announcer, MessageError};
 use crate::report::eventbridge::{DETAIL_TYPE, SOURCE, detail};
 

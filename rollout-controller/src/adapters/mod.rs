@@ -11,6 +11,7 @@
 //! | [`sns`] | [`Pager`](crate::ports::Pager) | SNS topics of PagerDuty and of the chat |
 //! | [`eventbridge`] | [`Announcer`](crate::ports::Announcer) | an event bus |
 //! | [`invoke`] | none: the operators' CLI | Lambda Invoke, STS GetCallerIdentity |
+//! | [`wire`] | all of them | puts them together from the configuration |
 
 pub mod alb;
 pub mod aws;
@@ -19,3 +20,4 @@ pub mod eventbridge;
 pub mod invoke;
 pub mod ledger;
 pub mod sns;
+pub mod wire;

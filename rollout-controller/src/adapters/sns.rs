@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use aws_sdk_sns::types::MessageAttributeValue;
 
 use super::aws::{Aws, CallError};
-use crate::domain::page::{Page, Urgency};
+use crate::domain::message::{Page, Urgency};
 use crate::ports::{MessageError, Pager};
 use crate::report;
 

@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use rollout_controller::adapters::aws::Aws;
+use rollout_controller::adapters::wire;
 use rollout_controller::config;
-use rollout_controller::doors::{Door, Refusal, answer};
 use rollout_controller::errors::chain;
+use rollout_controller::lambda::handler::{Door, Refusal, answer};
+use rollout_controller::lambda::telemetry::Telemetry;
 use rollout_controller::ports::World;
-use rollout_controller::telemetry::Telemetry;
-use rollout_controller::{widget, wire};
+use rollout_controller::widget;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 

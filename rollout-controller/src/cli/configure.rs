@@ -3,8 +3,8 @@
 use super::remote::block_on;
 use crate::adapters::aws::Aws;
 use crate::adapters::ledger::migrate;
+use crate::adapters::wire;
 use crate::config;
-use crate::wire;
 use anyhow::Context as _;
 use std::path::PathBuf;
 use std::process::ExitCode;

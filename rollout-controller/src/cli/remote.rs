@@ -2,10 +2,10 @@
 
 use crate::adapters::aws::Aws;
 use crate::adapters::invoke::{Function, who};
-use crate::command::Answer;
+use crate::controller::command::Answer;
+use crate::controller::query;
 use crate::domain::command::{Order, Request, Verdict};
 use crate::report::status::Status;
-use crate::view;
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 use std::io::{IsTerminal as _, Write as _};
@@ -88,18 +88,18 @@ pub fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Res
 pub async fn ask(
     aws: &Aws,
     remote: &Remote,
-    question: &view::Question,
-) -> anyhow::Result<view::Answer> {
+    question: &query::Question,
+) -> anyhow::Result<query::Answer> {
     let payload = serde_json::to_value(question)?;
     let answer = Function::new(aws.clone(), remote.view_function.as_str()).invoke(&payload).await?;
-    let answer: view::Answer = serde_json::from_value(answer).with_context(|| {
+    let answer: query::Answer = serde_json::from_value(answer).with_context(|| {
         format!(
             "function `{}` does not answer like a view function of this version",
             remote.view_function
         )
     })?;
     match answer {
-        view::Answer::Refused { message } => bail!("{message}"),
+        query::Answer::Refused { message } => bail!("{message}"),
         other => Ok(other),
     }
 }
@@ -109,10 +109,10 @@ pub async fn ask(
 /// # Errors
 /// As [`ask`].
 pub async fn status(aws: &Aws, remote: &Remote) -> anyhow::Result<Status> {
-    let question = view::Question::Status { rollout: remote.rollout.clone() };
+    let question = query::Question::Status { rollout: remote.rollout.clone() };
     match ask(aws, remote, &question).await? {
-        view::Answer::Status(status) => Ok(*status),
-        view::Answer::History(_) | view::Answer::Check(_) | view::Answer::Refused { .. } => {
+        query::Answer::Status(status) => Ok(*status),
+        query::Answer::History(_) | query::Answer::Check(_) | query::Answer::Refused { .. } => {
             bail!("function `{}` answered another question", remote.view_function)
         }
     }

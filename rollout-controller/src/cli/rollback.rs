@@ -1,11 +1,11 @@
 //! `rollback`: through the controller, or directly with your own credentials.
 
 use super::remote::{Gives, Giving, REFUSED, Remote, block_on, confirm, give};
-use crate::act::act;
 use crate::adapters::alb::Alb;
 use crate::adapters::aws::Aws;
 use crate::adapters::invoke::who;
 use crate::config::{self, Rollout};
+use crate::controller::act::act;
 use crate::domain::command::Order;
 use crate::domain::decision::{CauseKind, Shift};
 use crate::domain::weight::Weight;

@@ -9,7 +9,7 @@ mod raw;
 mod tests;
 mod values;
 
-use crate::domain::terms::{Mode, Settings, Terms};
+use crate::domain::plan::{Mode, Settings, Terms};
 use std::fmt;
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! The file as written: keys and plain values, nothing checked yet.
 
 use crate::domain::evidence::EvidenceConfig;
-use crate::domain::terms::Mode;
+use crate::domain::plan::Mode;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

@@ -2,9 +2,9 @@
 
 use super::{Config, LedgerConfig, Paging, Problem, Rollout, raw};
 use crate::domain::calendar::{Calendar, Freeze, Window};
+use crate::domain::plan::{Settings, StartAt, Terms};
 use crate::domain::route::{GroupArn, HeaderRule, Route, RuleArn};
 use crate::domain::slo::Slo;
-use crate::domain::terms::{Settings, StartAt, Terms};
 use crate::domain::weight::Weight;
 use std::collections::BTreeMap;
 use std::fmt::Display;

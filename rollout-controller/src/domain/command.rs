@@ -2,11 +2,11 @@
 
 use super::decide::{Draft, Now, finish_rollback, intend};
 use super::decision::{Cause, CauseKind, Shift};
+use super::explain;
 use super::journal::{End, Event, FoldError, Journal, Run, Who};
-use super::seen::{AlarmSeen, AlarmState, RouteSeen, Share};
-use super::terms::{Mode, Terms};
+use super::observation::{AlarmSeen, AlarmState, RouteSeen, Share};
+use super::plan::{Mode, Terms};
 use super::weight::Weight;
-use crate::report;
 use serde::{Deserialize, Serialize};
 
 /// An order with everything that is journalled about it.
@@ -336,13 +336,13 @@ impl Desk<'_> {
                 format!(
                     "paused by {} since {}: {}",
                     pause.who.identity,
-                    report::words::clock_time(pause.since_ms),
+                    explain::clock_time(pause.since_ms),
                     pause.who.reason
                 ),
             ));
         }
         let until = until_ms.map_or("until somebody resumes".to_owned(), |ms| {
-            format!("until {}", report::words::clock_time(ms))
+            format!("until {}", explain::clock_time(ms))
         });
         let message =
             format!("paused at {} {until}; breaches and alarms still roll back", run.weight);
@@ -512,7 +512,7 @@ impl Desk<'_> {
                 && judged.log_e < 0.5 * engine.rollback_threshold()
                 && !judged.shared_incident()
         });
-        let why = report::words::last_decision(run);
+        let why = explain::last_decision(run);
         (!proven).then(|| {
             format!("not every limit is shown to hold yet ({why}); --force goes without proof")
         })

@@ -2,11 +2,12 @@
 
 use super::decide::{Draft, Now, Seen};
 use super::decision::Condition;
+use super::explain;
 use super::journal::{Event, FoldError, Journal, Run};
+use super::message::Topic;
 use super::minute::Minute;
-use super::page::Topic;
-use super::seen::Share;
-use super::terms::{Mode, Settings};
+use super::observation::Share;
+use super::plan::{Mode, Settings};
 use super::weight::Weight;
 
 /// People hear of the end of a pause this long before. 10 minutes.
@@ -99,7 +100,7 @@ fn standing(run: &Run, seen: &Seen, settings: &Settings, now: Now) -> Vec<Condit
     if let Some(since) = run.blind_since_ms {
         let minutes = (now.tick_ms - since).div_euclid(60_000);
         if minutes >= i64::from(settings.blind_after_minutes) {
-            let why = crate::report::words::last_decision(run);
+            let why = explain::last_decision(run);
             add(
                 Topic::Blind,
                 format!(
@@ -110,7 +111,7 @@ fn standing(run: &Run, seen: &Seen, settings: &Settings, now: Now) -> Vec<Condit
     }
     let at_this_weight = (now.tick_ms - run.since_ms).div_euclid(60_000);
     if at_this_weight >= i64::from(settings.max_hold_minutes) && run.pause.is_none() {
-        let why = crate::report::words::last_decision(run);
+        let why = explain::last_decision(run);
         add(
             Topic::HoldingTooLong,
             format!("At {} for {at_this_weight} minutes: {why}", run.weight),
@@ -130,7 +131,7 @@ fn standing(run: &Run, seen: &Seen, settings: &Settings, now: Now) -> Vec<Condit
             format!(
                 "No request reached the Rust group for {} minutes although about {} were due: its target group or the rule is wrong, or metrics are missing.",
                 silence.minutes,
-                crate::report::number::whole(silence.expected)
+                explain::number::whole(silence.expected)
             ),
         );
     }
@@ -162,7 +163,7 @@ fn standing(run: &Run, seen: &Seen, settings: &Settings, now: Now) -> Vec<Condit
             Topic::PauseExpires,
             format!(
                 "The pause ends at {} and the rollout goes on by itself.",
-                crate::report::words::clock_time(until)
+                explain::clock_time(until)
             ),
         );
     }

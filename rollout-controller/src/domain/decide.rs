@@ -7,13 +7,13 @@
 use super::conditions;
 use super::decision::{AlarmHolds, Cause, CauseKind, Decision, Hold, RollBackReason, Shift};
 use super::evidence::{Stage, StageDecision, start_weight};
+use super::explain;
 use super::journal::{End, Event, FoldError, Journal, RouteOutcome, Run, Stamped};
+use super::message::Topic;
 use super::minute::{CommittedMinute, Minute};
-use super::page::Topic;
-use super::seen::{AlarmSeen, AlarmState, RouteSeen, Share};
-use super::terms::{Mode, Settings, StartAt};
+use super::observation::{AlarmSeen, AlarmState, RouteSeen, Share};
+use super::plan::{Mode, Settings, StartAt};
 use super::weight::Weight;
-use crate::report;
 use jiff::Timestamp;
 
 /// Everything that one tick read about one rollout.
@@ -148,7 +148,7 @@ pub fn decide(
     match (&decision, &shift) {
         (_, Some(shift)) => intend(&mut draft, shift, now)?,
         (Decision::Finish { proof }, None) => {
-            let reason = report::evidence::complete(proof);
+            let reason = explain::evidence::complete(proof);
             draft.add(now.tick_ms, Event::Finished { end: End::Completed, reason })?;
         }
         _ => {}
@@ -295,7 +295,7 @@ pub fn finish_rollback(draft: &mut Draft, now: Now) -> Result<(), FoldError> {
     let Some(reason) = &run.rolling_back else {
         return Ok(());
     };
-    let reason = report::words::rollback_reason(reason);
+    let reason = explain::rollback_reason(reason);
     draft.add(now.tick_ms, Event::Finished { end: End::RolledBack, reason })
 }
 
@@ -531,7 +531,7 @@ fn shift_for(run: &Run, decision: &Decision) -> Option<Shift> {
     match decision {
         Decision::Advance { to, proof } => {
             let kind = if proof.is_some() { CauseKind::Evidence } else { CauseKind::Start };
-            let text = report::words::decision(decision, run, &report::evidence::Clock::utc());
+            let text = explain::decision(decision, run, &explain::evidence::Clock::utc());
             Some(Shift { from: Some(run.weight), to: *to, cause: Cause { kind, text } })
         }
         Decision::Continue { to } => run.intent.as_ref().map(|intent| Shift {
@@ -540,7 +540,7 @@ fn shift_for(run: &Run, decision: &Decision) -> Option<Shift> {
             cause: intent.cause.clone(),
         }),
         Decision::RollBack { reason } => {
-            let text = report::words::rollback_reason(reason);
+            let text = explain::rollback_reason(reason);
             Some(Shift::out_of_traffic(CauseKind::RollBack, text))
         }
         Decision::Hold { .. } | Decision::Finish { .. } => None,
@@ -571,7 +571,7 @@ fn after_the_end(mut draft: Draft, seen: &Seen, now: Now) -> Result<Decided, Fol
         return Ok(Decided::nothing(draft));
     }
     let reason = RollBackReason::PutBack;
-    let text = report::words::rollback_reason(&reason);
+    let text = explain::rollback_reason(&reason);
     let shift = Shift::out_of_traffic(CauseKind::PutBack, text);
     intend(&mut draft, &shift, now)?;
     Ok(Decided { draft, decision: Some(Decision::RollBack { reason }), shift: Some(shift) })

@@ -1,7 +1,7 @@
 //! What a tick decides. Whatever is not progress says why.
 
 use super::evidence::{Breach, HoldReason, Proof};
-use super::page::Topic;
+use super::message::Topic;
 use super::weight::Weight;
 use serde::{Deserialize, Serialize};
 

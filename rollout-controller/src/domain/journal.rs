@@ -5,9 +5,9 @@
 
 use super::decision::{Cause, CauseKind, Decision, RollBackReason};
 use super::evidence::{Engine, Evidence, Judged};
+use super::message::Topic;
 use super::minute::{CommittedMinute, Minute};
-use super::page::Topic;
-use super::terms::{Mode, Terms};
+use super::plan::{Mode, Terms};
 use super::weight::Weight;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -328,9 +328,9 @@ pub struct Owed {
 #[serde(rename_all = "snake_case")]
 pub enum Debt {
     /// To people.
-    Page(super::page::Page),
+    Page(super::message::Page),
     /// To programs.
-    Change(super::page::StateChange),
+    Change(super::message::StateChange),
 }
 
 /// State of one rollout: the fold of its events.

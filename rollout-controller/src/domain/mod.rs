@@ -1,14 +1,18 @@
 //! The pure part: counts in, verdicts out.
 //!
-//! Nothing below this module is async or reads a clock, the environment, a
+//! It imports nothing of the other modules. Nothing in it is async or reads a clock, the environment, a
 //! socket or a file. Time enters as [`Minute`], traffic as counts.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`weight`] | the share of requests sent to the new side |
-//! | [`minute`] | one minute of counts for both sides, the only input of the statistics |
-//! | [`slo`] | the limits a rollout must keep |
+//! | [`weight`], [`minute`], [`slo`], [`route`], [`calendar`], [`plan`] | what a rollout is made of |
+//! | [`observation`] | what a tick saw |
 //! | [`evidence`] | the engine that turns minutes into rollback, advance or hold |
+//! | [`journal`] | the events of a rollout and the state that is their fold |
+//! | [`decide`], [`decision`] | from journal and observation to the next events |
+//! | [`command`] | what a person may order, and what becomes of it |
+//! | [`conditions`], [`message`] | what people should know of, and what they are sent |
+//! | [`explain`] | decisions and events as sentences |
 
 pub mod calendar;
 pub mod command;
@@ -16,14 +20,15 @@ pub mod conditions;
 pub mod decide;
 pub mod decision;
 pub mod evidence;
+pub mod explain;
 pub mod journal;
+pub mod message;
 pub mod minute;
+pub mod observation;
 mod outbox;
-pub mod page;
+pub mod plan;
 pub mod route;
-pub mod seen;
 pub mod slo;
-pub mod terms;
 pub mod weight;
 
 pub use evidence::{

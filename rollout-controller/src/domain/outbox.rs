@@ -5,8 +5,8 @@
 //! it again (the key removes doubles), and never loses it.
 
 use super::journal::{Debt, End, Event, Journal, Owed, Run, Stamped};
-use super::page::{Page, StateChange, Topic, Urgency};
-use super::terms::Mode;
+use super::message::{Page, StateChange, Topic, Urgency};
+use super::plan::Mode;
 use super::weight::Weight;
 
 /// Adds what `stamped` owes. `before` is the run's number, weight and end before

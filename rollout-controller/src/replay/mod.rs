@@ -14,10 +14,10 @@ use serde::Serialize;
 use crate::domain::evidence::{
     ConfigError, Engine, EvidenceConfig, HoldReason, JudgeError, Judged, Stage, StageDecision,
 };
+use crate::domain::explain::evidence::{Clock, decision as sentence};
 use crate::domain::minute::{EdgesError, Minute};
 use crate::domain::slo::Slo;
 use crate::domain::weight::{Weight, WeightError};
-use crate::report::evidence::{Clock, decision as sentence};
 
 use meta::{Meta, Recorded};
 use trace::Trace;

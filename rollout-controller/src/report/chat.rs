@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::sns::{clip, runbook};
-use crate::domain::page::{Page, Urgency};
+use crate::domain::message::{Page, Urgency};
 
 /// The schema's own limits are not published; these are known to pass.
 const TITLE: usize = 250;
@@ -68,7 +68,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::page::Topic;
+    use crate::domain::message::Topic;
     use crate::domain::weight::Weight;
 
     fn page() -> Page {

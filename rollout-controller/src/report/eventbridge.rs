@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::sns::percent;
-use crate::domain::page::StateChange;
+use crate::domain::message::StateChange;
 
 /// The event's `source`.
 pub const SOURCE: &str = "rollout-controller";

@@ -1,12 +1,9 @@
-//! What people read: one rendering each for log, page, terminal and widget.
+//! What people and programs read: status, tables and notifications.
+//!
+//! The sentences that they quote are [`crate::domain::explain`].
 
 pub mod chat;
 pub mod eventbridge;
-pub mod evidence;
-pub mod history;
-pub(crate) mod number;
 pub mod sns;
 pub mod stage_table;
 pub mod status;
-pub mod widget;
-pub mod words;

@@ -9,7 +9,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::domain::page::{Page, Urgency};
+use crate::domain::message::{Page, Urgency};
 use crate::domain::weight::Weight;
 
 /// SNS takes fewer than 100 characters of ASCII as a subject.
@@ -114,7 +114,7 @@ fn alarm_time(at_ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::page::Topic;
+    use crate::domain::message::Topic;
 
     const TOPIC: &str = "arn:aws:sns:eu-west-1:111122223333:oncall";
 

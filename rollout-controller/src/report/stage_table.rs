@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::number::{limit, share_with_interval};
 use crate::domain::evidence::{Engine, Evidence, Quantile, Rate, quantile};
+use crate::domain::explain::number::{count, limit, share_with_interval};
 use crate::domain::minute::Histogram;
 use crate::domain::slo::Metric;
 
@@ -72,7 +72,7 @@ impl StageTable {
             let _ = writeln!(text, "{name:<9} {old:<26} {new:<26} {limit}");
         };
         line(["", "old", "new", "limit"]);
-        let [old, new] = self.requests.map(super::number::count);
+        let [old, new] = self.requests.map(count);
         line(["requests", &old, &new, ""]);
         let [old, new] = self.errors.map(|rate| match rate.ratio() {
             Some(k) => share_with_interval(k, &rate),

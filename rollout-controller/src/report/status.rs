@@ -1,12 +1,12 @@
 //! `status`: what on-call wants first, in this order. Is traffic safe, what share
 //! goes where, must I act, why, and the one command that stops it.
 
-use super::number::{count, odds};
 use super::stage_table::StageTable;
-use super::words;
-use crate::command::RouteShown;
+use crate::controller::command::RouteShown;
 use crate::domain::decision::{Decision, Hold};
 use crate::domain::evidence::Family;
+use crate::domain::explain;
+use crate::domain::explain::number::{count, odds};
 use crate::domain::journal::{End, Journal, Run};
 use crate::domain::slo::Metric;
 use serde::{Deserialize, Serialize};
@@ -147,14 +147,14 @@ fn fill(status: &mut Status, run: &Run, readable: bool) {
     status.stage = (run.terms.stage_number(run.weight), run.terms.stages.len());
     status.standing = standing(run, readable);
     status.why = match &run.end {
-        Some((_, reason, at)) => format!("{reason} ({})", words::clock_time(*at)),
-        None => words::last_decision(run),
+        Some((_, reason, at)) => format!("{reason} ({})", explain::clock_time(*at)),
+        None => explain::last_decision(run),
     };
     status.next = next(run).to_owned();
     status.standing_pages = run
         .raised
         .iter()
-        .map(|(topic, since)| format!("{} since {}", topic.name(), words::clock_time(*since)))
+        .map(|(topic, since)| format!("{} since {}", topic.name(), explain::clock_time(*since)))
         .collect();
     status.last_tick_ms = run.last.as_ref().map(|(_, at)| *at);
     let (Some(judged), Ok(engine)) = (&run.judged, run.engine()) else {

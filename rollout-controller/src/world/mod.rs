@@ -8,10 +8,10 @@ mod ledger;
 mod ports;
 mod traffic;
 
+use crate::domain::message::{Page, StateChange};
 use crate::domain::minute::{Edges, Minute};
-use crate::domain::page::{Page, StateChange};
+use crate::domain::observation::{AlarmSeen, AlarmState, MinuteRead, Share};
 use crate::domain::route::Route;
-use crate::domain::seen::{AlarmSeen, AlarmState, MinuteRead, Share};
 use crate::domain::weight::Weight;
 use crate::ports::World;
 use jiff::Timestamp;

@@ -1,9 +1,11 @@
 //! The other ports of the pretend world.
 
 use super::Pretend;
-use crate::domain::page::{Page, StateChange};
+use crate::domain::message::{Page, StateChange};
+use crate::domain::observation::{
+    AlarmSeen, AlarmState, MinuteRead, RouteMinute, RouteSeen, Share,
+};
 use crate::domain::route::Route;
-use crate::domain::seen::{AlarmSeen, AlarmState, MinuteRead, RouteMinute, RouteSeen, Share};
 use crate::domain::weight::Weight;
 use crate::ports::{
     Alarms, AlarmsError, Announcer, Clock, MessageError, Metrics, MetricsError, MinutesWanted,

@@ -2,7 +2,7 @@
 
 use super::State;
 use crate::domain::minute::{Histogram, SideCounts};
-use crate::domain::seen::{RouteMinute, Share};
+use crate::domain::observation::{RouteMinute, Share};
 use crate::domain::weight::Weight;
 use rand::RngExt as _;
 

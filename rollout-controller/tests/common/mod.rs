@@ -2,15 +2,15 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "every test binary uses a part of it")]
 
 use jiff::{SignedDuration, Timestamp};
-use rollout_controller::command::{self, Answer};
 use rollout_controller::config::{self, Config};
+use rollout_controller::controller::command::{self, Answer};
+use rollout_controller::controller::store;
+use rollout_controller::controller::tick::{Schedule, TickReport, tick};
 use rollout_controller::domain::command::{Order, Request};
 use rollout_controller::domain::journal::{Journal, Run, Stamped};
-use rollout_controller::domain::seen::Share;
+use rollout_controller::domain::observation::Share;
 use rollout_controller::domain::weight::Weight;
-use rollout_controller::journal_io;
 use rollout_controller::ports::World;
-use rollout_controller::tick::{Schedule, TickReport, tick};
 use rollout_controller::world::Pretend;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -139,7 +139,7 @@ impl Night {
     }
 
     pub async fn journal(&self) -> Journal {
-        journal_io::load(&*self.world.ledger, "score").await.unwrap().journal
+        store::load(&*self.world.ledger, "score").await.unwrap().journal
     }
 
     pub async fn run(&self) -> Run {
@@ -150,7 +150,7 @@ impl Night {
     pub async fn events(&self) -> Vec<Stamped> {
         let mut entries = self.world.ledger.history("score", None, u32::MAX).await.unwrap();
         entries.reverse();
-        entries.iter().map(|entry| journal_io::event_of("score", entry).unwrap()).collect()
+        entries.iter().map(|entry| store::event_of("score", entry).unwrap()).collect()
     }
 
     pub fn shows(&self, route: &str) -> f64 {
@@ -165,7 +165,7 @@ impl Night {
     }
 
     /// Topics of pages that arrived, in order.
-    pub fn pages(&self) -> Vec<(&'static str, rollout_controller::domain::page::Urgency)> {
+    pub fn pages(&self) -> Vec<(&'static str, rollout_controller::domain::message::Urgency)> {
         self.pretend.state().pages.iter().map(|page| (page.topic.name(), page.urgency)).collect()
     }
 }

@@ -4,7 +4,7 @@ use local_cloud::{ApiFault, ApiFaultKind, Fault, LocalCloud, Topology};
 use rollout_controller::adapters::aws::Aws;
 use rollout_controller::adapters::eventbridge::EventBridge;
 use rollout_controller::adapters::sns::SnsPager;
-use rollout_controller::domain::page::{Page, StateChange, Topic, Urgency};
+use rollout_controller::domain::message::{Page, StateChange, Topic, Urgency};
 use rollout_controller::domain::weight::Weight;
 use rollout_controller::errors::chain;
 use rollout_controller::ports::{Announcer as _, Pager as _};

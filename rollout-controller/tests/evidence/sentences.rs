@@ -3,10 +3,10 @@
 use rollout_controller::domain::evidence::{
     Breach, Family, HoldReason, OpenGate, Proof, Rate, Silence, StageDecision, TimeLeft,
 };
+use rollout_controller::domain::explain::evidence::{Clock, decision};
 use rollout_controller::domain::minute::Minute;
 use rollout_controller::domain::slo::Metric;
 use rollout_controller::domain::weight::Weight;
-use rollout_controller::report::evidence::{Clock, decision};
 use rollout_controller::report::stage_table::StageTable;
 
 use crate::{engine, minute, percent, side};

@@ -4,8 +4,8 @@ use crate::journal;
 use crate::scene::Scene;
 use local_cloud::Page;
 use rollout_controller::adapters::ledger::SqlLedger;
+use rollout_controller::controller::store;
 use rollout_controller::domain::journal::{Journal, Stamped};
-use rollout_controller::journal_io;
 use rollout_controller::ports::Ledger as _;
 use serde_json::Value;
 use std::process::Output;
@@ -75,7 +75,7 @@ impl Scene {
     }
 
     pub(crate) async fn journal(&self) -> Journal {
-        let loaded = journal_io::load(&self.ledger(), "score").await;
+        let loaded = store::load(&self.ledger(), "score").await;
         loaded.expect("a journal").journal
     }
 
@@ -83,7 +83,7 @@ impl Scene {
     pub(crate) async fn events(&self) -> Vec<Stamped> {
         let entries = self.ledger().history("score", None, u32::MAX >> 1).await;
         let entries = entries.expect("entries");
-        let events = entries.iter().rev().map(|entry| journal_io::event_of("score", entry));
+        let events = entries.iter().rev().map(|entry| store::event_of("score", entry));
         events.collect::<Result<_, _>>().expect("events")
     }
 }

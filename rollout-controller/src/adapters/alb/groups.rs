@@ -6,7 +6,7 @@ use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetHealthDescription
 
 use super::Alb;
 use crate::adapters::aws::CallError;
-use crate::doctor::{GroupError, GroupSeen, Groups, TargetSeen};
+use crate::check::{GroupError, GroupSeen, Groups, TargetSeen};
 use crate::domain::route::GroupArn;
 
 const MULTI_VALUE: &str = "lambda.multi_value_headers.enabled";

@@ -8,9 +8,9 @@ use aws_sdk_cloudwatch::types::{
 
 use super::CloudWatch;
 use crate::adapters::aws::CallError;
-use crate::doctor::Pulse;
+use crate::check::Pulse;
 use crate::domain::minute::Minute;
-use crate::emf::{HEARTBEAT, NAMESPACE, ROLLOUT};
+use crate::lambda::metrics::{HEARTBEAT, NAMESPACE, ROLLOUT};
 use crate::ports::BoxError;
 
 const OPERATION: &str = "GetMetricData";

@@ -5,7 +5,7 @@ use super::journal::duration;
 use crate::config::Rollout;
 use crate::domain::journal::Journal;
 use crate::domain::minute::{Minute, SideCounts};
-use crate::domain::seen::{AlarmState, MinuteRead, RouteMinute, RouteSeen, Share};
+use crate::domain::observation::{AlarmState, MinuteRead, RouteMinute, RouteSeen, Share};
 use crate::domain::weight::Weight;
 use crate::errors::chain;
 use crate::ports::{MinutesWanted, World};

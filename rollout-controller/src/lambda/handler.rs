@@ -4,15 +4,15 @@
 //! door (`ROLLOUT_DOOR`) says which of the events are for it: `view` cannot be
 //! talked into a tick, even by somebody who may invoke it.
 
-use crate::command::{self, Answer};
+use crate::check::errand::Errand;
 use crate::config::Config;
-use crate::doctor::errand::Errand;
+use crate::controller::command::{self, Answer};
+use crate::controller::query::{self, Question};
+use crate::controller::tick::{self, Schedule, TickReport};
 use crate::domain::command::Request;
-use crate::emf;
 use crate::errors::chain;
+use crate::lambda::metrics;
 use crate::ports::World;
-use crate::tick::{self, Schedule, TickReport};
-use crate::view::{self, Question};
 use crate::widget;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -203,7 +203,7 @@ async fn answer_inside(
                 event,
                 "a question such as {\"view\":\"status\"} or {\"view\":\"history\",\"limit\":50}",
             )?;
-            to_json(&view::view(world, config, &question).await)
+            to_json(&query::view(world, config, &question).await)
         }
     }
 }
@@ -226,7 +226,7 @@ async fn ticked(world: &World, config: &Config, schedule: Schedule) -> Result<Va
     let tick_ms = started.elapsed().as_secs_f64() * 1000.0;
     for report in &reports {
         log_tick(report, tick_ms, schedule.scheduled);
-        emf::print(&emf::tick(report, tick_ms, schedule.scheduled));
+        metrics::print(&metrics::tick(report, tick_ms, schedule.scheduled));
     }
     match reports.iter().find(|report| report.error_type.is_some()) {
         None => to_json(&reports),

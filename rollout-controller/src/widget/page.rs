@@ -3,20 +3,16 @@
 //! In the order of whoever is on call: is traffic safe, what share as read back,
 //! did the controller act or must I, why, the one command; then the numbers.
 
-mod drawings;
-mod evidence;
-mod headline;
-mod html;
-
-use crate::command::Answer;
+use super::html::{self, document, entry, escape};
+use super::{drawings, evidence, headline};
+use crate::controller::command::Answer;
 use crate::domain::command::Verdict;
+use crate::domain::explain;
+use crate::domain::explain::clock_time;
 use crate::domain::journal::{Run, Stamped};
 use crate::domain::minute::Minute;
-use crate::report::history;
 use crate::report::status::Status;
-use crate::report::words::clock_time;
 use crate::widget::{Button, Params, Verb};
-use html::{document, entry, escape};
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -209,7 +205,7 @@ fn timeline(scene: &Scene<'_>) -> String {
                 "<li><span class=\"soft\">{} · revision {}</span><br>{}</li>",
                 escape(&clock_time(change.at_ms)),
                 change.seq,
-                escape(&history::sentence(&change.event))
+                escape(&explain::event::sentence(&change.event))
             );
         }
         section += "</ol>";

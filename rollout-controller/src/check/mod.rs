@@ -16,9 +16,9 @@ pub use groups::{GroupError, GroupSeen, Groups, TargetSeen};
 pub use pulse::Pulse;
 
 use crate::config::{Config, Rollout};
+use crate::controller::observe::read_routes;
+use crate::controller::store;
 use crate::errors::chain;
-use crate::journal_io;
-use crate::observe::read_routes;
 use crate::ports::{Turn, World};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -206,7 +206,7 @@ impl<'a> Examiner<'a> {
 
     async fn one(&self, rollout: &Rollout, findings: &mut Vec<Finding>) {
         let loaded = if self.ledger {
-            let loaded = journal_io::load(&*self.world.ledger, &rollout.name).await;
+            let loaded = store::load(&*self.world.ledger, &rollout.name).await;
             findings.extend(journal::findings(&rollout.name, &loaded, self.now));
             loaded.ok()
         } else {

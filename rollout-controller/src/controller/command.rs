@@ -3,20 +3,20 @@
 //! Never waits behind a tick: the journal decides who is first, and a command
 //! that lost the race looks again and decides afresh.
 
-use crate::act::act;
 use crate::config::{Config, Rollout};
+use crate::controller::act::act;
+use crate::controller::observe::read_routes;
+use crate::controller::store::{self, JournalError};
+use crate::controller::tick::{Carried, Schedule, TickError, carry_out, now, send_owed};
 use crate::domain::command::{Order, Ordered, Request, Sight, Verdict, order};
 use crate::domain::decide::Decided;
 use crate::domain::decision::{CauseKind, Shift};
 use crate::domain::journal::Journal;
+use crate::domain::observation::RouteSeen;
 use crate::domain::route::Route;
-use crate::domain::seen::RouteSeen;
 use crate::domain::weight::Weight;
 use crate::errors::chain;
-use crate::journal_io::{self, JournalError};
-use crate::observe::read_routes;
 use crate::ports::{LedgerError, Share, Turn, World};
-use crate::tick::{Carried, Schedule, TickError, carry_out, now, send_owed};
 use serde::{Deserialize, Serialize};
 
 /// Answer to a command.
@@ -106,7 +106,7 @@ pub async fn command(
         Err(message) => return Ok(unknown(request, message)),
     };
     for _ in 0..TRIES {
-        let loaded = match journal_io::load(&*world.ledger, &rollout.name).await {
+        let loaded = match store::load(&*world.ledger, &rollout.name).await {
             Ok(loaded) => loaded,
             Err(JournalError::Ledger(error))
                 if request.order == Order::Rollback && !request.dry_run =>
@@ -149,14 +149,14 @@ pub async fn command(
             None => continue,
             Some(Carried::Recorded(journal)) => *journal,
             Some(Carried::Overtaken) => {
-                let loaded = journal_io::load(&*world.ledger, &rollout.name).await?;
+                let loaded = store::load(&*world.ledger, &rollout.name).await?;
                 loaded.journal
             }
         };
         let journal = send_owed(world, rollout, journal, loaded.snapshot_seq, schedule).await?;
         return Ok(answer_done(world, rollout, &decided, &journal, message).await);
     }
-    let loaded = journal_io::load(&*world.ledger, &rollout.name).await?;
+    let loaded = store::load(&*world.ledger, &rollout.name).await?;
     let message = "others kept writing to the journal; nothing was done, try again".to_owned();
     Ok(answer(rollout, Verdict::Refused, message, &loaded.journal, Vec::new()))
 }
@@ -233,9 +233,9 @@ async fn changes_since(world: &World, rollout: &Rollout, since: i64) -> Vec<Stri
     let mut lines: Vec<String> = entries
         .iter()
         .filter(|entry| entry.seq > since)
-        .filter_map(|entry| journal_io::event_of(&rollout.name, entry).ok())
+        .filter_map(|entry| store::event_of(&rollout.name, entry).ok())
         .filter(|stamped| stamped.event.is_change())
-        .map(|stamped| crate::report::history::line(&stamped))
+        .map(|stamped| crate::domain::explain::event::line(&stamped))
         .collect();
     lines.reverse();
     lines

@@ -1,12 +1,12 @@
 //! The ledger, and what its journal tells about ticks, clock, messages and pages.
 
 use super::Finding;
+use crate::controller::store::{JournalError, Loaded};
+use crate::domain::explain;
 use crate::domain::journal::{Journal, Run};
-use crate::domain::terms::Mode;
+use crate::domain::plan::Mode;
 use crate::errors::chain;
-use crate::journal_io::{JournalError, Loaded};
 use crate::ports::LedgerError;
-use crate::report::words;
 use jiff::Timestamp;
 
 /// A tick comes every minute; three missed in a row are no coincidence.
@@ -90,7 +90,7 @@ fn ticks(journal: &Journal, now: Timestamp) -> Finding {
         Some((decision, _)) if decision.is_blind() => Finding::warn(
             CHECK,
             name,
-            format!("the last tick was blind: {}", words::last_decision(run)),
+            format!("the last tick was blind: {}", explain::last_decision(run)),
             "missing data is never read as good data, so nothing advances",
             "see the runbook `blind`",
         ),
@@ -100,7 +100,7 @@ fn ticks(journal: &Journal, now: Timestamp) -> Finding {
             format!(
                 "the last tick decided {} ago: {}",
                 duration(age_ms),
-                words::last_decision(run)
+                explain::last_decision(run)
             ),
             WHY,
         ),
@@ -116,7 +116,7 @@ fn standing(journal: &Journal) -> Vec<Finding> {
             Finding::warn(
                 "page",
                 &journal.name,
-                format!("`{topic}` stands since {}", words::clock_time(*since)),
+                format!("`{topic}` stands since {}", explain::clock_time(*since)),
                 "somebody was paged about it, and it is not over",
                 &format!("see the runbook `{topic}`"),
             )

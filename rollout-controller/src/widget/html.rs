@@ -1,6 +1,6 @@
 //! HTML as a dashboard shows it: no scripts, no ids, everything escaped.
 
-use super::{Frame, Theme};
+use super::page::{Frame, Theme};
 
 /// Style of the page; every selector begins with `.rw`, so that a dashboard with
 /// several widgets is not restyled.

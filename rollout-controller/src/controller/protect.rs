@@ -5,20 +5,20 @@
 //! stands, every route goes to 0. The next tick that reaches the ledger finds the
 //! rules at 0 and journals the end of the run.
 
-use crate::act::{Outcome, act};
 use crate::config::Rollout;
+use crate::controller::act::{Outcome, act};
+use crate::controller::observe::read_routes;
+use crate::controller::tick::Schedule;
 use crate::domain::decision::{CauseKind, RollBackReason, Shift};
 use crate::domain::evidence::{Engine, Stage, StageDecision};
+use crate::domain::explain;
+use crate::domain::message::{Page, Topic, Urgency};
 use crate::domain::minute::Minute;
-use crate::domain::page::{Page, Topic, Urgency};
-use crate::domain::seen::{AlarmState, Share};
-use crate::domain::terms::Mode;
+use crate::domain::observation::{AlarmState, Share};
+use crate::domain::plan::Mode;
 use crate::domain::weight::Weight;
 use crate::errors::chain;
-use crate::observe::read_routes;
 use crate::ports::{LedgerError, MinutesWanted, Turn, World};
-use crate::report;
-use crate::tick::Schedule;
 use std::fmt;
 
 /// An hour of minutes is enough for any fault that is still hurting anybody.
@@ -98,7 +98,7 @@ pub async fn protect(
             Err(why) => return Protection::CannotTell(why),
         },
     };
-    let why = report::words::rollback_reason(&reason);
+    let why = explain::rollback_reason(&reason);
     let turn = Turn::unjournalled(error, schedule.deadline);
     let shift = Shift::out_of_traffic(CauseKind::RollBack, why.clone());
     let outcome = act(&*world.traffic, routes, &turn, &shift).await;

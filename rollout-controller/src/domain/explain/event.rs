@@ -2,15 +2,14 @@
 
 use super::evidence::Clock;
 use super::number::whole;
-use super::words;
 use crate::domain::decision::Decision;
 use crate::domain::journal::{Event, RouteOutcome, Stamped};
-use crate::domain::terms::Mode;
+use crate::domain::plan::Mode;
 
 /// One line: revision, time, what happened.
 pub fn line(stamped: &Stamped) -> String {
     let Stamped { seq, at_ms, event } = stamped;
-    format!("{seq:>6}  {}  {}", words::clock_time(*at_ms), sentence(event))
+    format!("{seq:>6}  {}  {}", super::clock_time(*at_ms), sentence(event))
 }
 
 fn routes(outcomes: &[RouteOutcome]) -> String {
@@ -79,7 +78,7 @@ pub fn sentence(event: &Event) -> String {
         }
         Event::Paused { who, until_ms, .. } => {
             let until =
-                until_ms.map_or(String::new(), |ms| format!(" until {}", words::clock_time(ms)));
+                until_ms.map_or(String::new(), |ms| format!(" until {}", super::clock_time(ms)));
             format!("paused{until} by {}: {}", who.identity, who.reason)
         }
         Event::PauseEnded {} => "the pause came to its end".to_owned(),
@@ -114,8 +113,8 @@ fn decided(decision: &Decision) -> String {
         Decision::Advance { to, proof: Some(proof) } => super::evidence::advance(*to, proof),
         Decision::Advance { to, proof: None } => format!("start at {to}"),
         Decision::Continue { to } => format!("finish the change to {to} that was left half done"),
-        Decision::Hold { reason } => format!("hold: {}", words::hold(reason, &clock)),
-        Decision::RollBack { reason } => words::rollback_reason(reason),
+        Decision::Hold { reason } => format!("hold: {}", super::hold(reason, &clock)),
+        Decision::RollBack { reason } => super::rollback_reason(reason),
         Decision::Finish { proof } => super::evidence::complete(proof),
     }
 }

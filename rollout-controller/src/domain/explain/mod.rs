@@ -1,7 +1,11 @@
 //! Decisions in words: one sentence each, without a full stop.
 
-use super::evidence::{self, Clock};
-use super::number::whole;
+pub mod event;
+pub mod evidence;
+pub(crate) mod number;
+
+use self::evidence::Clock;
+use self::number::whole;
 use crate::domain::decision::{AlarmHolds, Decision, Hold, RollBackReason};
 use crate::domain::journal::Run;
 use jiff::Timestamp;

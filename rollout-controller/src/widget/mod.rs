@@ -4,18 +4,25 @@
 //! The dashboard runs in somebody's browser and calls two functions with that
 //! person's rights: `view` to look, `command` to act. It tells neither who that
 //! person is, so a press is journalled with the name that was typed, and says so.
-//! The page is [`crate::report::widget`].
+//! The page is [`page`].
 
-use crate::command::{self, Answer};
+mod drawings;
+mod evidence;
+mod headline;
+mod html;
+pub mod page;
+
 use crate::config::Config;
+use crate::controller::command::{self, Answer};
+use crate::controller::store;
 use crate::domain::command::{Order, Request, Verdict};
 use crate::domain::journal::Journal;
 use crate::errors::chain;
-use crate::journal_io;
 use crate::ports::World;
-use crate::report::widget::{self as page, Frame, Pressed, Scene, Theme};
-use crate::tick::Schedule;
-use crate::view::{self, Question};
+
+use self::page::{Frame, Pressed, Scene, Theme};
+use crate::controller::query::{self, Question};
+use crate::controller::tick::Schedule;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -155,14 +162,14 @@ pub async fn show(world: &World, config: &Config, event: &Value) -> Value {
     };
     let name = Some(rollout.name.clone());
     let asked = Question::History { rollout: name, before: None, limit: CHANGES, all: false };
-    let changes = match view::view(world, config, &asked).await {
-        view::Answer::History(history) => history.events,
+    let changes = match query::view(world, config, &asked).await {
+        query::Answer::History(history) => history.events,
         // The status says what is wrong with the ledger.
         _ => Vec::new(),
     };
-    let journal = journal_io::load(&*world.ledger, &rollout.name).await;
+    let journal = store::load(&*world.ledger, &rollout.name).await;
     let journal: Option<Journal> = journal.ok().map(|loaded| loaded.journal);
-    let status = view::status_of(world, rollout).await;
+    let status = query::status_of(world, rollout).await;
     let scene = Scene {
         frame,
         status: &status,

@@ -7,11 +7,11 @@
 //! upgrade that cannot read the snapshot folds it again from its start.
 
 use crate::config::Config;
+use crate::controller::store::{JournalError, Loaded};
+use crate::controller::tick::Schedule;
 use crate::domain::journal::{Event, Journal};
 use crate::errors::chain;
-use crate::journal_io::{JournalError, Loaded};
 use crate::ports::World;
-use crate::tick::Schedule;
 use jiff::Timestamp;
 use std::time::Duration;
 

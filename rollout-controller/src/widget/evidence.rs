@@ -1,12 +1,12 @@
 //! The numbers: quantiles of both sides, and each objective against its thresholds.
 
-use super::Scene;
 use super::drawings::{Wish, bar};
 use super::html::escape;
+use super::page::Scene;
 use crate::domain::evidence::{Engine, Family, Judged, Quantile};
+use crate::domain::explain::number::{count, limit, odds, share_with_interval};
 use crate::domain::journal::Run;
 use crate::domain::slo::Metric;
-use crate::report::number::{count, limit, odds, share_with_interval};
 use crate::report::stage_table::{LatencyRow, StageTable};
 use std::fmt::Write as _;
 

@@ -1,18 +1,18 @@
 //! One attempt to move every rollout. Safe to repeat; the schedule is the retry.
 
-use crate::act::{act, journal_outcome};
 use crate::config::{Config, Rollout};
+use crate::controller::act::{act, journal_outcome};
+use crate::controller::deliver;
+use crate::controller::observe::{Look, observe};
+use crate::controller::protect::{self, Protection};
+use crate::controller::retention;
+use crate::controller::store::{self, JournalError, Loaded};
 use crate::domain::decide::{Decided, Draft, Now, decide};
 use crate::domain::decision::Decision;
 use crate::domain::journal::FoldError;
 use crate::domain::weight::Weight;
 use crate::errors::chain;
-use crate::journal_io::{self, JournalError, Loaded};
-use crate::messages;
-use crate::observe::{Look, observe};
 use crate::ports::{LedgerError, World};
-use crate::protect::{self, Protection};
-use crate::retention;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tracing::{Instrument as _, info_span};
@@ -78,7 +78,7 @@ impl TickError {
 pub async fn tick(world: &World, config: &Config, schedule: Schedule) -> Vec<TickReport> {
     let mut loaded = Vec::with_capacity(config.rollouts.len());
     for rollout in &config.rollouts {
-        let read = journal_io::load(&*world.ledger, &rollout.name);
+        let read = store::load(&*world.ledger, &rollout.name);
         let span = info_span!("read journal", rollout.name = rollout.name);
         loaded.push(read.instrument(span).await);
     }
@@ -178,7 +178,7 @@ pub async fn carry_out(
     }
     let seq = loaded.snapshot_seq;
     let name = &rollout.name;
-    let appended = journal_io::append(ledger, name, draft, seq, schedule.deadline);
+    let appended = store::append(ledger, name, draft, seq, schedule.deadline);
     let span = info_span!("append", rollout.name = name, events = draft.events.len());
     let Some(turn) = appended.instrument(span).await? else {
         return Ok(None);
@@ -194,7 +194,7 @@ pub async fn carry_out(
     if after.events.is_empty() {
         return Ok(Some(Carried::Recorded(Box::new(after.journal))));
     }
-    let recorded = journal_io::append(ledger, name, &after, seq, schedule.deadline);
+    let recorded = store::append(ledger, name, &after, seq, schedule.deadline);
     let span = info_span!("record", rollout.name = name, events = after.events.len());
     Ok(Some(match recorded.instrument(span).await? {
         Some(_) => Carried::Recorded(Box::new(after.journal)),
@@ -209,7 +209,7 @@ async fn again(
     rollout: &Rollout,
     schedule: Schedule,
 ) -> Result<crate::domain::journal::Journal, TickError> {
-    let loaded = journal_io::load(&*world.ledger, &rollout.name).await?;
+    let loaded = store::load(&*world.ledger, &rollout.name).await?;
     let look = Look { journal: &loaded.journal, settings: &rollout.settings };
     let tick_ms = schedule.scheduled.as_millisecond();
     let Some(seen) = observe(world, &[look], tick_ms).await.pop() else {
@@ -239,14 +239,14 @@ pub async fn send_owed(
         return Ok(journal);
     }
     let span = info_span!("send", rollout.name = rollout.name, messages = journal.outbox.len());
-    let sent = messages::send(world, &journal).instrument(span).await;
+    let sent = deliver::send(world, &journal).instrument(span).await;
     if sent.is_empty() {
         return Ok(journal);
     }
-    let noted = messages::noted(&journal, sent, schedule.scheduled.as_millisecond())?;
+    let noted = deliver::noted(&journal, sent, schedule.scheduled.as_millisecond())?;
     let ledger = &*world.ledger;
     let deadline = schedule.deadline;
-    let append = journal_io::append(ledger, &rollout.name, &noted, snapshot_seq, deadline);
+    let append = store::append(ledger, &rollout.name, &noted, snapshot_seq, deadline);
     let span = info_span!("record", rollout.name = rollout.name, events = noted.events.len());
     match append.instrument(span).await? {
         Some(_) => Ok(noted.journal),
@@ -261,7 +261,7 @@ fn report(
     before: &crate::domain::journal::Journal,
     tick_ms: i64,
 ) -> TickReport {
-    let clock = crate::report::evidence::Clock::utc();
+    let clock = crate::domain::explain::evidence::Clock::utc();
     let (did, sentence) = match (decision, &before.run, &journal.run) {
         (Some(decision), Some(before), after) => {
             // The first step rests on a history that the run did not know before.
@@ -269,7 +269,7 @@ fn report(
                 Some(after) if before.first.is_none() => after,
                 Some(_) | None => before,
             };
-            let sentence = crate::report::words::decision(decision, run, &clock);
+            let sentence = crate::domain::explain::decision(decision, run, &clock);
             (decision.name(), sentence)
         }
         (None, _, Some(run)) if !run.is_open() => {

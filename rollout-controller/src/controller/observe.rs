@@ -4,9 +4,9 @@ use crate::domain::conditions::newest_due;
 use crate::domain::decide::Seen;
 use crate::domain::journal::{End, Journal, Run};
 use crate::domain::minute::{CommittedMinute, Minute, SideCounts};
+use crate::domain::observation::{MinuteRead, RouteSeen};
+use crate::domain::plan::Settings;
 use crate::domain::route::Route;
-use crate::domain::seen::{MinuteRead, RouteSeen};
-use crate::domain::terms::Settings;
 use crate::domain::weight::Weight;
 use crate::errors::chain;
 use crate::ports::{MinutesWanted, World};
@@ -160,7 +160,7 @@ enum Side {
     New,
 }
 
-fn side(route: &crate::domain::seen::RouteMinute, side: Side) -> Option<&SideCounts> {
+fn side(route: &crate::domain::observation::RouteMinute, side: Side) -> Option<&SideCounts> {
     match side {
         Side::Old => route.old.as_ref(),
         Side::New => route.new.as_ref(),
@@ -220,7 +220,7 @@ fn silent_sides(minute: &MinuteRead, weight: Weight) -> Option<(Side, &'static s
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::seen::RouteMinute;
+    use crate::domain::observation::RouteMinute;
 
     #[expect(clippy::unnecessary_wraps, reason = "a side that was read, beside None")]
     fn counts(requests: u64) -> Option<SideCounts> {

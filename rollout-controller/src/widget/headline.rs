@@ -2,7 +2,7 @@
 
 use crate::domain::decision::{Decision, Hold, RollBackReason};
 use crate::domain::journal::{End, Run};
-use crate::domain::terms::Mode;
+use crate::domain::plan::Mode;
 use crate::report::status::{Standing, Status};
 
 /// How the page looks at first sight; words say the same.

@@ -1,14 +1,14 @@
 //! What may only be looked at: `status`, `history`, and what the doctor sees.
 
-use crate::command::RouteShown;
+use crate::check::{Examination, Examiner};
 use crate::config::{Config, Rollout};
-use crate::doctor::{Examination, Examiner};
+use crate::controller::command::RouteShown;
+use crate::controller::observe::read_routes;
+use crate::controller::store::{self, event_of};
+use crate::domain::explain;
 use crate::domain::journal::{Event, Journal, Stamped};
 use crate::errors::chain;
-use crate::journal_io::{self, event_of};
-use crate::observe::read_routes;
 use crate::ports::{Seq, World};
-use crate::report::history;
 use crate::report::status::{Standing, Status, status};
 use serde::{Deserialize, Serialize};
 
@@ -117,7 +117,7 @@ async fn answer(world: &World, config: &Config, question: &Question) -> Result<A
 
 /// How one rollout stands, with the rules as they are right now.
 pub async fn status_of(world: &World, rollout: &Rollout) -> Status {
-    let loaded = journal_io::load(&*world.ledger, &rollout.name).await;
+    let loaded = store::load(&*world.ledger, &rollout.name).await;
     let run = loaded.as_ref().ok().and_then(|loaded| loaded.journal.run.as_ref());
     let routes = run.map_or(&rollout.terms.routes, |run| &run.terms.routes);
     let seen = read_routes(world, routes).await;
@@ -144,7 +144,7 @@ pub async fn status_of(world: &World, rollout: &Rollout) -> Status {
 async fn recent(world: &World, rollout: &Rollout) -> Vec<String> {
     let found = events(world, rollout, None, RECENT, Event::is_change).await;
     let (events, _) = found.unwrap_or_default();
-    events.iter().map(history::line).collect()
+    events.iter().map(explain::event::line).collect()
 }
 
 /// The newest events of a kind before a revision, oldest first, at most `wanted`,
@@ -193,7 +193,7 @@ async fn history_of(
     let (events, earlier) = events(world, rollout, before, limit as usize, keep).await?;
     Ok(History {
         rollout: rollout.name.clone(),
-        lines: events.iter().map(history::line).collect(),
+        lines: events.iter().map(explain::event::line).collect(),
         events,
         earlier,
     })

@@ -23,7 +23,7 @@ pub enum StartAt {
 /// config, or an upgrade of the controller, does not move the goal posts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Terms {
-    /// Rising; the last is 100 %. Checked by [`crate::config`].
+    /// Rising; the last is 100 %. Checked when the configuration is read.
     pub stages: Vec<Weight>,
     /// First stage.
     pub start: StartAt,

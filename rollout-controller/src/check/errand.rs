@@ -3,7 +3,7 @@
 
 use super::{Examination, Examiner, Finding};
 use crate::config::{Config, Rollout};
-use crate::domain::page::{Page, StateChange, Topic, Urgency};
+use crate::domain::message::{Page, StateChange, Topic, Urgency};
 use crate::domain::weight::Weight;
 use crate::errors::chain;
 use crate::ports::{MessageError, World};

@@ -6,7 +6,7 @@
 use crate::domain::decide::{Draft, Now, finish_rollback};
 use crate::domain::decision::{CauseKind, Shift};
 use crate::domain::journal::{Event, FoldError, RouteOutcome};
-use crate::domain::page::Topic;
+use crate::domain::message::Topic;
 use crate::domain::route::Route;
 use crate::domain::weight::Weight;
 use crate::errors::chain;

@@ -3,7 +3,7 @@
 use crate::domain::evidence::Rate;
 
 /// A measured share as a percentage: one decimal, two where one would hide it.
-pub(super) fn share(ratio: f64) -> String {
+pub(crate) fn share(ratio: f64) -> String {
     let percent = ratio * 100.0;
     // Below half a hundredth more digits would only distract.
     let two = (0.005..0.095).contains(&percent);
@@ -11,13 +11,13 @@ pub(super) fn share(ratio: f64) -> String {
 }
 
 /// A limit as a percentage, without needless decimals.
-pub(super) fn limit(ratio: f64) -> String {
+pub(crate) fn limit(ratio: f64) -> String {
     let percent = format!("{:.4}", ratio * 100.0);
     format!("{} %", percent.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// `2.5 % [1.2 %, 4.5 %]`.
-pub(super) fn share_with_interval(ratio: f64, rate: &Rate) -> String {
+pub(crate) fn share_with_interval(ratio: f64, rate: &Rate) -> String {
     format!("{} [{}, {}]", share(ratio), share(rate.low), share(rate.high))
 }
 
@@ -26,7 +26,7 @@ pub(super) fn share_with_interval(ratio: f64, rate: &Rate) -> String {
 /// They mean: if the objective were met, evidence this strong would ever appear
 /// in at most one of so many rollouts. They are not the probability that the
 /// service is bad.
-pub(super) fn odds(log: f64) -> String {
+pub(crate) fn odds(log: f64) -> String {
     let value = log.exp();
     if value >= 1e9 {
         return "beyond 1:1,000,000,000".to_owned();
@@ -51,7 +51,7 @@ pub(crate) fn whole(estimate: f64) -> String {
 }
 
 /// A count with its thousands set apart: `1,240`.
-pub(super) fn count(n: u64) -> String {
+pub(crate) fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {

@@ -2,7 +2,7 @@
 //!
 //! Format: aws-facts B.6. No PutMetricData call, no permission.
 
-use crate::tick::TickReport;
+use crate::controller::tick::TickReport;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 

@@ -2,9 +2,9 @@
 
 use super::Finding;
 use crate::domain::journal::Journal;
+use crate::domain::observation::{RouteSeen, Share};
+use crate::domain::plan::Mode;
 use crate::domain::route::Route;
-use crate::domain::seen::{RouteSeen, Share};
-use crate::domain::terms::Mode;
 use crate::domain::weight::Weight;
 
 pub(super) fn findings(

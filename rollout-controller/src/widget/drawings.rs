@@ -1,9 +1,9 @@
 //! Drawings in SVG without scripts or references. Each says in words what it shows.
 
 use super::html::escape;
+use crate::domain::explain::clock_time;
 use crate::domain::minute::Minute;
 use crate::domain::weight::Weight;
-use crate::report::words::clock_time;
 use std::fmt::Write as _;
 
 /// Which way a bar is good.

@@ -1,0 +1,5 @@
+//! The Lambda functions: events in, answers, metrics, logs and traces out.
+
+pub mod handler;
+pub mod metrics;
+pub mod telemetry;
