@@ -29,6 +29,7 @@
 //! | [`domain`] | pure, imports nothing of the others: weights, evidence, journal, decisions, commands, sentences |
 //! | [`controller`] | the flow: a tick, a command, a question |
 //! | [`lambda`] | events in, answers, metrics, logs and traces out |
+//! | [`api`] | what `rolloutctl`, page and functions say to each other |
 //! | [`ports`] | what the flow needs, in our words |
 //! | [`adapters`] | AWS and SQL behind the ports; foreign types stay there |
 //! | [`world`] | a world in memory behind the same ports, seeded. Not in the tests: `rolloutctl` will simulate a plan by running the production tick on it |
@@ -58,6 +59,7 @@
 //! 8. The header rule wins over the weighted rule at every weight.
 
 pub mod adapters;
+pub mod api;
 pub mod check;
 pub mod cli;
 pub mod config;

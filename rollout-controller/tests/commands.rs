@@ -5,7 +5,7 @@ mod common;
 use common::{Night, config, config_with, word};
 use rollout_controller::controller::command::command;
 use rollout_controller::domain::command::Order;
-use rollout_controller::domain::journal::Event;
+use rollout_controller::domain::event::Event;
 use rollout_controller::domain::weight::Weight;
 
 fn percent(value: f64) -> Weight {

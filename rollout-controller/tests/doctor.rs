@@ -4,12 +4,12 @@ mod common;
 
 use async_trait::async_trait;
 use common::{Night, config, config_with};
+use rollout_controller::api;
 use rollout_controller::check::errand::Errand;
 use rollout_controller::check::{
     Examination, Examiner, Finding, GroupError, GroupSeen, Groups, Level, Pulse, TargetSeen,
 };
 use rollout_controller::config::Config;
-use rollout_controller::controller::query;
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::message::Urgency;
 use rollout_controller::domain::minute::Minute;
@@ -340,8 +340,8 @@ async fn the_view_door_answers_with_what_it_sees_and_writes_nothing() {
     let (revision, writes) = (night.journal().await.revision, night.writes());
     let question = json!({"view": "check"});
     let asked = answer(Door::View, &night.world, &night.config, &question, None);
-    let answered: query::Answer = serde_json::from_value(asked.await.unwrap()).unwrap();
-    let query::Answer::Check(found) = answered else {
+    let answered: api::Answer = serde_json::from_value(asked.await.unwrap()).unwrap();
+    let api::Answer::Check(found) = answered else {
         panic!("{answered:?}");
     };
     assert_eq!(found.level(), Level::Ok, "{}", found.render());

@@ -11,7 +11,8 @@ use rollout_controller::controller::command::command;
 use rollout_controller::controller::tick::tick;
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::decision::CauseKind;
-use rollout_controller::domain::journal::{Event, Journal, Stamped};
+use rollout_controller::domain::event::{Event, Stamped};
+use rollout_controller::domain::journal::Journal;
 use rollout_controller::domain::minute::Minute;
 use rollout_controller::domain::observation::AlarmState;
 use rollout_controller::domain::weight::Weight;
@@ -193,8 +194,7 @@ impl Story {
                     }
                 }
                 Event::Finished {
-                    end: rollout_controller::domain::journal::End::RolledBack,
-                    ..
+                    end: rollout_controller::domain::event::End::RolledBack, ..
                 } => {
                     rolled_back = true;
                 }

@@ -17,12 +17,14 @@ use jiff::{SignedDuration, Timestamp};
 use local_cloud::pgbouncer::Pgbouncer;
 use local_cloud::postgres::PrivatePostgres;
 use rollout_controller::adapters::ledger::SqlLedger;
+use rollout_controller::api::CommandOutcome;
 use rollout_controller::config::Config;
-use rollout_controller::controller::command::{Answer, command};
-use rollout_controller::controller::store;
-use rollout_controller::controller::tick::{Schedule, TickReport, tick};
+use rollout_controller::controller::command::command;
+use rollout_controller::controller::tick::{TickReport, tick};
+use rollout_controller::controller::{Schedule, store};
 use rollout_controller::domain::command::{Order, Request, Verdict};
-use rollout_controller::domain::journal::{Event, Journal, Stamped};
+use rollout_controller::domain::event::{Event, Stamped};
+use rollout_controller::domain::journal::Journal;
 use rollout_controller::domain::message::Page;
 use rollout_controller::domain::observation::Share;
 use rollout_controller::domain::weight::Weight;
@@ -95,7 +97,7 @@ impl<'a> Arena<'a> {
         tick(process, &self.config, schedule).await.remove(0)
     }
 
-    async fn order(&self, process: &World, id: &str, order: Order) -> Answer {
+    async fn order(&self, process: &World, id: &str, order: Order) -> CommandOutcome {
         let revision = self.journal().await.revision;
         let request = Request {
             rollout: Some(self.name().to_owned()),

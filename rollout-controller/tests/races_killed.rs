@@ -11,7 +11,7 @@ use common::{Night, config, config_with};
 use rollout_controller::controller::command::command;
 use rollout_controller::controller::tick::tick;
 use rollout_controller::domain::command::Order;
-use rollout_controller::domain::journal::{Event, Stamped};
+use rollout_controller::domain::event::{Event, Stamped};
 use rollout_controller::domain::message::{Page, StateChange};
 use rollout_controller::domain::route::Route;
 use rollout_controller::domain::weight::Weight;

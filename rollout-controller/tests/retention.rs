@@ -7,7 +7,7 @@ mod journal;
 use common::{Night, config};
 use rollout_controller::controller::store;
 use rollout_controller::domain::command::Order;
-use rollout_controller::domain::journal::{Event, Stamped};
+use rollout_controller::domain::event::{Event, Stamped};
 use rollout_controller::domain::weight::Weight;
 use rollout_controller::ports::{
     Entry, Inserted, Ledger, LedgerError, Seq, Snapshot, World, Written,

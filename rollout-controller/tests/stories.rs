@@ -11,11 +11,11 @@ mod common;
 
 use clap::Parser as _;
 use common::{Night, config_with};
+use rollout_controller::api::{Answer, Question};
 use rollout_controller::cli::remote::{exit_code, render};
 use rollout_controller::cli::{Cli, Command};
-use rollout_controller::controller::command;
-use rollout_controller::controller::query::{self, Answer, Question};
 use rollout_controller::controller::tick::TickReport;
+use rollout_controller::controller::{command, query};
 use rollout_controller::domain::command::Request;
 use rollout_controller::domain::message::Urgency;
 use rollout_controller::domain::minute::Minute;

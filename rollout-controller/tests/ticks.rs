@@ -5,7 +5,7 @@ mod common;
 use common::{Night, config, config_with, word};
 use rollout_controller::controller::tick::tick;
 use rollout_controller::domain::command::Order;
-use rollout_controller::domain::journal::Event;
+use rollout_controller::domain::event::Event;
 use rollout_controller::domain::message::Urgency;
 use rollout_controller::domain::minute::Minute;
 use rollout_controller::domain::observation::AlarmState;

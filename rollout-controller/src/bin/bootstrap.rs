@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use rollout_controller::adapters::aws::Aws;
 use rollout_controller::adapters::wire;
-use rollout_controller::config;
 use rollout_controller::errors::chain;
-use rollout_controller::lambda::handler::{Door, Refusal, answer};
+use rollout_controller::lambda::event::Refusal;
+use rollout_controller::lambda::handler::{Door, answer};
 use rollout_controller::lambda::telemetry::Telemetry;
 use rollout_controller::ports::World;
-use rollout_controller::widget;
+use rollout_controller::{config, widget};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 

@@ -3,8 +3,9 @@
 use super::Finding;
 use crate::controller::store::{JournalError, Loaded};
 use crate::domain::explain;
-use crate::domain::journal::{Journal, Run};
+use crate::domain::journal::Journal;
 use crate::domain::plan::Mode;
+use crate::domain::run::Run;
 use crate::errors::chain;
 use crate::ports::LedgerError;
 use jiff::Timestamp;

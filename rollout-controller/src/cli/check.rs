@@ -6,10 +6,10 @@ use crate::adapters::aws::Aws;
 use crate::adapters::cloudwatch::CloudWatch;
 use crate::adapters::invoke::Function;
 use crate::adapters::wire;
+use crate::api;
 use crate::check::errand::Errand;
 use crate::check::{Examination, Examiner, Finding, Level, Pulse};
 use crate::config::{self, Config};
-use crate::controller::query;
 use crate::ports::{Clock as _, SystemClock};
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
@@ -164,12 +164,12 @@ async fn with_own_eyes(args: &Args, aws: &Aws, config: &Config) -> Examination {
 
 async fn through_the_view(args: &Args, aws: &Aws) -> Examination {
     const EXAMINER: &str = "the view function";
-    let question = query::Question::Check {
+    let question = api::Question::Check {
         rollout: args.remote.rollout.clone(),
         as_of_ms: args.as_of.map(Timestamp::as_millisecond),
     };
     match ask(aws, &args.remote, &question).await {
-        Ok(query::Answer::Check(mut examination)) => {
+        Ok(api::Answer::Check(mut examination)) => {
             if args.as_of.is_none() {
                 examination.findings.extend(skew(examination.at_ms));
             }

@@ -2,7 +2,7 @@
 
 use super::remote::{NO_ANSWER, Remote, ask, block_on, status};
 use crate::adapters::aws::Aws;
-use crate::controller::query;
+use crate::api;
 use anyhow::bail;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -48,8 +48,8 @@ pub struct History {
 
 impl History {
     /// The question that this asks the view function.
-    pub fn question(&self) -> query::Question {
-        query::Question::History {
+    pub fn question(&self) -> api::Question {
+        api::Question::History {
             rollout: self.remote.rollout.clone(),
             before: self.before,
             limit: self.limit,
@@ -119,8 +119,7 @@ async fn show(args: &Status, aws: &Aws) -> anyhow::Result<Code> {
 pub fn run_history(args: &History) -> anyhow::Result<ExitCode> {
     block_on(async {
         let question = args.question();
-        let query::Answer::History(history) = ask(&Aws::new(), &args.remote, &question).await?
-        else {
+        let api::Answer::History(history) = ask(&Aws::new(), &args.remote, &question).await? else {
             bail!("function `{}` answered another question", args.remote.view_function);
         };
         if args.remote.json {

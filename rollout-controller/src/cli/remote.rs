@@ -2,10 +2,9 @@
 
 use crate::adapters::aws::Aws;
 use crate::adapters::invoke::{Function, who};
-use crate::controller::command::Answer;
-use crate::controller::query;
+use crate::api;
+use crate::api::{CommandOutcome, Status};
 use crate::domain::command::{Order, Request, Verdict};
-use crate::report::status::Status;
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 use std::io::{IsTerminal as _, Write as _};
@@ -88,18 +87,18 @@ pub fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Res
 pub async fn ask(
     aws: &Aws,
     remote: &Remote,
-    question: &query::Question,
-) -> anyhow::Result<query::Answer> {
+    question: &api::Question,
+) -> anyhow::Result<api::Answer> {
     let payload = serde_json::to_value(question)?;
     let answer = Function::new(aws.clone(), remote.view_function.as_str()).invoke(&payload).await?;
-    let answer: query::Answer = serde_json::from_value(answer).with_context(|| {
+    let answer: api::Answer = serde_json::from_value(answer).with_context(|| {
         format!(
             "function `{}` does not answer like a view function of this version",
             remote.view_function
         )
     })?;
     match answer {
-        query::Answer::Refused { message } => bail!("{message}"),
+        api::Answer::Refused { message } => bail!("{message}"),
         other => Ok(other),
     }
 }
@@ -109,10 +108,10 @@ pub async fn ask(
 /// # Errors
 /// As [`ask`].
 pub async fn status(aws: &Aws, remote: &Remote) -> anyhow::Result<Status> {
-    let question = query::Question::Status { rollout: remote.rollout.clone() };
+    let question = api::Question::Status { rollout: remote.rollout.clone() };
     match ask(aws, remote, &question).await? {
-        query::Answer::Status(status) => Ok(*status),
-        query::Answer::History(_) | query::Answer::Check(_) | query::Answer::Refused { .. } => {
+        api::Answer::Status(status) => Ok(*status),
+        api::Answer::History(_) | api::Answer::Check(_) | api::Answer::Refused { .. } => {
             bail!("function `{}` answered another question", remote.view_function)
         }
     }
@@ -163,7 +162,7 @@ pub fn give(remote: &Remote, giving: &Giving, order: Order) -> anyhow::Result<Ex
     })
 }
 
-async fn send(aws: &Aws, remote: &Remote, request: &Request) -> anyhow::Result<Answer> {
+async fn send(aws: &Aws, remote: &Remote, request: &Request) -> anyhow::Result<CommandOutcome> {
     let payload = serde_json::to_value(request)?;
     let answer: Value =
         Function::new(aws.clone(), remote.command_function.as_str()).invoke(&payload).await?;
@@ -194,7 +193,7 @@ pub fn confirm() -> anyhow::Result<()> {
     }
 }
 
-fn finish(remote: &Remote, answer: &Answer) -> anyhow::Result<ExitCode> {
+fn finish(remote: &Remote, answer: &CommandOutcome) -> anyhow::Result<ExitCode> {
     if remote.json {
         super::out(&(serde_json::to_string_pretty(answer)? + "\n"))?;
     } else {
@@ -204,7 +203,7 @@ fn finish(remote: &Remote, answer: &Answer) -> anyhow::Result<ExitCode> {
 }
 
 /// What a script learns from an answer.
-pub fn exit_code(answer: &Answer) -> u8 {
+pub fn exit_code(answer: &CommandOutcome) -> u8 {
     match answer.outcome {
         Verdict::Applied | Verdict::AlreadySo => 0,
         Verdict::Refused => REFUSED,
@@ -213,7 +212,7 @@ pub fn exit_code(answer: &Answer) -> u8 {
 }
 
 /// An answer for a terminal.
-pub fn render(answer: &Answer) -> String {
+pub fn render(answer: &CommandOutcome) -> String {
     let outcome = match answer.outcome {
         Verdict::Applied => "✔ applied",
         Verdict::AlreadySo => "✔ already so",

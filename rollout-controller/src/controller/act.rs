@@ -3,10 +3,12 @@
 //! Nothing is chosen here: the shift says exactly what every rule must show
 //! before and after. A failed write is an outcome, so that it is journalled too.
 
-use crate::domain::decide::{Draft, Now, finish_rollback};
 use crate::domain::decision::{CauseKind, Shift};
-use crate::domain::journal::{Event, FoldError, RouteOutcome};
+use crate::domain::draft::{Draft, Now};
+use crate::domain::event::{Event, RouteOutcome};
+use crate::domain::journal::FoldError;
 use crate::domain::message::Topic;
+use crate::domain::reconcile::finish_rollback;
 use crate::domain::route::Route;
 use crate::domain::weight::Weight;
 use crate::errors::chain;

@@ -3,89 +3,21 @@
 //! Never waits behind a tick: the journal decides who is first, and a command
 //! that lost the race looks again and decides afresh.
 
+use super::act::act;
+use super::deliver::send_owed;
+use super::observe::read_routes;
+use super::step::{Carried, TickError, carry_out};
+use super::store::{self, JournalError};
+use super::{Schedule, now};
+use crate::api::{CommandOutcome, RouteShown};
 use crate::config::{Config, Rollout};
-use crate::controller::act::act;
-use crate::controller::observe::read_routes;
-use crate::controller::store::{self, JournalError};
-use crate::controller::tick::{Carried, Schedule, TickError, carry_out, now, send_owed};
 use crate::domain::command::{Order, Ordered, Request, Sight, Verdict, order};
 use crate::domain::decide::Decided;
 use crate::domain::decision::{CauseKind, Shift};
 use crate::domain::journal::Journal;
-use crate::domain::observation::RouteSeen;
-use crate::domain::route::Route;
 use crate::domain::weight::Weight;
 use crate::errors::chain;
 use crate::ports::{LedgerError, Share, Turn, World};
-use serde::{Deserialize, Serialize};
-
-/// Answer to a command.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Answer {
-    /// Whose rollout.
-    pub rollout: String,
-    /// What became of it.
-    pub outcome: Verdict,
-    /// One or two sentences, for people.
-    pub message: String,
-    /// Journal revision after the command.
-    pub revision: i64,
-    /// State after the command, as `status` prints it.
-    pub state: String,
-    /// What each rule shows, read back.
-    pub routes: Vec<RouteShown>,
-    /// For a stale command: what happened since, one sentence each.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub changed_since: Vec<String>,
-    /// Nothing was done, this is what would have been.
-    #[serde(default)]
-    pub dry_run: bool,
-}
-
-impl Answer {
-    /// Logs what became of a command, with who gave it and why.
-    pub fn log(&self, request: &Request) {
-        let verb = request.order.name();
-        tracing::info!(
-            rollout.name = self.rollout,
-            rollout.revision = self.revision,
-            command = verb,
-            command.id = request.id,
-            command.identity = request.identity,
-            command.reason = request.reason,
-            outcome = ?self.outcome,
-            "{}: {verb} by {}: {}",
-            self.rollout,
-            request.identity,
-            self.message
-        );
-    }
-}
-
-/// What one rule shows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RouteShown {
-    /// Route.
-    pub route: String,
-    /// Its Rust share, or what is wrong.
-    pub shows: String,
-}
-
-impl RouteShown {
-    /// Each route with what was read of it.
-    pub fn of(routes: &[Route], seen: &[Result<RouteSeen, String>]) -> Vec<Self> {
-        let routes = routes.iter().zip(seen);
-        routes
-            .map(|(route, seen)| Self {
-                route: route.name.clone(),
-                shows: match seen {
-                    Ok(seen) => seen.share.to_string(),
-                    Err(error) => error.clone(),
-                },
-            })
-            .collect()
-    }
-}
 
 /// Times a command looks again after losing a race. Races are with ticks, which
 /// write a handful of entries a minute.
@@ -100,7 +32,7 @@ pub async fn command(
     config: &Config,
     request: &Request,
     schedule: Schedule,
-) -> Result<Answer, TickError> {
+) -> Result<CommandOutcome, TickError> {
     let rollout = match config.rollout(request.rollout.as_deref()) {
         Ok(rollout) => rollout,
         Err(message) => return Ok(unknown(request, message)),
@@ -167,8 +99,8 @@ fn answer(
     message: String,
     journal: &Journal,
     routes: Vec<RouteShown>,
-) -> Answer {
-    Answer {
+) -> CommandOutcome {
+    CommandOutcome {
         rollout: rollout.name.clone(),
         outcome,
         message,
@@ -180,8 +112,8 @@ fn answer(
     }
 }
 
-fn unknown(request: &Request, message: String) -> Answer {
-    Answer {
+fn unknown(request: &Request, message: String) -> CommandOutcome {
+    CommandOutcome {
         rollout: request.rollout.clone().unwrap_or_default(),
         outcome: Verdict::Refused,
         message,
@@ -200,7 +132,7 @@ async fn answer_unchanged(
     journal: &Journal,
     ordered: Ordered,
     sight: &Sight<'_>,
-) -> Answer {
+) -> CommandOutcome {
     let shown = RouteShown::of(&sight.terms.routes, &sight.routes);
     let mut message = ordered.message;
     if request.dry_run
@@ -247,7 +179,7 @@ async fn answer_done(
     decided: &Decided,
     journal: &Journal,
     message: String,
-) -> Answer {
+) -> CommandOutcome {
     let Some(run) = &journal.run else {
         return answer(rollout, Verdict::Applied, message, journal, Vec::new());
     };
@@ -275,7 +207,7 @@ async fn rollback_without_ledger(
     request: &Request,
     error: &LedgerError,
     schedule: Schedule,
-) -> Answer {
+) -> CommandOutcome {
     let text = format!("rollback ordered by {}: {}", request.identity, request.reason);
     let shift = Shift::out_of_traffic(CauseKind::RollBack, text);
     let turn = Turn::unjournalled(error, schedule.deadline);
@@ -294,7 +226,7 @@ async fn rollback_without_ledger(
             shows: route.weight.map_or_else(|| route.text.clone(), |shown| shown.to_string()),
         })
         .collect();
-    Answer {
+    CommandOutcome {
         rollout: rollout.name.clone(),
         outcome: if done { Verdict::Applied } else { Verdict::Refused },
         message: format!("{message} ({})", chain(error)),

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`tick`], [`command`], [`query`] | one for each function |
 //! | [`observe`] | reads rules, minutes and alarms; a failed read is something seen |
+//! | [`step`] | the intent into the journal, [`act`], the outcome into the journal |
 //! | [`act`] | writes one weight to every route and reads it back |
 //! | [`protect`] | protection while the ledger is down |
 //! | [`deliver`] | sends what the journal owes |
@@ -17,5 +18,35 @@ pub mod observe;
 pub mod protect;
 pub mod query;
 pub mod retention;
+pub mod step;
 pub mod store;
 pub mod tick;
+
+use crate::domain::draft::Now;
+use crate::ports::World;
+use jiff::{SignedDuration, Timestamp};
+
+/// When a tick is judged for and until when it may write.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
+    /// The scheduled time of the event: a late, doubled or replayed tick is
+    /// judged for the minute it was meant for.
+    pub scheduled: Timestamp,
+    /// Real time after which this process must not write any more.
+    pub deadline: Timestamp,
+}
+
+/// The times of this moment.
+pub fn now(world: &World, schedule: Schedule) -> Now {
+    Now {
+        tick_ms: schedule.scheduled.as_millisecond(),
+        real_ms: world.clock.now().as_millisecond(),
+        deadline_ms: schedule.deadline.as_millisecond(),
+    }
+}
+
+/// A deadline in real time: `budget` from now, but never past `latest`.
+pub fn deadline(world: &World, budget: SignedDuration, latest: Option<Timestamp>) -> Timestamp {
+    let own = world.clock.now().saturating_add(budget).unwrap_or(Timestamp::MAX);
+    latest.map_or(own, |latest| own.min(latest))
+}

@@ -1,12 +1,13 @@
 //! Reads only. A failed read is something we saw, not an error of ours.
 
 use crate::domain::conditions::newest_due;
-use crate::domain::decide::Seen;
-use crate::domain::journal::{End, Journal, Run};
+use crate::domain::event::End;
+use crate::domain::journal::Journal;
 use crate::domain::minute::{CommittedMinute, Minute, SideCounts};
-use crate::domain::observation::{MinuteRead, RouteSeen};
+use crate::domain::observation::{MinuteRead, RouteSeen, Seen};
 use crate::domain::plan::Settings;
 use crate::domain::route::Route;
+use crate::domain::run::Run;
 use crate::domain::weight::Weight;
 use crate::errors::chain;
 use crate::ports::{MinutesWanted, World};

@@ -5,10 +5,10 @@
 //! stands, every route goes to 0. The next tick that reaches the ledger finds the
 //! rules at 0 and journals the end of the run.
 
+use super::Schedule;
+use super::act::{Outcome, act};
+use super::observe::read_routes;
 use crate::config::Rollout;
-use crate::controller::act::{Outcome, act};
-use crate::controller::observe::read_routes;
-use crate::controller::tick::Schedule;
 use crate::domain::decision::{CauseKind, RollBackReason, Shift};
 use crate::domain::evidence::{Engine, Stage, StageDecision};
 use crate::domain::explain;

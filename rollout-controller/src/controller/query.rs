@@ -1,86 +1,16 @@
 //! What may only be looked at: `status`, `history`, and what the doctor sees.
 
-use crate::check::{Examination, Examiner};
+use super::observe::read_routes;
+use super::store::{self, event_of};
+use crate::api::{Answer, History, Question, RouteShown, Standing, Status};
+use crate::check::Examiner;
 use crate::config::{Config, Rollout};
-use crate::controller::command::RouteShown;
-use crate::controller::observe::read_routes;
-use crate::controller::store::{self, event_of};
+use crate::domain::event::{Event, Stamped};
 use crate::domain::explain;
-use crate::domain::journal::{Event, Journal, Stamped};
+use crate::domain::journal::Journal;
 use crate::errors::chain;
 use crate::ports::{Seq, World};
-use crate::report::status::{Standing, Status, status};
-use serde::{Deserialize, Serialize};
-
-/// A question.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "view", rename_all = "snake_case")]
-pub enum Question {
-    /// How a rollout stands.
-    Status {
-        /// Whose; may be left out if there is only one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        rollout: Option<String>,
-    },
-    /// What happened, newest last.
-    History {
-        /// See `Status`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        rollout: Option<String>,
-        /// Only entries before this revision.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        before: Option<Seq>,
-        /// At most this many, 1 to 500.
-        #[serde(default = "fifty")]
-        limit: u32,
-        /// Also what ticks held and which messages were sent.
-        #[serde(default)]
-        all: bool,
-    },
-    /// What the doctor sees from inside this function.
-    Check {
-        /// Whose; all of them if left out.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        rollout: Option<String>,
-        /// Judge ages for this time in milliseconds since the Unix epoch, not for now.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        as_of_ms: Option<i64>,
-    },
-}
-
-fn fifty() -> u32 {
-    50
-}
-
-/// An answer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "answer", rename_all = "snake_case")]
-pub enum Answer {
-    /// To `Status`.
-    Status(Box<Status>),
-    /// To `History`.
-    History(History),
-    /// To `Check`.
-    Check(Examination),
-    /// The question cannot be answered as asked.
-    Refused {
-        /// Why, and what to ask instead.
-        message: String,
-    },
-}
-
-/// A page of the journal.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct History {
-    /// Whose.
-    pub rollout: String,
-    /// Oldest first.
-    pub lines: Vec<String>,
-    /// The events behind the lines, as journalled.
-    pub events: Vec<Stamped>,
-    /// Ask with this `before` for what came earlier; absent at the beginning.
-    pub earlier: Option<Seq>,
-}
+use crate::report::status::status;
 
 /// Events of late that `status` shows.
 const RECENT: usize = 8;

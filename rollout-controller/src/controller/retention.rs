@@ -6,10 +6,11 @@
 //! that has ended. An open run keeps all of its own, however long it takes: an
 //! upgrade that cannot read the snapshot folds it again from its start.
 
+use super::Schedule;
+use super::store::{JournalError, Loaded};
 use crate::config::Config;
-use crate::controller::store::{JournalError, Loaded};
-use crate::controller::tick::Schedule;
-use crate::domain::journal::{Event, Journal};
+use crate::domain::event::Event;
+use crate::domain::journal::Journal;
 use crate::errors::chain;
 use crate::ports::World;
 use jiff::Timestamp;

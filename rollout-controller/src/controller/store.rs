@@ -1,7 +1,8 @@
 //! Journals between the ledger's rows and the domain's events.
 
-use crate::domain::decide::Draft;
-use crate::domain::journal::{Event, FoldError, Journal, Stamped};
+use crate::domain::draft::Draft;
+use crate::domain::event::{Event, Stamped};
+use crate::domain::journal::{FoldError, Journal};
 use crate::ports::{self, Entry, Ledger, LedgerError, Snapshot, Turn, Written};
 use jiff::Timestamp;
 

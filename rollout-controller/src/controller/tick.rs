@@ -1,31 +1,20 @@
 //! One attempt to move every rollout. Safe to repeat; the schedule is the retry.
 
+use super::deliver::send_owed;
+use super::observe::{Look, observe};
+use super::protect::{self, Protection};
+use super::retention;
+use super::step::{Carried, TickError, carry_out};
+use super::store::{self, JournalError, Loaded};
+use super::{Schedule, now};
 use crate::config::{Config, Rollout};
-use crate::controller::act::{act, journal_outcome};
-use crate::controller::deliver;
-use crate::controller::observe::{Look, observe};
-use crate::controller::protect::{self, Protection};
-use crate::controller::retention;
-use crate::controller::store::{self, JournalError, Loaded};
-use crate::domain::decide::{Decided, Draft, Now, decide};
+use crate::domain::decide::decide;
 use crate::domain::decision::Decision;
-use crate::domain::journal::FoldError;
 use crate::domain::weight::Weight;
 use crate::errors::chain;
 use crate::ports::{LedgerError, World};
-use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tracing::{Instrument as _, info_span};
-
-/// When a tick is judged for and until when it may write.
-#[derive(Clone, Copy, Debug)]
-pub struct Schedule {
-    /// The scheduled time of the event: a late, doubled or replayed tick is
-    /// judged for the minute it was meant for.
-    pub scheduled: Timestamp,
-    /// Real time after which this process must not write any more.
-    pub deadline: Timestamp,
-}
 
 /// What one tick did for one rollout.
 #[derive(Clone, Debug, Serialize)]
@@ -52,26 +41,6 @@ pub struct TickReport {
     pub message: String,
     /// Phase that failed, for alarms: `ledger`, `fold`, `write`.
     pub error_type: Option<String>,
-}
-
-/// Why a tick of one rollout failed; the variants are its phases.
-#[derive(Debug, thiserror::Error)]
-pub enum TickError {
-    /// Reading or writing the journal, or it makes no sense.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// A decision that cannot be journalled: our own bug.
-    #[error("the decision does not fit the journal")]
-    Fold(#[from] FoldError),
-}
-
-impl TickError {
-    fn error_type(&self) -> &'static str {
-        match self {
-            Self::Journal(JournalError::Ledger(_)) => "ledger",
-            Self::Journal(JournalError::Fold { .. }) | Self::Fold(_) => "fold",
-        }
-    }
 }
 
 /// One tick of every rollout. One rollout's failure does not stop another.
@@ -125,7 +94,7 @@ async fn turn(
     world: &World,
     rollout: &Rollout,
     loaded: &Loaded,
-    seen: crate::domain::decide::Seen,
+    seen: crate::domain::observation::Seen,
     schedule: Schedule,
 ) -> Result<TickReport, TickError> {
     let now = now(world, schedule);
@@ -140,66 +109,6 @@ async fn turn(
     };
     let after = send_owed(world, rollout, after, loaded.snapshot_seq, schedule).await?;
     Ok(report(rollout, &after, decided.decision.as_ref(), &loaded.journal, now.tick_ms))
-}
-
-/// The times of this moment.
-pub fn now(world: &World, schedule: Schedule) -> Now {
-    Now {
-        tick_ms: schedule.scheduled.as_millisecond(),
-        real_ms: world.clock.now().as_millisecond(),
-        deadline_ms: schedule.deadline.as_millisecond(),
-    }
-}
-
-/// How carrying out a decision went.
-pub enum Carried {
-    /// Everything is in the journal, which is now this.
-    Recorded(Box<crate::domain::journal::Journal>),
-    /// Somebody else wrote to the journal between the intent and its outcome.
-    Overtaken,
-}
-
-/// Appends, writes, reads back, and appends the outcome. `None`: somebody else
-/// was first, and nothing at all was done.
-///
-/// # Errors
-/// The ledger's. After the intent, an error leaves it open for the next tick.
-pub async fn carry_out(
-    world: &World,
-    rollout: &Rollout,
-    loaded: &Loaded,
-    decided: &Decided,
-    schedule: Schedule,
-) -> Result<Option<Carried>, TickError> {
-    let ledger = &*world.ledger;
-    let draft = &decided.draft;
-    if draft.events.is_empty() {
-        return Ok(Some(Carried::Recorded(Box::new(draft.journal.clone()))));
-    }
-    let seq = loaded.snapshot_seq;
-    let name = &rollout.name;
-    let appended = store::append(ledger, name, draft, seq, schedule.deadline);
-    let span = info_span!("append", rollout.name = name, events = draft.events.len());
-    let Some(turn) = appended.instrument(span).await? else {
-        return Ok(None);
-    };
-    let (Some(shift), Some(run)) = (&decided.shift, &draft.journal.run) else {
-        return Ok(Some(Carried::Recorded(Box::new(draft.journal.clone()))));
-    };
-    let span = info_span!("act", rollout.name = name, to.percent = shift.to.percent());
-    let outcome = act(&*world.traffic, &run.terms.routes, &turn, shift);
-    let outcome = outcome.instrument(span).await;
-    let mut after = Draft::of(&draft.journal);
-    journal_outcome(&mut after, shift, &outcome, now(world, schedule))?;
-    if after.events.is_empty() {
-        return Ok(Some(Carried::Recorded(Box::new(after.journal))));
-    }
-    let recorded = store::append(ledger, name, &after, seq, schedule.deadline);
-    let span = info_span!("record", rollout.name = name, events = after.events.len());
-    Ok(Some(match recorded.instrument(span).await? {
-        Some(_) => Carried::Recorded(Box::new(after.journal)),
-        None => Carried::Overtaken,
-    }))
 }
 
 /// A command came between intent and outcome: settle at once what is there now,
@@ -220,37 +129,6 @@ async fn again(
         Some(Carried::Recorded(journal)) => Ok(*journal),
         // The next tick settles the rest.
         Some(Carried::Overtaken) | None => Ok(loaded.journal),
-    }
-}
-
-/// Sends the outbox and notes what was accepted. Losing the race for the note
-/// only means that the message may be sent again, under the same key.
-///
-/// # Errors
-/// The ledger's; messages are then sent again later.
-pub async fn send_owed(
-    world: &World,
-    rollout: &Rollout,
-    journal: crate::domain::journal::Journal,
-    snapshot_seq: i64,
-    schedule: Schedule,
-) -> Result<crate::domain::journal::Journal, TickError> {
-    if journal.outbox.is_empty() {
-        return Ok(journal);
-    }
-    let span = info_span!("send", rollout.name = rollout.name, messages = journal.outbox.len());
-    let sent = deliver::send(world, &journal).instrument(span).await;
-    if sent.is_empty() {
-        return Ok(journal);
-    }
-    let noted = deliver::noted(&journal, sent, schedule.scheduled.as_millisecond())?;
-    let ledger = &*world.ledger;
-    let deadline = schedule.deadline;
-    let append = store::append(ledger, &rollout.name, &noted, snapshot_seq, deadline);
-    let span = info_span!("record", rollout.name = rollout.name, events = noted.events.len());
-    match append.instrument(span).await? {
-        Some(_) => Ok(noted.journal),
-        None => Ok(journal),
     }
 }
 
@@ -336,10 +214,4 @@ fn without_ledger(rollout: &Rollout, error: &LedgerError, protection: &Protectio
     let message =
         format!("the ledger is down, so nothing advances; {protection} ({})", chain(error));
     bare(rollout, protection.name(), "ledger", &message)
-}
-
-/// A deadline in real time: `budget` from now, but never past `latest`.
-pub fn deadline(world: &World, budget: SignedDuration, latest: Option<Timestamp>) -> Timestamp {
-    let own = world.clock.now().saturating_add(budget).unwrap_or(Timestamp::MAX);
-    latest.map_or(own, |latest| own.min(latest))
 }

@@ -1,11 +1,14 @@
 //! What a person may order, and what becomes of it. Pure, like [`super::decide`].
 
-use super::decide::{Draft, Now, finish_rollback, intend};
 use super::decision::{Cause, CauseKind, Shift};
+use super::draft::{Draft, Now, intend};
+use super::event::{End, Event, Who};
 use super::explain;
-use super::journal::{End, Event, FoldError, Journal, Run, Who};
+use super::journal::{FoldError, Journal};
 use super::observation::{AlarmSeen, AlarmState, RouteSeen, Share};
 use super::plan::{Mode, Terms};
+use super::reconcile::finish_rollback;
+use super::run::Run;
 use super::weight::Weight;
 use serde::{Deserialize, Serialize};
 

@@ -1,13 +1,15 @@
 //! Conditions that people should know of: which stand, which are over.
 
-use super::decide::{Draft, Now, Seen};
 use super::decision::Condition;
+use super::draft::{Draft, Now};
+use super::event::Event;
 use super::explain;
-use super::journal::{Event, FoldError, Journal, Run};
+use super::journal::{FoldError, Journal};
 use super::message::Topic;
 use super::minute::Minute;
-use super::observation::Share;
+use super::observation::{Seen, Share};
 use super::plan::{Mode, Settings};
+use super::run::Run;
 use super::weight::Weight;
 
 /// People hear of the end of a pause this long before. 10 minutes.

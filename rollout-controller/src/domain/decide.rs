@@ -6,69 +6,20 @@
 
 use super::conditions;
 use super::decision::{AlarmHolds, Cause, CauseKind, Decision, Hold, RollBackReason, Shift};
+use super::draft::{Draft, Now, intend};
+use super::event::{End, Event};
 use super::evidence::{Stage, StageDecision, start_weight};
 use super::explain;
-use super::journal::{End, Event, FoldError, Journal, RouteOutcome, Run, Stamped};
-use super::message::Topic;
+use super::journal::{FoldError, Journal};
 use super::minute::{CommittedMinute, Minute};
-use super::observation::{AlarmSeen, AlarmState, RouteSeen, Share};
+use super::observation::{AlarmSeen, AlarmState, Seen};
 use super::plan::{Mode, Settings, StartAt};
+use super::reconcile::{
+    SETTLE_GRACE_MS, all_show, end_pause, recovered, settle, shadow_follows, shares,
+};
+use super::run::Run;
 use super::weight::Weight;
 use jiff::Timestamp;
-
-/// Everything that one tick read about one rollout.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// Each route, in the order of the terms, or why it could not be read.
-    pub routes: Vec<Result<RouteSeen, String>>,
-    /// Minutes that are final and not judged yet, ascending without holes.
-    pub minutes: Vec<CommittedMinute>,
-    /// Why later minutes are missing that should be readable by now.
-    pub gap: Option<String>,
-    /// The old side's history, if it was asked for.
-    pub history: Option<Result<Vec<CommittedMinute>, String>>,
-    /// Alarm states, or why they could not be read.
-    pub alarms: Result<Vec<AlarmSeen>, String>,
-}
-
-/// The time a decision is made for.
-#[derive(Clone, Copy, Debug)]
-pub struct Now {
-    /// Scheduled time of the tick in milliseconds: what is judged.
-    pub tick_ms: i64,
-    /// Real time in milliseconds: only for deadlines of writes.
-    pub real_ms: i64,
-    /// Real time after which this process must not write any more.
-    pub deadline_ms: i64,
-}
-
-/// Events being prepared, applied to a copy of the journal as they are added.
-#[derive(Clone, Debug)]
-pub struct Draft {
-    /// The journal with the draft's events.
-    pub journal: Journal,
-    /// The new events.
-    pub events: Vec<Stamped>,
-}
-
-impl Draft {
-    /// Nothing new yet.
-    pub fn of(journal: &Journal) -> Self {
-        Self { journal: journal.clone(), events: Vec::new() }
-    }
-
-    /// Adds an event at `now_ms` or, if that is later, at the last event's time.
-    ///
-    /// # Errors
-    /// [`FoldError`] if the event cannot follow.
-    pub fn add(&mut self, now_ms: i64, event: Event) -> Result<(), FoldError> {
-        let at_ms = self.journal.time(now_ms);
-        let stamped = Stamped { seq: self.journal.revision + 1, at_ms, event };
-        self.journal.apply(&stamped)?;
-        self.events.push(stamped);
-        Ok(())
-    }
-}
 
 /// What a tick is going to do.
 #[derive(Clone, Debug)]
@@ -91,9 +42,6 @@ impl Decided {
 /// For this long after a rollback a raised weight is put back before anybody is
 /// asked: a stale writer may land late.
 const PUT_BACK_MS: i64 = 15 * 60_000;
-/// Grace after an intent's deadline before another process settles it.
-const SETTLE_GRACE_MS: i64 = 2_000;
-
 /// Decides one tick.
 ///
 /// # Errors
@@ -165,16 +113,6 @@ fn weighed(run: &Run, minutes: &[CommittedMinute]) -> Vec<CommittedMinute> {
     minutes.iter().map(weigh).collect()
 }
 
-/// Adds the intent of a change to a draft.
-///
-/// # Errors
-/// [`FoldError`] if it cannot follow.
-pub fn intend(draft: &mut Draft, shift: &Shift, now: Now) -> Result<(), FoldError> {
-    let from = draft.journal.run.as_ref().map_or(Weight::ZERO, |run| run.weight);
-    let (to, cause) = (shift.to, shift.cause.clone());
-    draft.add(now.tick_ms, Event::Intended { from, to, cause, deadline_ms: now.deadline_ms })
-}
-
 fn ticked(
     journal: &Journal,
     seen: &Seen,
@@ -195,138 +133,6 @@ fn ticked(
         recovered,
         blind_minutes: late.filter(|minutes| *minutes > 0),
     }
-}
-
-// ------------------------------------------------------------------- settling
-
-/// What every rule shows, if all can be read: their shares in order.
-fn shares(seen: &Seen) -> Option<Vec<&Share>> {
-    seen.routes.iter().map(|route| route.as_ref().ok().map(|seen| &seen.share)).collect()
-}
-
-fn all_show(seen: &Seen, weight: Weight) -> bool {
-    shares(seen).is_some_and(|shares| shares.iter().all(|share| **share == Share::Weight(weight)))
-}
-
-fn outcomes(run: &Run, seen: &Seen) -> Vec<RouteOutcome> {
-    let routes = run.terms.routes.iter().zip(&seen.routes);
-    routes
-        .map(|(route, seen)| match seen {
-            Ok(seen) => RouteOutcome {
-                route: route.name.clone(),
-                weight: match seen.share {
-                    Share::Weight(weight) => Some(weight),
-                    Share::Foreign(_) => None,
-                },
-                text: format!("shows {}", seen.share),
-            },
-            Err(error) => {
-                RouteOutcome { route: route.name.clone(), weight: None, text: error.clone() }
-            }
-        })
-        .collect()
-}
-
-/// Brings the journal in line with what the rules show.
-fn settle(draft: &mut Draft, seen: &Seen, now: Now) -> Result<(), FoldError> {
-    let Some(run) = draft.journal.open_run().cloned() else {
-        return Ok(());
-    };
-    if run.mode == Mode::Shadow {
-        return Ok(());
-    }
-    if let Some(intent) = &run.intent {
-        if all_show(seen, intent.to) {
-            draft.add(now.tick_ms, intent.applied())?;
-            return finish_rollback(draft, now);
-        }
-        let expired = now.real_ms > intent.deadline_ms + SETTLE_GRACE_MS;
-        let ours = |share: &&Share| {
-            **share == Share::Weight(intent.to) || **share == Share::Weight(intent.from)
-        };
-        let half_done = shares(seen).is_some_and(|shares| {
-            shares.iter().all(ours) && shares.iter().any(|s| **s == Share::Weight(intent.to))
-        });
-        if expired && !half_done && shares(seen).is_some() {
-            draft.add(now.tick_ms, intent.not_applied(outcomes(&run, seen)))?;
-        } else {
-            return Ok(());
-        }
-    }
-    let as_journalled = all_show(seen, run.weight);
-    if as_journalled && run.moved.is_some() {
-        let text = "Every rule shows the journal's weight again.".to_owned();
-        return draft.add(now.tick_ms, Event::Cleared { topic: Topic::MovedBySomeoneElse, text });
-    }
-    if run.rolling_back.is_some() || as_journalled || shares(seen).is_none() {
-        return finish_rollback_if_there(draft, seen, now);
-    }
-    if all_show(seen, Weight::ZERO) && run.weight > Weight::ZERO {
-        draft.add(now.tick_ms, Event::FoundAtZero { expected: run.weight })?;
-        let reason = format!(
-            "every rule was found at 0 % instead of {}: rolled back by hand, or while the ledger was down",
-            run.weight
-        );
-        return draft.add(now.tick_ms, Event::Finished { end: End::RolledBack, reason });
-    }
-    let found = outcomes(&run, seen);
-    if run.moved.as_ref() != Some(&found) {
-        draft.add(now.tick_ms, Event::MovedByOther { expected: run.weight, found })?;
-    }
-    Ok(())
-}
-
-fn finish_rollback_if_there(draft: &mut Draft, seen: &Seen, now: Now) -> Result<(), FoldError> {
-    let rolling = draft.journal.open_run().is_some_and(|run| run.rolling_back.is_some());
-    if rolling && all_show(seen, Weight::ZERO) {
-        return finish_rollback(draft, now);
-    }
-    Ok(())
-}
-
-/// Ends the run, if it was rolling back: every route is at 0 now.
-///
-/// # Errors
-/// [`FoldError`] if the events cannot follow.
-pub fn finish_rollback(draft: &mut Draft, now: Now) -> Result<(), FoldError> {
-    let Some(run) = draft.journal.open_run() else {
-        return Ok(());
-    };
-    let Some(reason) = &run.rolling_back else {
-        return Ok(());
-    };
-    let reason = explain::rollback_reason(reason);
-    draft.add(now.tick_ms, Event::Finished { end: End::RolledBack, reason })
-}
-
-fn shadow_follows(draft: &Draft, seen: &Seen) -> Option<Weight> {
-    let run = draft.journal.open_run().filter(|run| run.mode == Mode::Shadow)?;
-    match shares(seen)?.as_slice() {
-        [Share::Weight(first), rest @ ..]
-            if *first != run.weight && rest.iter().all(|s| **s == Share::Weight(*first)) =>
-        {
-            Some(*first)
-        }
-        _ => None,
-    }
-}
-
-fn end_pause(draft: &mut Draft, now: Now) -> Result<(), FoldError> {
-    let until = draft.journal.open_run().and_then(|run| run.pause.as_ref()?.until_ms);
-    if until.is_some_and(|until| now.tick_ms >= until) {
-        draft.add(now.tick_ms, Event::PauseEnded {})?;
-    }
-    Ok(())
-}
-
-/// Alarms from before the start that are OK now: from here on they protect.
-fn recovered(run: &Run, seen: &Seen) -> Vec<String> {
-    let Ok(alarms) = &seen.alarms else {
-        return Vec::new();
-    };
-    let is_ok =
-        |name: &&String| alarms.iter().any(|a| a.name == **name && a.state == AlarmState::Ok);
-    run.alarms_before.iter().filter(is_ok).cloned().collect()
 }
 
 // ------------------------------------------------------------------- choosing

@@ -8,8 +8,8 @@
 //! | [`weight`], [`minute`], [`slo`], [`route`], [`calendar`], [`plan`] | what a rollout is made of |
 //! | [`observation`] | what a tick saw |
 //! | [`evidence`] | the engine that turns minutes into rollback, advance or hold |
-//! | [`journal`] | the events of a rollout and the state that is their fold |
-//! | [`decide`], [`decision`] | from journal and observation to the next events |
+//! | [`event`], [`run`], [`journal`] | what happened, and the state that is its fold |
+//! | [`reconcile`], [`decide`], [`decision`], [`draft`] | from journal and observation to the next events |
 //! | [`command`] | what a person may order, and what becomes of it |
 //! | [`conditions`], [`message`] | what people should know of, and what they are sent |
 //! | [`explain`] | decisions and events as sentences |
@@ -19,6 +19,8 @@ pub mod command;
 pub mod conditions;
 pub mod decide;
 pub mod decision;
+pub mod draft;
+pub mod event;
 pub mod evidence;
 pub mod explain;
 pub mod journal;
@@ -27,7 +29,9 @@ pub mod minute;
 pub mod observation;
 mod outbox;
 pub mod plan;
+pub mod reconcile;
 pub mod route;
+pub mod run;
 pub mod slo;
 pub mod weight;
 

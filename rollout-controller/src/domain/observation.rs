@@ -102,3 +102,18 @@ pub struct AlarmSeen {
     /// CloudWatch's words.
     pub reason: String,
 }
+
+/// Everything that one tick read about one rollout.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Each route, in the order of the terms, or why it could not be read.
+    pub routes: Vec<Result<RouteSeen, String>>,
+    /// Minutes that are final and not judged yet, ascending without holes.
+    pub minutes: Vec<CommittedMinute>,
+    /// Why later minutes are missing that should be readable by now.
+    pub gap: Option<String>,
+    /// The old side's history, if it was asked for.
+    pub history: Option<Result<Vec<CommittedMinute>, String>>,
+    /// Alarm states, or why they could not be read.
+    pub alarms: Result<Vec<AlarmSeen>, String>,
+}

@@ -4,9 +4,11 @@
 //! cause until an entry says that it was sent. So a crash between the two sends
 //! it again (the key removes doubles), and never loses it.
 
-use super::journal::{Debt, End, Event, Journal, Owed, Run, Stamped};
+use super::event::{End, Event, Stamped};
+use super::journal::{Debt, Journal, Owed};
 use super::message::{Page, StateChange, Topic, Urgency};
 use super::plan::Mode;
+use super::run::Run;
 use super::weight::Weight;
 
 /// Adds what `stamped` owes. `before` is the run's number, weight and end before

@@ -4,18 +4,18 @@
 //! door (`ROLLOUT_DOOR`) says which of the events are for it: `view` cannot be
 //! talked into a tick, even by somebody who may invoke it.
 
+use super::event::{Bell, Refusal, bell};
+use super::metrics;
+use crate::api::{CommandOutcome, Question};
 use crate::check::errand::Errand;
 use crate::config::Config;
-use crate::controller::command::{self, Answer};
-use crate::controller::query::{self, Question};
-use crate::controller::tick::{self, Schedule, TickReport};
+use crate::controller::tick::{self, TickReport};
+use crate::controller::{self, Schedule, command, query};
 use crate::domain::command::Request;
 use crate::errors::chain;
-use crate::lambda::metrics;
 use crate::ports::World;
 use crate::widget;
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
 use serde_json::Value;
 use tracing::field::Empty;
 use tracing::{Instrument as _, info_span};
@@ -47,93 +47,10 @@ impl Door {
     }
 }
 
-/// Why an event got no answer. `error_type` is stable; alarms match on it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// `UnknownEvent`, `Config`, `LedgerError`, `FoldError`, `CommandError`.
-    pub error_type: &'static str,
-    /// For people.
-    pub message: String,
-}
-
 /// Writes end this long before the function's own timeout.
 const MARGIN: SignedDuration = SignedDuration::from_millis(1_500);
 /// And never later than this after the start, whatever the timeout.
 const BUDGET: SignedDuration = SignedDuration::from_secs(20);
-
-/// What the tick door accepts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Bell {
-    /// The schedule, with the time it was meant for.
-    Schedule(Timestamp),
-    /// An alarm changed its state.
-    Alarm {
-        /// When.
-        at: Timestamp,
-        /// Which.
-        name: String,
-    },
-}
-
-impl Bell {
-    /// The time the tick is judged for.
-    pub fn time(&self) -> Timestamp {
-        match self {
-            Self::Schedule(at) | Self::Alarm { at, .. } => *at,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct Envelope {
-    source: Option<String>,
-    time: Option<String>,
-    #[serde(rename = "detail-type")]
-    detail_type: Option<String>,
-    detail: Option<Value>,
-    #[serde(rename = "alarmData")]
-    alarm_data: Option<Value>,
-}
-
-/// A time as AWS writes it: `…Z`, or with `+0000` in alarm events.
-fn aws_time(text: &str) -> Option<Timestamp> {
-    let plain = text.parse::<Timestamp>().ok();
-    plain.or_else(|| format!("{}Z", text.strip_suffix("+0000")?).parse().ok())
-}
-
-/// Reads an event of the tick door.
-///
-/// # Errors
-/// What is missing, with the events that are accepted.
-pub fn bell(event: &Value) -> Result<Bell, Refusal> {
-    let unknown = |problem: &str| Refusal {
-        error_type: "UnknownEvent",
-        message: format!(
-            "{problem}; a tick takes {{\"source\":\"rollout.schedule\",\"time\":\"<aws.scheduler.scheduled-time>\"}}, an EventBridge schedule, or a CloudWatch alarm state change"
-        ),
-    };
-    let envelope: Envelope = serde_json::from_value(event.clone())
-        .map_err(|_| unknown("the event is not an object of that kind"))?;
-    let text = envelope.time.ok_or_else(|| unknown("the event has no `time`"))?;
-    let at = aws_time(&text)
-        .ok_or_else(|| unknown(&format!("`time` is `{text}`, not an ISO 8601 time")))?;
-    let alarm = |name: Option<&Value>| {
-        let name = name.and_then(Value::as_str);
-        let name = name.ok_or_else(|| unknown("the alarm event has no alarm name"))?;
-        Ok(Bell::Alarm { at, name: name.to_owned() })
-    };
-    match (envelope.source.as_deref(), envelope.detail_type.as_deref()) {
-        (Some("aws.cloudwatch"), Some("CloudWatch Alarm State Change")) => {
-            alarm(envelope.detail.as_ref().and_then(|detail| detail.get("alarmName")))
-        }
-        (Some("aws.cloudwatch"), None) => {
-            alarm(envelope.alarm_data.as_ref().and_then(|data| data.get("alarmName")))
-        }
-        (Some("rollout.schedule" | "aws.events" | "aws.scheduler"), _) => Ok(Bell::Schedule(at)),
-        (Some(other), _) => Err(unknown(&format!("source `{other}` is not for this function"))),
-        (None, _) => Err(unknown("the event has no `source`")),
-    }
-}
 
 /// Answers one event. `until` is the function's own deadline in real time.
 ///
@@ -168,7 +85,7 @@ async fn answer_inside(
     until: Option<Timestamp>,
 ) -> Result<Value, Refusal> {
     let latest = until.and_then(|until| until.checked_sub(MARGIN).ok());
-    let deadline = tick::deadline(world, BUDGET, latest);
+    let deadline = controller::deadline(world, BUDGET, latest);
     match door {
         Door::Tick => {
             let bell = bell(event)?;
@@ -271,59 +188,10 @@ async fn commanded(
     schedule: Schedule,
 ) -> Result<Value, Refusal> {
     let answer = command::command(world, config, request, schedule).await;
-    let answer: Answer = answer.map_err(|error| Refusal {
+    let answer: CommandOutcome = answer.map_err(|error| Refusal {
         error_type: "CommandError",
         message: format!("{} was not carried out: {}", request.order.name(), chain(&error)),
     })?;
     answer.log(request);
     to_json(&answer)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_schedule_is_judged_for_the_time_it_was_meant_for() {
-        let at: Timestamp = "2026-11-24T04:17:00Z".parse().unwrap();
-        for source in ["rollout.schedule", "aws.events", "aws.scheduler"] {
-            let event = json!({"source": source, "time": "2026-11-24T04:17:00Z", "detail": "{}"});
-            assert_eq!(bell(&event), Ok(Bell::Schedule(at)));
-        }
-    }
-
-    #[test]
-    fn both_forms_of_alarm_events_ring() {
-        let bridge = json!({
-            "detail-type": "CloudWatch Alarm State Change", "source": "aws.cloudwatch",
-            "time": "2026-11-24T04:17:40Z", "detail": {"alarmName": "scorer-rs-errors"}
-        });
-        let direct = json!({
-            "source": "aws.cloudwatch", "alarmArn": "arn:aws:cloudwatch:r:1:alarm:a",
-            "time": "2026-11-24T04:17:40.987+0000", "alarmData": {"alarmName": "scorer-rs-errors"}
-        });
-        for event in [bridge, direct] {
-            let rung = bell(&event).unwrap();
-            assert!(matches!(rung, Bell::Alarm { ref name, .. } if name == "scorer-rs-errors"));
-            assert_eq!(rung.time().as_second(), 1_795_493_860);
-        }
-    }
-
-    #[test]
-    fn a_truncated_event_is_refused_with_what_would_be_accepted() {
-        for event in [
-            json!(null),
-            json!("tick"),
-            json!({}),
-            json!({"source": "rollout.schedule"}),
-            json!({"source": "rollout.schedule", "time": "noon"}),
-            json!({"source": "aws.s3", "time": "2026-11-24T04:17:00Z"}),
-            json!({"source": "aws.cloudwatch", "time": "2026-11-24T04:17:00Z"}),
-        ] {
-            let refusal = bell(&event).unwrap_err();
-            assert_eq!(refusal.error_type, "UnknownEvent");
-            assert!(refusal.message.contains("rollout.schedule"), "{}", refusal.message);
-        }
-    }
 }

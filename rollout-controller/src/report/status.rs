@@ -2,109 +2,14 @@
 //! goes where, must I act, why, and the one command that stops it.
 
 use super::stage_table::StageTable;
-use crate::controller::command::RouteShown;
+use crate::api::{EvidenceShown, RouteShown, Standing, Status};
 use crate::domain::decision::{Decision, Hold};
-use crate::domain::evidence::Family;
+use crate::domain::event::End;
 use crate::domain::explain;
 use crate::domain::explain::number::{count, odds};
-use crate::domain::journal::{End, Journal, Run};
+use crate::domain::journal::Journal;
+use crate::domain::run::Run;
 use crate::domain::slo::Metric;
-use serde::{Deserialize, Serialize};
-
-/// How a rollout stands, by the exit code of `rolloutctl status`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Standing {
-    /// Advancing, gathering evidence, complete, or not started. Exit code 0.
-    Fine,
-    /// Something or somebody holds it. Exit code 10.
-    Holding,
-    /// Rolled back, or on the way. Exit code 20.
-    RolledBack,
-    /// The journal or the rules could not be read. Exit code 30.
-    Unknown,
-}
-
-impl Standing {
-    /// Exit code of `rolloutctl status`.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Fine => 0,
-            Self::Holding => 10,
-            Self::RolledBack => 20,
-            Self::Unknown => 30,
-        }
-    }
-
-    fn icon(self) -> &'static str {
-        match self {
-            Self::Fine => "✔",
-            Self::Holding => "॥",
-            Self::RolledBack => "✖",
-            Self::Unknown => "?",
-        }
-    }
-}
-
-/// Everything that `status` shows.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Status {
-    /// Whose.
-    pub rollout: String,
-    /// For the exit code.
-    pub standing: Standing,
-    /// One word or a few.
-    pub state: String,
-    /// Run number; 0 before the first.
-    pub run: u32,
-    /// `active` or `shadow`.
-    pub mode: String,
-    /// Journal revision: what commands are issued against.
-    pub revision: i64,
-    /// Rust share according to the journal, in percent.
-    pub weight_percent: f64,
-    /// Stage number from 1, and of how many.
-    pub stage: (usize, usize),
-    /// What every rule shows right now.
-    pub routes: Vec<RouteShown>,
-    /// Why it is where it is, and what it waits for.
-    pub why: String,
-    /// What a person can do, if anything is needed.
-    pub next: String,
-    /// Evidence against the new side.
-    pub evidence: Option<EvidenceShown>,
-    /// Rates and quantiles of this stage as text.
-    pub table: Option<String>,
-    /// Conditions that stand.
-    pub standing_pages: Vec<String>,
-    /// Messages not sent yet.
-    pub unsent_messages: usize,
-    /// Time of the last tick's decision, in milliseconds since the Unix epoch.
-    pub last_tick_ms: Option<i64>,
-    /// Last changes, oldest first.
-    pub history: Vec<String>,
-}
-
-/// The evidence in numbers.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct EvidenceShown {
-    /// `ln E` against the new side.
-    pub log_e: f64,
-    /// Rollback from here.
-    pub log_e_rollback: f64,
-    /// The family that leads.
-    pub lead: Family,
-    /// Odds in words.
-    pub odds: String,
-    /// Per metric: `ln G` for the next step.
-    pub gates: Vec<(Metric, f64)>,
-    /// Every gate must reach this.
-    pub log_gate_open: f64,
-    /// Minutes with traffic in this stage.
-    pub gate_ticks: u32,
-    /// Last judged minute.
-    pub judged: String,
-}
 
 /// Puts together what is shown. `routes` are as read right now.
 pub fn status(

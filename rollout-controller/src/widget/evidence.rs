@@ -5,7 +5,7 @@ use super::html::escape;
 use super::page::Scene;
 use crate::domain::evidence::{Engine, Family, Judged, Quantile};
 use crate::domain::explain::number::{count, limit, odds, share_with_interval};
-use crate::domain::journal::Run;
+use crate::domain::run::Run;
 use crate::domain::slo::Metric;
 use crate::report::stage_table::{LatencyRow, StageTable};
 use std::fmt::Write as _;

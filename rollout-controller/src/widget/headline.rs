@@ -1,9 +1,10 @@
 //! The first lines: is traffic safe, did the controller act, or must a person.
 
+use crate::api::{Standing, Status};
 use crate::domain::decision::{Decision, Hold, RollBackReason};
-use crate::domain::journal::{End, Run};
+use crate::domain::event::End;
 use crate::domain::plan::Mode;
-use crate::report::status::{Standing, Status};
+use crate::domain::run::Run;
 
 /// How the page looks at first sight; words say the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,17 +12,14 @@ mod headline;
 mod html;
 pub mod page;
 
+use self::page::{Frame, Pressed, Scene, Theme};
+use crate::api::{self, CommandOutcome, Question};
 use crate::config::Config;
-use crate::controller::command::{self, Answer};
-use crate::controller::store;
+use crate::controller::{Schedule, command, query, store};
 use crate::domain::command::{Order, Request, Verdict};
 use crate::domain::journal::Journal;
 use crate::errors::chain;
 use crate::ports::World;
-
-use self::page::{Frame, Pressed, Scene, Theme};
-use crate::controller::query::{self, Question};
-use crate::controller::tick::Schedule;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -163,7 +160,7 @@ pub async fn show(world: &World, config: &Config, event: &Value) -> Value {
     let name = Some(rollout.name.clone());
     let asked = Question::History { rollout: name, before: None, limit: CHANGES, all: false };
     let changes = match query::view(world, config, &asked).await {
-        query::Answer::History(history) => history.events,
+        api::Answer::History(history) => history.events,
         // The status says what is wrong with the ledger.
         _ => Vec::new(),
     };
@@ -254,7 +251,7 @@ async fn give(
     button: &Button,
     call: &Call,
     schedule: Schedule,
-) -> Result<Answer, String> {
+) -> Result<CommandOutcome, String> {
     let typed = &call.context.forms.all;
     let mut request = Request {
         rollout: call.params.widget.rollout.clone(),
@@ -283,7 +280,7 @@ async fn carry_out(
     config: &Config,
     request: &Request,
     schedule: Schedule,
-) -> Result<Answer, String> {
+) -> Result<CommandOutcome, String> {
     let verb = request.order.name();
     match command::command(world, config, request, schedule).await {
         Ok(answer) => {

@@ -5,13 +5,13 @@
 
 use super::html::{self, document, entry, escape};
 use super::{drawings, evidence, headline};
-use crate::controller::command::Answer;
+use crate::api::{CommandOutcome, Status};
 use crate::domain::command::Verdict;
+use crate::domain::event::Stamped;
 use crate::domain::explain;
 use crate::domain::explain::clock_time;
-use crate::domain::journal::{Run, Stamped};
 use crate::domain::minute::Minute;
-use crate::report::status::Status;
+use crate::domain::run::Run;
 use crate::widget::{Button, Params, Verb};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -221,7 +221,7 @@ pub struct Pressed<'a> {
     /// Which button.
     pub verb: &'a str,
     /// What the command function answered, or why it could not.
-    pub outcome: &'a Result<Answer, String>,
+    pub outcome: &'a Result<CommandOutcome, String>,
     /// Where "back" leads.
     pub params: &'a Params,
 }

@@ -2,13 +2,15 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "every test binary uses a part of it")]
 
 use jiff::{SignedDuration, Timestamp};
+use rollout_controller::api::CommandOutcome;
 use rollout_controller::config::{self, Config};
-use rollout_controller::controller::command::{self, Answer};
-use rollout_controller::controller::store;
-use rollout_controller::controller::tick::{Schedule, TickReport, tick};
+use rollout_controller::controller::tick::{TickReport, tick};
+use rollout_controller::controller::{Schedule, command, store};
 use rollout_controller::domain::command::{Order, Request};
-use rollout_controller::domain::journal::{Journal, Run, Stamped};
+use rollout_controller::domain::event::Stamped;
+use rollout_controller::domain::journal::Journal;
 use rollout_controller::domain::observation::Share;
+use rollout_controller::domain::run::Run;
 use rollout_controller::domain::weight::Weight;
 use rollout_controller::ports::World;
 use rollout_controller::world::Pretend;
@@ -132,7 +134,7 @@ impl Night {
     }
 
     /// An order by somebody who has just looked.
-    pub async fn order(&self, order: Order) -> Answer {
+    pub async fn order(&self, order: Order) -> CommandOutcome {
         let revision = self.journal().await.revision;
         let request = Self::request(order, revision);
         command::command(&self.world, &self.config, &request, self.schedule()).await.unwrap()
@@ -170,6 +172,6 @@ impl Night {
     }
 }
 
-pub fn word(answer: &Answer) -> String {
+pub fn word(answer: &CommandOutcome) -> String {
     serde_json::to_value(answer.outcome).unwrap().as_str().unwrap().to_owned()
 }

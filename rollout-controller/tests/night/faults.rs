@@ -3,7 +3,7 @@
 use crate::scene::{Scene, Setup};
 use crate::servers::Database;
 use local_cloud::{ApiFault, ApiFaultKind, Fault, MetricsFault, MetricsFaultKind};
-use rollout_controller::domain::journal::Event;
+use rollout_controller::domain::event::Event;
 use std::collections::BTreeSet;
 
 async fn started() -> Option<Scene> {

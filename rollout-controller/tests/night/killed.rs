@@ -7,7 +7,7 @@
 use crate::scene::{PATIENCE, Scene, Setup};
 use crate::servers::Database;
 use local_cloud::{ApiFault, ApiFaultKind, Fault};
-use rollout_controller::domain::journal::Event;
+use rollout_controller::domain::event::Event;
 use sqlx::{Connection as _, PgConnection};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -247,7 +247,7 @@ async fn sound(scene: &Scene, place: Place) {
     assert!(again <= may * sent.len(), "{place:?}: {sent:?}");
 }
 
-fn applied(events: &[rollout_controller::domain::journal::Stamped], percent: f64) -> usize {
+fn applied(events: &[rollout_controller::domain::event::Stamped], percent: f64) -> usize {
     let is = |event: &Event| matches!(event, Event::Applied { to, .. } if (to.percent() - percent).abs() < 1e-9);
     events.iter().filter(|stamped| is(&stamped.event)).count()
 }

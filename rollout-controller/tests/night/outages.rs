@@ -2,7 +2,7 @@
 
 use crate::scene::{Scene, Setup};
 use crate::servers::Database;
-use rollout_controller::domain::journal::Event;
+use rollout_controller::domain::event::Event;
 
 /// Ten minutes of traffic without a database, with a tick in some of them: each
 /// waits some seconds for it, and a minute without a tick is harder than one with.

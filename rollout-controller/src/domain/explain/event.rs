@@ -3,7 +3,7 @@
 use super::evidence::Clock;
 use super::number::whole;
 use crate::domain::decision::Decision;
-use crate::domain::journal::{Event, RouteOutcome, Stamped};
+use crate::domain::event::{Event, RouteOutcome, Stamped};
 use crate::domain::plan::Mode;
 
 /// One line: revision, time, what happened.
@@ -95,8 +95,8 @@ pub fn sentence(event: &Event) -> String {
         Event::Cleared { topic, text } => format!("page {} cleared: {text}", topic.name()),
         Event::Finished { end, reason } => {
             let end = match end {
-                crate::domain::journal::End::Completed => "completed",
-                crate::domain::journal::End::RolledBack => "ended, rolled back",
+                crate::domain::event::End::Completed => "completed",
+                crate::domain::event::End::RolledBack => "ended, rolled back",
             };
             format!("{end}: {reason}")
         }

@@ -7,7 +7,7 @@ pub(crate) mod number;
 use self::evidence::Clock;
 use self::number::whole;
 use crate::domain::decision::{AlarmHolds, Decision, Hold, RollBackReason};
-use crate::domain::journal::Run;
+use crate::domain::run::Run;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
