@@ -98,10 +98,10 @@ test-infra: ## Check the Pulumi program: types, lints, and the resources it make
 .PHONY: test-widget
 test-widget: dev-env ## Look at the rollout's page and press its buttons in a real browser
 	@local-cloud/widget/browser-env
-	@$(ENV); WIDGET_BROWSER=1 cargo test --workspace $(FAULTS) --test widget --test widget_browser
+	@$(ENV); WIDGET_BROWSER=1 cargo test -p rollout-controller --test fake --test system widget
 
 .PHONY: screenshots
 screenshots: dev-env ## Take docs/screenshots anew: before, during, after a rollback
 	@local-cloud/widget/browser-env
 	@$(ENV); WIDGET_BROWSER=1 SCREENSHOTS=$(CURDIR)/docs/screenshots \
-		cargo test -p rollout-controller --test widget_browser before_during
+		cargo test -p rollout-controller --test system widget_browser::before_during

@@ -70,6 +70,5 @@ pub mod lambda;
 pub mod ports;
 pub mod replay;
 pub mod report;
-pub mod vectors;
 pub mod widget;
 pub mod world;

@@ -15,7 +15,6 @@ pub mod remote;
 pub mod replay;
 pub mod rollback;
 mod root;
-pub mod vectors;
 
 pub use root::{Cli, Command};
 

@@ -1,7 +1,7 @@
 //! The command line as a whole: what there is, and what runs it.
 
 use super::remote::{Gives, Giving, Remote, give};
-use super::{check, completions, configure, look, notify, operate, replay, rollback, vectors};
+use super::{check, completions, configure, look, notify, operate, replay, rollback};
 use crate::domain::command::Order;
 use std::process::ExitCode;
 
@@ -40,7 +40,6 @@ pub enum Command {
     Config(configure::Config),
     Migrate(configure::Migrate),
     Replay(replay::Args),
-    Vectors(vectors::Args),
     Completions(completions::Completions),
     Man(completions::Man),
 }
@@ -62,7 +61,6 @@ impl Command {
             | Self::Config(_)
             | Self::Migrate(_)
             | Self::Replay(_)
-            | Self::Vectors(_)
             | Self::Completions(_)
             | Self::Man(_) => None,
         }
@@ -87,7 +85,6 @@ impl Command {
             Self::Config(args) => configure::run_config(args),
             Self::Migrate(args) => configure::run_migrate(args),
             Self::Replay(args) => replay::run(args),
-            Self::Vectors(args) => vectors::run(args),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => completions::run_man(args),
             Self::Start(_)

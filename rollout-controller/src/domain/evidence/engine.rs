@@ -75,10 +75,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`ConfigError`] as for [`Engine::new`].
-    pub(crate) fn with_limits(
-        config: EvidenceConfig,
-        limits: [f64; 4],
-    ) -> Result<Self, ConfigError> {
+    pub fn with_limits(config: EvidenceConfig, limits: [f64; 4]) -> Result<Self, ConfigError> {
         let mut engine = Self::new(config, Slo::default())?;
         for (metric, limit) in Metric::ALL.into_iter().zip(limits) {
             inside(&format!("slo, {}", metric.name()), limit, 0.0, 1.0)?;
@@ -144,7 +141,10 @@ impl Engine {
 
     /// The six steps of one minute. The last one must stay last: that bets are
     /// placed before the counts they are judged by is what the guarantee rests on.
-    pub(crate) fn fold(
+    ///
+    /// # Errors
+    /// [`JudgeError`] as for [`Engine::judge`].
+    pub fn fold(
         &self,
         evidence: &mut Evidence,
         now: &TallyMinute,

@@ -38,4 +38,4 @@ pub use judged::{Judged, Signal, Traffic};
 pub use stage_gate::{Breach, HoldReason, OpenGate, Proof, Rate, Stage, StageDecision};
 pub use start::start_weight;
 pub use state::{Count, Evidence, RelativeEdges, Silence, StageTotals};
-pub(crate) use tally::{Tally, TallyMinute};
+pub use tally::{Tally, TallyMinute};

@@ -7,23 +7,27 @@ use crate::domain::weight::Weight;
 
 /// The counts of one side in the terms of the tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
+pub struct Tally {
     /// Requests.
-    pub(crate) requests: u64,
+    pub requests: u64,
     /// Per metric.
-    pub(crate) counts: [Count; 4],
+    pub counts: [Count; 4],
     /// Bad among counted in the relative latency comparison, P50, P95, P99;
     /// `n` is 0 where that comparison is off.
-    pub(crate) relative: [Count; 3],
+    pub relative: [Count; 3],
 }
 
 /// One minute in the terms of the tests.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TallyMinute {
-    pub(crate) minute: Minute,
-    pub(crate) weight: Weight,
-    pub(crate) old: Tally,
-    pub(crate) new: Tally,
+pub struct TallyMinute {
+    /// Which minute.
+    pub minute: Minute,
+    /// Share of the new side in it.
+    pub weight: Weight,
+    /// The old side.
+    pub old: Tally,
+    /// The new side.
+    pub new: Tally,
 }
 
 impl Engine {

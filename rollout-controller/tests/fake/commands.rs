@@ -1,0 +1,223 @@
+//! What people may order, and what becomes of it.
+
+use crate::pretend::{Night, config, config_with, word};
+use rollout_controller::controller::command::command;
+use rollout_controller::domain::command::Order;
+use rollout_controller::domain::event::Event;
+use rollout_controller::domain::weight::Weight;
+
+fn percent(value: f64) -> Weight {
+    Weight::from_percent(value).unwrap()
+}
+
+#[tokio::test]
+async fn the_same_command_twice_is_one_command() {
+    let night = Night::new(config());
+    night.hour_of_python();
+    let request = Night::request(Order::Start, 0);
+    let first = command(&night.world, &night.config, &request, night.schedule()).await.unwrap();
+    let second = command(&night.world, &night.config, &request, night.schedule()).await.unwrap();
+    assert_eq!((word(&first), word(&second)), ("applied".into(), "already so".into()));
+    assert_eq!(night.run().await.number, 1);
+}
+
+#[tokio::test]
+async fn a_stale_command_is_refused_with_what_changed_and_a_rollback_never_is() {
+    let night = Night::started(config()).await;
+    let seen = night.journal().await.revision;
+    night.until_weight(20, 1.0).await;
+    let stale = Night::request(Order::Promote { to: None, force: true }, seen);
+    let answer = command(&night.world, &night.config, &stale, night.schedule()).await.unwrap();
+    assert_eq!(word(&answer), "stale");
+    assert!(
+        answer.changed_since.iter().any(|line| line.contains("0 % → 1 % applied")),
+        "{answer:?}"
+    );
+    let rollback = Night::request(Order::Rollback, seen);
+    let answer = command(&night.world, &night.config, &rollback, night.schedule()).await.unwrap();
+    assert_eq!(word(&answer), "applied");
+    assert!(night.shows("public").abs() < f64::EPSILON);
+}
+
+#[tokio::test]
+async fn a_minute_of_ticks_does_not_make_a_command_stale() {
+    let night = Night::started(config()).await;
+    night.until_weight(20, 1.0).await;
+    night.order(Order::Pause { for_minutes: None }).await;
+    let seen = night.journal().await.revision;
+    night.minutes(5).await;
+    let resume = Night::request(Order::Resume { adopt: false }, seen);
+    let answer = command(&night.world, &night.config, &resume, night.schedule()).await.unwrap();
+    assert_eq!(word(&answer), "applied", "{answer:?}");
+}
+
+#[tokio::test]
+async fn every_order_needs_a_reason() {
+    let night = Night::started(config()).await;
+    for order in [
+        Order::Start,
+        Order::Pause { for_minutes: None },
+        Order::Resume { adopt: false },
+        Order::Rollback,
+        Order::Promote { to: None, force: false },
+        Order::Activate,
+    ] {
+        let mut request = Night::request(order, night.journal().await.revision);
+        request.reason = "  ".to_owned();
+        let before = night.journal().await;
+        let answer =
+            command(&night.world, &night.config, &request, night.schedule()).await.unwrap();
+        assert_eq!(word(&answer), "refused");
+        assert!(answer.message.contains("--reason"), "{}", answer.message);
+        assert_eq!(night.journal().await, before, "nothing changed");
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_and_does_nothing() {
+    let night = Night::started(config()).await;
+    night.until_weight(20, 1.0).await;
+    let before = night.journal().await;
+    let mut request = Night::request(Order::Rollback, before.revision);
+    request.dry_run = true;
+    let answer = command(&night.world, &night.config, &request, night.schedule()).await.unwrap();
+    assert_eq!(word(&answer), "applied");
+    assert!(answer.dry_run && answer.message.contains("public: 1 % → 0 %"), "{}", answer.message);
+    assert_eq!(night.journal().await, before);
+    assert!((night.shows("public") - 1.0).abs() < f64::EPSILON);
+}
+
+#[tokio::test]
+async fn promote_skips_waiting_and_not_the_proof() {
+    let night = Night::started(config()).await;
+    night.until_weight(20, 1.0).await;
+    let unproven = night.order(Order::Promote { to: None, force: false }).await;
+    assert_eq!(word(&unproven), "refused");
+    assert!(unproven.message.contains("--force"), "{}", unproven.message);
+    let skipping = night.order(Order::Promote { to: Some(percent(25.0)), force: false }).await;
+    assert_eq!(word(&skipping), "refused");
+    let forced = night.order(Order::Promote { to: Some(percent(25.0)), force: true }).await;
+    assert_eq!(word(&forced), "applied", "{}", forced.message);
+    assert!((night.shows("public") - 25.0).abs() < f64::EPSILON);
+    let lower = night.order(Order::Promote { to: Some(percent(5.0)), force: true }).await;
+    assert_eq!(word(&lower), "refused");
+    let odd = night.order(Order::Promote { to: Some(percent(30.0)), force: true }).await;
+    assert!(odd.message.contains("no stage of the plan"), "{}", odd.message);
+}
+
+#[tokio::test]
+async fn promote_goes_past_a_closed_calendar_once_all_is_proven() {
+    let calendar = "[rollout.calendar]\nwindows = [\"Tue-Tue 08:00-09:10\"]";
+    let night = Night::started(config_with("", calendar, &["public"])).await;
+    night.until(60, |report| report.message.contains("the calendar allows it from")).await;
+    let before = night.shows("public");
+    let answer = night.order(Order::Promote { to: None, force: false }).await;
+    assert_eq!(word(&answer), "applied", "{}", answer.message);
+    assert!(night.shows("public") > before);
+}
+
+#[tokio::test]
+async fn nothing_promotes_against_the_evidence() {
+    let night = Night::started(config_with("", "", &["public"])).await;
+    night.until_weight(40, 5.0).await;
+    // The write of the rollback fails, so the run is still open and the verdict stands.
+    night.pretend.state().trouble.dead_routes = vec!["public".into()];
+    night.pretend.state().new.error_ratio = 0.9;
+    night.until(20, |report| report.did == "rollback").await;
+    night.pretend.state().trouble.dead_routes.clear();
+    let answer = night.order(Order::Promote { to: None, force: true }).await;
+    assert_eq!(word(&answer), "refused");
+    assert!(answer.message.contains("roll back"), "{}", answer.message);
+}
+
+#[tokio::test]
+async fn a_start_is_refused_over_a_running_rollout_and_over_a_raised_rule() {
+    let night = Night::new(config());
+    night.hour_of_python();
+    night.pretend.console_change("public", percent(10.0));
+    let answer = night.order(Order::Start).await;
+    assert!(answer.message.contains("set it to 0 % first"), "{}", answer.message);
+    night.pretend.console_change("public", Weight::ZERO);
+    assert_eq!(word(&night.order(Order::Start).await), "applied");
+    let again = night.order(Order::Start).await;
+    assert!(again.message.contains("goes on"), "{}", again.message);
+}
+
+#[tokio::test]
+async fn a_new_start_begins_with_fresh_evidence_and_closes_the_old_incident() {
+    let night = Night::started(config()).await;
+    night.until_weight(40, 5.0).await;
+    night.order(Order::Rollback).await;
+    night.minutes(5).await;
+    assert_eq!(word(&night.order(Order::Start).await), "applied");
+    let run = night.run().await;
+    assert_eq!(run.number, 2);
+    assert!(run.evidence.last_minute().is_none());
+    night.minutes(1).await;
+    let pages = night.pretend.state().pages.clone();
+    let rolled_back: Vec<_> =
+        pages.iter().filter(|page| page.topic.name() == "rolled-back").collect();
+    assert_eq!(rolled_back.len(), 2);
+    assert_eq!(rolled_back[0].key(), rolled_back[1].key(), "the clear joins the trigger");
+    night.until_weight(30, 1.0).await;
+}
+
+#[tokio::test]
+async fn a_rollback_after_completion_works() {
+    let night = Night::started(config()).await;
+    night.until(150, |report| report.state == "completed").await;
+    let answer = night.order(Order::Rollback).await;
+    assert_eq!(word(&answer), "applied", "{}", answer.message);
+    assert!(night.shows("public").abs() < f64::EPSILON);
+    assert_eq!(night.journal().await.run.unwrap().state_name(), "rolled back");
+    assert_eq!(word(&night.order(Order::Rollback).await), "already so");
+}
+
+#[tokio::test]
+async fn every_action_of_a_person_is_journalled_with_who_and_why() {
+    let night = Night::started(config()).await;
+    night.until_weight(40, 5.0).await;
+    night.order(Order::Pause { for_minutes: None }).await;
+    night.order(Order::Resume { adopt: false }).await;
+    night.order(Order::Rollback).await;
+    let people: Vec<&'static str> = night
+        .events()
+        .await
+        .iter()
+        .filter_map(|stamped| match &stamped.event {
+            Event::Started { who, .. }
+            | Event::Paused { who, .. }
+            | Event::Resumed { who, .. }
+            | Event::RollbackOrdered { who, .. } => {
+                assert!(who.identity.ends_with("oncall/ada") && who.reason == "story");
+                Some(stamped.event.kind())
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(people, ["started", "paused", "resumed", "rollback_ordered"]);
+}
+
+#[tokio::test]
+async fn an_unknown_rollout_is_refused_with_the_known_names() {
+    let night = Night::new(config());
+    let mut request = Night::request(Order::Start, 0);
+    request.rollout = Some("scor".to_owned());
+    let answer = command(&night.world, &night.config, &request, night.schedule()).await.unwrap();
+    assert!(answer.message.contains("known: score"), "{}", answer.message);
+}
+
+#[tokio::test]
+async fn shadow_becomes_active_by_command_only() {
+    let mut config = config();
+    config.rollouts[0].mode = rollout_controller::domain::plan::Mode::Shadow;
+    let night = Night::new(config);
+    night.hour_of_python();
+    night.order(Order::Start).await;
+    night.minutes(3).await;
+    night.pretend.console_change("public", percent(5.0));
+    night.minutes(2).await;
+    assert_eq!(word(&night.order(Order::Activate).await), "applied");
+    night.until_weight(40, 10.0).await;
+    assert!((night.shows("public") - 10.0).abs() < f64::EPSILON);
+}

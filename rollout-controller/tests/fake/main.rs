@@ -1,0 +1,22 @@
+//! The controller in a world in memory: ticks, commands, people and crashes, behind
+//! the same ports as AWS. Only the journal of [`races`] and [`retention`] is a real
+//! database.
+
+#[path = "../support/journal.rs"]
+mod journal;
+#[path = "../support/peers.rs"]
+#[allow(dead_code, reason = "the other peers are for other tests")]
+mod peers;
+#[path = "../support/pretend.rs"]
+mod pretend;
+
+mod check;
+mod commands;
+mod invariants;
+mod many;
+mod races;
+mod races_killed;
+mod retention;
+mod stories;
+mod ticks;
+mod widget;

@@ -1,0 +1,280 @@
+//! A process killed before or after any call it makes: the next tick makes it good.
+//!
+//! The pretend world here waits before and after each call of a port, so that a
+//! future dropped after n polls is a process killed at its n-th place: before a
+//! call, or behind its effect and before its answer.
+
+use crate::pretend::{Night, config, config_with};
+use async_trait::async_trait;
+use rollout_controller::controller::command::command;
+use rollout_controller::controller::tick::tick;
+use rollout_controller::domain::command::Order;
+use rollout_controller::domain::event::{Event, Stamped};
+use rollout_controller::domain::message::{Page, StateChange};
+use rollout_controller::domain::route::Route;
+use rollout_controller::domain::weight::Weight;
+use rollout_controller::ports::{
+    AlarmSeen, Alarms, AlarmsError, Announcer, Entry, Inserted, Ledger, LedgerError, MessageError,
+    Metrics, MetricsError, MinuteRead, MinutesWanted, Pager, RouteSeen, Seq, Share, Snapshot,
+    Traffic, TrafficError, Turn, World, Written,
+};
+use rollout_controller::world::Pretend;
+use std::collections::BTreeSet;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use tokio::task::yield_now;
+
+/// The pretend world with a place to die before and after each call.
+struct Slow(Pretend);
+
+/// One place, the call, one place.
+async fn slowly<T>(call: impl Future<Output = T>) -> T {
+    yield_now().await;
+    let answer = call.await;
+    yield_now().await;
+    answer
+}
+
+#[async_trait]
+impl Ledger for Slow {
+    async fn read(&self, rollout: &str, version: i64) -> Result<Written, LedgerError> {
+        slowly(Ledger::read(&self.0, rollout, version)).await
+    }
+    async fn insert(
+        &self,
+        rollout: &str,
+        entries: &[Entry],
+        snapshot: Option<&Snapshot>,
+    ) -> Result<Inserted, LedgerError> {
+        slowly(self.0.insert(rollout, entries, snapshot)).await
+    }
+    async fn history(
+        &self,
+        rollout: &str,
+        before: Option<Seq>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, LedgerError> {
+        slowly(self.0.history(rollout, before, limit)).await
+    }
+    async fn prune(&self, rollout: &str, kind: &str, before_ms: i64) -> Result<u64, LedgerError> {
+        slowly(self.0.prune(rollout, kind, before_ms)).await
+    }
+}
+
+#[async_trait]
+impl Traffic for Slow {
+    async fn read(&self, route: &Route) -> Result<RouteSeen, TrafficError> {
+        slowly(Traffic::read(&self.0, route)).await
+    }
+    async fn shift(
+        &self,
+        turn: &Turn,
+        route: &Route,
+        from: Option<Weight>,
+        to: Weight,
+    ) -> Result<Weight, TrafficError> {
+        slowly(self.0.shift(turn, route, from, to)).await
+    }
+    async fn rewrite(&self, turn: &Turn, route: &Route) -> Result<Share, TrafficError> {
+        slowly(self.0.rewrite(turn, route)).await
+    }
+}
+
+#[async_trait]
+impl Metrics for Slow {
+    async fn minutes(
+        &self,
+        wanted: &[MinutesWanted<'_>],
+    ) -> Vec<Result<Vec<MinuteRead>, MetricsError>> {
+        slowly(self.0.minutes(wanted)).await
+    }
+}
+
+#[async_trait]
+impl Alarms for Slow {
+    async fn read(&self, names: &[String]) -> Result<Vec<AlarmSeen>, AlarmsError> {
+        slowly(Alarms::read(&self.0, names)).await
+    }
+}
+
+#[async_trait]
+impl Pager for Slow {
+    async fn send(&self, page: &Page) -> Result<(), MessageError> {
+        slowly(self.0.send(page)).await
+    }
+}
+
+#[async_trait]
+impl Announcer for Slow {
+    async fn announce(&self, change: &StateChange) -> Result<(), MessageError> {
+        slowly(self.0.announce(change)).await
+    }
+}
+
+fn slow(pretend: &Pretend) -> World {
+    let this = Arc::new(Slow(pretend.clone()));
+    World {
+        ledger: this.clone(),
+        traffic: this.clone(),
+        metrics: this.clone(),
+        alarms: this.clone(),
+        pager: this.clone(),
+        announcer: this,
+        clock: pretend.world().clock,
+    }
+}
+
+/// Polls a future this often and drops it; whether it had ended by then.
+fn killed<T>(work: impl Future<Output = T>, polls: usize) -> bool {
+    let mut work: Pin<&mut _> = pin!(work);
+    let mut context = Context::from_waker(Waker::noop());
+    (0..polls).any(|_| matches!(work.as_mut().poll(&mut context), Poll::Ready(_)))
+}
+
+/// What must be so however the process ended.
+async fn sound(night: &Night, polls: usize) {
+    let events = night.events().await;
+    let minutes: Vec<i64> = events
+        .iter()
+        .filter_map(|stamped| match &stamped.event {
+            Event::Ticked { minutes, .. } => Some(minutes),
+            _ => None,
+        })
+        .flatten()
+        .map(|minute| minute.minute.0)
+        .collect();
+    for pair in minutes.windows(2) {
+        assert_eq!(pair[1], pair[0] + 1, "{polls}: each minute once");
+    }
+    let journal = night.journal().await;
+    assert!(journal.outbox.is_empty(), "{polls}: nothing is lost");
+    let run = journal.run.expect("a run");
+    assert!(run.intent.is_none(), "{polls}: nothing is left open");
+    let sent: BTreeSet<String> = night.pretend.state().pages.iter().map(Page::id).collect();
+    let noted = events.iter().filter(|s| s.event.kind() == "page_sent");
+    assert_eq!(noted.count(), sent.len(), "{polls}: every page is noted once");
+}
+
+fn applied_to(events: &[Stamped], weight: Weight) -> usize {
+    let applied =
+        |stamped: &&Stamped| matches!(&stamped.event, Event::Applied { to, .. } if *to == weight);
+    events.iter().filter(applied).count()
+}
+
+fn percent(value: f64) -> Weight {
+    Weight::from_percent(value).expect("a weight")
+}
+
+/// Runs `scene` for every place to die until the work ends by itself.
+async fn everywhere<S: Future<Output = bool>>(least: usize, scene: impl Fn(usize) -> S) {
+    for polls in 1..500 {
+        if scene(polls).await {
+            assert!(polls > least, "only {polls} places to die");
+            return;
+        }
+    }
+    panic!("it does not end within 500 polls");
+}
+
+fn tick_killed(night: &Night, polls: usize) -> bool {
+    let world = slow(&night.pretend);
+    killed(tick(&world, &night.config, night.schedule()), polls)
+}
+
+#[tokio::test]
+async fn an_advance_killed_anywhere_happens_once() {
+    // The minute in which the seed's uncut world goes from 1 % to 5 %.
+    let uncut = Night::started(config()).await;
+    let mut minutes = 0;
+    while uncut.minutes(1).await.weight < percent(5.0) {
+        minutes += 1;
+    }
+    everywhere(15, |polls| async move {
+        let night = Night::started(config()).await;
+        night.minutes(minutes).await;
+        assert!((night.shows("public") - 1.0).abs() < f64::EPSILON);
+        let ended = tick_killed(&night, polls);
+        night.pretend.pass_minute();
+        night.minutes(3).await;
+        assert!((night.shows("public") - 5.0).abs() < f64::EPSILON, "{polls}");
+        assert_eq!(night.writes(), 2, "{polls}: each step was written once");
+        assert_eq!(applied_to(&night.events().await, percent(5.0)), 1, "{polls}");
+        sound(&night, polls).await;
+        ended
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_step_of_two_routes_killed_anywhere_is_finished() {
+    everywhere(15, |polls| async move {
+        let config = config_with("", "", &["public", "internal"]);
+        let night = Night::started(config).await;
+        let ended = tick_killed(&night, polls);
+        night.pretend.pass_minute();
+        night.minutes(3).await;
+        for route in ["public", "internal"] {
+            assert!((night.shows(route) - 1.0).abs() < f64::EPSILON, "{polls} {route}");
+        }
+        assert_eq!(night.writes(), 2, "{polls}: one write for each route");
+        assert_eq!(applied_to(&night.events().await, percent(1.0)), 1, "{polls}");
+        sound(&night, polls).await;
+        ended
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rollback_killed_anywhere_reaches_zero_and_pages_once() {
+    everywhere(15, |polls| async move {
+        let tables = "[rollout.alarms]\nrollback_on = [\"rs\"]";
+        let night = Night::new(config_with("", tables, &["public", "internal"]));
+        let ok = rollout_controller::domain::observation::AlarmState::Ok;
+        night.pretend.alarm("rs", ok);
+        night.hour_of_python();
+        night.order(Order::Start).await;
+        night.until_weight(40, 5.0).await;
+        night.pretend.alarm("rs", rollout_controller::domain::observation::AlarmState::Alarm);
+        let ended = tick_killed(&night, polls);
+        night.pretend.pass_minute();
+        night.minutes(3).await;
+        for route in ["public", "internal"] {
+            assert!(night.shows(route).abs() < f64::EPSILON, "{polls} {route}");
+        }
+        let run = night.run().await;
+        assert_eq!(run.state_name(), "rolled back", "{polls}");
+        let pages = night.pretend.state().pages.clone();
+        let about = pages.iter().filter(|p| p.topic.name() == "rolled-back");
+        let ids: BTreeSet<String> = about.map(Page::id).collect();
+        assert_eq!(ids.len(), 1, "{polls}: one page");
+        sound(&night, polls).await;
+        ended
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rollback_command_killed_anywhere_is_safe_to_repeat() {
+    everywhere(10, |polls| async move {
+        let night = Night::started(config()).await;
+        night.until_weight(40, 5.0).await;
+        let revision = night.journal().await.revision;
+        let request = Night::request(Order::Rollback, revision);
+        let world = slow(&night.pretend);
+        let schedule = night.schedule();
+        let ended = killed(command(&world, &night.config, &request, schedule), polls);
+        // The caller got no answer, and sends the very same command again.
+        let again = command(&night.world, &night.config, &request, schedule).await;
+        again.expect("an answer");
+        night.minutes(3).await;
+        assert!(night.shows("public").abs() < f64::EPSILON, "{polls}");
+        let events = night.events().await;
+        let orders = events.iter().filter(|s| s.event.kind() == "rollback_ordered");
+        assert_eq!(orders.count(), 1, "{polls}: one command");
+        assert_eq!(night.run().await.state_name(), "rolled back", "{polls}");
+        sound(&night, polls).await;
+        ended
+    })
+    .await;
+}

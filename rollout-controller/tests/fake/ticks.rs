@@ -1,0 +1,457 @@
+//! Ticks against a world with state. The invariants are those of the crate's docs.
+
+use crate::pretend::{Night, config, config_with, word};
+use rollout_controller::controller::tick::tick;
+use rollout_controller::domain::command::Order;
+use rollout_controller::domain::event::Event;
+use rollout_controller::domain::message::Urgency;
+use rollout_controller::domain::minute::Minute;
+use rollout_controller::domain::observation::AlarmState;
+use rollout_controller::domain::weight::Weight;
+
+fn percent(value: f64) -> Weight {
+    Weight::from_percent(value).unwrap()
+}
+
+#[tokio::test]
+async fn a_healthy_rollout_takes_every_stage_once_and_completes() {
+    let night = Night::started(config()).await;
+    let end = night.until(150, |report| report.state == "completed").await;
+    assert_eq!(end.weight, Weight::FULL);
+    assert!((night.shows("public") - 100.0).abs() < f64::EPSILON);
+    assert_eq!(night.writes(), 6, "one write for each stage");
+
+    let raised: Vec<(Weight, Weight)> = night
+        .events()
+        .await
+        .iter()
+        .filter_map(|stamped| match &stamped.event {
+            Event::Applied { from, to, .. } => Some((*from, *to)),
+            _ => None,
+        })
+        .collect();
+    let stages = [0.0, 1.0, 5.0, 10.0, 25.0, 50.0, 100.0].map(percent);
+    let steps: Vec<_> = stages.windows(2).map(|pair| (pair[0], pair[1])).collect();
+    assert_eq!(raised, steps);
+
+    let pages: Vec<&str> = night.pages().iter().map(|(topic, _)| *topic).collect();
+    let mut expected = vec!["started"];
+    expected.extend(["stage-reached"; 6]);
+    expected.push("completed");
+    assert_eq!(pages, expected);
+    // Nothing happens any more.
+    let before = night.journal().await.revision;
+    night.minutes(5).await;
+    assert_eq!(night.journal().await.revision, before);
+}
+
+#[tokio::test]
+async fn rolls_back_on_evidence_and_stays_there() {
+    let night = Night::started(config()).await;
+    {
+        let mut state = night.pretend.state();
+        state.new.error_ratio = 0.2;
+        state.new.from = percent(25.0);
+    }
+    night.until_weight(80, 25.0).await;
+    let report = night.until(15, |report| report.state == "rolled back").await;
+    assert!(report.message.contains("errors"), "{}", report.message);
+    assert!(night.shows("public").abs() < f64::EPSILON);
+    let rolled_back = night.pages().iter().filter(|(topic, _)| *topic == "rolled-back").count();
+    assert_eq!(rolled_back, 1, "one page: {:?}", night.pages());
+    night.minutes(30).await;
+    assert!(night.shows("public").abs() < f64::EPSILON);
+    assert_eq!(night.pages().iter().filter(|(topic, _)| *topic == "rolled-back").count(), 1);
+}
+
+#[tokio::test]
+async fn pausing_stops_advancing_and_not_protecting() {
+    let night = Night::started(config()).await;
+    night.until_weight(40, 5.0).await;
+    night.order(Order::Pause { for_minutes: None }).await;
+    let held = night.minutes(40).await;
+    assert!(held.message.contains("paused by"), "{}", held.message);
+    assert!((night.shows("public") - 5.0).abs() < f64::EPSILON);
+    night.pretend.state().new.error_ratio = 0.5;
+    night.until(20, |report| report.state == "rolled back").await;
+}
+
+#[tokio::test]
+async fn a_pause_with_an_end_pages_before_and_after_and_goes_on() {
+    let night = Night::started(config()).await;
+    night.until_weight(40, 5.0).await;
+    night.order(Order::Pause { for_minutes: Some(30) }).await;
+    night.until_weight(60, 10.0).await;
+    let about: Vec<Urgency> = night
+        .pages()
+        .into_iter()
+        .filter_map(|(topic, urgency)| (topic == "pause-expires").then_some(urgency))
+        .collect();
+    assert_eq!(about, [Urgency::Trigger, Urgency::Clear]);
+}
+
+#[tokio::test]
+async fn somebody_elses_change_stops_it_until_it_is_adopted_or_undone() {
+    let night = Night::started(config()).await;
+    night.until_weight(40, 5.0).await;
+    night.pretend.console_change("public", percent(30.0));
+    let report = night.minutes(10).await;
+    assert!(report.message.contains("somebody else changed a weight"), "{}", report.message);
+    assert!((night.shows("public") - 30.0).abs() < f64::EPSILON, "nothing is written");
+    assert_eq!(night.pages().last(), Some(&("moved-by-someone-else", Urgency::Trigger)));
+
+    let refused = night.order(Order::Resume { adopt: false }).await;
+    assert_eq!(word(&refused), "refused");
+    let adopted = night.order(Order::Resume { adopt: true }).await;
+    assert_eq!(word(&adopted), "applied", "{}", adopted.message);
+    night.until_weight(40, 50.0).await;
+    assert!(night.pages().contains(&("moved-by-someone-else", Urgency::Clear)));
+}
+
+#[tokio::test]
+async fn a_change_that_is_undone_is_forgotten() {
+    let night = Night::started(config()).await;
+    night.until_weight(40, 5.0).await;
+    night.pretend.console_change("public", percent(30.0));
+    night.minutes(2).await;
+    night.pretend.console_change("public", percent(5.0));
+    night.until_weight(40, 10.0).await;
+}
+
+#[tokio::test]
+async fn a_breach_rolls_back_although_somebody_else_moved_the_weight() {
+    let night = Night::started(config()).await;
+    night.until_weight(40, 5.0).await;
+    night.pretend.console_change("public", percent(30.0));
+    night.pretend.state().new.error_ratio = 0.5;
+    night.until(20, |report| report.state == "rolled back").await;
+    assert!(night.shows("public").abs() < f64::EPSILON);
+}
+
+#[tokio::test]
+async fn a_rule_found_at_zero_ends_the_run() {
+    let night = Night::started(config()).await;
+    night.until_weight(40, 5.0).await;
+    night.pretend.console_change("public", Weight::ZERO);
+    let report = night.minutes(1).await;
+    assert_eq!(report.state, "rolled back");
+    night.minutes(30).await;
+    assert!(night.shows("public").abs() < f64::EPSILON);
+}
+
+#[tokio::test]
+async fn a_late_writer_after_a_rollback_is_undone_first_and_paged_second() {
+    let night = Night::started(config()).await;
+    night.until_weight(40, 5.0).await;
+    night.order(Order::Rollback).await;
+    night.pretend.console_change("public", percent(10.0));
+    night.minutes(1).await;
+    assert!(night.shows("public").abs() < f64::EPSILON);
+    assert!(night.pages().contains(&("moved-by-someone-else", Urgency::Trigger)));
+    // Long after, it is only told.
+    night.minutes(20).await;
+    night.pretend.console_change("public", percent(10.0));
+    night.minutes(3).await;
+    assert!((night.shows("public") - 10.0).abs() < f64::EPSILON);
+}
+
+#[tokio::test]
+async fn missing_metrics_are_never_good_metrics() {
+    let night = Night::started(config()).await;
+    night.until_weight(40, 5.0).await;
+    night.pretend.state().trouble.metrics_fail = true;
+    let report = night.minutes(60).await;
+    assert!(report.message.contains("blind"), "{}", report.message);
+    assert!((night.shows("public") - 5.0).abs() < f64::EPSILON);
+    assert!(night.pages().contains(&("blind", Urgency::Trigger)));
+    night.pretend.state().trouble.metrics_fail = false;
+    night.until_weight(40, 10.0).await;
+    assert!(night.pages().contains(&("blind", Urgency::Clear)));
+}
+
+#[tokio::test]
+async fn late_metrics_are_waited_for() {
+    let night = Night::started(config()).await;
+    night.until_weight(40, 5.0).await;
+    let silent = Minute::containing(night.pretend.now());
+    night.pretend.state().trouble.metrics_silent_from = Some(silent);
+    let report = night.minutes(6).await;
+    assert!(report.message.contains("no requests of either side"), "{}", report.message);
+    night.pretend.state().trouble.metrics_silent_from = None;
+    let through = night.run().await.through.unwrap();
+    assert!(through < silent, "no silent minute was judged: {through} {silent}");
+    night.until_weight(40, 10.0).await;
+}
+
+#[tokio::test]
+async fn unreadable_rules_hold() {
+    let night = Night::started(config()).await;
+    night.until_weight(40, 5.0).await;
+    night.pretend.state().trouble.rules_unreadable = true;
+    let report = night.minutes(30).await;
+    assert!(report.message.contains("cannot be read"), "{}", report.message);
+    night.pretend.state().trouble.rules_unreadable = false;
+    night.until_weight(40, 10.0).await;
+}
+
+#[tokio::test]
+async fn a_changed_header_rule_or_stickiness_holds_and_pages() {
+    let night = Night::started(config()).await;
+    night.until_weight(40, 5.0).await;
+    night.pretend.state().rules.get_mut("public").unwrap().header_rule =
+        vec!["rule 99 is missing".into()];
+    let report = night.minutes(30).await;
+    assert!(report.message.contains("rule 99 is missing"), "{}", report.message);
+    assert!(night.pages().contains(&("header-rule-changed", Urgency::Trigger)));
+    {
+        let mut state = night.pretend.state();
+        let rule = state.rules.get_mut("public").unwrap();
+        rule.header_rule.clear();
+        rule.sticky = true;
+    }
+    assert!(night.minutes(1).await.message.contains("stickiness"));
+    night.pretend.state().rules.get_mut("public").unwrap().sticky = false;
+    night.until_weight(40, 10.0).await;
+}
+
+#[tokio::test]
+async fn a_second_tick_for_the_same_minute_changes_nothing() {
+    let night = Night::started(config()).await;
+    for _ in 0..40 {
+        let schedule = night.schedule();
+        let first = tick(&night.world, &night.config, schedule).await.remove(0);
+        let writes = night.writes();
+        let second = tick(&night.world, &night.config, schedule).await.remove(0);
+        assert_eq!(night.writes(), writes);
+        assert_eq!(first.weight, second.weight);
+        night.pretend.pass_minute();
+    }
+}
+
+#[tokio::test]
+async fn a_tick_after_a_crash_behind_the_write_goes_on() {
+    let night = Night::started(config()).await;
+    night.until_weight(40, 5.0).await;
+    night.pretend.state().trouble.die_after_writes = Some(1);
+    let died = night.until(40, |report| report.did == "failed").await;
+    assert_eq!(died.error_type.as_deref(), Some("ledger"));
+    assert!((night.shows("public") - 10.0).abs() < f64::EPSILON, "written, not journalled");
+    let report = night.minutes(1).await;
+    assert_eq!(report.weight, percent(10.0));
+    let applied = night.events().await.iter().filter(|s| s.event.kind() == "applied").count();
+    assert_eq!(applied, 3, "1, 5 and 10 %");
+    night.until(200, |report| report.state == "completed").await;
+}
+
+#[tokio::test]
+async fn a_write_that_is_committed_and_answered_with_an_error_counts() {
+    let night = Night::started(config()).await;
+    night.pretend.state().trouble.commit_then_fail = 1;
+    night.minutes(1).await;
+    assert_eq!(night.run().await.weight, percent(1.0));
+}
+
+#[tokio::test]
+async fn a_refused_write_is_journalled_and_tried_again() {
+    let night = Night::started(config()).await;
+    night.pretend.state().trouble.refuse_writes = 1;
+    let report = night.minutes(1).await;
+    assert_eq!(report.weight, Weight::ZERO);
+    assert_eq!(night.minutes(1).await.weight, percent(1.0));
+    let kinds: Vec<&str> = night.events().await.iter().map(|s| s.event.kind()).collect();
+    assert!(kinds.contains(&"not_applied"));
+}
+
+#[tokio::test]
+async fn a_rollback_reaches_the_routes_it_can_and_goes_on_trying() {
+    let night = Night::started(config_with("", "", &["public", "internal"])).await;
+    night.until_weight(40, 5.0).await;
+    night.pretend.state().trouble.dead_routes = vec!["public".into()];
+    let answer = night.order(Order::Rollback).await;
+    assert!(answer.message.contains("not every route"), "{}", answer.message);
+    assert!(night.shows("internal").abs() < f64::EPSILON);
+    assert!((night.shows("public") - 5.0).abs() < f64::EPSILON);
+    let report = night.minutes(3).await;
+    assert_eq!(report.state, "rolling back");
+    assert!(night.pages().contains(&("rollback-incomplete", Urgency::Trigger)));
+    night.pretend.state().trouble.dead_routes.clear();
+    assert_eq!(night.minutes(1).await.state, "rolled back");
+    assert!(night.pages().contains(&("rollback-incomplete", Urgency::Clear)));
+}
+
+#[tokio::test]
+async fn a_raise_that_reached_one_route_is_finished_by_the_next_tick() {
+    let night = Night::started(config_with("", "", &["public", "internal"])).await;
+    night.pretend.state().trouble.dead_routes = vec!["internal".into()];
+    night.minutes(1).await;
+    assert!((night.shows("public") - 1.0).abs() < f64::EPSILON);
+    assert!(night.shows("internal").abs() < f64::EPSILON);
+    night.pretend.state().trouble.dead_routes.clear();
+    assert_eq!(night.minutes(1).await.weight, percent(1.0));
+    assert!((night.shows("internal") - 1.0).abs() < f64::EPSILON);
+}
+
+#[tokio::test]
+async fn an_alarm_rolls_back_at_once_unless_the_python_side_has_it_too() {
+    let alarms = "[rollout.alarms]\nrollback_on = [\"rs\"]\nhold_on = [\"db\"]\npython_twin = { rs = \"py\" }";
+    for (standing, expected) in
+        [(vec!["rs"], "rolled back"), (vec!["rs", "py"], "advancing"), (vec!["db"], "advancing")]
+    {
+        let night = Night::new(config_with("", alarms, &["public"]));
+        for name in ["rs", "py", "db"] {
+            night.pretend.alarm(name, AlarmState::Ok);
+        }
+        night.hour_of_python();
+        night.order(Order::Start).await;
+        night.until_weight(40, 5.0).await;
+        for name in &standing {
+            night.pretend.alarm(name, AlarmState::Alarm);
+        }
+        let report = night.minutes(30).await;
+        assert_eq!(report.state, expected, "{standing:?}: {}", report.message);
+        let share = night.shows("public");
+        assert!(share <= 5.0, "{standing:?} never raises");
+    }
+}
+
+#[tokio::test]
+async fn an_alarm_from_before_the_start_holds_until_it_was_ok_once() {
+    let night =
+        Night::new(config_with("", "[rollout.alarms]\nrollback_on = [\"rs\"]", &["public"]));
+    night.pretend.alarm("rs", AlarmState::Alarm);
+    night.hour_of_python();
+    night.order(Order::Start).await;
+    let report = night.minutes(10).await;
+    assert!(report.message.contains("stood before"), "{}", report.message);
+    night.pretend.alarm("rs", AlarmState::Ok);
+    night.until_weight(10, 1.0).await;
+    night.pretend.alarm("rs", AlarmState::Alarm);
+    assert_eq!(night.minutes(1).await.state, "rolled back");
+}
+
+#[tokio::test]
+async fn a_start_is_refused_while_a_named_alarm_does_not_exist() {
+    let night =
+        Night::new(config_with("", "[rollout.alarms]\nrollback_on = [\"typo\"]", &["public"]));
+    night.hour_of_python();
+    let answer = night.order(Order::Start).await;
+    assert_eq!(word(&answer), "refused");
+    assert!(answer.message.contains("typo"));
+}
+
+#[tokio::test]
+async fn the_calendar_holds_back_advancing_and_not_rolling_back() {
+    let calendar = "[rollout.calendar]\nwindows = [\"Tue-Tue 08:00-09:20\"]";
+    let night = Night::started(config_with("", calendar, &["public"])).await;
+    let held = night.minutes(60).await;
+    assert!(
+        held.message.contains("the calendar allows it from 2026-12-01 08:00 UTC"),
+        "{}",
+        held.message
+    );
+    night.pretend.state().new.error_ratio = 0.5;
+    night.until(20, |report| report.state == "rolled back").await;
+}
+
+#[tokio::test]
+async fn without_the_ledger_nothing_advances_and_a_breach_rolls_back() {
+    let night = Night::started(config()).await;
+    night.until_weight(40, 5.0).await;
+    night.pretend.state().trouble.ledger_down = true;
+    let report = night.minutes(20).await;
+    assert!(report.message.contains("nothing advances"), "{}", report.message);
+    assert!((night.shows("public") - 5.0).abs() < f64::EPSILON);
+    night.pretend.state().new.error_ratio = 0.5;
+    night.until(20, |report| report.did == "rollback").await;
+    assert!(night.shows("public").abs() < f64::EPSILON);
+    night.pretend.state().trouble.ledger_down = false;
+    assert_eq!(night.minutes(1).await.state, "rolled back");
+    let kinds: Vec<&str> = night.events().await.iter().map(|s| s.event.kind()).collect();
+    assert!(kinds.contains(&"found_at_zero"));
+}
+
+#[tokio::test]
+async fn a_rollback_by_hand_works_without_the_ledger() {
+    let night = Night::started(config()).await;
+    night.until_weight(40, 5.0).await;
+    let request = Night::request(Order::Rollback, 0);
+    night.pretend.state().trouble.ledger_down = true;
+    let answer = rollout_controller::controller::command::command(
+        &night.world,
+        &night.config,
+        &request,
+        night.schedule(),
+    )
+    .await
+    .unwrap();
+    assert_eq!(word(&answer), "applied", "{}", answer.message);
+    assert!(night.shows("public").abs() < f64::EPSILON);
+}
+
+#[tokio::test]
+async fn messages_wait_in_the_outbox_and_are_sent_once() {
+    let night = Night::started(config()).await;
+    night.pretend.state().trouble.messages_fail = true;
+    night.minutes(3).await;
+    let owed = night.journal().await.outbox.len();
+    assert!(owed > 0);
+    night.pretend.state().trouble.messages_fail = false;
+    night.minutes(3).await;
+    assert_eq!(night.journal().await.outbox.len(), 0);
+    let mut ids: Vec<String> = night
+        .pretend
+        .state()
+        .pages
+        .iter()
+        .map(rollout_controller::domain::message::Page::id)
+        .collect();
+    let sent = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), sent, "nothing twice");
+}
+
+#[tokio::test]
+async fn holding_too_long_pages_once() {
+    let night = Night::started(config_with("max_hold = \"10m\"", "", &["public"])).await;
+    night.until_weight(40, 5.0).await;
+    night.pretend.state().requests_per_minute = 0.5;
+    night.minutes(60).await;
+    let pages: Vec<_> =
+        night.pages().into_iter().filter(|(topic, _)| *topic == "holding-too-long").collect();
+    assert_eq!(pages, [("holding-too-long", Urgency::Trigger)]);
+}
+
+#[tokio::test]
+async fn a_shadow_rollout_decides_and_moves_nothing() {
+    let mut config = config();
+    config.rollouts[0].mode = rollout_controller::domain::plan::Mode::Shadow;
+    let night = Night::new(config);
+    night.hour_of_python();
+    night.order(Order::Start).await;
+    night.minutes(3).await;
+    night.pretend.console_change("public", percent(10.0));
+    let report = night.until(40, |report| report.did == "advance").await;
+    assert!(report.message.contains("advance from 10 % to 25 %"), "{}", report.message);
+    night.pretend.state().new.error_ratio = 0.5;
+    night.until(20, |report| report.did == "rollback").await;
+    night.minutes(5).await;
+    assert!((night.shows("public") - 10.0).abs() < f64::EPSILON);
+    assert_eq!(night.writes(), 0);
+}
+
+#[tokio::test]
+async fn the_fold_from_the_first_entry_equals_the_one_from_the_snapshot() {
+    let night = Night::started(config()).await;
+    night.minutes(50).await;
+    let written = night.world.ledger.read("score", journal_version()).await.unwrap();
+    assert!(written.snapshot.is_some(), "a snapshot was written");
+    let whole =
+        rollout_controller::domain::journal::Journal::fold("score", &night.events().await).unwrap();
+    let folded = night.journal().await;
+    assert_eq!(serde_json::to_value(&whole).unwrap(), serde_json::to_value(&folded).unwrap());
+}
+
+fn journal_version() -> i64 {
+    rollout_controller::controller::store::SNAPSHOT_VERSION
+}

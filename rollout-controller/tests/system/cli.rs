@@ -1,0 +1,187 @@
+//! The command line itself: help, completions, manual, and what it refuses.
+
+use clap::{Command, CommandFactory as _};
+use rollout_controller::cli::Cli;
+use serde_json::Value;
+use std::process::Output;
+
+fn rolloutctl(args: &[&str]) -> Output {
+    std::process::Command::new(env!("CARGO_BIN_EXE_rolloutctl"))
+        .args(args)
+        .env_clear()
+        .output()
+        .expect("rolloutctl runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+/// Every command and subcommand, with the words that lead to it.
+fn all(command: &Command, words: &str, found: &mut Vec<(String, Command)>) {
+    for sub in command.get_subcommands() {
+        let words = format!("{words} {}", sub.get_name());
+        all(sub, &words, found);
+        found.push((words, sub.clone()));
+    }
+}
+
+fn commands() -> Vec<(String, Command)> {
+    let mut found = Vec::new();
+    all(&Cli::command(), "rolloutctl", &mut found);
+    found
+}
+
+#[test]
+fn the_definitions_do_not_contradict_each_other() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_subcommand_shows_an_example_that_begins_with_its_own_words() {
+    let commands = commands();
+    assert!(commands.len() >= 16, "{}", commands.len());
+    for (words, command) in commands {
+        let help = command.get_after_help().map(ToString::to_string);
+        let help = help.unwrap_or_else(|| panic!("`{words}` has no example"));
+        assert!(help.starts_with("Example"), "{words}: {help}");
+        let examples: Vec<&str> = help.lines().skip(1).map(str::trim).collect();
+        assert!(!examples.is_empty(), "{words}: {help}");
+        for example in examples {
+            assert!(example.starts_with(&words), "{words}: {example}");
+        }
+        assert!(command.get_about().is_some(), "`{words}` says what it does");
+    }
+}
+
+/// The words of an example up to the first redirection or pipe.
+fn arguments(example: &str) -> Vec<String> {
+    let command = example.split(" | ").next().unwrap_or_default();
+    let command = command.split(" > ").next().unwrap_or_default();
+    let command = command.split("      ").next().unwrap_or_default();
+    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+    for character in command.trim().chars() {
+        match character {
+            '"' => quoted = !quoted,
+            ' ' if !quoted => words.push(std::mem::take(&mut word)),
+            other => word.push(other),
+        }
+    }
+    words.push(word);
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+#[test]
+fn every_example_is_accepted_by_the_parser() {
+    let mut tried = 0;
+    for (words, command) in commands() {
+        let help = command.get_after_help().map(ToString::to_string);
+        for example in help.unwrap_or_default().lines().skip(1) {
+            let parsed = Cli::command().try_get_matches_from(arguments(example));
+            assert!(parsed.is_ok(), "{words}: {example}: {}", parsed.unwrap_err());
+            tried += 1;
+        }
+    }
+    assert!(tried >= 20, "{tried}");
+}
+
+#[test]
+fn completions_are_made_for_every_shell() {
+    for (shell, sign) in [
+        ("bash", "complete -F"),
+        ("zsh", "#compdef rolloutctl"),
+        ("fish", "complete -c rolloutctl"),
+        ("powershell", "Register-ArgumentCompleter"),
+        ("elvish", "edit:completion"),
+    ] {
+        let output = rolloutctl(&["completions", shell]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let script = text(&output.stdout);
+        assert!(script.contains(sign), "{shell}");
+        assert!(script.contains("rollback") && script.contains("adopt"), "{shell}");
+    }
+    assert_eq!(rolloutctl(&["completions", "tcsh"]).status.code(), Some(2));
+}
+
+#[test]
+fn the_manual_has_a_page_for_each_subcommand() {
+    let output = rolloutctl(&["man"]);
+    let page = text(&output.stdout);
+    assert!(page.contains(".TH rolloutctl 1"), "{page}");
+    assert!(page.contains("40 refused"), "exit codes are documented");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("a path");
+    assert!(rolloutctl(&["man", "--dir", path]).status.success());
+    for (words, _) in commands() {
+        let file = folder.path().join(format!("{}.1", words.replace(' ', "-")));
+        let page = std::fs::read_to_string(&file).unwrap_or_else(|_| panic!("{}", file.display()));
+        assert!(page.contains(words.as_str()), "{words} shows its example");
+    }
+    let missing = folder.path().join("missing");
+    let refused = rolloutctl(&["man", "--dir", missing.to_str().expect("a path")]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("missing"), "{}", text(&refused.stderr));
+}
+
+#[test]
+fn a_command_without_a_reason_is_refused_before_anything_is_called() {
+    let output = rolloutctl(&["pause", "--yes"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("rolloutctl pause --reason"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn usage_errors_name_what_is_missing_and_exit_with_2() {
+    for (args, words) in [
+        (&["check", "--direct"][..], "--config"),
+        (&["notify"], "--test"),
+        (&["rollback", "--direct", "--reason", "x"], "--config"),
+        (&["pause", "--for", "90s", "--reason", "x"], "whole minutes"),
+        (&["promote", "--to", "101%"], "101%"),
+        (&["history", "--limit", "0"], "1..=500"),
+        (&["abort"], "abort"),
+    ] {
+        let output = rolloutctl(args);
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {told}");
+        assert!(told.contains(words), "{args:?}: {told}");
+    }
+}
+
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
+
+/// `rolloutctl` in the folder of recorded rollouts.
+fn in_data(args: &[&str]) -> Output {
+    std::process::Command::new(env!("CARGO_BIN_EXE_rolloutctl"))
+        .args(args)
+        .current_dir(DATA)
+        .output()
+        .expect("rolloutctl runs")
+}
+
+#[test]
+fn replay_prints_decisions_and_tells_by_its_exit_code_whether_they_are_on_record() {
+    let trace = "traces/outage-60.csv";
+    let good = in_data(&["replay", trace, "--meta", "traces/truth.json", "--json"]);
+    assert_eq!(good.status.code(), Some(0));
+    let found: Value = serde_json::from_slice(&good.stdout).unwrap();
+    let last = &found["decisions"][1];
+    assert_eq!(last["verdict"], "ROLLBACK");
+    assert_eq!((&last["minute"], &last["lead"]), (&Value::from(26), &Value::from("rel_err")));
+    assert!(last["reason"].as_str().unwrap().starts_with("rollback at 10 %: after 13 requests"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let meta = folder.path().join("truth.json");
+    let truth = std::fs::read_to_string(format!("{DATA}/traces/truth.json")).unwrap();
+    let truth = truth.replace("8.734817", "8.734917");
+    std::fs::write(&meta, truth).unwrap();
+    let differs = in_data(&["replay", trace, "--meta", meta.to_str().unwrap()]);
+    assert_eq!(differs.status.code(), Some(1));
+    assert!(text(&differs.stdout).contains("differs from the record: ROLLBACK at minute 26"));
+
+    let absent = in_data(&["replay", "nowhere.csv", "--meta", "traces/truth.json"]);
+    assert_eq!(absent.status.code(), Some(1));
+    assert!(text(&absent.stderr).contains("reading nowhere.csv"));
+}

@@ -1,0 +1,36 @@
+//! The adapters against programs that we did not write, and against the local cloud.
+//!
+//! An adapter that passes against our own stand-in may share its mistakes, so the
+//! same tests run against foreign ones where those can do what is needed:
+//!
+//! | port | foreign peer | what only the local cloud can check |
+//! |---|---|---|
+//! | traffic | moto | throttling, answers lost after the commit |
+//! | metrics, alarms | ministack | `TC(…)`, incomplete answers |
+//! | pages | ministack | the exact message |
+//! | ledger | PostgreSQL, pgbouncer in transaction mode | – |
+//!
+//! A peer that is not installed fails the test under `CI=true` or
+//! `ROLLOUT_REQUIRE_PEERS=1`, and is told on standard error otherwise.
+
+#[path = "../support/functions.rs"]
+mod functions;
+#[path = "../support/journal.rs"]
+mod journal;
+#[path = "../support/peers.rs"]
+mod peers;
+
+mod alarms;
+mod bad_input;
+mod boto3;
+mod check_cloud;
+mod check_moto;
+mod invoke;
+mod ledger;
+mod ledger_pooled;
+mod messages;
+mod metrics;
+mod scenes;
+mod telemetry;
+mod traffic;
+mod traffic_faults;
