@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// A span as protobuf holds it (opentelemetry/proto/trace/v1/trace.proto).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -148,6 +149,19 @@ impl Collector {
         self.received.lock().expect("not poisoned").spans.clone()
     }
 
+    /// All spans, once the one of this name is there. A function waits 300 ms for its
+    /// collector, and a busy machine takes longer to get round to it.
+    async fn once(&self, name: &str) -> Vec<Span> {
+        for _ in 0..600 {
+            let spans = self.spans();
+            if spans.iter().any(|span| span.name == name) {
+                return spans;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("no span `{name}` within half a minute");
+    }
+
     /// Attributes of whoever sent last.
     fn resource(&self) -> Vec<(String, String)> {
         self.received.lock().expect("not poisoned").resource.clone()
@@ -227,9 +241,12 @@ fn ancestors(spans: &[Span], of: &Span) -> Vec<String> {
     names
 }
 
+/// Functions that send traces at the end of an event and at no other time.
 async fn traced(collector: &Collector) -> Functions {
     let endpoint = collector.endpoint.clone();
-    Functions::deployed(&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)]).await
+    let an_hour = "3600000".to_owned();
+    let env = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint), ("OTEL_BSP_SCHEDULE_DELAY", an_hour)];
+    Functions::deployed(&env).await
 }
 
 async fn start(stage: &Functions) {
@@ -242,11 +259,11 @@ async fn a_tick_is_one_trace_with_its_phases_and_aws_calls() {
     let collector = Collector::start(Manner::Takes);
     let stage = traced(&collector).await;
     start(&stage).await;
-    // Everything of a tick is there when its answer is: a function is frozen then.
-    let before = collector.spans().len();
+    collector.once("view").await;
+    let before = collector.once("command").await.len();
     let ticked = stage.tick().await;
     assert_eq!(ticked[0]["did"], "advance", "{ticked}");
-    let all = collector.spans();
+    let all = collector.once("tick").await;
     let spans = &all[before..];
 
     let root = named(spans, "tick");
@@ -296,7 +313,7 @@ async fn a_refused_event_is_an_error_with_its_stable_type() {
     let event = json!({"source": "aws.s3", "time": "2026-11-24T04:17:00Z"});
     let refused = stage.cloud.invoke("rollout-tick", event.to_string()).await;
     assert!(format!("{refused:?}").contains("UnknownEvent"), "{refused:?}");
-    let spans = collector.spans();
+    let spans = collector.once("tick").await;
     let root = named(&spans, "tick");
     assert_eq!(attribute_of(root, "error.type"), Some("UnknownEvent"));
     assert_eq!(root.status, 2, "{root:?}");
@@ -308,7 +325,8 @@ async fn commands_and_questions_are_traces_of_their_own() {
     let collector = Collector::start(Manner::Takes);
     let stage = traced(&collector).await;
     start(&stage).await;
-    let spans = collector.spans();
+    collector.once("view").await;
+    let spans = collector.once("command").await;
     let (command, view) = (named(&spans, "command"), named(&spans, "view"));
     assert_ne!(command.trace, view.trace);
     assert!(command.parent.is_empty() && view.parent.is_empty());
