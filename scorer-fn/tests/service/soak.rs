@@ -17,7 +17,7 @@ const KINDS: usize = 22;
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_stays_flat_over_mixed_requests() -> anyhow::Result<()> {
     let requests: usize =
-        std::env::var("SCORER_SOAK").ok().map_or(Ok(2000), |text| text.parse())?;
+        std::env::var("SCORER_SOAK").ok().map_or(Ok(1100), |text| text.parse())?;
     let postgres = PrivatePostgres::start().await?;
     load(&postgres, "demo/seed.sql").await?;
     let mut settings: Vec<(String, String)> = demo_environment()?.into_iter().collect();
