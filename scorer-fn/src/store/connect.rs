@@ -126,6 +126,7 @@ impl Address {
 }
 
 /// As libpq, the user is that of the system where none is given.
+#[derive(Clone, Copy)]
 struct Login<'a> {
     user: Option<&'a str>,
     password: Option<&'a str>,

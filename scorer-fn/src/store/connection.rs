@@ -90,14 +90,12 @@ impl Connection {
         limit: Duration,
     ) -> Result<Vec<Row>, DbError> {
         self.busy = true;
-        match rows_after_sign(&self.client, statement, limit).await {
-            Ok(done) => self.ended(limit, done).await,
-            Err(_) => {
-                // Nobody is there who could be asked to stop.
-                (self.busy, self.given_up) = (false, true);
-                Err(DbError::Lost(format!("no sign of life within {PROBE:?}")))
-            }
+        if let Ok(done) = rows_after_sign(&self.client, statement, limit).await {
+            return self.ended(limit, done).await;
         }
+        // Nobody is there who could be asked to stop.
+        (self.busy, self.given_up) = (false, true);
+        Err(DbError::Lost(format!("no sign of life within {PROBE:?}")))
     }
 
     /// Runs two statements in one round trip, each a transaction of its own.

@@ -105,15 +105,15 @@ impl Tls {
         let config = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?;
-        let verified = || {
+        let known = || {
             let roots = roots.cloned().unwrap_or_default();
             WebPkiServerVerifier::builder_with_provider(roots.0, provider.clone())
                 .build()
                 .map_err(|error| error.to_string())
         };
         let verifier: Arc<dyn ServerCertVerifier> = match (mode, roots) {
-            (TlsMode::VerifyFull, _) => verified()?,
-            (TlsMode::VerifyCa, _) | (TlsMode::Require, Some(_)) => Arc::new(AnyName(verified()?)),
+            (TlsMode::VerifyFull, _) => known()?,
+            (TlsMode::VerifyCa, _) | (TlsMode::Require, Some(_)) => Arc::new(AnyName(known()?)),
             (TlsMode::Disable | TlsMode::Prefer, _) | (TlsMode::Require, None) => {
                 Arc::new(Anybody(provider))
             }

@@ -117,7 +117,7 @@ async fn an_analytics_table_that_is_locked_or_gone_costs_the_row_and_nothing_els
     locked.execute("LOCK TABLE account_accountapikeyanalytics IN ACCESS EXCLUSIVE MODE").await?;
     for path in [PATH, "/v2/stamps/9/score/0x"] {
         let event = get(path, KEY);
-        let answer = tokio::time::timeout(Duration::from_secs(300), service.ask(&event)).await?;
+        let answer = tokio::time::timeout(Duration::from_mins(5), service.ask(&event)).await?;
         assert_eq!(answer["statusCode"], if path == PATH { 200 } else { 404 }, "{answer}");
     }
     locked.rollback().await?;
@@ -125,8 +125,9 @@ async fn an_analytics_table_that_is_locked_or_gone_costs_the_row_and_nothing_els
     let answer = service.ask(&get(PATH, KEY)).await;
     assert_eq!(score(&answer), score(&plain));
     admin.execute("ALTER TABLE elsewhere RENAME TO account_accountapikeyanalytics").await?;
+    let before = rows(&service.url).await?;
     assert_eq!(service.ask(&get(PATH, KEY)).await["statusCode"], 200);
-    assert_eq!(rows(&service.url).await?, 2, "the first and the last");
+    assert_eq!(rows(&service.url).await?, before + 1, "the connection is as good as before");
     Ok(())
 }
 

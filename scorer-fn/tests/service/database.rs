@@ -1,6 +1,7 @@
 //! A real PostgreSQL, directly and through a pooler in transaction mode; and
 //! what happens when it goes away.
 
+mod changes;
 mod races;
 mod silence;
 

@@ -5,6 +5,7 @@
 mod analytics;
 mod database;
 mod demo;
+mod driver;
 #[cfg(feature = "lambda")]
 mod entry_points;
 mod golden;

@@ -80,7 +80,7 @@ async fn a_silent_connection_is_replaced_by_a_probe_and_not_by_a_timeout() -> an
     tokio::time::sleep(Duration::from_millis(60)).await;
     gap.silent.store(true, Ordering::SeqCst);
     let asked = app.serve_alb(&event, scorer_fn::app::Call::default());
-    let after = tokio::time::timeout(Duration::from_secs(300), asked).await?;
+    let after = tokio::time::timeout(Duration::from_mins(5), asked).await?;
     assert_eq!(lasting(&after), lasting(&before));
     assert_eq!(gap.opened.load(Ordering::SeqCst), 2, "one new connection");
     Ok(())
