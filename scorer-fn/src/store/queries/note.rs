@@ -23,8 +23,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const SECRET: [&str; 6] =
     ["x-api-key", "X-Api-Key", "authorization", "Authorization", "cookie", "Cookie"];
 
-/// Behind a score it writes nothing unless that score is there: the score is
-/// known by its time, of which no other request for this wallet has the same.
+/// Behind a score it writes nothing unless that score is there. The score's event
+/// tells, by its time, of which no other request for this wallet has the same; the
+/// score's own row may be another request's by then.
 const NOTE: &str = "
 INSERT INTO account_accountapikeyanalytics (created_at, path, api_key_id, error, headers, path_segments,
                                             payload, query_params, response, response_skipped, status_code)
@@ -33,9 +34,9 @@ SELECT g.now, g.path, g.api_key, g.error, g.headers, g.segments, g.payload, g.qu
        now timestamptz, path text, api_key text, error text, headers jsonb, segments jsonb, payload jsonb,
        query jsonb, response jsonb, status integer, address text, community bigint)
  WHERE g.address IS NULL
-    OR EXISTS (SELECT FROM registry_passport p JOIN registry_score s ON s.passport_id = p.id
-                WHERE p.address = g.address AND p.community_id = g.community
-                  AND s.last_score_timestamp = g.now)";
+    OR EXISTS (SELECT FROM registry_event e
+                WHERE e.action = 'SCU' AND e.address = g.address AND e.community_id = g.community
+                  AND e.created_at = g.now)";
 
 /// Who asked, and what to remember of it.
 #[derive(Clone, Debug)]
