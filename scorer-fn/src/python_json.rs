@@ -8,9 +8,12 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Number, Value};
 
-/// Python gives up at its recursion limit, just below 1,000. The body of a GET
-/// comes nowhere near, and our stack is smaller, so we stop earlier.
-const MAX_DEPTH: usize = 200;
+/// Python gives up at its recursion limit of 1,000, less the calls that are
+/// open already, which is some 15 in its Lambda.
+const MAX_DEPTH: usize = 985;
+
+/// Longest integer that Python converts, in digits.
+const MAX_DIGITS: usize = 4300;
 
 /// A parsed text.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,8 +39,9 @@ pub fn loads(text: &str) -> Result<Json, String> {
     Ok(Json { value, storable: reader.storable })
 }
 
-/// The members of an object, each value in its own spelling, for numbers that
-/// a double or 64 bits would change. None if the text is no object.
+/// The members of an object, each value in its own spelling and as deep as it
+/// may be, for what a [`Value`] would change or not hold. None if the text is no
+/// object.
 ///
 /// # Errors
 /// The text of the exception that Python raises.
@@ -48,27 +52,43 @@ pub fn members(text: &str) -> Result<Option<HashMap<String, String>>, String> {
         return Ok(None);
     }
     let mut members = HashMap::new();
+    reader.keeps = false;
     reader.skip_blanks();
-    reader.pairs(|reader, name| {
+    let mut ended = reader.take("}");
+    while !ended {
+        let name = reader.name()?;
         let start = reader.at;
         reader.value()?;
         members.insert(name, reader.chars[start..reader.at].iter().collect());
-        Ok(())
-    })?;
+        reader.skip_blanks();
+        ended = reader.take("}");
+        if !ended {
+            reader.expect(',')?;
+            reader.skip_blanks();
+        }
+    }
     reader.finish()?;
     Ok(Some(members))
+}
+
+/// A list or an object that has not ended yet; an object with the name of the
+/// member that is being read.
+enum Open {
+    Array(Vec<Value>),
+    Object(Map<String, Value>, String),
 }
 
 struct Reader {
     chars: Vec<char>,
     at: usize,
-    depth: usize,
+    /// Whether what is nested is kept, and then not too deep, or only read over.
+    keeps: bool,
     storable: bool,
 }
 
 impl Reader {
     fn new(text: &str) -> Self {
-        Self { chars: text.chars().collect(), at: 0, depth: 0, storable: true }
+        Self { chars: text.chars().collect(), at: 0, keeps: true, storable: true }
     }
 
     /// Nothing but blanks may follow.
@@ -80,95 +100,104 @@ impl Reader {
         Ok(())
     }
 
+    /// Reads a value with what is nested in it, on the heap rather than on the
+    /// stack, which a caller could otherwise fill.
     fn value(&mut self) -> Result<Value, String> {
+        let mut open: Vec<Open> = Vec::new();
+        loop {
+            let mut value = match self.peek() {
+                Some(bracket @ ('{' | '[')) => {
+                    if self.keeps && open.len() == MAX_DEPTH {
+                        let kind = if bracket == '{' { "object" } else { "array" };
+                        return Err(format!(
+                            "maximum recursion depth exceeded while decoding a JSON {kind} from a unicode string"
+                        ));
+                    }
+                    self.at += 1;
+                    self.skip_blanks();
+                    match bracket {
+                        '[' if self.take("]") => Value::Array(Vec::new()),
+                        '[' => {
+                            open.push(Open::Array(Vec::new()));
+                            continue;
+                        }
+                        _ if self.take("}") => Value::Object(Map::new()),
+                        _ => {
+                            let name = self.name()?;
+                            open.push(Open::Object(Map::new(), name));
+                            continue;
+                        }
+                    }
+                }
+                _ => self.scalar()?,
+            };
+            // The value ends whatever is full with it.
+            loop {
+                match open.pop() {
+                    None => return Ok(value),
+                    Some(Open::Array(mut items)) => {
+                        if self.keeps {
+                            items.push(value);
+                        }
+                        self.skip_blanks();
+                        if self.take("]") {
+                            value = items.into();
+                            continue;
+                        }
+                        self.expect(',')?;
+                        self.skip_blanks();
+                        open.push(Open::Array(items));
+                    }
+                    Some(Open::Object(mut members, name)) => {
+                        if self.keeps {
+                            members.insert(name, value);
+                        }
+                        self.skip_blanks();
+                        if self.take("}") {
+                            value = members.into();
+                            continue;
+                        }
+                        self.expect(',')?;
+                        self.skip_blanks();
+                        let name = self.name()?;
+                        open.push(Open::Object(members, name));
+                    }
+                }
+                break;
+            }
+        }
+    }
+
+    fn scalar(&mut self) -> Result<Value, String> {
         let start = self.at;
-        match self.peek() {
-            Some('"') => Ok(Value::String(self.string()?)),
-            Some('{') => self.nested(Self::object),
-            Some('[') => self.nested(Self::array),
-            _ => {
-                for (word, value) in
-                    [("null", Value::Null), ("true", true.into()), ("false", false.into())]
-                {
-                    if self.take(word) {
-                        return Ok(value);
-                    }
-                }
-                for word in ["NaN", "Infinity", "-Infinity"] {
-                    if self.take(word) {
-                        self.storable = false;
-                        return Ok(Value::Null);
-                    }
-                }
-                self.number().ok_or_else(|| self.error("Expecting value", start))
+        if self.peek() == Some('"') {
+            return Ok(Value::String(self.string()?));
+        }
+        for (word, value) in [("null", Value::Null), ("true", true.into()), ("false", false.into())]
+        {
+            if self.take(word) {
+                return Ok(value);
             }
         }
+        for word in ["NaN", "Infinity", "-Infinity"] {
+            if self.take(word) {
+                self.storable = false;
+                return Ok(Value::Null);
+            }
+        }
+        self.number()?.ok_or_else(|| self.error("Expecting value", start))
     }
 
-    fn nested(&mut self, read: fn(&mut Self) -> Result<Value, String>) -> Result<Value, String> {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err("maximum recursion depth exceeded while decoding a JSON value".to_owned());
+    /// A name with its colon.
+    fn name(&mut self) -> Result<String, String> {
+        if self.peek() != Some('"') {
+            return Err(self.error("Expecting property name enclosed in double quotes", self.at));
         }
-        self.at += 1;
+        let name = self.string()?;
         self.skip_blanks();
-        let value = read(self)?;
-        self.depth -= 1;
-        Ok(value)
-    }
-
-    fn array(&mut self) -> Result<Value, String> {
-        let mut items = Vec::new();
-        if self.take("]") {
-            return Ok(items.into());
-        }
-        loop {
-            items.push(self.value()?);
-            self.skip_blanks();
-            if self.take("]") {
-                return Ok(items.into());
-            }
-            self.expect(',')?;
-            self.skip_blanks();
-        }
-    }
-
-    fn object(&mut self) -> Result<Value, String> {
-        let mut members = Map::new();
-        self.pairs(|reader, name| {
-            let value = reader.value()?;
-            members.insert(name, value);
-            Ok(())
-        })?;
-        Ok(members.into())
-    }
-
-    /// An object behind its brace; `read` reads the value of a name.
-    fn pairs(
-        &mut self,
-        mut read: impl FnMut(&mut Self, String) -> Result<(), String>,
-    ) -> Result<(), String> {
-        if self.take("}") {
-            return Ok(());
-        }
-        loop {
-            if self.peek() != Some('"') {
-                return Err(
-                    self.error("Expecting property name enclosed in double quotes", self.at)
-                );
-            }
-            let name = self.string()?;
-            self.skip_blanks();
-            self.expect(':')?;
-            self.skip_blanks();
-            read(self, name)?;
-            self.skip_blanks();
-            if self.take("}") {
-                return Ok(());
-            }
-            self.expect(',')?;
-            self.skip_blanks();
-        }
+        self.expect(':')?;
+        self.skip_blanks();
+        Ok(name)
     }
 
     fn string(&mut self) -> Result<String, String> {
@@ -240,14 +269,15 @@ impl Reader {
     }
 
     /// As much as reads as a number; none if nothing does.
-    fn number(&mut self) -> Option<Value> {
+    fn number(&mut self) -> Result<Option<Value>, String> {
         let start = self.at;
         let mut end = start + usize::from(self.peek() == Some('-'));
         match self.chars.get(end) {
             Some('0') => end += 1,
             Some('1'..='9') => end = self.digits_from(end),
-            _ => return None,
+            _ => return Ok(None),
         }
+        let digits = end - start - usize::from(self.peek() == Some('-'));
         let mut float = false;
         if self.chars.get(end) == Some(&'.') && self.digits_from(end + 1) > end + 1 {
             end = self.digits_from(end + 1);
@@ -262,13 +292,19 @@ impl Reader {
         }
         self.at = end;
         let text: String = self.chars[start..end].iter().collect();
+        if !float && digits > MAX_DIGITS {
+            return Err(format!(
+                "Exceeds the limit ({MAX_DIGITS} digits) for integer string conversion: value has {digits} digits; \
+                 use sys.set_int_max_str_digits() to increase the limit"
+            ));
+        }
         if !float && let Ok(value) = text.parse::<i64>() {
-            return Some(value.into());
+            return Ok(Some(value.into()));
         }
         let double = text.parse::<f64>().ok().and_then(Number::from_f64);
         // An overflow is an infinity to Python, which the row cannot hold.
         self.storable &= double.is_some();
-        Some(double.map_or(Value::Null, Value::Number))
+        Ok(Some(double.map_or(Value::Null, Value::Number)))
     }
 
     fn digits_from(&self, start: usize) -> usize {

@@ -201,6 +201,38 @@ fn the_members_of_an_object_keep_their_spelling() {
 }
 
 #[test]
+fn json_is_as_deep_and_integers_as_long_as_python_reads_them() {
+    let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    let objects = |levels: usize| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+    for text in [deep(900), objects(900), "7".repeat(4300), format!("-{}", "7".repeat(4300))] {
+        let json = python_json::loads(&text).expect("Python reads it");
+        // It goes to the database as text.
+        assert!(json.value.to_string().len() > 1);
+    }
+    for (text, kind) in
+        [(deep(1000), "array"), (objects(1000), "object"), ("[".repeat(200_000), "array")]
+    {
+        let error = python_json::loads(&text).expect_err("Python gives up");
+        assert_eq!(
+            error,
+            format!(
+                "maximum recursion depth exceeded while decoding a JSON {kind} from a unicode string"
+            )
+        );
+    }
+    for text in ["7".repeat(4301), format!("[1, -{}", "7".repeat(4301))] {
+        assert_eq!(
+            python_json::loads(&text).expect_err("Python gives up"),
+            "Exceeds the limit (4300 digits) for integer string conversion: value has 4301 digits; \
+             use sys.set_int_max_str_digits() to increase the limit"
+        );
+    }
+    let member = format!("{{\"a\": {}, \"b\": 1}}", deep(100_000));
+    let members = python_json::members(&member).expect("it is JSON").expect("an object");
+    assert_eq!((members["a"].len(), members["b"].as_str()), (200_000, "1"));
+}
+
+#[test]
 fn json_that_the_database_cannot_hold_is_marked() {
     for odd in ["NaN", "[-Infinity]", "1e999", "\"\\u0000\"", "\"\\ud800\""] {
         assert_eq!(python_json::loads(odd).map(|json| json.storable), Ok(false), "{odd}");
