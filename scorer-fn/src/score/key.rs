@@ -27,9 +27,9 @@ pub enum Check {
     Slow(SlowHash),
 }
 
-/// Judges `key` by the two hash columns.
+/// Judges `key` by the two hash columns; an empty new one is as good as none.
 pub fn check(key: &str, hashed: &str, hashed_sha256: Option<&str>) -> Check {
-    let stored = match hashed_sha256 {
+    let stored = match hashed_sha256.filter(|stored| !stored.is_empty()) {
         Some(stored) => stored,
         None if hashed.starts_with("sha256$") => hashed,
         None => return SlowHash::read(hashed).map_or(Check::Wrong, Check::Slow),
@@ -60,16 +60,21 @@ pub fn hex(bytes: &[u8]) -> String {
 pub struct SlowHash {
     iterations: u32,
     salt: String,
-    hash: Vec<u8>,
+    /// Standard base64.
+    hash: String,
 }
 
 impl SlowHash {
     fn read(text: &str) -> Option<Self> {
         let mut parts = text.strip_prefix("pbkdf2_sha256$")?.splitn(3, '$');
-        let iterations = parts.next()?.parse().ok().filter(|rounds| *rounds > 0)?;
-        let salt = parts.next()?.to_owned();
-        let hash = STANDARD.decode(parts.next()?).ok()?;
-        Some(Self { iterations, salt, hash })
+        let iterations = parts.next()?;
+        let rounds: u32 = iterations.parse().ok().filter(|rounds| *rounds > 0)?;
+        // Python makes the text anew and compares it, so it has one spelling.
+        if rounds.to_string() != iterations {
+            return None;
+        }
+        let salt = parts.next().filter(|salt| !salt.is_empty())?.to_owned();
+        Some(Self { iterations: rounds, salt, hash: parts.next()?.to_owned() })
     }
 
     /// Runs the rounds; about a tenth of a second for production keys.
@@ -81,6 +86,6 @@ impl SlowHash {
             self.iterations,
             &mut derived,
         );
-        bool::from(derived.ct_eq(self.hash.as_slice()))
+        bool::from(STANDARD.encode(derived).as_bytes().ct_eq(self.hash.as_bytes()))
     }
 }

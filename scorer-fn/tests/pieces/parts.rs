@@ -21,13 +21,20 @@ fn a_key_is_judged_by_the_column_that_is_set() {
         "the old column is not tried"
     );
     assert_eq!(key::check(KEY, &right, None), Check::Right);
+    assert_eq!(key::check(KEY, &right, Some("")), Check::Right, "empty is as good as none");
+    assert_eq!(key::check(KEY, &right, Some(" ")), Check::Wrong);
+    assert_eq!(key::check(KEY, "anything", Some(&right.to_uppercase())), Check::Wrong);
+    assert!(matches!(key::check(KEY, slow, Some("")), Check::Slow(_)));
     assert!(matches!(key::check(KEY, slow, None), Check::Slow(_)));
     for unknown in [
         "sha512$$00",
         "",
         "pbkdf2_sha256$x$salt$AAAA",
         "pbkdf2_sha256$0$salt$AAAA",
-        "pbkdf2_sha256$2$salt$%",
+        "pbkdf2_sha256$02$salt$AAAA",
+        "pbkdf2_sha256$+2$salt$AAAA",
+        "pbkdf2_sha256$2$$AAAA",
+        "pbkdf2_sha256$2$salt",
     ] {
         assert_eq!(key::check(KEY, unknown, None), Check::Wrong, "{unknown}");
     }
