@@ -3,7 +3,8 @@
 //! Sums keep 28 significant digits and round half to even. The exponent is
 //! part of the value: `1.5000` and `1.5` print differently, and both appear in
 //! the rows that this service writes. So is the sign of a zero, which shows
-//! when a small negative number is rounded. Infinities and NaN are left out.
+//! when a small negative number is rounded. A [`Decimal`] is finite and of a
+//! size that can be added up; [`Number`] is whatever Python makes of a weight.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -16,9 +17,118 @@ use crate::python;
 /// Significant digits of a sum (Python: `getcontext().prec`).
 const PRECISION: u64 = 28;
 
-/// Largest distance of an exponent from zero. Python allows a million; weights
-/// beyond this would only serve to fill the memory.
+/// Largest distance of an exponent from zero that is kept. Python's context
+/// allows a million, which would only serve to fill the memory: what is larger
+/// is beyond a double and so beyond the rows to write, what is smaller rounds
+/// to nothing.
 const EXPONENT_LIMIT: i64 = 10_000;
+
+/// Largest exponent of a sum (Python: `getcontext().Emax`).
+const SUM_EXPONENT: i128 = 999_999;
+
+/// Range of the exponents that Python can spell (`MAX_EMAX`, `MIN_ETINY`).
+const SPELT_EXPONENTS: (i128, i128) = (-1_999_999_999_999_999_997, 999_999_999_999_999_999);
+
+/// What `Decimal(value)` makes of a weight.
+#[derive(Clone, Debug)]
+pub enum Number {
+    /// A number that can be added up.
+    Finite(Decimal),
+    /// Finite, and beyond any double.
+    Huge {
+        /// Python's context cannot hold it either: adding it raises.
+        overflows: bool,
+    },
+    /// An infinity.
+    Infinite {
+        /// The one below.
+        negative: bool,
+    },
+    /// Not a number.
+    NaN {
+        /// Adding it raises.
+        signals: bool,
+    },
+}
+
+/// Why a text is no number to Python.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NumberError {
+    /// It is not spelt like one.
+    #[error("[<class 'decimal.ConversionSyntax'>]")]
+    Syntax,
+    /// Its exponent is out of range, or it takes part in what has no result.
+    #[error("[<class 'decimal.InvalidOperation'>]")]
+    Invalid,
+    /// A sum is out of range.
+    #[error("[<class 'decimal.Overflow'>]")]
+    Overflow,
+}
+
+impl Number {
+    /// Python's `Decimal(text)`: blanks around, `_` anywhere, and the decimal
+    /// digits of any script pass.
+    ///
+    /// # Errors
+    /// [`NumberError`] as Python raises it.
+    pub fn parse(text: &str) -> Result<Self, NumberError> {
+        let text: String =
+            python::strip(text).chars().filter(|c| *c != '_').map(python::ascii_digit).collect();
+        let (negative, unsigned) = match text.as_bytes().first() {
+            Some(b'-') => (true, &text[1..]),
+            Some(b'+') => (false, &text[1..]),
+            _ => (false, text.as_str()),
+        };
+        let lower = unsigned.to_ascii_lowercase();
+        if matches!(lower.as_str(), "inf" | "infinity") {
+            return Ok(Self::Infinite { negative });
+        }
+        for (word, signals) in [("nan", false), ("snan", true)] {
+            if lower.strip_prefix(word).is_some_and(is_digits) {
+                return Ok(Self::NaN { signals });
+            }
+        }
+        let (mantissa, exponent) = match lower.split_once('e') {
+            Some((mantissa, exponent)) => (mantissa, read_exponent(exponent)?),
+            None => (lower.as_str(), 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let digits = format!("{whole}{fraction}");
+        if digits.is_empty() || !is_digits(&digits) {
+            return Err(NumberError::Syntax);
+        }
+        let exponent = exponent.saturating_sub(fraction.len() as i128);
+        Self::assemble(negative, &digits, exponent)
+    }
+
+    /// `Decimal((sign, digits, exponent))`.
+    ///
+    /// # Errors
+    /// [`NumberError::Invalid`] if the exponent is out of range.
+    pub fn assemble(negative: bool, digits: &str, exponent: i128) -> Result<Self, NumberError> {
+        let limit = i128::from(EXPONENT_LIMIT);
+        let significant = digits.trim_start_matches('0');
+        let adjusted = exponent.saturating_add(significant.len() as i128 - 1);
+        let finite = |magnitude: &str, exponent: i128| {
+            let magnitude = magnitude.parse().map_err(|_| NumberError::Syntax)?;
+            let exponent = i64::try_from(exponent).map_err(|_| NumberError::Invalid)?;
+            Ok(Self::Finite(Decimal { negative, magnitude, exponent }))
+        };
+        if significant.is_empty() {
+            return finite("0", exponent.clamp(-limit, limit));
+        }
+        if adjusted > SPELT_EXPONENTS.1 || exponent < SPELT_EXPONENTS.0 {
+            return Err(NumberError::Invalid);
+        }
+        if adjusted > limit {
+            return Ok(Self::Huge { overflows: adjusted > SUM_EXPONENT });
+        }
+        if adjusted < -limit {
+            return finite("1", -limit);
+        }
+        finite(significant, exponent)
+    }
+}
 
 /// A finite decimal number: ±magnitude × 10^exponent. A zero has a sign, too.
 #[derive(Clone, Debug)]
@@ -34,30 +144,12 @@ impl Decimal {
         Self { negative: false, magnitude: BigUint::ZERO, exponent: 0 }
     }
 
-    /// Python's `Decimal(text)` for finite numbers: blanks around, `_` between
-    /// digits, and the decimal digits of any script pass.
+    /// [`Number::parse`], if it is finite and can be added up.
     pub fn parse(text: &str) -> Option<Self> {
-        let text: String =
-            python::strip(text).chars().filter(|c| *c != '_').map(python::ascii_digit).collect();
-        let (negative, digits) = match text.as_bytes().first()? {
-            b'-' => (true, &text[1..]),
-            b'+' => (false, &text[1..]),
-            _ => (false, text.as_str()),
-        };
-        let (mantissa, exponent) = match digits.find(['e', 'E']) {
-            Some(at) => (&digits[..at], parse_exponent(&digits[at + 1..])?),
-            None => (digits, 0),
-        };
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let all = format!("{whole}{fraction}");
-        if all.is_empty() || !all.bytes().all(|b| b.is_ascii_digit()) {
-            return None;
+        match Number::parse(text).ok()? {
+            Number::Finite(number) => Some(number),
+            Number::Huge { .. } | Number::Infinite { .. } | Number::NaN { .. } => None,
         }
-        let exponent = exponent.checked_sub(i64::try_from(fraction.len()).ok()?)?;
-        if exponent.abs() > EXPONENT_LIMIT || all.len() > 10_000 {
-            return None;
-        }
-        Some(Self { negative, magnitude: all.parse().ok()?, exponent })
     }
 
     /// The exact value of a double, as `Decimal(float)` gives it. None if it is not finite.
@@ -198,12 +290,21 @@ impl fmt::Display for Decimal {
     }
 }
 
-fn parse_exponent(text: &str) -> Option<i64> {
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
+/// An exponent; one that no 128 bits hold is as good as any beyond the range.
+fn read_exponent(text: &str) -> Result<i128, NumberError> {
+    let (negative, digits) = match text.strip_prefix(['+', '-']) {
+        Some(digits) => (text.starts_with('-'), digits),
+        None => (false, text),
+    };
+    if digits.is_empty() || !is_digits(digits) {
+        return Err(NumberError::Syntax);
     }
-    text.parse().ok()
+    let value = digits.parse().unwrap_or(i128::MAX / 2);
+    Ok(if negative { -value } else { value })
+}
+
+fn is_digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn count_digits(value: &BigUint) -> u64 {

@@ -4,7 +4,7 @@ use super::key::{self, Check};
 use super::rate::Rate;
 use super::render::render;
 use super::weigh::{self, Rules};
-use super::{LINKS_FAILED, Notes, Scorer, dedup, internal, request, unauthorized};
+use super::{Notes, Scorer, dedup, internal, request, unauthorized};
 use crate::answer::Answer;
 use crate::credential::{self, Reading, Stamp};
 use crate::event::Event;
@@ -139,7 +139,7 @@ impl Attempt<'_, '_> {
             (Ok(stamps), None) => {
                 let multi = settings.multi_nullifier;
                 dedup::plan(stamps, &wallet.links, address, multi, now)
-                    .map_err(|dedup::LinkedTwice| LINKS_FAILED.to_owned())
+                    .map_err(|failed| failed.to_string())
             }
         };
         // A score error leaves what came before it: links and stamps if only the weights fail.
@@ -153,8 +153,9 @@ impl Attempt<'_, '_> {
         let (body, row) = match render(address, &rules.threshold, &scored, now) {
             Ok(rendered) => rendered,
             Err(error) => {
-                // Numbers come from the weights, and only they can be beyond JSON.
-                let answer = internal(self.notes, "scorer_misconfigured", error.to_string());
+                let text = error.to_string();
+                self.notes.trouble = Some(("scorer_misconfigured", text.clone()));
+                let answer = Answer::error(500, "DB Error: DataError", text);
                 return Ok(self.settle(visit, answer).await);
             }
         };

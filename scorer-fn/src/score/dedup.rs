@@ -54,9 +54,17 @@ pub struct Plan {
     pub hold: Vec<(i64, OffsetTime)>,
 }
 
-/// One nullifier would have to be linked twice; the unique index never allows it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct LinkedTwice;
+/// Why links cannot be written, in Python's words.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum LinksFailed {
+    /// One nullifier would have to be linked twice; the unique index never allows it.
+    #[error("Failed to save HashScorerLinks")]
+    LinkedTwice,
+    /// One link would have to end at two times. Python counts two updates and
+    /// finds one link, at each of its tries.
+    #[error("Unexpected number of HashScorerLinks")]
+    TwoEnds,
+}
 
 /// The nullifiers of a stamp that count under the current setting.
 ///
@@ -67,66 +75,69 @@ pub fn nullifiers(stamp: &Stamp, multi: bool) -> impl Iterator<Item = &String> {
 
 /// Decides for each stamp whether it counts for `address` at `now`.
 ///
+/// A link that this wallet holds, or takes over because it has ended, serves any
+/// number of stamps, and one stamp several times; they must agree on its end to
+/// the letter. A new link is wanted by one stamp only, and once.
+///
 /// A clashing stamp hands its nullifiers without any clash to the holder of the
 /// first one, as new links. So says the contract, and where such a nullifier
 /// has a link already (this wallet's own, or another's that has ended) a new
 /// one meets the unique index at every try.
 ///
 /// # Errors
-/// [`LinkedTwice`] for that, and if two stamps that write links share a nullifier.
+/// [`LinksFailed`] if these rules are broken.
 pub fn plan(
     stamps: Vec<Stamp>,
     links: &[Link],
     address: &str,
     multi: bool,
     now: Micros,
-) -> Result<Plan, LinkedTwice> {
+) -> Result<Plan, LinksFailed> {
     let by_hash: HashMap<&str, &Link> =
         links.iter().map(|link| (link.hash.as_str(), link)).collect();
     let mut plan = Plan::default();
-    let mut written = BTreeSet::new();
+    let mut created = BTreeSet::new();
+    let mut ends: BTreeMap<i64, (OffsetTime, String)> = BTreeMap::new();
+    let mut agreed = true;
     for stamp in stamps {
         let own: Vec<String> = nullifiers(&stamp, multi).cloned().collect();
-        let clashes = |link: &&&Link| link.address != address && link.expires > now;
-        let links = own.iter().filter_map(|hash| by_hash.get(hash.as_str()));
-        if let Some(clash) = links.clone().find(clashes) {
-            if links.clone().any(|link| !clashes(&link)) {
-                return Err(LinkedTwice);
-            }
-            for nullifier in
-                own.iter().filter(|nullifier| !by_hash.contains_key(nullifier.as_str()))
-            {
-                if !written.insert(nullifier.clone()) {
-                    return Err(LinkedTwice);
+        let link_of = |nullifier: &String| by_hash.get(nullifier.as_str()).copied();
+        let clashes = |link: &&Link| link.address != address && link.expires > now;
+        let clash = own.iter().filter_map(link_of).find(clashes);
+        for nullifier in &own {
+            let new = match (link_of(nullifier), clash) {
+                (Some(link), Some(_)) if clashes(&link) => continue,
+                (Some(_), Some(_)) => return Err(LinksFailed::LinkedTwice),
+                (Some(link), None) => {
+                    let end = (stamp.expires, stamp.expires_text.clone());
+                    let before = ends.insert(link.id, end);
+                    agreed &= before.is_none_or(|(_, text)| text == stamp.expires_text);
+                    continue;
                 }
-                plan.create.push(NewLink {
-                    hash: nullifier.clone(),
-                    address: clash.address.clone(),
-                    expires: OffsetTime::from_micros(clash.expires),
-                });
+                (None, Some(clash)) => {
+                    (clash.address.clone(), OffsetTime::from_micros(clash.expires))
+                }
+                (None, None) => (address.to_owned(), stamp.expires),
+            };
+            if !created.insert(nullifier.clone()) {
+                return Err(LinksFailed::LinkedTwice);
             }
+            let (address, expires) = new;
+            plan.create.push(NewLink { hash: nullifier.clone(), address, expires });
+        }
+        if clash.is_some() {
             let expires_text = stamp.expires_text;
             plan.clashing
                 .insert(stamp.credential_provider, Clash { expires_text, nullifiers: own });
-            continue;
+        } else {
+            plan.counted.push(stamp);
         }
-        for nullifier in own {
-            if !written.insert(nullifier.clone()) {
-                return Err(LinkedTwice);
-            }
-            match by_hash.get(nullifier.as_str()) {
-                Some(link) => plan.hold.push((link.id, stamp.expires)),
-                None => plan.create.push(NewLink {
-                    hash: nullifier,
-                    address: address.to_owned(),
-                    expires: stamp.expires,
-                }),
-            }
-        }
-        plan.counted.push(stamp);
+    }
+    if !agreed {
+        return Err(LinksFailed::TwoEnds);
     }
     // All instances insert in one order, so two of them cannot wait for each other.
     plan.create.sort_by(|a, b| a.hash.cmp(&b.hash));
-    plan.hold.sort_by_key(|(id, _)| *id);
+    plan.hold = ends.into_iter().map(|(id, (expires, _))| (id, expires)).collect();
     Ok(plan)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde::ser::Error;
 use serde_json::json;
 
 use super::weigh::{Score, StampScore};
@@ -28,13 +29,19 @@ struct Body<'a> {
 /// The body to send and the row to write.
 ///
 /// # Errors
-/// What JSON cannot say; an answer without a body would be no answer.
+/// What JSON cannot say: a weight beyond a double. Python learns it from the
+/// database, when it writes the row.
 pub(super) fn render(
     address: &str,
     threshold: &Decimal,
     scored: &Result<Score, String>,
     now: Micros,
 ) -> Result<(String, ScoreRow), serde_json::Error> {
+    if let Ok(score) = scored
+        && let Some((provider, _)) = score.stamp_scores.iter().find(|(_, at)| !at.is_finite())
+    {
+        return Err(Error::custom(format!("the weight of {provider} is beyond a double")));
+    }
     let none = BTreeMap::new();
     let moment = OffsetTime::from_micros(now);
     let body = match scored {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::dedup::Plan;
-use crate::decimal::Decimal;
+use crate::decimal::{Decimal, Number, NumberError};
 use crate::store::queries::CommunityRow;
 use crate::time::OffsetTime;
 use crate::{python, python_json};
@@ -95,16 +95,22 @@ pub struct Score {
 
 /// Weighs the plan's stamps.
 ///
+/// A weight beyond a double makes a score that no row can hold; `stamp_scores`
+/// then holds an infinity.
+///
 /// # Errors
 /// The text of the exception that Python raises for this weight.
 pub fn weigh(plan: &Plan, rules: &Rules) -> Result<Score, String> {
-    let mut sum = Decimal::zero();
+    if let Weights::Other(kind) = rules.weights
+        && !rules.custom.is_empty()
+    {
+        return Err(format!("'{kind}' object has no attribute 'update'"));
+    }
+    let mut sum = Sum::default();
     let mut stamp_scores = BTreeMap::new();
     let mut stamps = BTreeMap::new();
     for stamp in &plan.counted {
-        let weight = weight_of(&stamp.provider, rules)?;
-        sum = sum.add(&weight);
-        let double = weight.to_f64();
+        let double = sum.add(&weight_of(&stamp.provider, rules)?)?;
         stamp_scores.insert(stamp.provider.clone(), double);
         stamps.insert(
             stamp.provider.clone(),
@@ -121,6 +127,7 @@ pub fn weigh(plan: &Plan, rules: &Rules) -> Result<Score, String> {
         let expiration_date = clash.expires_text.clone();
         stamps.insert(provider.clone(), StampScore { score, dedup: true, expiration_date });
     }
+    let sum = sum.finish()?;
     Ok(Score {
         passing: sum >= rules.threshold,
         sum,
@@ -130,36 +137,141 @@ pub fn weigh(plan: &Plan, rules: &Rules) -> Result<Score, String> {
     })
 }
 
-fn weight_of(provider: &str, rules: &Rules) -> Result<Decimal, String> {
+/// A sum of whatever weights are, in Python's default context.
+struct Sum {
+    finite: Decimal,
+    /// The infinity that it has become.
+    infinite: Option<Below>,
+    is_nan: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Below {
+    Yes,
+    No,
+}
+
+impl Default for Sum {
+    fn default() -> Self {
+        Self { finite: Decimal::zero(), infinite: None, is_nan: false }
+    }
+}
+
+impl Sum {
+    /// Adds a weight and gives it as a double.
+    fn add(&mut self, weight: &Number) -> Result<f64, String> {
+        match weight {
+            Number::Finite(weight) => {
+                self.finite = self.finite.add(weight);
+                Ok(weight.to_f64())
+            }
+            Number::NaN { signals: true } => Err(NumberError::Invalid.to_string()),
+            Number::NaN { signals: false } => {
+                self.is_nan = true;
+                Ok(f64::NAN)
+            }
+            Number::Huge { overflows } => {
+                if *overflows && !self.is_nan && self.infinite.is_none() {
+                    return Err(NumberError::Overflow.to_string());
+                }
+                Ok(f64::INFINITY)
+            }
+            Number::Infinite { negative } => {
+                let below = if *negative { Below::Yes } else { Below::No };
+                if !self.is_nan && self.infinite.is_some_and(|other| other != below) {
+                    return Err(NumberError::Invalid.to_string());
+                }
+                self.infinite = Some(below);
+                Ok(f64::INFINITY)
+            }
+        }
+    }
+
+    /// The finite part; what is not a number cannot be held against a threshold.
+    fn finish(self) -> Result<Decimal, String> {
+        if self.is_nan { Err(NumberError::Invalid.to_string()) } else { Ok(self.finite) }
+    }
+}
+
+fn weight_of(provider: &str, rules: &Rules) -> Result<Number, String> {
     let table = match &rules.weights {
         Weights::Table(table) => table,
         Weights::Other(kind) => return Err(format!("'{kind}' object has no attribute 'get'")),
     };
-    let syntax = || "[<class 'decimal.ConversionSyntax'>]".to_owned();
+    let parse = |text: &str| Number::parse(text).map_err(|error| error.to_string());
     // The last entry wins, as when Python updates a dict.
     if let Some((_, weight)) = rules.custom.iter().rev().find(|(name, _)| name == provider) {
-        return Decimal::parse(weight).ok_or_else(syntax);
+        return parse(weight);
     }
     let Some(json) = table.get(provider) else {
-        return Ok(Decimal::zero());
+        return parse("0");
     };
     if json.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
         // With a fraction it is a double to Python, and enters with all the
         // digits of one. Without, it is an integer of any length.
-        let number = if json.contains(['.', 'e', 'E']) {
-            json.parse().ok().and_then(Decimal::from_f64)
-        } else {
-            Decimal::parse(json)
-        };
-        return number.ok_or_else(syntax);
+        if !json.contains(['.', 'e', 'E']) {
+            return parse(json);
+        }
+        let double: f64 = json.parse().map_err(|_| NumberError::Syntax.to_string())?;
+        let infinite = Number::Infinite { negative: double.is_sign_negative() };
+        return Ok(Decimal::from_f64(double).map_or(infinite, Number::Finite));
     }
     match python_json::loads(json)?.value {
-        Value::String(text) => Decimal::parse(&text).ok_or_else(syntax),
-        Value::Bool(flag) => Decimal::parse(if flag { "1" } else { "0" }).ok_or_else(syntax),
-        Value::Array(_) => Err("argument must be a sequence of length 3".to_owned()),
-        other => Err(format!(
+        Value::String(text) => parse(&text),
+        Value::Bool(flag) => parse(if flag { "1" } else { "0" }),
+        Value::Array(parts) => from_parts(&parts),
+        other @ (Value::Null | Value::Number(_) | Value::Object(_)) => Err(format!(
             "conversion from {} to Decimal is not supported",
             python::type_name(&other)
         )),
+    }
+}
+
+/// `Decimal([sign, digits, exponent])`. A flag is the integer 0 or 1.
+fn from_parts(parts: &[Value]) -> Result<Number, String> {
+    let [sign, digits, exponent] = parts else {
+        return Err("argument must be a sequence of length 3".to_owned());
+    };
+    let negative = match integer(sign) {
+        Some(0) => false,
+        Some(1) => true,
+        _ => return Err("sign must be an integer with the value 0 or 1".to_owned()),
+    };
+    let special = match exponent {
+        Value::String(text) => match text.as_str() {
+            "F" => Some(Number::Infinite { negative }),
+            "n" => Some(Number::NaN { signals: false }),
+            "N" => Some(Number::NaN { signals: true }),
+            _ => {
+                let wanted = "string argument in the third position must be 'F', 'n' or 'N'";
+                return Err(wanted.to_owned());
+            }
+        },
+        _ => None,
+    };
+    let power = match special {
+        Some(_) => 0,
+        None => integer(exponent).ok_or("exponent must be an integer")?,
+    };
+    let no_digits = || "coefficient must be a tuple of digits".to_owned();
+    let mut coefficient = String::new();
+    for digit in digits.as_array().ok_or_else(no_digits)? {
+        let digit = integer(digit).and_then(|digit| u32::try_from(digit).ok());
+        coefficient
+            .push(digit.and_then(|digit| char::from_digit(digit, 10)).ok_or_else(no_digits)?);
+    }
+    match special {
+        Some(special) => Ok(special),
+        None => Number::assemble(negative, &coefficient, power.into())
+            .map_err(|error| error.to_string()),
+    }
+}
+
+/// An integer, if it is one.
+fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::Bool(flag) => Some(i64::from(*flag)),
+        Value::Number(number) => number.as_i64(),
+        Value::Null | Value::String(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
