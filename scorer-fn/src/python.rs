@@ -58,6 +58,17 @@ fn is_printable(c: char) -> bool {
         || ['a', c].iter().collect::<String>().escape_debug().count() == 2
 }
 
+/// `str` of what `json.loads` makes of a value; JSON for lists and objects.
+pub fn str_of(value: &Value) -> String {
+    match value {
+        Value::Null => "None".to_owned(),
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
 /// Whether `if value:` is taken.
 pub fn is_truthy(value: &Value) -> bool {
     match value {

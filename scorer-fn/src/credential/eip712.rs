@@ -4,14 +4,23 @@
 //! identifiers and so refuse the struct that production credentials use, which
 //! is called `@context`. Here a struct name is any text.
 //!
-//! Where the standard is silent this follows the verifier that the Python
-//! service calls: a member without data is 32 zero bytes; data without a
-//! member, null, and numbers that are no 64-bit integers are refused; a
-//! missing `EIP712Domain` means `EIP712Domain(string name)`.
+//! Where the standard is silent, or the verifier that the Python service calls
+//! (didkit 0.3.3) goes its own way, this follows the verifier:
+//!
+//! - A member without data is 32 zero bytes; data without a member, null, and
+//!   numbers that are no 64-bit integers are refused.
+//! - A missing `EIP712Domain` means `EIP712Domain(string name)`.
+//! - An integer is not held against its size: 300 fits a `uint8`. A negative one
+//!   is 8 bytes in two's complement, which only an `intN` extends.
+//! - A `bool` may be spelt `""`, `"1"`, `"true"`, 0 or 1.
+//! - A struct that refers to itself stands twice in its type's text.
+//! - Every declared type is read, also an unused one, and `int…`, `uint…` and
+//!   `bytes…` have a size: no struct is called `interest`.
 //!
 //! Source: EIP-712, "Typed structured data hashing and signing".
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde_json::{Map, Value};
 use sha3::{Digest, Keccak256};
@@ -27,7 +36,7 @@ pub enum TypedDataError {
     /// The type list is not a map from struct name to a list of `{name, type}`.
     #[error("the types are malformed")]
     Types,
-    /// A type is neither elementary nor among the structs.
+    /// No struct has this name.
     #[error("unknown type {0:?}")]
     UnknownType(String),
     /// The value does not fit its type.
@@ -41,23 +50,112 @@ pub enum TypedDataError {
         /// The surplus key.
         key: String,
     },
+    /// Types cannot be derived from this data.
+    #[error("no type follows from {0:?}")]
+    Underivable(String),
 }
 
-struct Member<'a> {
-    name: &'a str,
-    kind: &'a str,
+/// The type of a member.
+#[derive(Clone, Debug)]
+enum Kind {
+    Text,
+    Bytes,
+    Address,
+    Bool,
+    /// `bytesN`, N bytes.
+    FixedBytes(usize),
+    /// `uintN`, N bits.
+    Unsigned(usize),
+    /// `intN`, N bits.
+    Signed(usize),
+    /// Of any length, or of this one.
+    Array(Box<Self>, Option<usize>),
+    Struct(String),
+}
+
+/// Most arrays of arrays in one type; data is not nested deeper either.
+const MAX_DIMENSIONS: usize = 128;
+
+impl Kind {
+    fn read(text: &str) -> Option<Self> {
+        let few = text.bytes().filter(|byte| *byte == b'[').count() <= MAX_DIMENSIONS;
+        if few { Self::parse(text) } else { None }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let size = |digits: &str| digits.parse().ok();
+        Some(match text {
+            "string" => Self::Text,
+            "bytes" => Self::Bytes,
+            "address" => Self::Address,
+            "bool" => Self::Bool,
+            _ => {
+                if let Some(array) = text.strip_suffix(']') {
+                    let (element, length) = array.rsplit_once('[')?;
+                    let length = if length.is_empty() { None } else { Some(size(length)?) };
+                    Self::Array(Box::new(Self::parse(element)?), length)
+                } else if let Some(bits) = text.strip_prefix("uint") {
+                    Self::Unsigned(size(bits)?)
+                } else if let Some(bits) = text.strip_prefix("int") {
+                    Self::Signed(size(bits)?)
+                } else if let Some(length) = text.strip_prefix("bytes") {
+                    Self::FixedBytes(size(length)?)
+                } else {
+                    Self::Struct(text.to_owned())
+                }
+            }
+        })
+    }
+
+    /// The struct that it is, or whose array it is.
+    fn referenced(&self) -> Option<&str> {
+        match self {
+            Self::Struct(name) => Some(name),
+            Self::Array(element, _) => element.referenced(),
+            Self::Text
+            | Self::Bytes
+            | Self::Address
+            | Self::Bool
+            | Self::FixedBytes(_)
+            | Self::Unsigned(_)
+            | Self::Signed(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text => out.write_str("string"),
+            Self::Bytes => out.write_str("bytes"),
+            Self::Address => out.write_str("address"),
+            Self::Bool => out.write_str("bool"),
+            Self::FixedBytes(length) => write!(out, "bytes{length}"),
+            Self::Unsigned(bits) => write!(out, "uint{bits}"),
+            Self::Signed(bits) => write!(out, "int{bits}"),
+            Self::Array(element, None) => write!(out, "{element}[]"),
+            Self::Array(element, Some(length)) => write!(out, "{element}[{length}]"),
+            Self::Struct(name) => out.write_str(name),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Member {
+    name: String,
+    kind: Kind,
 }
 
 /// The struct declarations of one message.
-pub struct Types<'a>(BTreeMap<&'a str, Vec<Member<'a>>>);
+#[derive(Debug)]
+pub struct Types(BTreeMap<String, Vec<Member>>);
 
-impl<'a> Types<'a> {
+impl Types {
     /// Reads `{"Struct": [{"name": …, "type": …}, …], …}`.
     ///
     /// # Errors
     /// [`TypedDataError::Types`] if it has another shape.
-    pub fn read(types: &'a Value) -> Result<Self, TypedDataError> {
-        let text = |field: &'a Value, key: &str| field.get(key).and_then(Value::as_str);
+    pub fn read(types: &Value) -> Result<Self, TypedDataError> {
         let mut structs = BTreeMap::new();
         for (name, members) in types.as_object().ok_or(TypedDataError::Types)? {
             let members: Option<Vec<_>> = members
@@ -65,13 +163,32 @@ impl<'a> Types<'a> {
                 .ok_or(TypedDataError::Types)?
                 .iter()
                 .map(|field| {
-                    Some(Member { name: text(field, "name")?, kind: text(field, "type")? })
+                    let name = field.get("name")?.as_str()?.to_owned();
+                    Some(Member { name, kind: Kind::read(field.get("type")?.as_str()?)? })
                 })
                 .collect();
-            structs.insert(name.as_str(), members.ok_or(TypedDataError::Types)?);
+            structs.insert(name.clone(), members.ok_or(TypedDataError::Types)?);
         }
-        structs.entry(DOMAIN).or_insert_with(|| vec![Member { name: "name", kind: "string" }]);
-        Ok(Self(structs))
+        Ok(Self::with_domain(structs))
+    }
+
+    /// The types that a message without any has, its own struct being `primary`.
+    ///
+    /// Each text is a `string`, each integer a `uint256`, each flag a `bool`, a
+    /// list takes the type of its members, which are of one of these and not
+    /// none at all, and an object becomes a struct called after its key with a
+    /// capital in front. Members stand in the order of their UTF-16 units.
+    ///
+    /// # Errors
+    /// [`TypedDataError::Underivable`] for anything else.
+    pub fn derive(message: &Map<String, Value>, primary: &str) -> Result<Self, TypedDataError> {
+        derive(message, primary).map(Self::with_domain)
+    }
+
+    fn with_domain(mut structs: BTreeMap<String, Vec<Member>>) -> Self {
+        let name = || vec![Member { name: "name".to_owned(), kind: Kind::Text }];
+        structs.entry(DOMAIN.to_owned()).or_insert_with(name);
+        Self(structs)
     }
 
     /// The digest that is signed: `keccak256(0x1901 ‖ domain ‖ message)`.
@@ -101,8 +218,8 @@ impl<'a> Types<'a> {
         }
         let mut input = keccak(self.encode_type(name)?.as_bytes()).to_vec();
         for member in members {
-            let word = match data.get(member.name) {
-                Some(value) => self.encode(member.kind, value)?,
+            let word = match data.get(&member.name) {
+                Some(value) => self.encode(&member.kind, value)?,
                 None => [0; 32],
             };
             input.extend(word);
@@ -110,39 +227,53 @@ impl<'a> Types<'a> {
         Ok(keccak(&input))
     }
 
-    fn encode(&self, kind: &str, value: &Value) -> Result<Word, TypedDataError> {
-        let mismatch = || TypedDataError::Mismatch(kind.to_owned());
-        if let Some((element, length)) = array_of(kind) {
-            let items = value.as_array().ok_or_else(mismatch)?;
-            if length.is_some_and(|length| length != items.len()) {
-                return Err(mismatch());
+    fn encode(&self, kind: &Kind, value: &Value) -> Result<Word, TypedDataError> {
+        let word = match (kind, value) {
+            (Kind::Array(element, length), Value::Array(items))
+                if length.is_none_or(|length| length == items.len()) =>
+            {
+                let mut input = Vec::with_capacity(32 * items.len());
+                for item in items {
+                    input.extend(self.encode(element, item)?);
+                }
+                Some(keccak(&input))
             }
-            let mut input = Vec::with_capacity(32 * items.len());
-            for item in items {
-                input.extend(self.encode(element, item)?);
+            (Kind::Struct(name), _) => return self.hash_struct(name, value),
+            (Kind::Text, Value::String(text)) => Some(keccak(text.as_bytes())),
+            (Kind::Bytes, Value::String(text)) => hex_bytes(text).map(|bytes| keccak(&bytes)),
+            (Kind::Address, Value::String(text)) => {
+                hex_bytes(text).filter(|bytes| bytes.len() == 20).and_then(|bytes| right(&bytes, 0))
             }
-            return Ok(keccak(&input));
-        }
-        if self.0.contains_key(kind) {
-            return self.hash_struct(kind, value);
-        }
-        match (kind, value) {
-            ("string", Value::String(text)) => Ok(keccak(text.as_bytes())),
-            ("bool", Value::Bool(flag)) => Ok(right_aligned(&[u8::from(*flag)])),
-            ("bytes", Value::String(text)) => Ok(keccak(&hex_bytes(text).ok_or_else(mismatch)?)),
-            ("address", Value::String(text)) => match hex_bytes(text) {
-                Some(bytes) if bytes.len() == 20 => Ok(right_aligned(&bytes)),
-                _ => Err(mismatch()),
-            },
-            _ => encode_sized(kind, value),
-        }
+            (Kind::Bool, _) => flag(value).and_then(|flag| right(&[u8::from(flag)], 0)),
+            (Kind::FixedBytes(length), Value::String(text)) => {
+                let fits = |bytes: &Vec<u8>| bytes.len() == *length && (1..=32).contains(length);
+                hex_bytes(text).filter(fits).map(|bytes| left(&bytes))
+            }
+            (Kind::Unsigned(bits), _) if whole_bytes(*bits) => {
+                integer(value).and_then(|bytes| right(&bytes, 0))
+            }
+            (Kind::Signed(bits), _) if whole_bytes(*bits) => integer(value).and_then(|bytes| {
+                let sign = if bytes.first()? & 0x80 == 0 { 0 } else { 0xff };
+                right(&bytes, sign)
+            }),
+            (
+                Kind::Array(..)
+                | Kind::Text
+                | Kind::Bytes
+                | Kind::Address
+                | Kind::FixedBytes(_)
+                | Kind::Unsigned(_)
+                | Kind::Signed(_),
+                _,
+            ) => None,
+        };
+        word.ok_or_else(|| TypedDataError::Mismatch(kind.to_string()))
     }
 
     /// `Name(type member,…)`, then the structs it refers to in byte order of their names.
     fn encode_type(&self, name: &str) -> Result<String, TypedDataError> {
         let mut referenced = BTreeSet::new();
         self.collect(name, &mut referenced)?;
-        referenced.remove(name);
         std::iter::once(name)
             .chain(referenced)
             .map(|name| {
@@ -158,75 +289,115 @@ impl<'a> Types<'a> {
 
     fn collect<'n>(
         &'n self,
-        name: &'n str,
+        name: &str,
         into: &mut BTreeSet<&'n str>,
     ) -> Result<(), TypedDataError> {
-        if !into.insert(name) {
-            return Ok(());
-        }
-        for member in self.members(name)? {
-            let mut kind = member.kind;
-            while let Some((element, _)) = array_of(kind) {
-                kind = element;
-            }
-            if self.0.contains_key(kind) {
-                self.collect(kind, into)?;
+        for referenced in self.members(name)?.iter().filter_map(|member| member.kind.referenced()) {
+            if into.insert(referenced) {
+                self.collect(referenced, into)?;
             }
         }
         Ok(())
     }
 
-    fn members(&self, name: &str) -> Result<&[Member<'a>], TypedDataError> {
-        self.0
-            .get(name)
-            .map(Vec::as_slice)
-            .ok_or_else(|| TypedDataError::UnknownType(name.to_owned()))
+    fn members(&self, name: &str) -> Result<&[Member], TypedDataError> {
+        let members = self.0.get(name).map(Vec::as_slice);
+        members.ok_or_else(|| TypedDataError::UnknownType(name.to_owned()))
     }
 }
 
-/// `uintN`, `intN` and `bytesN`.
-fn encode_sized(kind: &str, value: &Value) -> Result<Word, TypedDataError> {
-    let mismatch = || TypedDataError::Mismatch(kind.to_owned());
-    let size = |prefix: &str| kind.strip_prefix(prefix).and_then(|bits| bits.parse::<usize>().ok());
-    if let Some(length) = size("bytes").filter(|length| (1..=32).contains(length)) {
-        let bytes = value.as_str().and_then(hex_bytes).filter(|bytes| bytes.len() == length);
-        let mut word = [0; 32];
-        word[..length].copy_from_slice(&bytes.ok_or_else(mismatch)?);
-        return Ok(word);
-    }
-    let whole_bytes = |bits: usize| (8..=256).contains(&bits) && bits.is_multiple_of(8);
-    if size("uint").is_some_and(whole_bytes) || size("int").is_some_and(whole_bytes) {
-        return match value {
-            Value::Number(number) => match number.as_i64() {
-                Some(number) if number >= 0 || !kind.starts_with('u') => {
-                    let mut word = [if number < 0 { 0xff } else { 0 }; 32];
-                    word[24..].copy_from_slice(&number.to_be_bytes());
-                    Ok(word)
+fn derive(
+    message: &Map<String, Value>,
+    primary: &str,
+) -> Result<BTreeMap<String, Vec<Member>>, TypedDataError> {
+    let mut structs = BTreeMap::new();
+    let mut own = Vec::new();
+    let mut members: Vec<_> = message.iter().collect();
+    members.sort_by_cached_key(|(name, _)| name.encode_utf16().collect::<Vec<u16>>());
+    for (name, value) in members {
+        let underivable = || TypedDataError::Underivable(name.clone());
+        let kind = match value {
+            Value::Object(inner) => {
+                let mut inner = derive(inner, primary)?;
+                let kind = capitalised(name);
+                structs.insert(kind.clone(), inner.remove(primary).unwrap_or_default());
+                structs.extend(inner);
+                Kind::Struct(kind)
+            }
+            Value::Array(items) => {
+                let kinds: Option<Vec<_>> = items.iter().map(elementary).collect();
+                let kinds = kinds.ok_or_else(underivable)?;
+                let first = kinds.first().ok_or_else(underivable)?;
+                if kinds.iter().any(|kind| kind.to_string() != first.to_string()) {
+                    return Err(underivable());
                 }
-                _ => Err(mismatch()),
-            },
-            Value::String(text) => match hex_bytes(text) {
-                Some(bytes) if bytes.len() <= 32 => Ok(right_aligned(&bytes)),
-                _ => Err(mismatch()),
-            },
-            _ => Err(mismatch()),
+                Kind::Array(Box::new(first.clone()), None)
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                elementary(value).ok_or_else(underivable)?
+            }
         };
+        own.push(Member { name: name.clone(), kind });
     }
-    Err(TypedDataError::UnknownType(kind.to_owned()))
+    structs.insert(primary.to_owned(), own);
+    Ok(structs)
 }
 
-/// Element type, and length if it is fixed.
-fn array_of(kind: &str) -> Option<(&str, Option<usize>)> {
-    let (element, length) = kind.strip_suffix(']')?.rsplit_once('[')?;
-    if length.is_empty() {
-        return Some((element, None));
+fn elementary(value: &Value) -> Option<Kind> {
+    match value {
+        Value::Bool(_) => Some(Kind::Bool),
+        Value::String(_) => Some(Kind::Text),
+        Value::Number(number) => number.as_i64().map(|_| Kind::Unsigned(256)),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
-    Some((element, Some(length.parse().ok()?)))
 }
 
-fn right_aligned(bytes: &[u8]) -> Word {
+fn capitalised(name: &str) -> String {
+    let mut chars = name.chars();
+    chars.next().map(char::to_uppercase).into_iter().flatten().chain(chars).collect()
+}
+
+fn flag(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(flag) => Some(*flag),
+        Value::String(text) => match text.as_str() {
+            "" => Some(false),
+            "1" | "true" => Some(true),
+            _ => None,
+        },
+        Value::Number(number) => match number.as_i64() {
+            Some(0) => Some(false),
+            Some(1) => Some(true),
+            _ => None,
+        },
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// The bytes of a 64-bit number or of hex.
+fn integer(value: &Value) -> Option<Vec<u8>> {
+    match value {
+        Value::Number(number) => number.as_i64().map(|number| number.to_be_bytes().to_vec()),
+        Value::String(text) => hex_bytes(text),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn whole_bytes(bits: usize) -> bool {
+    (8..=256).contains(&bits) && bits.is_multiple_of(8)
+}
+
+/// The word that ends with these bytes; none if they are too many.
+fn right(bytes: &[u8], padding: u8) -> Option<Word> {
+    let mut word = [padding; 32];
+    word.get_mut(32_usize.checked_sub(bytes.len())?..)?.copy_from_slice(bytes);
+    Some(word)
+}
+
+/// The word that begins with these bytes, 32 at most.
+fn left(bytes: &[u8]) -> Word {
     let mut word = [0; 32];
-    word[32 - bytes.len()..].copy_from_slice(bytes);
+    word[..bytes.len()].copy_from_slice(bytes);
     word
 }
 

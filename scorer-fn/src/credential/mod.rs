@@ -1,12 +1,13 @@
 //! Reading one stamp: does its credential count for this wallet, now?
 
 pub mod eip712;
+mod issuer;
 pub mod proof;
 
 use serde_json::Value;
 
-use crate::python;
 use crate::time::{IsoError, Micros, OffsetTime, PythonTime, parse_python_iso};
+use crate::{python, python_json};
 use proof::Verdict;
 
 /// A stamp that counts unless its nullifier is taken.
@@ -40,28 +41,35 @@ pub enum Reading {
 }
 
 /// Reads the credential of one row, checks in the order of the contract (section 6).
+///
+/// PostgreSQL stores numbers and depths that no other reader takes, so the
+/// credential is read twice: what decides whether anybody looks at it, whatever
+/// the rest may hold, and then the whole, as the verifier that Python calls
+/// reads it. That one is written in Rust with the same library and the same
+/// limits, so what our reader refuses is a stamp that Python leaves out.
 pub fn read(provider: &str, json: &str, address: &str, trusted: &[String], now: Micros) -> Reading {
-    let credential: Value = match serde_json::from_str(json) {
-        Ok(credential) => credential,
-        Err(error) => return Reading::FailsScore(error.to_string()),
+    let whole: Option<Value> = serde_json::from_str(json).ok();
+    let outside = match &whole {
+        Some(credential) => Outside::of(credential),
+        None => Outside::of_text(json),
     };
-    let (expires, expires_text) = match expiration(&credential) {
-        Ok(found) => found,
+    let Outside { expires, expires_text, issuer } = match outside {
+        Ok(outside) => outside,
         Err(text) => return Reading::FailsScore(text),
     };
     if expires.micros() < now {
         return Reading::LeftOut("expired");
     }
-    let issuer = credential.get("issuer").and_then(Value::as_str);
-    if !issuer.is_some_and(|issuer| trusted.iter().any(|known| known == issuer)) {
+    if !issuer.is_some_and(|issuer| trusted.contains(&issuer)) {
         return Reading::LeftOut("issuer is not trusted");
     }
-    let Some((nullifiers, id, credential_provider)) =
-        credential.get("credentialSubject").and_then(subject)
-    else {
+    let Some(credential) = whole else {
+        return Reading::LeftOut("a number or a depth that its verifier does not read");
+    };
+    let Some(subject) = Subject::of(&credential) else {
         return Reading::LeftOut("subject is incomplete");
     };
-    if id.to_lowercase() != format!("did:pkh:eip155:1:{address}") {
+    if subject.id.to_lowercase() != format!("did:pkh:eip155:1:{address}") {
         return Reading::LeftOut("subject is another wallet");
     }
     match proof::judge(&credential, now) {
@@ -69,9 +77,13 @@ pub fn read(provider: &str, json: &str, address: &str, trusted: &[String], now: 
         Verdict::Refused(reason) => return Reading::LeftOut(reason),
         Verdict::Unsupported(kind) => return Reading::Unsupported(kind),
     }
+    let nullifiers = match subject.nullifiers() {
+        Ok(nullifiers) => nullifiers,
+        Err(text) => return Reading::FailsScore(text),
+    };
     Reading::Counts(Box::new(Stamp {
         provider: provider.to_owned(),
-        credential_provider,
+        credential_provider: python::str_of(subject.provider),
         nullifiers,
         expires,
         expires_text,
@@ -79,42 +91,98 @@ pub fn read(provider: &str, json: &str, address: &str, trusted: &[String], now: 
     }))
 }
 
-/// The expiration date, or the text of the exception that Python raises.
-fn expiration(credential: &Value) -> Result<(OffsetTime, String), String> {
-    let date = match credential {
-        Value::Object(members) => members.get("expirationDate").ok_or("'expirationDate'")?,
-        Value::Array(_) => {
-            return Err("list indices must be integers or slices, not str".to_owned());
-        }
-        Value::String(_) => return Err("string indices must be integers, not 'str'".to_owned()),
-        other => {
-            return Err(format!("'{}' object is not subscriptable", python::type_name(other)));
-        }
-    };
-    let Value::String(text) = date else {
-        return Err("fromisoformat: argument must be str".to_owned());
-    };
-    match parse_python_iso(text) {
-        Ok(PythonTime::Aware(time)) => Ok((time, text.clone())),
-        Ok(PythonTime::Naive) => {
-            Err("can't compare offset-naive and offset-aware datetimes".to_owned())
-        }
-        Err(IsoError::Shape) => Err(format!("Invalid isoformat string: {}", python::repr(text))),
-        Err(IsoError::Range(field)) => Err(field),
+/// What is looked at of every stamp, even one that then does not matter.
+struct Outside {
+    expires: OffsetTime,
+    expires_text: String,
+    issuer: Option<String>,
+}
+
+impl Outside {
+    fn of(credential: &Value) -> Result<Self, String> {
+        let members = credential.as_object().ok_or_else(|| no_object(credential))?;
+        Self::new(members.get("expirationDate"), members.get("issuer"))
+    }
+
+    /// Of a credential that is too much for a [`Value`].
+    fn of_text(json: &str) -> Result<Self, String> {
+        let Some(members) = python_json::members(json)? else {
+            return Err(no_object(&python_json::loads(json)?.value));
+        };
+        let member = |name: &str| {
+            let text = members.get(name)?;
+            Some(python_json::loads(text).map_or(Value::Null, |json| json.value))
+        };
+        Self::new(member("expirationDate").as_ref(), member("issuer").as_ref())
+    }
+
+    fn new(date: Option<&Value>, issuer: Option<&Value>) -> Result<Self, String> {
+        let Value::String(text) = date.ok_or("'expirationDate'")? else {
+            return Err("fromisoformat: argument must be str".to_owned());
+        };
+        let expires = match parse_python_iso(text) {
+            Ok(PythonTime::Aware(time)) => time,
+            Ok(PythonTime::Naive) => {
+                return Err("can't compare offset-naive and offset-aware datetimes".to_owned());
+            }
+            Err(IsoError::Shape) => {
+                return Err(format!("Invalid isoformat string: {}", python::repr(text)));
+            }
+            Err(IsoError::Range(field)) => return Err(field),
+        };
+        let issuer = issuer.and_then(Value::as_str).map(str::to_owned);
+        Ok(Self { expires, expires_text: text.clone(), issuer })
     }
 }
 
-/// Nullifiers, id and provider; none if one is missing. A `hash` counts by
-/// being there, even empty.
-fn subject(subject: &Value) -> Option<(Vec<String>, &str, String)> {
-    let nullifiers = if let Some(hash) = subject.get("hash") {
-        vec![hash.as_str()?.to_owned()]
-    } else {
-        let list = subject.get("nullifiers")?.as_array()?.iter();
-        list.map(|nullifier| nullifier.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()?
-    };
-    if nullifiers.is_empty() {
-        return None;
+/// What Python says when it looks for `issuer`, then for `expirationDate`, in this.
+fn no_object(credential: &Value) -> String {
+    match credential {
+        Value::Array(_) => "list indices must be integers or slices, not str".to_owned(),
+        Value::String(_) => "string indices must be integers, not 'str'".to_owned(),
+        other => format!("argument of type '{}' is not iterable", python::type_name(other)),
     }
-    Some((nullifiers, subject.get("id")?.as_str()?, subject.get("provider")?.as_str()?.to_owned()))
+}
+
+/// The subject of a credential; what counts as there is what Python calls true.
+struct Subject<'a> {
+    id: &'a str,
+    provider: &'a Value,
+    hash: Option<&'a Value>,
+    nullifiers: Option<&'a Value>,
+}
+
+impl<'a> Subject<'a> {
+    fn of(credential: &'a Value) -> Option<Self> {
+        let subject = credential.get("credentialSubject")?.as_object()?;
+        let (hash, nullifiers) = (subject.get("hash"), subject.get("nullifiers"));
+        let is_true = |value: &&Value| python::is_truthy(value);
+        hash.filter(is_true).or(nullifiers.filter(is_true))?;
+        Some(Self {
+            id: subject.get("id")?.as_str()?,
+            provider: subject.get("provider").filter(is_true)?,
+            hash,
+            nullifiers,
+        })
+    }
+
+    /// The hash, if the key is there, even with an empty one, else what
+    /// iterating over the nullifiers gives. No text is looked for by its `str`.
+    ///
+    /// # Errors
+    /// The text of the exception that Python raises.
+    fn nullifiers(&self) -> Result<Vec<String>, String> {
+        if let Some(hash) = self.hash {
+            return Ok(vec![python::str_of(hash)]);
+        }
+        match self.nullifiers {
+            Some(Value::Array(all)) => Ok(all.iter().map(python::str_of).collect()),
+            Some(Value::String(text)) => Ok(text.chars().map(String::from).collect()),
+            Some(Value::Object(members)) => Ok(members.keys().cloned().collect()),
+            Some(other @ (Value::Null | Value::Bool(_) | Value::Number(_))) => {
+                Err(format!("'{}' object is not iterable", python::type_name(other)))
+            }
+            None => Err("'nullifiers'".to_owned()),
+        }
+    }
 }
