@@ -49,7 +49,8 @@ config-example: ## Print a commented configuration of the controller
 .PHONY: parity
 parity: dev-env ## Send recorded cases through the load balancer (CASES=DIR)
 	@$(ENV); cargo build -p local-cloud -p scorer-fn --bins $(FAULTS)
-	@$(ENV); $(TARGET)/debug/local-cloud parity --cases $(or $(CASES),scorer-fn/tests/golden)
+	@$(ENV); for cases in $(or $(CASES),scorer-fn/tests/golden scorer-fn/tests/golden-2); do \
+	  $(TARGET)/debug/local-cloud parity --cases $$cases || exit; done
 
 .PHONY: bench-scorer
 bench-scorer: dev-env ## Measure the scorers over TLS and a network; fails when a target is missed

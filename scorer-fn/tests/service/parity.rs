@@ -25,13 +25,29 @@ fn shown(outcomes: &[Outcome]) -> String {
         .join("\n")
 }
 
+/// Recorded cases whose stamps only Python can check: a trusted issuer's key may
+/// have made the proof in a suite that is not checked here, and the answer is 500
+/// with `unsupported_proof` instead of the recorded score. None are among the
+/// recorded ones: their foreign suites are such as the issuer's key cannot make.
+const REFUSED: [&str; 0] = [];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_case_passes_through_the_load_balancer() -> anyhow::Result<()> {
-    let outcomes = run(&options(Path::new("tests/golden"), &[]), |_| {}).await?;
-    assert_eq!(shown(&outcomes), "");
-    assert_eq!(outcomes.len(), 80);
-    let invoked = outcomes.iter().filter(|outcome| !outcome.invoked.is_empty()).count();
-    assert!(invoked < 10, "{invoked} cases did not go through the load balancer");
+    for (folder, count) in [("tests/golden", 80), ("tests/golden-2", 228)] {
+        let outcomes = run(&options(Path::new(folder), &[]), |_| {}).await?;
+        let failed: Vec<&Outcome> = outcomes
+            .iter()
+            .filter(|outcome| !outcome.passed() && !REFUSED.contains(&&*outcome.name))
+            .collect();
+        let shown: Vec<String> = failed.iter().map(ToString::to_string).collect();
+        assert_eq!(shown.join("\n"), "", "{folder}");
+        assert_eq!(outcomes.len(), count, "{folder}");
+        let invoked = outcomes.iter().filter(|outcome| !outcome.invoked.is_empty()).count();
+        assert!(
+            invoked * 8 < count,
+            "{folder}: {invoked} cases did not go through the load balancer"
+        );
+    }
     Ok(())
 }
 
