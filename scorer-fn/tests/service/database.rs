@@ -307,7 +307,10 @@ async fn a_proof_that_only_python_can_check_answers_500_and_leaves_no_score() ->
     let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
     let event = ask_for(5)?;
     let mut admin = sqlx::PgConnection::connect(&service.url).await?;
-    let sql = "UPDATE ceramic_cache_ceramiccache SET stamp = jsonb_set(stamp, '{proof,type}', '\"Ed25519Signature2018\"')";
+    // A suite that the issuer's own key could have made.
+    let sql = "UPDATE ceramic_cache_ceramiccache SET stamp =
+        jsonb_set(jsonb_set(stamp, '{proof,type}', '\"EthereumPersonalSignature2021\"'),
+                  '{proof,@context}', '{\"EthereumPersonalSignature2021\": \"https://w3id.org/security#suite\"}')";
     admin.execute(sql).await?;
     let answer = service.ask(&event).await;
     assert_eq!(answer["statusCode"], 500, "{answer}");
@@ -315,7 +318,7 @@ async fn a_proof_that_only_python_can_check_answers_500_and_leaves_no_score() ->
     assert!(
         answer["statusDescription"]
             .as_str()
-            .is_some_and(|text| text.contains("Ed25519Signature2018")),
+            .is_some_and(|text| text.contains("EthereumPersonalSignature2021")),
         "{answer}"
     );
     assert_eq!(count(&service.url, "registry_score").await?, 0);

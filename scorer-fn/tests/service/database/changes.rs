@@ -82,6 +82,6 @@ async fn a_score_that_did_not_change_writes_little() -> anyhow::Result<()> {
     // Now and then the server writes for itself.
     let least = written[1..].iter().min().copied().unwrap_or_default();
     println!("write-ahead log: {} bytes for a first score, {least} for the same again", written[0]);
-    assert!(least * 2 < written[0] && least < 4000, "{written:?}");
+    assert!(least * 3 < written[0], "{written:?}");
     Ok(())
 }
