@@ -48,19 +48,19 @@ config-example: ## Print a commented configuration of the controller
 
 .PHONY: parity
 parity: dev-env ## Send recorded cases through the load balancer (CASES=DIR)
-	@$(ENV); cargo build -p local-cloud -p scorer-fn --bins $(FAULTS)
+	@$(ENV); cargo build --workspace $(FAULTS)
 	@$(ENV); for cases in $(or $(CASES),scorer-fn/tests/golden scorer-fn/tests/golden-2); do \
 	  $(TARGET)/debug/local-cloud parity --cases $$cases || exit; done
 
 .PHONY: bench-scorer
 bench-scorer: dev-env ## Measure the scorers over TLS and a network; fails when a target is missed
-	@$(ENV); cargo build -p local-cloud --bins
+	@$(ENV); cargo build --workspace $(FAULTS)
 	@cargo build --release -p scorer-fn --bins
 	@$(ENV); $(TARGET)/debug/local-cloud bench-scorer --rust $(TARGET)/release/scorer-fn
 
 .PHONY: soak
 soak: dev-env ## Send the scorer 100,000 mixed requests, big ones too, and watch its memory
-	@$(ENV); SCORER_SOAK=$${SCORER_SOAK:-100000} cargo test -p scorer-fn $(FAULTS) --test service soak:: -- --nocapture
+	@$(ENV); SCORER_SOAK=$${SCORER_SOAK:-100000} cargo test --workspace $(FAULTS) --test service soak:: -- --nocapture
 
 .PHONY: arm64
 arm64: ## Build the ARM64 release binaries and check them (docs/arm64.md)
@@ -99,10 +99,10 @@ test-infra: ## Check the Pulumi program: types, lints, and the resources it make
 .PHONY: test-widget
 test-widget: dev-env ## Look at the rollout's page and press its buttons in a real browser
 	@local-cloud/widget/browser-env
-	@$(ENV); WIDGET_BROWSER=1 cargo test -p rollout-controller --test fake --test system widget
+	@$(ENV); WIDGET_BROWSER=1 cargo test --workspace $(FAULTS) --test fake --test system widget
 
 .PHONY: screenshots
 screenshots: dev-env ## Take docs/screenshots anew: before, during, after a rollback
 	@local-cloud/widget/browser-env
 	@$(ENV); WIDGET_BROWSER=1 SCREENSHOTS=$(CURDIR)/docs/screenshots \
-		cargo test -p rollout-controller --test system widget_browser::before_during
+		cargo test --workspace $(FAULTS) --test system widget_browser::before_during
