@@ -9,11 +9,14 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 /// Milliseconds in a simulated minute.
 pub const MINUTE_MS: i64 = 60_000;
+
+/// Tells a function or a CLI what time the cloud has, see [`Clock::as_variable`].
+pub const CLOCK_VARIABLE: &str = "ROLLOUT_CLOCK";
 
 /// How fast simulated time runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +100,23 @@ impl Clock {
         let legs = self.legs();
         let begun = legs.0.partition_point(|leg| leg.since <= instant);
         legs.0[begun.saturating_sub(1)].at(instant, self.pace)
+    }
+
+    /// `start=T,anchor=R,speed=F`: simulated now = T + (real now - R) × F, both RFC 3339.
+    ///
+    /// `None` for a manual clock, which stands still, and for one that is held
+    /// now and then: whoever has read the text would run ahead of it.
+    pub fn as_variable(&self) -> Option<String> {
+        let Pace::Minute(real) = self.pace else { return None };
+        let legs = self.legs();
+        let [leg] = legs.0.as_slice() else { return None };
+        if leg.until_ms.is_some() {
+            return None;
+        }
+        let start = timestamp(leg.from_ms);
+        let anchor = Timestamp::now() - SignedDuration::try_from(leg.since.elapsed()).ok()?;
+        let speed = 60.0 / real.as_secs_f64();
+        Some(format!("start={start},anchor={anchor},speed={speed}"))
     }
 
     /// Simulated now, as a timestamp.
@@ -202,6 +222,30 @@ mod tests {
         assert_eq!(clock.now().to_string(), "2026-11-24T08:00:00Z");
         clock.advance(Duration::from_secs(90));
         assert_eq!(clock.now().to_string(), "2026-11-24T08:01:30Z");
+    }
+
+    #[test]
+    fn the_variable_gives_the_same_time_as_the_clock() {
+        assert_eq!(Clock::new(Pace::Manual, start()).as_variable(), None);
+        let clock = Clock::new(Pace::Minute(Duration::from_millis(700)), start());
+        clock.advance(Duration::from_hours(3));
+        let text = clock.as_variable().unwrap();
+        let part = |name: &str| {
+            let found = text.split(',').find_map(|part| part.strip_prefix(name));
+            found.unwrap_or_else(|| panic!("{name} in {text}")).to_owned()
+        };
+        let start: Timestamp = part("start=").parse().unwrap();
+        let anchor: Timestamp = part("anchor=").parse().unwrap();
+        let speed: f64 = part("speed=").parse().unwrap();
+        let now = |real: Timestamp| {
+            start.as_millisecond() as f64 + real.duration_since(anchor).as_secs_f64() * speed * 1e3
+        };
+        let before = now(Timestamp::now());
+        let shown = clock.now_ms() as f64;
+        let after = now(Timestamp::now());
+        // Two clocks were read one after the other at the start: a hair of real time, sped up.
+        let slack = 1_000.0 * speed;
+        assert!(before - slack <= shown && shown <= after + slack, "{before} {shown} {after}");
     }
 
     #[tokio::test]

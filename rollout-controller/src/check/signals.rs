@@ -5,7 +5,7 @@ use super::journal::duration;
 use crate::config::Rollout;
 use crate::domain::journal::Journal;
 use crate::domain::minute::{Minute, SideCounts};
-use crate::domain::observation::{AlarmState, MinuteRead, RouteMinute, RouteSeen, Share};
+use crate::domain::observation::{AlarmState, MinuteRead, RouteMinute, RouteSeen, Share, Seen};
 use crate::domain::weight::Weight;
 use crate::errors::chain;
 use crate::ports::{MinutesWanted, World};
@@ -80,7 +80,7 @@ pub(super) async fn alarms(
 pub(super) async fn metrics(
     world: &World,
     rollout: &Rollout,
-    seen: &[Result<RouteSeen, String>],
+    seen: &[Seen<RouteSeen>],
     journal: Option<&Journal>,
     now: Timestamp,
 ) -> Vec<Finding> {
@@ -158,9 +158,10 @@ struct Side<'a> {
 
 impl Side<'_> {
     fn counts<'r>(&self, route: &'r RouteMinute) -> Option<&'r SideCounts> {
+        let RouteMinute::Known { old, new } = route else { return None };
         match self.which {
-            Which::Old => route.old.as_ref(),
-            Which::New => route.new.as_ref(),
+            Which::Old => old.as_ref(),
+            Which::New => new.as_ref(),
         }
     }
 
@@ -234,8 +235,8 @@ impl Side<'_> {
     fn due(&self) -> f64 {
         let share = self.share.unwrap_or(Weight::ZERO).ratio();
         let old = self.read.iter().filter_map(|minute| {
-            let route = minute.routes.get(self.index)?;
-            Some(route.old.as_ref()?.requests)
+            let RouteMinute::Known { old, .. } = minute.routes.get(self.index)? else { return None };
+            Some(old.as_ref()?.requests)
         });
         old.sum::<u64>() as f64 * share / (1.0 - share).max(f64::EPSILON)
     }

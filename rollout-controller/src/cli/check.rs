@@ -3,6 +3,7 @@
 use super::remote::{Remote, ask, block_on};
 use crate::adapters::alb::Alb;
 use crate::adapters::aws::Aws;
+use crate::adapters::clock;
 use crate::adapters::cloudwatch::CloudWatch;
 use crate::adapters::invoke::Function;
 use crate::adapters::wire;
@@ -134,7 +135,15 @@ fn alone(args: &Args, examiner: &str, finding: Finding) -> Examination {
 async fn with_own_eyes(args: &Args, aws: &Aws, config: &Config) -> Examination {
     const EXAMINER: &str = "you";
     let iam = std::env::var("ROLLOUT_LEDGER_IAM").is_ok_and(|value| value == "1");
-    let world = match wire::world(config, aws, iam) {
+    let clock = match clock::clock(|name| std::env::var(name).ok()) {
+        Ok(clock) => clock,
+        Err(error) => {
+            let why = "ages are judged by the clock";
+            let finding = Finding::bad("clock", "", error.to_string(), why, "correct ROLLOUT_CLOCK");
+            return alone(args, EXAMINER, finding);
+        }
+    };
+    let world = match wire::world(config, aws, iam, clock) {
         Ok(world) => world,
         Err(error) => {
             let why = "the journal is the only state of a rollout";

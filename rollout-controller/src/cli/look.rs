@@ -4,14 +4,15 @@ use super::remote::{NO_ANSWER, Remote, ask, block_on, status};
 use crate::adapters::aws::Aws;
 use crate::api;
 use anyhow::bail;
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// How the rollout stands: is traffic safe, what share goes where, why.
 ///
-/// Exit codes: 0 fine (advancing, complete, not started), 10 holding (paused,
-/// moved by someone else, alarm, calendar, unsafe rules), 20 rolled back or on
-/// the way, 30 could not tell, 2 usage.
+/// Exit codes: 0 serving safely or nothing to protect, 10 held or degraded, 20
+/// rolled back or on the way, 30 unknown, 31 not protected, 42 incomplete or
+/// refused, 50 users are hurt, 2 usage.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  rolloutctl status\n  rolloutctl status --watch\n  rolloutctl status --json | jq .routes"
@@ -67,7 +68,7 @@ pub fn run_status(args: &Status) -> anyhow::Result<ExitCode> {
         let aws = Aws::new();
         loop {
             let code = show(args, &aws).await?;
-            let ended = code == Code::Ended;
+            let ended = matches!(code, Code::Ended(_));
             if !args.watch || ended {
                 return Ok(ExitCode::from(code.exit()));
             }
@@ -78,7 +79,7 @@ pub fn run_status(args: &Status) -> anyhow::Result<ExitCode> {
 
 #[derive(PartialEq, Eq)]
 enum Code {
-    Ended,
+    Ended(u8),
     Goes(u8),
     Final(u8),
 }
@@ -86,8 +87,7 @@ enum Code {
 impl Code {
     fn exit(&self) -> u8 {
         match self {
-            Self::Ended => 0,
-            Self::Goes(code) | Self::Final(code) => *code,
+            Self::Ended(code) | Self::Goes(code) | Self::Final(code) => *code,
         }
     }
 }
@@ -100,10 +100,11 @@ async fn show(args: &Status, aws: &Aws) -> anyhow::Result<Code> {
             } else {
                 status.render()
             };
-            let clear = if args.watch && !args.remote.json { "\x1b[2J\x1b[H" } else { "" };
+            let on_terminal = std::io::stdout().is_terminal();
+            let clear = if args.watch && !args.remote.json && on_terminal { "\x1b[2J\x1b[H" } else { "" };
             super::out(&format!("{clear}{text}"))?;
-            let code = status.standing.exit_code();
-            Ok(if status.state == "completed" { Code::Ended } else { Code::Goes(code) })
+            let code = status.health.exit_code;
+            Ok(if status.ended { Code::Ended(code) } else { Code::Goes(code) })
         }
         Err(error) => {
             eprintln!("error: {error:#}");

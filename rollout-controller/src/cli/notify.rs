@@ -3,6 +3,7 @@
 use super::check::send;
 use super::remote::{Remote, block_on};
 use crate::adapters::aws::Aws;
+use crate::adapters::clock;
 use crate::adapters::invoke::who;
 use crate::adapters::wire;
 use crate::check::Examination;
@@ -70,8 +71,9 @@ async fn direct(args: &Args, aws: &Aws, file: &std::path::Path) -> anyhow::Resul
     let config = config::load(file).with_context(|| format!("reading {}", file.display()))?;
     let rollout = config.rollout(args.remote.rollout.as_deref());
     let rollout = rollout.map_err(anyhow::Error::msg)?;
-    let world = wire::world(&config, aws, false)?;
+    let clock = clock::clock(|name| std::env::var(name).ok())?;
+    let world = wire::world(&config, aws, false, clock.clone())?;
     let identity = who(aws).await;
-    let now = SystemClock.now();
+    let now = clock.now();
     Ok(notify("you", &world, &config, rollout, &identity, now).await)
 }

@@ -62,6 +62,8 @@ pub trait Gives {
 
 /// Exit code of a command that was refused.
 pub const REFUSED: u8 = 40;
+/// Exit code of a command that not every route shows.
+pub const INCOMPLETE: u8 = 42;
 /// Exit code of a command that was stale.
 pub const STALE: u8 = 41;
 /// Exit code when the controller gave no answer.
@@ -145,7 +147,7 @@ pub fn give(remote: &Remote, giving: &Giving, order: Order) -> anyhow::Result<Ex
             );
         }
         if request.if_revision.is_none() && request.order.needs_fresh_sight() {
-            request.if_revision = Some(status(&aws, remote).await?.revision);
+            request.if_revision = status(&aws, remote).await?.revision;
         }
         let asks = !giving.yes && !giving.dry_run;
         if giving.dry_run || asks {
@@ -206,6 +208,7 @@ fn finish(remote: &Remote, answer: &CommandOutcome) -> anyhow::Result<ExitCode> 
 pub fn exit_code(answer: &CommandOutcome) -> u8 {
     match answer.outcome {
         Verdict::Applied | Verdict::AlreadySo => 0,
+        Verdict::Incomplete => INCOMPLETE,
         Verdict::Refused => REFUSED,
         Verdict::Stale => STALE,
     }
@@ -216,6 +219,7 @@ pub fn render(answer: &CommandOutcome) -> String {
     let outcome = match answer.outcome {
         Verdict::Applied => "✔ applied",
         Verdict::AlreadySo => "✔ already so",
+        Verdict::Incomplete => "✖ incomplete",
         Verdict::Refused => "✖ refused",
         Verdict::Stale => "✖ stale",
     };

@@ -1,6 +1,6 @@
 //! `rollback`: through the controller, or directly with your own credentials.
 
-use super::remote::{Gives, Giving, REFUSED, Remote, block_on, confirm, give};
+use super::remote::{Gives, Giving, INCOMPLETE, Remote, block_on, confirm, give};
 use crate::adapters::alb::Alb;
 use crate::adapters::aws::Aws;
 use crate::adapters::invoke::who;
@@ -10,7 +10,7 @@ use crate::domain::command::Order;
 use crate::domain::decision::{CauseKind, Shift};
 use crate::domain::weight::Weight;
 use crate::errors::chain;
-use crate::ports::{Clock as _, SystemClock, Traffic as _, Turn};
+use crate::ports::{Clock as _, SystemClock, Traffic as _, WritePermit};
 use anyhow::{Context as _, bail};
 use jiff::SignedDuration;
 use std::path::PathBuf;
@@ -85,12 +85,12 @@ async fn direct(args: &Args, rollout: &Rollout) -> anyhow::Result<ExitCode> {
         confirm()?;
     }
     let identity = who(&aws).await;
-    let deadline = clock.now().saturating_add(SignedDuration::from_secs(60))?;
-    let turn = Turn::by_hand(&identity, deadline);
+    let deadline = clock.real().saturating_add(SignedDuration::from_secs(60))?;
+    let permit = WritePermit::lower_only(deadline);
     let text = format!("direct rollback by {identity}: {}", args.giving.reason);
     let shift = Shift::out_of_traffic(CauseKind::RollBack, text);
-    let outcome = act(&alb, &rollout.terms.routes, &turn, &shift).await;
-    let done = outcome.all_at(Weight::ZERO);
+    let outcome = act(&alb, &rollout.terms.routes, &permit, &shift).await;
+    let done = outcome.arrived(Weight::ZERO);
     let head =
         if done { "✔ applied: every route at 0 %" } else { "✖ not every route is at 0 %" };
     let mut answer = format!("{head} ({identity})\n");
@@ -105,5 +105,5 @@ async fn direct(args: &Args, rollout: &Rollout) -> anyhow::Result<ExitCode> {
         );
     }
     super::out(&answer)?;
-    Ok(if done { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
+    Ok(if done { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
 }

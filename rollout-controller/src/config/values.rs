@@ -173,6 +173,7 @@ fn rollout(found: &mut Findings, at: &str, raw: raw::Rollout) -> Option<Rollout>
     let blind_after =
         found.minutes(&format!("{at}.blind_after"), raw.blind_after.as_deref(), 10, 2..=120);
     let calendar = calendar(found, at, raw.calendar);
+    let on_new_code = raw.on_new_code.unwrap_or_default();
     alarms(found, at, &raw.alarms);
     if raw.route.is_empty() {
         found.add(format!("{at}.route"), "", "missing; add a table [[rollout.route]]");
@@ -194,6 +195,7 @@ fn rollout(found: &mut Findings, at: &str, raw: raw::Rollout) -> Option<Rollout>
             hold_on: raw.alarms.hold_on,
             python_twin: raw.alarms.python_twin,
             calendar,
+            on_new_code,
         },
     })
 }

@@ -1,14 +1,14 @@
 //! What may only be looked at: `status`, `history`, and what the doctor sees.
 
-use super::observe::read_routes;
+use super::observe::{Look, look};
 use super::store::{self, event_of};
-use crate::api::{Answer, History, Question, RouteShown, Standing, Status};
+use crate::api::{Answer, History, Question, Status};
 use crate::check::Examiner;
 use crate::config::{Config, Rollout};
 use crate::domain::event::{Event, Stamped};
 use crate::domain::explain;
-use crate::domain::journal::Journal;
-use crate::errors::chain;
+use crate::domain::health::{JournalSeen, Standpoint, health};
+use crate::domain::observation::Unread;
 use crate::ports::{Seq, World};
 use crate::report::status::status;
 
@@ -48,27 +48,34 @@ async fn answer(world: &World, config: &Config, question: &Question) -> Result<A
 /// How one rollout stands, with the rules as they are right now.
 pub async fn status_of(world: &World, rollout: &Rollout) -> Status {
     let loaded = store::load(&*world.ledger, &rollout.name).await;
-    let run = loaded.as_ref().ok().and_then(|loaded| loaded.journal.run.as_ref());
-    let routes = run.map_or(&rollout.terms.routes, |run| &run.terms.routes);
-    let seen = read_routes(world, routes).await;
-    let readable = seen.iter().all(Result::is_ok);
-    let shown = RouteShown::of(routes, &seen);
-    let stages = rollout.terms.stages.len();
-    match &loaded {
-        Ok(loaded) => {
-            let recent = recent(world, rollout).await;
-            status(&loaded.journal, shown, readable, stages, recent)
-        }
-        Err(error) => {
-            let mut status = status(&Journal::new(&rollout.name), shown, false, stages, Vec::new());
-            status.standing = Standing::Unknown;
-            "ledger down".clone_into(&mut status.state);
-            status.why = chain(error);
-            "nothing advances; `rolloutctl rollback` works without the ledger"
-                .clone_into(&mut status.next);
-            status
-        }
-    }
+    let whole = loaded.as_ref().ok().filter(|loaded| loaded.broken.is_none());
+    let eyes = Look {
+        name: &rollout.name,
+        journal: whole.map(|loaded| &loaded.journal),
+        terms: &rollout.terms,
+        settings: &rollout.settings,
+    };
+    let seen = look(world, &eyes).await;
+    let journal = match &loaded {
+        Err(down) => JournalSeen::Failed(Unread::of(down)),
+        Ok(loaded) => match (&loaded.broken, &seen.copy) {
+            (Some(broken), _) => JournalSeen::Prefix(&loaded.journal, Unread::of(broken)),
+            (None, Ok(Some(copy))) if copy.revision > loaded.journal.revision => {
+                JournalSeen::Behind(&loaded.journal)
+            }
+            (None, _) => JournalSeen::Read(&loaded.journal),
+        },
+    };
+    let at = Standpoint {
+        journal,
+        seen: &seen,
+        terms: &rollout.terms,
+        mode: rollout.mode,
+        settings: &rollout.settings,
+        clock_ms: world.clock.now().as_millisecond(),
+    };
+    let recent = if whole.is_some() { recent(world, rollout).await } else { Vec::new() };
+    status(&rollout.name, &at, &health(&at), recent)
 }
 
 async fn recent(world: &World, rollout: &Rollout) -> Vec<String> {
@@ -90,9 +97,9 @@ async fn events(
     let mut before = before;
     for _ in 0..MOST_PAGES {
         let entries = world.ledger.history(&rollout.name, before, PAGE).await;
-        let entries = entries.map_err(|error| chain(&error))?;
+        let entries = entries.map_err(|error| Unread::of(&error).to_string())?;
         for entry in &entries {
-            let stamped = event_of(&rollout.name, entry).map_err(|error| chain(&error))?;
+            let stamped = event_of(&rollout.name, entry).map_err(|error| Unread::of(&error).to_string())?;
             before = Some(entry.seq);
             if keep(&stamped.event) {
                 found.push(stamped);
@@ -117,7 +124,14 @@ async fn history_of(
     all: bool,
 ) -> Result<History, String> {
     let detail = |event: &Event| {
-        matches!(event, Event::Ticked { .. } | Event::PageSent { .. } | Event::Announced { .. })
+        matches!(
+            event,
+            Event::Ticked { .. }
+                | Event::Delivered { .. }
+                | Event::GivenUp { .. }
+                | Event::PageSent { .. }
+                | Event::Announced { .. }
+        )
     };
     let keep = |event: &Event| all || !detail(event);
     let (events, earlier) = events(world, rollout, before, limit as usize, keep).await?;

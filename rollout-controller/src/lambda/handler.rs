@@ -9,11 +9,12 @@ use super::metrics;
 use crate::api::{CommandOutcome, Question};
 use crate::check::errand::Errand;
 use crate::config::Config;
-use crate::controller::tick::{self, TickReport};
+use crate::controller::tick;
 use crate::controller::{self, Schedule, command, query};
 use crate::domain::command::Request;
 use crate::errors::chain;
 use crate::ports::World;
+use crate::report::tick::TickReport;
 use crate::widget;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -139,17 +140,21 @@ fn to_json(answer: &impl serde::Serialize) -> Result<Value, Refusal> {
 
 async fn ticked(world: &World, config: &Config, schedule: Schedule) -> Result<Value, Refusal> {
     let started = std::time::Instant::now();
-    let reports = tick::tick(world, config, schedule).await;
+    let outcomes = tick::tick(world, config, schedule).await;
     let tick_ms = started.elapsed().as_secs_f64() * 1000.0;
+    let at_ms = schedule.scheduled.as_millisecond();
+    let reports: Vec<TickReport> =
+        outcomes.iter().map(|outcome| TickReport::of(outcome, at_ms)).collect();
     for report in &reports {
         log_tick(report, tick_ms, schedule.scheduled);
         metrics::print(&metrics::tick(report, tick_ms, schedule.scheduled));
     }
-    match reports.iter().find(|report| report.error_type.is_some()) {
+    match reports.iter().find_map(|report| Some((report, report.error_type?))) {
         None => to_json(&reports),
-        Some(failed) => Err(Refusal {
-            error_type: match failed.error_type.as_deref() {
-                Some("ledger") => "LedgerError",
+        Some((failed, error_type)) => Err(Refusal {
+            error_type: match error_type {
+                "ledger" => "LedgerError",
+                "future" => "FutureTick",
                 _ => "FoldError",
             },
             message: failed.message.clone(),
@@ -160,7 +165,7 @@ async fn ticked(world: &World, config: &Config, schedule: Schedule) -> Result<Va
 fn log_tick(report: &TickReport, tick_ms: f64, scheduled: Timestamp) {
     let TickReport { rollout, run, revision, state, weight, stage, log_e, did, message, .. } =
         report;
-    if let Some(error_type) = &report.error_type {
+    if let Some(error_type) = report.error_type {
         tracing::error!(rollout.name = rollout, error_type, duration_ms = tick_ms, %scheduled, "{message}");
         return;
     }
@@ -169,12 +174,13 @@ fn log_tick(report: &TickReport, tick_ms: f64, scheduled: Timestamp) {
         rollout.run = run,
         rollout.revision = revision,
         rollout.state = state,
-        weight.percent = weight.percent(),
-        stage = stage.0,
-        stages = stage.1,
+        weight.percent = weight.map(|weight| weight.percent()),
+        stage = stage.map(|(stage, _)| stage),
+        stages = stage.map(|(_, stages)| stages),
         log_e,
         decision = did,
         blind_minutes = report.blind_minutes,
+        messages.unsent = report.unsent_messages,
         duration_ms = tick_ms,
         %scheduled,
         "{message}"

@@ -11,6 +11,7 @@ use crate::domain::event::Stamped;
 use crate::domain::explain;
 use crate::domain::explain::clock_time;
 use crate::domain::minute::Minute;
+use crate::domain::phase::Phase;
 use crate::domain::run::Run;
 use crate::widget::{Button, Params, Verb};
 use serde_json::Value;
@@ -69,8 +70,7 @@ pub fn render(scene: &Scene<'_>) -> String {
 
 fn head(scene: &Scene<'_>) -> String {
     let Scene { status, run, .. } = scene;
-    let headline = headline::headline(status, *run);
-    let tone = headline.tone;
+    let tone = headline::Tone::of(status.health.kind);
     let mut list = String::new();
     let shows: Vec<String> = status
         .routes
@@ -78,22 +78,28 @@ fn head(scene: &Scene<'_>) -> String {
         .map(|route| format!("{} shows {}", route.route, route.shows))
         .collect();
     let stage = match status.stage {
-        (0, _) => String::new(),
-        (at, of) => format!(", stage {at} of {of}"),
+        Some((0, _)) | None => String::new(),
+        Some((at, of)) => format!(", stage {at} of {of}"),
+    };
+    let share = match status.weight_percent {
+        Some(percent) => format!("{percent} % by the journal{stage}"),
+        None => "unknown by the journal".to_owned(),
     };
     list.push_str(&entry(
         "Share of Rust",
         &escape(&format!(
-            "{} % by the journal{stage}; read back just now: {}",
-            status.weight_percent,
+            "{share}; read back just now: {}",
             shows.join(", ")
         )),
     ));
-    list.push_str(&entry("Must I act?", &escape(headline.act)));
+    list.push_str(&entry("Must I act?", &escape(headline::act(status))));
     if let Some(who) = run.and_then(headline::acted) {
         list.push_str(&entry("Acting", &escape(who)));
     }
     list.push_str(&entry("Why", &escape(&status.why)));
+    for also in &status.health.also {
+        list.push_str(&entry("Also", &escape(also)));
+    }
     for page in &status.standing_pages {
         list.push_str(&entry("Page", &escape(&format!("⚠ {page}"))));
     }
@@ -101,22 +107,27 @@ fn head(scene: &Scene<'_>) -> String {
         || "no tick has decided yet".to_owned(),
         |ms| format!("last tick {}", clock_time(ms)),
     );
-    list.push_str(&entry("Journal", &escape(&format!("revision {}, {tick}", status.revision))));
-    if status.unsent_messages > 0 {
-        let text = format!("⚠ {} messages not sent yet", status.unsent_messages);
-        list.push_str(&entry("Outbox", &escape(&text)));
+    let revision = status
+        .revision
+        .map_or_else(|| "unknown".to_owned(), |revision| format!("revision {revision}"));
+    list.push_str(&entry("Journal", &escape(&format!("{revision}, {tick}"))));
+    for code in &status.code {
+        list.push_str(&entry("Code", &escape(code)));
     }
-    list.push_str(&entry("Command", &format!("<pre>{}</pre>", escape(headline.command))));
+    for unsent in &status.unsent {
+        list.push_str(&entry("Unsent", &escape(&format!("⚠ {unsent}"))));
+    }
+    list.push_str(&entry("Command", &format!("<pre>{}</pre>", escape(&status.health.next))));
     format!(
         "<div class=\"head {class}\"><h2><span class=\"icon\" aria-hidden=\"true\">{icon}</span> {safe}</h2>\
          <p class=\"soft\">{name}: {state} (run {run}, {mode})</p></div><dl>{list}</dl>",
         class = tone.class(),
         icon = tone.icon(),
-        safe = escape(headline.safe),
+        safe = escape(&status.health.headline),
         name = escape(&status.rollout),
-        state = escape(&status.state),
-        run = status.run,
-        mode = escape(&status.mode),
+        state = escape(status.phase.as_deref().unwrap_or("unknown")),
+        run = status.run.map_or_else(|| "unknown".to_owned(), |run| run.to_string()),
+        mode = escape(status.mode.as_deref().unwrap_or("-")),
     )
 }
 
@@ -155,18 +166,19 @@ fn actions(scene: &Scene<'_>) -> String {
             "<p class=\"soft\">No buttons: the widget's parameter commandFunction is missing.</p>{refresh}"
         );
     };
-    let (name, at, revision) = (&status.rollout, run.weight, status.revision);
+    let Some(revision) = status.revision else { return refresh };
+    let (name, at) = (&status.rollout, run.weight);
     let press = |label: &str, class: &str, verb, adopt, question: String| {
         let press = Button { command: verb, adopt, if_revision: revision };
         let question = format!("{question} You saw journal revision {revision}.");
         button(label, class, command, Some(&question), &sends(&press, params))
     };
     let mut buttons = String::new();
-    let open = run.is_open() && run.rolling_back.is_none();
-    if open && run.moved.is_some() {
+    let open = run.is_open() && run.phase.rolling_back().is_none();
+    if let Phase::Moved { .. } = run.phase {
         let question = format!("Take over the weight that the rules of '{name}' show, and go on?");
         buttons += &press("Resume and adopt", "", Verb::Resume, true, question);
-    } else if open && run.pause.is_some() {
+    } else if run.phase.pause().is_some() {
         let question = format!("Resume '{name}' at {at}? A reason is needed.");
         buttons += &press("Resume", "", Verb::Resume, false, question);
     } else if open {
@@ -235,6 +247,9 @@ pub fn pressed(pressed: &Pressed<'_>) -> String {
             let (tone, word) = match answer.outcome {
                 Verdict::Applied => (headline::Tone::Ok, "done"),
                 Verdict::AlreadySo => (headline::Tone::Ok, "already so"),
+                Verdict::Incomplete => {
+                    (headline::Tone::Bad, "incomplete: not every route shows it")
+                }
                 Verdict::Refused => (headline::Tone::Bad, "refused, nothing was done"),
                 Verdict::Stale => (headline::Tone::Bad, "stale, nothing was done"),
             };

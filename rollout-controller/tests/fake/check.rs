@@ -9,7 +9,7 @@ use rollout_controller::check::{
 };
 use rollout_controller::config::Config;
 use rollout_controller::domain::command::Order;
-use rollout_controller::domain::message::Urgency;
+use rollout_controller::domain::message::{Channel, Urgency};
 use rollout_controller::domain::minute::Minute;
 use rollout_controller::domain::observation::{AlarmState, Share};
 use rollout_controller::domain::route::GroupArn;
@@ -263,7 +263,7 @@ async fn a_silent_schedule_a_stuck_outbox_and_a_lost_ledger_are_bad() {
     let night = well(complete());
     night.order(Order::Start).await;
     night.until_weight(40, 5.0).await;
-    night.pretend.state().trouble.messages_fail = true;
+    night.pretend.state().trouble.channels_broken = Channel::ALL.into();
     night.until_weight(40, 10.0).await;
     for _ in 0..10 {
         night.pretend.pass_minute();
@@ -397,7 +397,7 @@ async fn a_refused_message_and_a_missing_channel_are_bad() {
     let run = || errand.run(&night.world, &night.config, night.pretend.now());
     assert_eq!(run().await.level(), Level::Ok);
     assert_eq!(night.pretend.state().changes.len(), 1);
-    night.pretend.state().trouble.messages_fail = true;
+    night.pretend.state().trouble.channels_broken = Channel::ALL.into();
     let found = run().await;
     the_finding(&found, Level::Bad, "page", "test page");
     the_finding(&found, Level::Bad, "event", "sending `test`");

@@ -169,7 +169,7 @@ async fn a_rollback_after_completion_works() {
     let answer = night.order(Order::Rollback).await;
     assert_eq!(word(&answer), "applied", "{}", answer.message);
     assert!(night.shows("public").abs() < f64::EPSILON);
-    assert_eq!(night.journal().await.run.unwrap().state_name(), "rolled back");
+    assert_eq!(night.journal().await.run.unwrap().phase.words(), "rolled back");
     assert_eq!(word(&night.order(Order::Rollback).await), "already so");
 }
 

@@ -3,7 +3,8 @@
 use crate::pretend::{self, Night, config_with};
 use rollout_controller::config::Config;
 use rollout_controller::controller::command::command;
-use rollout_controller::controller::tick::{TickReport, tick};
+use rollout_controller::controller::tick::tick;
+use rollout_controller::report::tick::TickReport;
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::weight::Weight;
 use rollout_controller::world::Pretend;
@@ -32,7 +33,10 @@ async fn start(night: &Night, config: &Config, rollout: &str) {
 async fn minutes(night: &Night, config: &Config, count: usize) -> Vec<TickReport> {
     let mut last = Vec::new();
     for _ in 0..count {
-        last = tick(&night.world, config, night.schedule()).await;
+        let schedule = night.schedule();
+        let outcomes = tick(&night.world, config, schedule).await;
+        let at_ms = schedule.scheduled.as_millisecond();
+        last = outcomes.iter().map(|outcome| TickReport::of(outcome, at_ms)).collect();
         night.pretend.pass_minute();
     }
     last

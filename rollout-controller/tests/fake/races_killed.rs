@@ -243,7 +243,7 @@ async fn a_rollback_killed_anywhere_reaches_zero_and_pages_once() {
             assert!(night.shows(route).abs() < f64::EPSILON, "{polls} {route}");
         }
         let run = night.run().await;
-        assert_eq!(run.state_name(), "rolled back", "{polls}");
+        assert_eq!(run.phase.words(), "rolled back", "{polls}");
         let pages = night.pretend.state().pages.clone();
         let about = pages.iter().filter(|p| p.topic.name() == "rolled-back");
         let ids: BTreeSet<String> = about.map(Page::id).collect();
@@ -272,7 +272,7 @@ async fn a_rollback_command_killed_anywhere_is_safe_to_repeat() {
         let events = night.events().await;
         let orders = events.iter().filter(|s| s.event.kind() == "rollback_ordered");
         assert_eq!(orders.count(), 1, "{polls}: one command");
-        assert_eq!(night.run().await.state_name(), "rolled back", "{polls}");
+        assert_eq!(night.run().await.phase.words(), "rolled back", "{polls}");
         sound(&night, polls).await;
         ended
     })

@@ -12,7 +12,7 @@ use clap::Parser as _;
 use rollout_controller::api::{Answer, Question};
 use rollout_controller::cli::remote::{exit_code, render};
 use rollout_controller::cli::{Cli, Command};
-use rollout_controller::controller::tick::TickReport;
+use rollout_controller::report::tick::TickReport;
 use rollout_controller::controller::{command, query};
 use rollout_controller::domain::command::Request;
 use rollout_controller::domain::message::Urgency;
@@ -139,7 +139,12 @@ impl World {
             ["rust", "slow", ratio] => state.new.slow_ratio = percent(ratio),
             ["rust", "healthy"] => state.new = Side::healthy_rust(),
             ["ledger", to] => trouble.ledger_down = *to == "down",
-            ["sns", to] => trouble.messages_fail = *to == "down",
+            ["sns", to] => {
+                trouble.channels_broken.clear();
+                if *to == "down" {
+                    trouble.channels_broken.extend([Channel::Pager, Channel::Chat]);
+                }
+            },
             ["cloudwatch", to] => trouble.metrics_fail = *to == "down",
             ["cloudwatch-silent", "on"] => trouble.metrics_silent_from = Some(now),
             ["cloudwatch-silent", "off"] => trouble.metrics_silent_from = None,

@@ -1,10 +1,9 @@
 //! Ticks against a world with state. The invariants are those of the crate's docs.
 
 use crate::pretend::{Night, config, config_with, word};
-use rollout_controller::controller::tick::tick;
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::event::Event;
-use rollout_controller::domain::message::Urgency;
+use rollout_controller::domain::message::{Channel, Urgency};
 use rollout_controller::domain::minute::Minute;
 use rollout_controller::domain::observation::AlarmState;
 use rollout_controller::domain::weight::Weight;
@@ -17,7 +16,7 @@ fn percent(value: f64) -> Weight {
 async fn a_healthy_rollout_takes_every_stage_once_and_completes() {
     let night = Night::started(config()).await;
     let end = night.until(150, |report| report.state == "completed").await;
-    assert_eq!(end.weight, Weight::FULL);
+    assert_eq!(end.weight, Some(Weight::FULL));
     assert!((night.shows("public") - 100.0).abs() < f64::EPSILON);
     assert_eq!(night.writes(), 6, "one write for each stage");
 
@@ -178,7 +177,7 @@ async fn late_metrics_are_waited_for() {
     let report = night.minutes(6).await;
     assert!(report.message.contains("no requests of either side"), "{}", report.message);
     night.pretend.state().trouble.metrics_silent_from = None;
-    let through = night.run().await.through.unwrap();
+    let through = night.run().await.gathered.judged_through().unwrap();
     assert!(through < silent, "no silent minute was judged: {through} {silent}");
     night.until_weight(40, 10.0).await;
 }
@@ -219,9 +218,9 @@ async fn a_second_tick_for_the_same_minute_changes_nothing() {
     let night = Night::started(config()).await;
     for _ in 0..40 {
         let schedule = night.schedule();
-        let first = tick(&night.world, &night.config, schedule).await.remove(0);
+        let first = night.tick_at(schedule).await.remove(0);
         let writes = night.writes();
-        let second = tick(&night.world, &night.config, schedule).await.remove(0);
+        let second = night.tick_at(schedule).await.remove(0);
         assert_eq!(night.writes(), writes);
         assert_eq!(first.weight, second.weight);
         night.pretend.pass_minute();
@@ -391,11 +390,11 @@ async fn a_rollback_by_hand_works_without_the_ledger() {
 #[tokio::test]
 async fn messages_wait_in_the_outbox_and_are_sent_once() {
     let night = Night::started(config()).await;
-    night.pretend.state().trouble.messages_fail = true;
+    night.pretend.state().trouble.channels_broken = Channel::ALL.into();
     night.minutes(3).await;
     let owed = night.journal().await.outbox.len();
     assert!(owed > 0);
-    night.pretend.state().trouble.messages_fail = false;
+    night.pretend.state().trouble.channels_broken.clear();
     night.minutes(3).await;
     assert_eq!(night.journal().await.outbox.len(), 0);
     let mut ids: Vec<String> = night

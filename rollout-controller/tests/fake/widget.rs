@@ -135,7 +135,7 @@ async fn a_press_is_carried_out_and_journalled_with_the_typed_name_and_no_identi
     assert!(done.contains("public shows 5 %"), "{done}");
     assert!(done.contains("Back to the rollout"), "{done}");
     assert!(done.contains(&format!("endpoint=\"{VIEW}\"")), "{done}");
-    let pause = night.run().await.pause.expect("paused");
+    let pause = night.run().await.phase.pause().cloned().expect("paused");
     assert_eq!(pause.who.identity, "widget, name as typed: Ada <b>, no AWS identity");
     assert_eq!(pause.who.reason, "noise & <script>alert(1)</script>");
 
@@ -151,7 +151,7 @@ async fn a_press_is_carried_out_and_journalled_with_the_typed_name_and_no_identi
     assert!(refused.contains("a reason is missing"), "{refused}");
     let resumed = press(&night, &paused, "Resume", json!({"reason": "quiet again"})).await;
     assert!(resumed.contains("resume: done"), "{resumed}");
-    assert!(night.run().await.pause.is_none());
+    assert!(night.run().await.phase.pause().cloned().is_none());
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn a_press_on_an_old_page_is_refused_with_what_changed() {
     let stale = press(&night, &old, "Resume", json!({"reason": "go on"})).await;
     assert!(stale.contains("resume: stale, nothing was done"), "{stale}");
     assert!(stale.contains("Since then") && stale.contains("resumed by"), "{stale}");
-    assert!(night.run().await.pause.is_some());
+    assert!(night.run().await.phase.pause().cloned().is_some());
 }
 
 #[tokio::test]

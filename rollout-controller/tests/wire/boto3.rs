@@ -23,7 +23,7 @@ use rollout_controller::domain::minute::{Edges, Minute, SideCounts};
 use rollout_controller::domain::observation::Share;
 use rollout_controller::domain::route::{GroupArn, Route, RuleArn};
 use rollout_controller::domain::weight::Weight;
-use rollout_controller::ports::{Metrics as _, MinutesWanted, SystemClock, Traffic as _, Turn};
+use rollout_controller::ports::{Metrics as _, MinutesWanted, SystemClock, Traffic as _};
 use serde_json::{Value, json};
 
 const MINUTES: i64 = 4;
@@ -167,9 +167,9 @@ async fn boto3_and_our_adapters_are_told_the_same() {
 
     // Ours writes 12.5 %, boto3 reads it and writes 40 %, ours reads that.
     let deadline = Timestamp::now() + Duration::from_mins(5);
-    let turn = Turn::by_hand("an engineer", deadline);
+    let permit = crate::scenes::permit_until(deadline);
     let eighth = Weight::from_percent(12.5).expect("a weight");
-    alb.shift(&turn, &route, Some(Weight::ZERO), eighth).await.expect("moved");
+    alb.shift(&permit, &route, Some(Weight::ZERO), eighth).await.expect("moved");
     let write = json!({ route.old_group.as_str(): 60, route.new_group.as_str(): 40 });
     let theirs = boto3(&cloud, &route, from, &write);
     let weight = |group: &GroupArn| theirs["weights"][group.as_str()].clone();

@@ -14,7 +14,9 @@ use rollout_controller::adapters::alb::Alb;
 use rollout_controller::adapters::aws::Aws;
 use rollout_controller::domain::route::{GroupArn, HeaderRule, Route, RuleArn};
 use rollout_controller::domain::weight::Weight;
-use rollout_controller::ports::{LedgerError, Share, SystemClock, Traffic as _, Turn};
+use rollout_controller::ports::{Entry, Share, Traffic as _, WritePermit, append};
+use rollout_controller::world::Pretend;
+use futures_util::FutureExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::peers;
@@ -83,18 +85,18 @@ impl Scene {
     }
 }
 
-/// A turn without a journal: these tests are about the load balancer alone.
-pub(crate) fn turn_until(deadline: Timestamp) -> Turn {
-    let down = LedgerError::Unreachable {
-        operation: "reading",
-        rollout: "scorer".into(),
-        source: "not part of this test".into(),
-    };
-    Turn::unjournalled(&down, deadline)
+/// Leave to write, from a journal in memory: these tests are about the load
+/// balancer alone.
+pub(crate) fn permit_until(deadline: Timestamp) -> WritePermit {
+    let journal = Pretend::new(1, &[], Timestamp::now());
+    let (kind, body) = ("intended".to_owned(), "{}".to_owned());
+    let entry = Entry { seq: 1, at_ms: 0, kind, body };
+    let appended = append(&journal, "scorer", &[entry], None, deadline).now_or_never();
+    appended.expect("no waiting").expect("appended").expect("first")
 }
 
-pub(crate) fn turn() -> Turn {
-    turn_until(Timestamp::now() + 1.minute())
+pub(crate) fn permit() -> WritePermit {
+    permit_until(Timestamp::now() + 1.minute())
 }
 
 pub(crate) fn percent(percent: f64) -> Weight {

@@ -11,7 +11,7 @@ use rollout_controller::ports::{Share, Traffic as _, TrafficError};
 use crate::peers;
 use crate::scenes::{
     HEADER, Scene, forward, header_condition, local_cloud, path_condition, percent, rule,
-    scene_at_moto, scene_of, turn, turn_until,
+    scene_at_moto, scene_of, permit, permit_until,
 };
 
 /// Everything that both must do.
@@ -39,7 +39,7 @@ async fn shows_shares_and_moves_them(scene: &Scene) {
 
     for (from, to) in [(0.0, 0.1), (0.1, 5.0), (5.0, 100.0), (100.0, 37.5), (37.5, 0.0)] {
         let (from, to) = (percent(from), percent(to));
-        let shown = scene.alb.shift(&turn(), &scene.route, Some(from), to).await;
+        let shown = scene.alb.shift(&permit(), &scene.route, Some(from), to).await;
         assert_eq!(shown.expect("moved"), to);
         assert_eq!(scene.share(&scene.route).await, Share::Weight(to));
         assert_eq!(scene.share(&scene.other).await, Share::Weight(percent(10.0)));
@@ -58,7 +58,7 @@ async fn changes_nothing_but_weights(scene: &Scene) {
     let seen = scene.alb.read(&scene.route).await.expect("read");
     assert_eq!((seen.share, seen.sticky), (Share::Weight(percent(20.0)), true));
 
-    let moved = scene.alb.shift(&turn(), &scene.route, Some(percent(20.0)), percent(30.0)).await;
+    let moved = scene.alb.shift(&permit(), &scene.route, Some(percent(20.0)), percent(30.0)).await;
     assert_eq!(moved.expect("moved"), percent(30.0));
     let mut expected = before;
     let actions = expected.actions.as_mut().expect("actions");
@@ -77,7 +77,7 @@ async fn does_not_fight(scene: &Scene) {
     scene.act(arn, forward(&[(python, 80), (rust, 20)])).await;
     let shift = |from: Option<f64>, to: f64| {
         let from = from.map(percent);
-        async move { scene.alb.shift(&turn(), &scene.route, from, percent(to)).await }
+        async move { scene.alb.shift(&permit(), &scene.route, from, percent(to)).await }
     };
     match shift(Some(5.0), 10.0).await {
         Err(TrafficError::Moved { expected, found, .. }) => {
@@ -120,7 +120,7 @@ async fn does_not_fight(scene: &Scene) {
 }
 
 async fn keeps_its_deadline(scene: &Scene) {
-    let late = turn_until(Timestamp::now() - 1.second());
+    let late = permit_until(Timestamp::now() - 1.second());
     let shift = |to| scene.alb.shift(&late, &scene.route, Some(Weight::ZERO), to);
     match shift(percent(5.0)).await {
         Err(TrafficError::Late { .. }) => {}
@@ -139,7 +139,7 @@ async fn knows_what_does_not_exist(scene: &Scene) {
         gone.rule = RuleArn::parse(&wrong).unwrap();
         let read = scene.alb.read(&gone).await;
         assert!(matches!(read, Err(TrafficError::Unknown { .. })), "{wrong}: {read:?}");
-        let shifted = scene.alb.shift(&turn(), &gone, None, Weight::ZERO).await;
+        let shifted = scene.alb.shift(&permit(), &gone, None, Weight::ZERO).await;
         assert!(matches!(shifted, Err(TrafficError::Unknown { .. })), "{wrong}: {shifted:?}");
     }
 }

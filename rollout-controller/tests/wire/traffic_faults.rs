@@ -6,10 +6,10 @@ use rollout_controller::domain::weight::Weight;
 use rollout_controller::errors::chain;
 use rollout_controller::ports::{Share, Traffic as _, TrafficError};
 
-use crate::scenes::{Scene, local_cloud, percent, scene_of, turn};
+use crate::scenes::{Scene, local_cloud, percent, scene_of, permit};
 
 async fn shift(scene: &Scene) -> Result<Weight, TrafficError> {
-    scene.alb.shift(&turn(), &scene.route, Some(Weight::ZERO), percent(5.0)).await
+    scene.alb.shift(&permit(), &scene.route, Some(Weight::ZERO), percent(5.0)).await
 }
 
 fn weights(cloud: &LocalCloud) -> Vec<u32> {

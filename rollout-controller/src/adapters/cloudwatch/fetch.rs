@@ -15,7 +15,7 @@ use crate::domain::minute::Minute;
 /// Queries in one call.
 const MOST_QUERIES: usize = 500;
 /// Data points in one answer, over all its pages.
-const MOST_POINTS: i32 = 100_800;
+pub(super) const MOST_POINTS: i32 = 100_800;
 /// Calls at a time. AWS takes 50 a second in a region.
 const MOST_CALLS: usize = 8;
 /// Pages of one call; more mean that the token leads in circles.

@@ -1,12 +1,14 @@
 //! Decisions in words: one sentence each, without a full stop.
 
 pub mod event;
+pub mod health;
 pub mod evidence;
 pub(crate) mod number;
 
 use self::evidence::Clock;
 use self::number::whole;
-use crate::domain::decision::{AlarmHolds, Decision, Hold, RollBackReason};
+use crate::domain::decision::{AlarmHolds, Decision, Hold, RollBackReason, StepBackReason};
+use crate::domain::weight::Weight;
 use crate::domain::run::Run;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -25,6 +27,21 @@ pub fn last_decision(run: &Run) -> String {
     }
 }
 
+/// How a run ended, or that it goes on.
+pub fn ended(run: &Run) -> String {
+    use crate::domain::phase::Phase;
+    match &run.phase {
+        Phase::RolledBack { reason, .. } => format!("rolled back: {reason}"),
+        Phase::Completed { at_ms } => format!("completed at {}", clock_time(*at_ms)),
+        Phase::Abandoned { by, .. } => format!("abandoned by {}: {}", by.identity, by.reason),
+        Phase::Starting
+        | Phase::Advancing { .. }
+        | Phase::Paused { .. }
+        | Phase::Moved { .. }
+        | Phase::RollingBack { .. } => run.phase.words().to_owned(),
+    }
+}
+
 /// What was decided and why. `run` is the run before the decision took effect.
 pub fn decision(decision: &Decision, run: &Run, clock: &Clock) -> String {
     let at = run.weight;
@@ -36,8 +53,21 @@ pub fn decision(decision: &Decision, run: &Run, clock: &Clock) -> String {
         ),
         Decision::Continue { to } => format!("finish the change to {to} that was left half done"),
         Decision::Hold { reason } => format!("hold at {at}: {}", hold(reason, clock)),
+        Decision::StepBack { to, why } => step_back(*to, why),
         Decision::RollBack { reason } => rollback_reason(reason),
-        Decision::Finish { proof } => evidence::complete(proof),
+        Decision::Complete { proof } => evidence::complete(proof),
+    }
+}
+
+/// Why the share goes back without leaving traffic.
+pub fn step_back(to: Weight, why: &StepBackReason) -> String {
+    match why {
+        StepBackReason::Undo { to: going } => {
+            format!("back to {to}: the change to {going} reached some routes only and may not go on")
+        }
+        StepBackReason::NewCode => {
+            format!("back to {to}: other code answers on Rust, and it has proven nothing yet")
+        }
     }
 }
 
@@ -48,7 +78,7 @@ pub fn hold(reason: &Hold, clock: &Clock) -> String {
             format!("another process is changing the weight to {to}; its time is not over yet")
         }
         Hold::MovedByOther => {
-            "somebody else changed a weight; `resume --adopt` takes it over, or set it back"
+            "someone else moved a weight; `resume --adopt` takes it over, or set it back"
                 .to_owned()
         }
         Hold::RulesUnreadable { error } => format!("the load balancer cannot be read: {error}"),
@@ -83,6 +113,28 @@ pub fn hold(reason: &Hold, clock: &Clock) -> String {
         },
         Hold::NotJudgedYet => "no minute of this stage has been judged yet".to_owned(),
         Hold::Evidence { reason } => evidence::hold_reason(reason, clock),
+        Hold::Behind { minutes: 1 } => "the newest minute that is due has not been judged".to_owned(),
+        Hold::Behind { minutes } => {
+            format!("{minutes} minutes that are due have not been judged")
+        }
+        Hold::StaleTick { minutes } => {
+            format!("this tick is {minutes} minutes late, so it may not raise anything")
+        }
+        Hold::RoutesApart => "the routes do not stand at one share".to_owned(),
+        Hold::CodeUnknown { error } => format!("it is not known which code runs: {error}"),
+        Hold::NewCode => "the code that answers has just been seen; it is proven from here".to_owned(),
+        Hold::OrderedOutside => {
+            "a rollback was ordered while the journal could not be written".to_owned()
+        }
+        Hold::CopyUnreadable { error } => {
+            format!("the copy of this run outside the journal cannot be read: {error}")
+        }
+        Hold::CopyDiffers => {
+            "the copy of this run outside the journal does not say that it is open yet".to_owned()
+        }
+        Hold::NotOpen => "the run does not go on".to_owned(),
+        Hold::Shadow => "shadow: nothing is moved".to_owned(),
+        Hold::Breach => "the evidence says roll back".to_owned(),
         Hold::ShadowRolledBack => {
             "shadow: it would have rolled back; start again to judge afresh".to_owned()
         }
@@ -100,6 +152,9 @@ pub fn rollback_reason(reason: &RollBackReason) -> String {
             format!("rollback: alarm `{name}` stands: {}", reason.trim_end_matches('.'))
         }
         RollBackReason::Ordered { by, reason } => format!("rollback ordered by {by}: {reason}"),
+        RollBackReason::NoTarget { routes } => {
+            format!("rollback: the new group of {} has no target", routes.join(", "))
+        }
         RollBackReason::PutBack => {
             "a weight was raised within 15 minutes after a rollback; put back to 0 %".to_owned()
         }
