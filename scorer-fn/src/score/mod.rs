@@ -17,6 +17,7 @@ use crate::event::Event;
 use crate::store::{Database, DbError, Trips};
 use crate::time::Micros;
 use attempt::{Attempt, Failure, Memory};
+use dedup::LinksFailed;
 use rate::Limiter;
 
 /// How often a request starts again when another one took its links, as in Python.
@@ -27,9 +28,6 @@ const CONNECTIONS: u32 = 2;
 
 /// Longest wait before the next try at a wallet that another request is changing.
 const LONGEST_WAIT: Duration = Duration::from_millis(64);
-
-/// Python's words when it gives up on the links.
-const LINKS_FAILED: &str = "Failed to save HashScorerLinks";
 
 /// The scoring service: settings and connections.
 #[derive(Debug)]
@@ -94,7 +92,8 @@ impl Scorer {
                 Err(Failure::Race) if memory.without_links.is_none() => {
                     notes.retries += 1;
                     if notes.retries == TRIES {
-                        memory.without_links = Some(LINKS_FAILED.to_owned());
+                        // Python's words when it gives up on the links.
+                        memory.without_links = Some(LinksFailed::LinkedTwice.to_string());
                     }
                 }
                 Err(Failure::Race) => {

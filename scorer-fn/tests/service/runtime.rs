@@ -1,7 +1,5 @@
 //! The few lines of the Lambda Runtime API that one function process needs.
 
-#![allow(dead_code, reason = "each test binary uses its part")]
-
 use std::collections::HashMap;
 use std::process::Stdio;
 use std::sync::Arc;

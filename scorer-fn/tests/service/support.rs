@@ -1,5 +1,4 @@
 //! A service on a private database, for tests.
-#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
