@@ -11,11 +11,13 @@ use hyper::{Method, Request, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::alb::TargetHealth;
+use crate::aws::AwsError;
 use crate::cloud::Cloud;
 use crate::faults::Fault;
 use crate::functions::InvokeError;
 use crate::serve::{Answer, json as answer_json, read_body};
-use crate::topology::Share;
+use crate::topology::{AliasSpec, AuthenticateSpec, Deployment, Share};
 
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
@@ -38,6 +40,30 @@ pub(crate) async fn handle(cloud: &Arc<Cloud>, request: Request<Incoming>) -> An
 struct Weights {
     rule: String,
     weights: Vec<Share>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TargetChange {
+    /// A function or `function:QUALIFIER` to register.
+    function: Option<String>,
+    /// How it is shown.
+    health: Option<TargetHealth>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewParameter {
+    name: String,
+    value: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewAuthenticate {
+    rule: String,
+    /// None takes it away.
+    authenticate: Option<AuthenticateSpec>,
 }
 
 #[derive(Deserialize)]
@@ -67,6 +93,53 @@ async fn route(cloud: &Arc<Cloud>, request: Request<Incoming>) -> Result<Value, 
         (&Method::POST, ["functions", name, "recycle"]) => {
             let ended = cloud.functions.recycle(name).map_err(|error| missing(&error))?;
             Ok(json!({ "ended": ended }))
+        }
+        (&Method::GET, ["code"]) => show(&cloud.functions.code()),
+        (&Method::POST, ["functions", name, "deploy"]) => {
+            let deployment: Deployment = read(&body)?;
+            let version = cloud.functions.deploy(name, &deployment).map_err(|error| no(&error))?;
+            Ok(json!({ "version": version }))
+        }
+        (&Method::PUT, ["functions", name, "aliases", alias]) => {
+            let to: AliasSpec = read(&body)?;
+            cloud.functions.set_alias(name, alias, to).map_err(|error| no(&error))?;
+            Ok(json!({}))
+        }
+        (&Method::DELETE, ["functions", name, "aliases", alias]) => {
+            let removed = cloud.functions.remove_alias(name, alias);
+            Ok(json!({ "removed": removed.map_err(|error| missing(&error))? }))
+        }
+        (&Method::PUT, ["targets", group]) => {
+            let wanted: TargetChange = read(&body)?;
+            if let Some(function) = &wanted.function {
+                cloud.register_target(group, function).map_err(|error| no(&error))?;
+            }
+            if let Some(health) = wanted.health {
+                cloud.balancers.set_health(group, health).map_err(|error| no(&error))?;
+            }
+            Ok(json!({}))
+        }
+        (&Method::DELETE, ["targets", group]) => {
+            cloud.balancers.set_target(group, None).map_err(|error| no(&error))?;
+            Ok(json!({}))
+        }
+        (&Method::GET, ["parameters"]) => show(&cloud.parameters.all()),
+        (&Method::PUT, ["parameters"]) => {
+            let wanted: NewParameter = read(&body)?;
+            let now_ms = cloud.clock.now_ms();
+            let version = cloud.parameters.put(&wanted.name, &wanted.value, now_ms);
+            Ok(json!({ "version": version.map_err(|error| no(&error))? }))
+        }
+        (&Method::DELETE, ["parameters"]) => {
+            let name = query("name").ok_or_else(|| bad("name is needed".to_owned()))?;
+            Ok(json!({ "removed": cloud.parameters.remove(&name) }))
+        }
+        (&Method::PUT, ["authenticate"]) => {
+            let wanted: NewAuthenticate = read(&body)?;
+            let spec = wanted.authenticate.as_ref();
+            let set = cloud.balancers.set_authenticate(&wanted.rule, spec, "foreign");
+            set.map_err(|error| no(&error))?;
+            Ok(json!({}))
         }
         (&Method::GET, ["async"]) => show(&cloud.functions.async_records()),
         (&Method::GET, ["pages"]) => show(&cloud.pages.all()),
@@ -146,7 +219,11 @@ fn check_fault(cloud: &Cloud, fault: &Fault) -> Result<(), Refused> {
 }
 
 fn clock(cloud: &Cloud) -> Value {
-    json!({ "now": cloud.clock.now().to_string(), "now_ms": cloud.clock.now_ms() })
+    json!({
+        "now": cloud.clock.now().to_string(),
+        "now_ms": cloud.clock.now_ms(),
+        "rollout_clock": cloud.clock.as_variable(),
+    })
 }
 
 fn text_or_json(bytes: &Bytes) -> Value {
@@ -165,6 +242,11 @@ fn show<T: serde::Serialize>(value: &T) -> Result<Value, Refused> {
 
 fn bad(text: String) -> Refused {
     (StatusCode::BAD_REQUEST, text)
+}
+
+/// What an API of AWS would refuse, with its status.
+fn no(error: &AwsError) -> Refused {
+    (StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST), error.to_string())
 }
 
 fn missing(error: &InvokeError) -> Refused {

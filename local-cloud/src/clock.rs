@@ -15,6 +15,9 @@ use tokio::sync::watch;
 /// Milliseconds in a simulated minute.
 pub const MINUTE_MS: i64 = 60_000;
 
+/// Tells a function or a CLI what time the cloud has, see [`Clock::as_variable`].
+pub const CLOCK_VARIABLE: &str = "ROLLOUT_CLOCK";
+
 /// How fast simulated time runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
@@ -40,12 +43,18 @@ struct Legs(Vec<Leg>);
 #[derive(Clone, Copy, Debug)]
 struct Leg {
     since: Instant,
+    /// The same by the wall clock.
+    anchor: Timestamp,
     from_ms: i64,
     /// Simulated time that this leg does not pass.
     until_ms: Option<i64>,
 }
 
 impl Leg {
+    fn new(from_ms: i64, until_ms: Option<i64>) -> Self {
+        Self { since: Instant::now(), anchor: Timestamp::now(), from_ms, until_ms }
+    }
+
     fn at(&self, instant: Instant, pace: Pace) -> i64 {
         let run_ms = match pace {
             Pace::Manual => 0,
@@ -68,7 +77,7 @@ impl Legs {
     }
 
     fn begin(&mut self, from_ms: i64, until_ms: Option<i64>) {
-        self.0.push(Leg { since: Instant::now(), from_ms, until_ms });
+        self.0.push(Leg::new(from_ms, until_ms));
     }
 }
 
@@ -78,7 +87,7 @@ impl Clock {
     pub fn new(pace: Pace, start: Timestamp) -> Self {
         let start_ms = start.as_millisecond();
         let from_ms = start_ms - start_ms.rem_euclid(MINUTE_MS);
-        let first = Leg { since: Instant::now(), from_ms, until_ms: None };
+        let first = Leg::new(from_ms, None);
         Self { pace, legs: Mutex::new(Legs(vec![first])), jumps: watch::Sender::new(()) }
     }
 
@@ -97,6 +106,22 @@ impl Clock {
         let legs = self.legs();
         let begun = legs.0.partition_point(|leg| leg.since <= instant);
         legs.0[begun.saturating_sub(1)].at(instant, self.pace)
+    }
+
+    /// `start=T,anchor=R,speed=F`: simulated now = T + (real now - R) × F, both RFC
+    /// 3339; with `,until=U` not later than U. Whoever has read the text of a clock
+    /// that is held may fall behind it, and never runs ahead of it.
+    ///
+    /// `None` for a manual clock, which stands still.
+    pub fn as_variable(&self) -> Option<String> {
+        let Pace::Minute(real) = self.pace else { return None };
+        let leg = self.legs().last();
+        let start = timestamp(leg.from_ms);
+        let anchor = leg.anchor;
+        let speed = 60.0 / real.as_secs_f64();
+        let until = leg.until_ms.map(|until_ms| timestamp(until_ms.max(leg.from_ms)));
+        let until = until.map_or(String::new(), |until| format!(",until={until}"));
+        Some(format!("start={start},anchor={anchor},speed={speed}{until}"))
     }
 
     /// Simulated now, as a timestamp.
@@ -202,6 +227,34 @@ mod tests {
         assert_eq!(clock.now().to_string(), "2026-11-24T08:00:00Z");
         clock.advance(Duration::from_secs(90));
         assert_eq!(clock.now().to_string(), "2026-11-24T08:01:30Z");
+    }
+
+    #[test]
+    fn the_variable_gives_the_same_time_as_the_clock() {
+        assert_eq!(Clock::new(Pace::Manual, start()).as_variable(), None);
+        let clock = Clock::new(Pace::Minute(Duration::from_millis(700)), start());
+        clock.advance(Duration::from_hours(3));
+        let text = clock.as_variable().unwrap();
+        let part = |name: &str| {
+            let found = text.split(',').find_map(|part| part.strip_prefix(name));
+            found.unwrap_or_else(|| panic!("{name} in {text}")).to_owned()
+        };
+        let start: Timestamp = part("start=").parse().unwrap();
+        let anchor: Timestamp = part("anchor=").parse().unwrap();
+        let speed: f64 = part("speed=").parse().unwrap();
+        let now = |real: Timestamp| {
+            start.as_millisecond() as f64 + real.duration_since(anchor).as_secs_f64() * speed * 1e3
+        };
+        let before = now(Timestamp::now());
+        let shown = clock.now_ms() as f64;
+        let after = now(Timestamp::now());
+        // Two clocks were read one after the other at the start: a hair of real time, sped up.
+        let slack = 1_000.0 * speed;
+        assert!(before - slack <= shown && shown <= after + slack, "{before} {shown} {after}");
+        let until = clock.now_ms() + MINUTE_MS;
+        clock.hold_at(until);
+        let held = clock.as_variable().unwrap();
+        assert!(held.ends_with(&format!(",until={}", timestamp(until))), "{held}");
     }
 
     #[tokio::test]

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use crate::alarms::{Alarms, Transition, report};
 use crate::alb::{Balancers, DataPlane};
-use crate::aws::AwsError;
+use crate::aws::{AwsError, Parameters};
 use crate::bus::{BusEvent, Page, Ring};
 use crate::clock::Clock;
 use crate::faults::{ApiFault, Faults};
-use crate::functions::{CallContext, Functions, InvokeError};
+use crate::functions::{CallContext, Functions, InvokeError, not_found, qualified};
 use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::scheduler::Scheduler;
@@ -32,6 +32,7 @@ pub(crate) struct Cloud {
     pub(crate) scheduler: Scheduler,
     pub(crate) topics: BTreeSet<String>,
     pub(crate) secrets: Mutex<BTreeMap<String, String>>,
+    pub(crate) parameters: Parameters,
     pub(crate) event_rules: Vec<EventRuleSpec>,
     pub(crate) pages: Ring<Page>,
     pub(crate) events: Ring<BusEvent>,
@@ -162,23 +163,39 @@ impl Cloud {
                 "rules": rules.collect::<Vec<_>>(),
             })
         });
-        let groups = self.balancers.groups.values().map(
-            |group| json!({ "name": group.name, "arn": group.arn, "function": group.function }),
-        );
+        let groups = self.balancers.groups.values().map(|group| {
+            let target = self.balancers.target(&group.arn);
+            json!({
+                "name": group.name,
+                "arn": group.arn,
+                "function": target.as_ref().map(|target| &target.function),
+                "health": target.as_ref().map(|target| target.health),
+            })
+        });
         json!({
             "now": self.clock.now().to_string(),
             "now_ms": self.clock.now_ms(),
             "region": self.names.region,
             "account": self.names.account,
             "aws_endpoint": self.aws_endpoint.get(),
+            "rollout_clock": self.clock.as_variable(),
             "load_balancers": balancers.collect::<Vec<_>>(),
             "target_groups": groups.collect::<Vec<_>>(),
             "topics": self.topics,
+            "parameters": self.parameters.all(),
             "functions": self.functions.stats(),
             "alarms": self.alarms.list(),
             "schedules": self.scheduler.list(),
             "faults": self.faults.list(),
         })
+    }
+
+    /// Gives a group a target that exists.
+    pub(crate) fn register_target(&self, group: &str, function: &str) -> Result<(), AwsError> {
+        self.functions.find(function).map_err(|error| not_found(&error))?;
+        let (bare, qualifier) = qualified(function);
+        let target = qualifier.map_or(bare.to_owned(), |one| format!("{bare}:{one}"));
+        self.balancers.set_target(group, Some(&target))
     }
 
     /// Plays somebody else who changes weights after a call.

@@ -6,12 +6,15 @@
 //! cloud sets and nobody else. Clients cannot send the header.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::MINUTE_MS;
+use crate::clock::{MINUTE_MS, timestamp};
+use crate::metrics::{Dimensions, Metric, Statistic};
 use crate::topology::Share;
 
 /// Header that tells a function how to fail: `error`, `latency=MS`, `crash` or `hang`.
@@ -25,7 +28,7 @@ pub enum Fault {
     Function(FunctionFault),
     /// An AWS call misbehaves.
     Api(ApiFault),
-    /// Metrics are late or lost.
+    /// Metrics are late, lost or wrong.
     Metrics(MetricsFault),
 }
 
@@ -72,6 +75,10 @@ pub enum FunctionFaultKind {
 pub struct ApiFault {
     /// For example `ModifyRule`, `GetMetricData`, `Publish`; `*` for all.
     pub operation: String,
+    /// Only calls that name this: the ARN of a rule or topic, a parameter, a
+    /// function. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
     /// What happens.
     pub kind: ApiFaultKind,
     /// Share of calls, 0 to 1. Default 1.
@@ -96,6 +103,7 @@ impl ApiFault {
     pub fn new(operation: &str, kind: ApiFaultKind) -> Self {
         Self {
             operation: operation.to_owned(),
+            resource: None,
             kind,
             probability: 1.0,
             count: None,
@@ -103,6 +111,20 @@ impl ApiFault {
             rule: None,
             weights: Vec::new(),
         }
+    }
+
+    /// Hits only calls that name this ARN or name.
+    #[must_use]
+    pub fn on(mut self, resource: &str) -> Self {
+        self.resource = Some(resource.to_owned());
+        self
+    }
+
+    /// For [`ApiFaultKind::Delay`]: sets how much later the call is carried out, in real time.
+    #[must_use]
+    pub fn delayed(mut self, by: Duration) -> Self {
+        self.delay_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self
     }
 
     /// Limits the number of calls it hits.
@@ -125,21 +147,27 @@ pub enum ApiFaultKind {
     Error,
     /// The connection is closed without an answer, nothing done.
     Drop,
+    /// No answer until the client gives up, nothing done.
+    Hang,
     /// The change is made, the answer is HTTP 500.
     ErrorAfterCommit,
     /// The change is made, the connection is closed without an answer.
     DropAfterCommit,
-    /// The answer comes later.
+    /// The change is made, and no answer comes until the client gives up.
+    HangAfterCommit,
+    /// The call is carried out later, also if the client has given up by then.
     Delay,
     /// `GetMetricData` says `PartialData` without a token and leaves values out.
     PartialData,
     /// `GetMetricData` says `InternalError` for every query.
     InternalError,
+    /// `PutEvents` answers 200 and refuses every entry.
+    RefuseEntries,
     /// After the answer somebody else changes weights.
     ForeignWrite,
 }
 
-/// Metrics are late or lost.
+/// Metrics are late, lost or wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MetricsFault {
@@ -148,9 +176,171 @@ pub struct MetricsFault {
     /// Only metrics with this target group. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Only metrics of this name, for example `RequestCount`. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
+    /// Only this statistic, for example `SampleCount` or `TC(:0.2)`; `TC`, `TS`,
+    /// `TM`, `WM` or `PR` alone mean any range. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistic: Option<String>,
+    /// Only minutes that start at this simulated time or later. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    /// Only minutes that start before this simulated time. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Timestamp>,
     /// Simulated minutes after which it is over by itself. Default: until cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minutes: Option<u32>,
+    /// For [`MetricsFaultKind::Late`]: simulated minutes, besides the usual lag.
+    #[serde(default)]
+    pub late_minutes: u32,
+    /// For [`MetricsFaultKind::Altered`]: what is added to the value, not below 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub add: Option<f64>,
+    /// For [`MetricsFaultKind::Altered`]: the value that is read, also where
+    /// there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<f64>,
+    /// For [`MetricsFaultKind::Altered`]: simulated minutes from the time at
+    /// which a minute is complete until its value changes. Default 0: it is
+    /// altered from the first reading.
+    #[serde(default)]
+    pub after_minutes: u32,
+}
+
+impl MetricsFault {
+    /// A fault of all metrics.
+    pub fn new(kind: MetricsFaultKind) -> Self {
+        Self {
+            kind,
+            group: None,
+            metric: None,
+            statistic: None,
+            from: None,
+            to: None,
+            minutes: None,
+            late_minutes: 0,
+            add: None,
+            set: None,
+            after_minutes: 0,
+        }
+    }
+
+    /// A metric that can be read so many simulated minutes later than usual.
+    pub fn late(minutes: u32) -> Self {
+        Self { late_minutes: minutes, ..Self::new(MetricsFaultKind::Late) }
+    }
+
+    /// A value that is changed by so much.
+    pub fn adding(value: f64) -> Self {
+        Self { add: Some(value), ..Self::new(MetricsFaultKind::Altered) }
+    }
+
+    /// A value that is read in place of the true one.
+    pub fn reading(value: f64) -> Self {
+        Self { set: Some(value), ..Self::new(MetricsFaultKind::Altered) }
+    }
+
+    /// Only metrics of this target group.
+    #[must_use]
+    pub fn group(mut self, group: &str) -> Self {
+        self.group = Some(group.to_owned());
+        self
+    }
+
+    /// Only metrics of this name.
+    #[must_use]
+    pub fn metric(mut self, metric: &str) -> Self {
+        self.metric = Some(metric.to_owned());
+        self
+    }
+
+    /// Only this statistic.
+    #[must_use]
+    pub fn statistic(mut self, statistic: &str) -> Self {
+        self.statistic = Some(statistic.to_owned());
+        self
+    }
+
+    /// Only minutes that start in `from..to`.
+    #[must_use]
+    pub fn between(mut self, from: Timestamp, to: Timestamp) -> Self {
+        (self.from, self.to) = (Some(from), Some(to));
+        self
+    }
+
+    /// Only the minute that starts then.
+    #[must_use]
+    pub fn minute(self, start: Timestamp) -> Self {
+        let end = timestamp(start.as_millisecond() + MINUTE_MS);
+        self.between(start, end)
+    }
+
+    /// Changes the value only so many simulated minutes after the minute is complete.
+    #[must_use]
+    pub fn after(mut self, minutes: u32) -> Self {
+        self.after_minutes = minutes;
+        self
+    }
+
+    /// Whether it is about this metric, whatever the minute; `statistic` is
+    /// `None` for a sample that is counted and not yet read.
+    fn concerns(&self, metric: &Metric, statistic: Option<Statistic>) -> bool {
+        let group = group_name(&metric.dimensions);
+        self.group.as_deref().is_none_or(|name| group == Some(name))
+            && self.metric.as_deref().is_none_or(|name| metric.name == name)
+            && self
+                .statistic
+                .as_deref()
+                .is_none_or(|name| statistic.is_some_and(|statistic| statistic.is_called(name)))
+    }
+
+    /// Whether it is about a minute that starts then.
+    pub(crate) fn covers(&self, start_ms: i64) -> bool {
+        self.from.is_none_or(|from| start_ms >= from.as_millisecond())
+            && self.to.is_none_or(|to| start_ms < to.as_millisecond())
+    }
+
+    /// What contradicts itself: the key, its value and what to write.
+    pub(crate) fn contradiction(&self) -> Option<(&'static str, String, &'static str)> {
+        use MetricsFaultKind::{Altered, Late, Missing, Stale};
+        let text = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+        match (self.kind, &self.statistic) {
+            (Missing, Some(name)) => {
+                return Some((
+                    "fault.statistic",
+                    name.clone(),
+                    "samples are lost whole: use absent",
+                ));
+            }
+            (_, Some(name)) if !Statistic::is_name(name) => {
+                return Some(("fault.statistic", name.clone(), "write Sum, p99, TC(:0.2), TC, …"));
+            }
+            _ => {}
+        }
+        if self.kind == Stale && (self.from.is_some() || self.to.is_some()) {
+            return Some(("fault.from", "set".into(), "stale freezes all minutes: use absent"));
+        }
+        if (self.kind == Late) != (self.late_minutes > 0) {
+            let value = self.late_minutes.to_string();
+            return Some(("fault.late_minutes", value, "at least 1 for late, and for late only"));
+        }
+        if self.kind == Altered {
+            if self.add.is_some() == self.set.is_some() {
+                return Some(("fault.add", text(self.add), "altered needs either add or set"));
+            }
+            if self.metric.is_none() {
+                return Some(("fault.metric", String::new(), "altered needs the name of a metric"));
+            }
+        } else if self.add.is_some() || self.set.is_some() || self.after_minutes > 0 {
+            return Some(("fault.add", text(self.add.or(self.set)), "only for altered"));
+        }
+        if [self.add, self.set].into_iter().flatten().any(|value| !value.is_finite()) {
+            return Some(("fault.add", text(self.add.or(self.set)), "a finite number"));
+        }
+        None
+    }
 }
 
 /// How metrics misbehave.
@@ -162,6 +352,19 @@ pub enum MetricsFaultKind {
     Stale,
     /// What is counted while the fault stands is lost for good.
     Missing,
+    /// The datapoints cannot be read while the fault stands; the answer is
+    /// `Complete` all the same.
+    Absent,
+    /// The datapoints can be read later than others.
+    Late,
+    /// The datapoints are read with another value, from the first reading on
+    /// or later (`after_minutes`): revised, contradictory, no whole number.
+    Altered,
+    /// The datapoints are left out and `GetMetricData` says `PartialData` for
+    /// each query that asks for one of them.
+    PartialData,
+    /// As `PartialData`, with `InternalError`.
+    InternalError,
 }
 
 fn always() -> f64 {
@@ -247,12 +450,19 @@ impl Faults {
     }
 
     /// The fault that hits this call, if any; counts it down.
-    pub(crate) fn draw_api(&self, operation: &str) -> Option<ApiFault> {
+    ///
+    /// `names` says whether the call names a resource.
+    pub(crate) fn draw_api(
+        &self,
+        operation: &str,
+        names: &dyn Fn(&str) -> bool,
+    ) -> Option<ApiFault> {
         let mut inner = self.inner.lock().expect("faults lock");
         let Inner { standing, dice, .. } = &mut *inner;
         let hit = standing.iter_mut().position(|standing| match &standing.fault {
             Fault::Api(fault) => {
                 (fault.operation == "*" || fault.operation == operation)
+                    && fault.resource.as_deref().is_none_or(names)
                     && dice.random_bool(fault.probability.clamp(0.0, 1.0))
             }
             _ => false,
@@ -270,36 +480,38 @@ impl Faults {
         Some(drawn)
     }
 
-    /// Whether a sample counted now is lost. `group` is a target group's name.
-    pub(crate) fn loses_metrics(&self, group: Option<&str>, now_ms: i64) -> bool {
-        self.metrics_fault(MetricsFaultKind::Missing, group, now_ms).is_some()
+    /// Whether a sample that is counted now is lost.
+    pub(crate) fn loses(&self, metric: &Metric, at_ms: i64, now_ms: i64) -> bool {
+        let standing = self.of_metric(metric, None, now_ms);
+        standing
+            .iter()
+            .any(|(_, fault)| fault.kind == MetricsFaultKind::Missing && fault.covers(at_ms))
     }
 
-    /// The moment after which nothing can be read, if metrics are stale.
-    pub(crate) fn stale_since(&self, group: Option<&str>, now_ms: i64) -> Option<i64> {
-        self.metrics_fault(MetricsFaultKind::Stale, group, now_ms)
-    }
-
-    fn metrics_fault(
+    /// Faults of a metric and when they were set, in simulated milliseconds.
+    pub(crate) fn of_metric(
         &self,
-        kind: MetricsFaultKind,
-        group: Option<&str>,
+        metric: &Metric,
+        statistic: Option<Statistic>,
         now_ms: i64,
-    ) -> Option<i64> {
+    ) -> Vec<(i64, MetricsFault)> {
         let inner = self.inner.lock().expect("faults lock");
-        inner.standing.iter().find_map(|standing| {
+        let found = inner.standing.iter().filter_map(|standing| {
             let Fault::Metrics(fault) = &standing.fault else {
                 return None;
             };
             let over = fault.minutes.is_some_and(|minutes| {
                 now_ms >= standing.since_ms + i64::from(minutes) * MINUTE_MS
             });
-            let applies = fault.kind == kind
-                && !over
-                && fault.group.as_deref().is_none_or(|name| group == Some(name));
-            applies.then_some(standing.since_ms)
-        })
+            (!over && fault.concerns(metric, statistic)).then(|| (standing.since_ms, fault.clone()))
+        });
+        found.collect()
     }
+}
+
+/// Name of the target group in a metric's dimensions: `targetgroup/NAME/ID`.
+fn group_name(dimensions: &Dimensions) -> Option<&str> {
+    dimensions.get("TargetGroup")?.split('/').nth(1)
 }
 
 #[cfg(test)]
@@ -330,11 +542,20 @@ mod tests {
     fn a_counted_api_fault_is_used_up() {
         let faults = Faults::new(1);
         faults.add(Fault::Api(ApiFault::new("ModifyRule", ApiFaultKind::Throttle).times(2)), 0);
-        assert!(faults.draw_api("DescribeRules").is_none());
-        assert!(faults.draw_api("ModifyRule").is_some());
-        assert!(faults.draw_api("ModifyRule").is_some());
-        assert!(faults.draw_api("ModifyRule").is_none());
+        let hits = |operation| faults.draw_api(operation, &|_| false).is_some();
+        assert!(!hits("DescribeRules"));
+        assert!(hits("ModifyRule"));
+        assert!(hits("ModifyRule"));
+        assert!(!hits("ModifyRule"));
         assert!(faults.list().is_empty());
+    }
+
+    #[test]
+    fn a_fault_of_a_resource_spares_calls_that_do_not_name_it() {
+        let faults = Faults::new(1);
+        faults.add(Fault::Api(ApiFault::new("Publish", ApiFaultKind::Error).on("chat")), 0);
+        assert!(faults.draw_api("Publish", &|name| name == "pager").is_none());
+        assert!(faults.draw_api("Publish", &|name| name == "chat").is_some());
     }
 
     #[test]

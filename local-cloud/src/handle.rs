@@ -9,21 +9,22 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::alarms::{Alarm, Alarms, next_evaluation};
-use crate::alb::{AccessEntry, Balancers, DataPlane, Exchange, RuleChange};
-use crate::aws::{self, AwsError};
+use crate::alb::{AccessEntry, Balancers, DataPlane, Exchange, RuleChange, TargetHealth};
+use crate::aws::{self, AwsError, Parameter, Parameters};
 use crate::bus::{BusEvent, Page, Ring};
 use crate::clock::{Clock, Pace};
 use crate::cloud::Cloud;
 use crate::faults::{Fault, Faults, StandingFault};
 use crate::functions::{
-    AsyncRecord, CallContext, FunctionStats, Functions, InvokeError, LogLine, Surroundings,
+    AsyncRecord, CallContext, FunctionCode, FunctionStats, Functions, InvokeError, LogLine,
+    Surroundings, not_found,
 };
 use crate::metrics::{Metric, Metrics, Statistic, dimensions};
 use crate::names::Names;
 use crate::scheduler::{self, Scheduler};
 use crate::serve;
 use crate::tasks::Tasks;
-use crate::topology::{Share, Topology, TopologyError};
+use crate::topology::{AliasSpec, AuthenticateSpec, Deployment, Share, Topology, TopologyError};
 
 /// How often the resident size of functions is noted, in real time.
 const MEMORY_SAMPLES_EVERY: Duration = Duration::from_millis(250);
@@ -96,6 +97,7 @@ impl LocalCloud {
             names: names.clone(),
             log_dir: topology.log_dir.clone(),
             aws_endpoint: aws_endpoint.clone(),
+            seed: topology.seed,
         };
         let functions =
             Arc::new(Functions::new(&topology.functions, surroundings, &clock, &metrics, &tasks));
@@ -138,7 +140,9 @@ impl LocalCloud {
         for fault in &topology.faults {
             faults.add(fault.clone(), clock.now_ms());
         }
+        let parameters = Parameters::new(topology.parameters, clock.now_ms());
         let cloud = Arc::new(Cloud {
+            parameters,
             topics: topology.topics.iter().map(|name| names.topic(name)).collect(),
             names,
             clock,
@@ -194,6 +198,12 @@ impl LocalCloud {
         &self.cloud.names
     }
 
+    /// Value of `ROLLOUT_CLOCK` for a program beside the cloud, see
+    /// [`Clock::as_variable`]; functions get it by themselves.
+    pub fn rollout_clock(&self) -> Option<String> {
+        self.cloud.clock.as_variable()
+    }
+
     /// Simulated time.
     pub fn clock(&self) -> &Clock {
         &self.cloud.clock
@@ -228,6 +238,52 @@ impl LocalCloud {
         self.cloud.balancers.set_weights(rule_arn, &shares, "foreign")
     }
 
+    /// Puts an authenticate action in front of what a rule does, or takes it
+    /// away, as a person at the console would.
+    ///
+    /// # Errors
+    /// As `ModifyRule`.
+    pub fn set_authenticate(
+        &self,
+        rule_arn: &str,
+        authenticate: Option<&AuthenticateSpec>,
+    ) -> Result<(), AwsError> {
+        self.cloud.balancers.set_authenticate(rule_arn, authenticate, "foreign")
+    }
+
+    /// The client secret that a rule's OIDC action has; no API shows it.
+    ///
+    /// # Errors
+    /// `RuleNotFound`.
+    pub fn client_secret(&self, rule_arn: &str) -> Result<Option<String>, AwsError> {
+        self.cloud.balancers.client_secret(rule_arn)
+    }
+
+    /// Gives a target group its target, in place of the one it has: a function
+    /// or `function:QUALIFIER`.
+    ///
+    /// # Errors
+    /// `TargetGroupNotFound`, `ResourceNotFoundException`.
+    pub fn register_target(&self, group: &str, function: &str) -> Result<(), AwsError> {
+        self.cloud.register_target(group, function)
+    }
+
+    /// Takes a target group's target away: requests to the group are answered 503.
+    ///
+    /// # Errors
+    /// `TargetGroupNotFound`.
+    pub fn deregister_target(&self, group: &str) -> Result<(), AwsError> {
+        self.cloud.balancers.set_target(group, None)
+    }
+
+    /// Sets how a group's target is shown; a draining one gets no more requests.
+    ///
+    /// # Errors
+    /// `TargetGroupNotFound`, `InvalidTarget` for a group without a target.
+    pub fn set_target_health(&self, group: &str, health: TargetHealth) -> Result<(), AwsError> {
+        self.cloud.balancers.set_health(group, health)
+    }
+
     /// Every change of a rule so far, oldest first.
     pub fn rule_changes(&self) -> Vec<RuleChange> {
         self.cloud.balancers.changes()
@@ -257,6 +313,37 @@ impl LocalCloud {
         self.cloud.functions.invoke_later(function, payload.into(), "library")
     }
 
+    /// Gives a function new code or configuration, publishes it, moves an alias:
+    /// as far as the deployment says. The version that is published, or `$LATEST`.
+    ///
+    /// # Errors
+    /// `ResourceNotFoundException`, `ResourceConflictException` while an update
+    /// settles, `InvalidParameterValueException`.
+    pub fn deploy(&self, function: &str, deployment: &Deployment) -> Result<String, AwsError> {
+        self.cloud.functions.deploy(function, deployment)
+    }
+
+    /// Versions and aliases of every function, by name.
+    pub fn function_code(&self) -> Vec<FunctionCode> {
+        self.cloud.functions.code()
+    }
+
+    /// Creates an alias, or points it elsewhere.
+    ///
+    /// # Errors
+    /// `ResourceNotFoundException`, `InvalidParameterValueException`.
+    pub fn set_alias(&self, function: &str, alias: &str, to: AliasSpec) -> Result<(), AwsError> {
+        self.cloud.functions.set_alias(function, alias, to)
+    }
+
+    /// Removes an alias; false if the function has none of this name.
+    ///
+    /// # Errors
+    /// `ResourceNotFoundException`.
+    pub fn remove_alias(&self, function: &str, alias: &str) -> Result<bool, AwsError> {
+        self.cloud.functions.remove_alias(function, alias).map_err(|error| not_found(&error))
+    }
+
     /// What became of asynchronous events, schedules among them, oldest first.
     pub fn async_records(&self) -> Vec<AsyncRecord> {
         self.cloud.functions.async_records()
@@ -279,6 +366,29 @@ impl LocalCloud {
     pub fn set_secret(&self, name: &str, value: impl Into<String>) {
         let mut secrets = self.cloud.secrets.lock().unwrap_or_else(PoisonError::into_inner);
         secrets.insert(name.to_owned(), value.into());
+    }
+
+    /// An SSM parameter as it stands.
+    pub fn parameter(&self, name: &str) -> Option<Parameter> {
+        self.cloud.parameters.get(name)
+    }
+
+    /// All SSM parameters, by name.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        self.cloud.parameters.all()
+    }
+
+    /// Creates an SSM parameter or gives it another value; its new version.
+    ///
+    /// # Errors
+    /// `ValidationException`: a name or value outside the limits.
+    pub fn set_parameter(&self, name: &str, value: &str) -> Result<u64, AwsError> {
+        self.cloud.parameters.put(name, value, self.cloud.clock.now_ms())
+    }
+
+    /// Removes an SSM parameter; false if there is none of this name.
+    pub fn remove_parameter(&self, name: &str) -> bool {
+        self.cloud.parameters.remove(name)
     }
 
     /// Evaluates all alarms now, with all that follows from it.

@@ -32,11 +32,14 @@
 //! # What it leaves out
 //!
 //! - Signatures, permissions, quotas and API throttling (a fault plays it).
-//! - Load balancer: TLS, HTTP/2, WebSockets, authentication, group
-//!   stickiness (shown and logged, not honoured), health checks, more than one
-//!   listener or node, tags, rule transforms and regular expressions.
-//! - Functions: versions, aliases, memory limits, freezing between requests,
-//!   streaming, destinations; an extension can register and gets no events.
+//! - Load balancer: TLS, HTTP/2, WebSockets, signing people in (authenticate
+//!   actions are kept and shown, every request counts as signed in), group
+//!   stickiness (shown and logged, not honoured), requests of health checks, more
+//!   than one listener or node, tags, rule transforms and regular expressions.
+//!   Requests that run when their target is taken away finish; AWS fails them.
+//! - Functions: memory limits, freezing between requests, streaming,
+//!   destinations; an extension can register and gets no events.
+//! - SSM: the parameter types `StringList` and `SecureString`, tiers, policies.
 //! - CloudWatch: metric math, compressed requests, units, periods below a minute, anomaly alarms,
 //!   suppressors; its percentiles are exact where AWS's are bucketed.
 //! - What AWS does not document is a choice here, said where it is made.
@@ -73,20 +76,23 @@ pub mod topology;
 pub mod widget;
 
 pub use alarms::{Alarm, AlarmKind, AlarmState, StateNote};
-pub use alb::{AccessEntry, Exchange, RuleChange};
-pub use aws::AwsError;
+pub use alb::{AccessEntry, Exchange, RuleChange, TargetHealth};
+pub use aws::{AwsError, Parameter};
 pub use bus::{BusEvent, Page};
 pub use clock::{Clock, Pace};
 pub use faults::{
     ApiFault, ApiFaultKind, Fault, FunctionFault, FunctionFaultKind, MetricsFault,
     MetricsFaultKind, StandingFault,
 };
-pub use functions::{AsyncRecord, ColdStart, FunctionStats, InvokeError, LogLine};
+pub use functions::{
+    AsyncRecord, ColdStart, FunctionCode, FunctionStats, InvokeError, LogLine, VersionState,
+};
 pub use handle::{LocalCloud, StartError};
 pub use metrics::{Metric, Metrics, Statistic};
 pub use names::Names;
 pub use supervised::ServerError;
 pub use topology::{
-    AlarmSpec, Comparison, CompositeAlarmSpec, EventRuleSpec, FunctionSpec, LoadBalancerSpec,
-    MissingData, RuleSpec, ScheduleSpec, Share, Topology, TopologyError,
+    AlarmSpec, AliasSpec, AuthenticateSpec, Comparison, CompositeAlarmSpec, Deployment,
+    EventRuleSpec, FunctionSpec, LoadBalancerSpec, MissingData, RuleSpec, ScheduleSpec, Share,
+    SplitSpec, TargetGroupSpec, Topology, TopologyError, VersionSpec,
 };

@@ -31,6 +31,16 @@ enum Command {
     Fault(cli::fault::Args),
     /// Change the weights of a rule as somebody else would
     Weights(cli::look::WeightsArgs),
+    /// Give a function new code or configuration
+    Deploy(cli::change::DeployArgs),
+    /// Point an alias of a function to a version
+    Alias(cli::change::AliasArgs),
+    /// Register a target group's target, take it away, set its health
+    Target(cli::change::TargetArgs),
+    /// Write or remove an SSM parameter
+    Parameter(cli::change::ParameterArgs),
+    /// Put an action that signs people in in front of a rule
+    Authenticate(cli::change::AuthenticateArgs),
     /// Pause, resume or fire a schedule
     Schedule(cli::look::ScheduleArgs),
     /// Move simulated time forward
@@ -56,6 +66,11 @@ async fn main() -> ExitCode {
         Command::Logs(args) => cli::look::logs(args).await,
         Command::Fault(args) => cli::fault::run(args).await,
         Command::Weights(args) => cli::look::weights(args).await,
+        Command::Deploy(args) => cli::change::deploy(args).await,
+        Command::Alias(args) => cli::change::alias(args).await,
+        Command::Target(args) => cli::change::target(args).await,
+        Command::Parameter(args) => cli::change::parameter(args).await,
+        Command::Authenticate(args) => cli::change::authenticate(args).await,
         Command::Schedule(args) => cli::look::schedule(args).await,
         Command::Advance(args) => cli::look::advance(args).await,
         Command::Load(args) => load::cli::run(args).await,

@@ -71,6 +71,11 @@ impl Names {
         self.arn("scheduler", &format!("schedule/default/{name}"))
     }
 
+    /// ARN of an SSM parameter; the slash at its start is the one after `parameter`.
+    pub fn parameter(&self, name: &str) -> String {
+        self.arn("ssm", &format!("parameter/{}", name.trim_start_matches('/')))
+    }
+
     /// ARN of a secret, with the six characters that AWS appends.
     pub fn secret(&self, name: &str) -> String {
         self.arn("secretsmanager", &format!("secret:{name}-{}", &id("secret", name)[..6]))

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::response::Extra;
 use super::rule::Rule;
 use crate::clock::Clock;
@@ -43,14 +45,43 @@ impl Balancer {
     }
 }
 
-/// A target group.
+/// How a target of a group is shown, and whether it gets requests.
+///
+/// A Lambda group has one target; the load balancer sends to it whatever its
+/// health is, since there is no other one, except while it is draining.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetHealth {
+    /// Health checks are on and pass.
+    Healthy,
+    /// Health checks are on and fail.
+    Unhealthy,
+    /// Health checks are on and have not said anything yet.
+    Initial,
+    /// Health checks are off: AWS's default for Lambda groups.
+    Unavailable,
+    /// Being deregistered: gets no new request.
+    Draining,
+}
+
+/// The target of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// A function, or `function:QUALIFIER`.
+    pub(crate) function: String,
+    pub(crate) health: TargetHealth,
+}
+
+/// A target group; its target changes and is kept by the control plane.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
     pub(crate) name: String,
     pub(crate) arn: String,
     /// Value of the `TargetGroup` dimension.
     pub(crate) dimension: String,
-    pub(crate) function: Option<String>,
+    pub(crate) health_check: bool,
+    /// Whether several load balancers may forward to it.
+    pub(crate) shared: bool,
     pub(crate) multi_value: bool,
     pub(crate) extra: Extra,
 }

@@ -6,15 +6,19 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::balancer::{Balancer, Group};
-use super::limits::{check_conditions, check_priority, priority_in_use, rule_not_found};
+use super::authenticate::Authenticate;
+use super::balancer::{Balancer, Group, Target, TargetHealth};
+use super::limits::{
+    check_conditions, check_priority, group_not_found, priority_in_use, rule_not_found,
+};
 use super::response::Extra;
-use super::rule::{Action, Condition, Rule};
+use super::rule::{Action, Actions, Condition, Rule};
 use super::setup::{action_of, rule_of};
 use crate::aws::AwsError;
 use crate::clock::Clock;
+use crate::functions::qualified;
 use crate::names::{Names, dimension};
-use crate::topology::{LoadBalancerSpec, Share, TargetGroupSpec};
+use crate::topology::{AuthenticateSpec, LoadBalancerSpec, Share, TargetGroupSpec};
 
 /// Rules per load balancer besides the default ones (quota).
 const MAX_RULES: usize = 100;
@@ -39,8 +43,7 @@ pub(crate) struct RuleInput {
     pub(crate) listener_arn: String,
     pub(crate) priority: u32,
     pub(crate) conditions: Vec<Condition>,
-    pub(crate) action: Action,
-    pub(crate) order: u32,
+    pub(crate) actions: Actions,
 }
 
 /// All load balancers and target groups.
@@ -59,6 +62,8 @@ struct Inner {
     /// Per load balancer, in the order of `list`.
     rules: Vec<Vec<Rule>>,
     created: u64,
+    /// By ARN of the group.
+    targets: BTreeMap<String, Target>,
     changes: VecDeque<RuleChange>,
 }
 
@@ -71,19 +76,25 @@ impl Balancers {
         balancers: &[LoadBalancerSpec],
         ports: &[u16],
     ) -> Self {
-        let groups = groups.iter().map(|spec| {
+        let mut inner = Inner::default();
+        let mut by_arn = BTreeMap::new();
+        for spec in groups {
             let arn = names.target_group(&spec.name);
             let group = Group {
                 name: spec.name.clone(),
                 dimension: dimension(&arn).unwrap_or_default().to_owned(),
                 arn: arn.clone(),
-                function: spec.function.clone(),
+                health_check: spec.health_check,
+                shared: spec.shared,
                 multi_value: spec.multi_value_headers,
                 extra: if spec.refuse_extra_members { Extra::Refused } else { Extra::Ignored },
             };
-            (arn, group)
-        });
-        let mut inner = Inner::default();
+            if let Some(function) = &spec.function {
+                let health = usual_health(&group);
+                inner.targets.insert(arn.clone(), Target { function: function.clone(), health });
+            }
+            by_arn.insert(arn, group);
+        }
         let balancers = balancers.iter().zip(ports).map(|(spec, port)| {
             let arn = names.load_balancer(&spec.name);
             let balancer = Balancer {
@@ -101,8 +112,11 @@ impl Balancers {
                 arn: names.default_rule(&spec.name),
                 priority: None,
                 conditions: Vec::new(),
-                action: action_of(names, &spec.default.forward, Some(&spec.default), None),
-                order: 1,
+                actions: Actions {
+                    authenticate: None,
+                    last: action_of(names, &spec.default.forward, Some(&spec.default), None),
+                    order: 1,
+                },
             });
             balancer.publish(rules.clone(), Duration::ZERO, clock);
             inner.rules.push(rules);
@@ -112,20 +126,61 @@ impl Balancers {
             names: names.clone(),
             clock: clock.clone(),
             list: balancers.collect(),
-            groups: groups.collect(),
+            groups: by_arn,
             inner: Mutex::new(inner),
         }
     }
 
-    /// Dimensions `(LoadBalancer, TargetGroup)` of groups that have a function.
+    /// Dimensions `(LoadBalancer, TargetGroup)` of groups that have a target.
     pub(crate) fn attached(&self) -> Vec<(String, String)> {
-        let targets = self.groups.values().filter(|group| group.function.is_some());
-        targets
-            .filter_map(|group| {
-                let balancer = self.balancer_of_group(&group.arn)?;
-                Some((balancer.dimension.clone(), group.dimension.clone()))
-            })
-            .collect()
+        let targets = self.groups.values().filter(|group| self.target(&group.arn).is_some());
+        let pairs = targets.flat_map(|group| {
+            let balancers = self.balancers_of_group(&group.arn);
+            balancers.map(|balancer| (balancer.dimension.clone(), group.dimension.clone()))
+        });
+        pairs.collect()
+    }
+
+    /// The target of a group, if it has one.
+    pub(crate) fn target(&self, group_arn: &str) -> Option<Target> {
+        self.lock().targets.get(group_arn).cloned()
+    }
+
+    /// Registers a group's target in place of the one it has, with the health
+    /// that its checks give, or takes the target away.
+    pub(crate) fn set_target(
+        &self,
+        group_name: &str,
+        function: Option<&str>,
+    ) -> Result<(), AwsError> {
+        let group = self.group_by_name(group_name).ok_or_else(group_not_found)?;
+        let target = function
+            .map(|function| Target { function: function.to_owned(), health: usual_health(group) });
+        let targets = &mut self.lock().targets;
+        match target {
+            Some(target) => targets.insert(group.arn.clone(), target),
+            None => targets.remove(&group.arn),
+        };
+        Ok(())
+    }
+
+    /// Sets how a group's target is shown.
+    pub(crate) fn set_health(
+        &self,
+        group_name: &str,
+        health: TargetHealth,
+    ) -> Result<(), AwsError> {
+        let group = self.group_by_name(group_name).ok_or_else(group_not_found)?;
+        match self.lock().targets.get_mut(&group.arn) {
+            Some(target) => target.health = health,
+            None => {
+                return Err(AwsError::sender(
+                    "InvalidTarget",
+                    format!("group {group_name} has no target whose health could be set"),
+                ));
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn names(&self) -> &Names {
@@ -157,13 +212,17 @@ impl Balancers {
             .ok_or_else(rule_not_found)
     }
 
-    /// Load balancer that a group is attached to, by its rules.
-    pub(crate) fn balancer_of_group(&self, group_arn: &str) -> Option<&Arc<Balancer>> {
+    /// Load balancers that a group is attached to, by their rules.
+    pub(crate) fn balancers_of_group(
+        &self,
+        group_arn: &str,
+    ) -> impl Iterator<Item = &Arc<Balancer>> {
         let inner = self.lock();
-        let at = inner.rules.iter().position(|rules| {
+        let forwards = |rules: &Vec<Rule>| {
             rules.iter().flat_map(Rule::groups).any(|group| group.arn == group_arn)
-        })?;
-        self.list.get(at)
+        };
+        let used: Vec<bool> = inner.rules.iter().map(forwards).collect();
+        self.list.iter().zip(used).filter_map(|(balancer, used)| used.then_some(balancer))
     }
 
     /// Replaces actions or conditions, each as a whole.
@@ -171,7 +230,7 @@ impl Balancers {
         &self,
         arn: &str,
         conditions: Option<Vec<Condition>>,
-        action: Option<(Action, u32)>,
+        actions: Option<Actions>,
         by: &str,
     ) -> Result<Rule, AwsError> {
         let mut inner = self.lock();
@@ -182,24 +241,35 @@ impl Balancers {
                 format!("Default rule '{arn}' cannot be modified"),
             ));
         }
-        if let Some((action, _)) = &action {
-            self.check_action(&inner, balancer, action)?;
-        }
+        let actions = actions
+            .map(|mut actions| {
+                self.check_action(&inner, balancer, &actions.last)?;
+                let before = &inner.rules[balancer][at].actions.authenticate;
+                let before = before.as_ref().map(|(before, _)| before);
+                actions.authenticate = actions
+                    .authenticate
+                    .map(|(authenticate, order)| Ok((authenticate.with_existing(before)?, order)))
+                    .transpose()?;
+                Ok::<_, AwsError>(actions)
+            })
+            .transpose()?;
         let rule = &mut inner.rules[balancer][at];
         if let Some(conditions) = conditions {
             check_conditions(&conditions)?;
             rule.conditions = conditions;
         }
-        if let Some((action, order)) = action {
-            rule.action = action;
-            rule.order = order;
+        if let Some(actions) = actions {
+            rule.actions = actions;
         }
         let rule = rule.clone();
         self.note(&mut inner, balancer, arn, by);
         Ok(rule)
     }
 
-    pub(crate) fn create(&self, input: RuleInput) -> Result<Rule, AwsError> {
+    pub(crate) fn create(&self, mut input: RuleInput) -> Result<Rule, AwsError> {
+        if let Some((authenticate, order)) = input.actions.authenticate {
+            input.actions.authenticate = Some((authenticate.with_existing(None)?, order));
+        }
         let mut inner = self.lock();
         let at =
             self.balancer_at(|balancer| balancer.listener_arn == input.listener_arn).ok_or_else(
@@ -219,7 +289,7 @@ impl Balancers {
                 "The maximum number of rules has been reached",
             ));
         }
-        self.check_action(&inner, at, &input.action)?;
+        self.check_action(&inner, at, &input.actions.last)?;
         inner.created += 1;
         let name = &self.list[at].name;
         let id = crate::names::id("created rule", &format!("{name}#{}", inner.created));
@@ -227,8 +297,7 @@ impl Balancers {
             arn: self.names.rule_with_id(name, &id),
             priority: Some(input.priority),
             conditions: input.conditions,
-            action: input.action,
-            order: input.order,
+            actions: input.actions,
         };
         inner.rules[at].push(rule.clone());
         self.note(&mut inner, at, &rule.arn, "CreateRule");
@@ -295,7 +364,8 @@ impl Balancers {
         by: &str,
     ) -> Result<(), AwsError> {
         let rule = self.rule(arn)?;
-        let Action::Forward { mut groups, stickiness_secs } = rule.action else {
+        let Actions { last: Action::Forward { mut groups, stickiness_secs }, .. } = rule.actions
+        else {
             return Err(AwsError::validation(format!("rule {arn} does not forward")));
         };
         for share in shares {
@@ -306,9 +376,37 @@ impl Balancers {
                 })?;
             group.weight = share.weight.unwrap_or(group.weight);
         }
-        let action = Action::Forward { groups, stickiness_secs };
-        self.modify(arn, None, Some((action, rule.order)), by)?;
+        let actions = Actions {
+            authenticate: rule.actions.authenticate,
+            last: Action::Forward { groups, stickiness_secs },
+            order: rule.actions.order,
+        };
+        self.modify(arn, None, Some(actions), by)?;
         Ok(())
+    }
+
+    /// Puts an authenticate action in front of what the rule does, or takes it away.
+    pub(crate) fn set_authenticate(
+        &self,
+        arn: &str,
+        spec: Option<&AuthenticateSpec>,
+        by: &str,
+    ) -> Result<(), AwsError> {
+        let actions = Actions {
+            authenticate: spec.map(|spec| (Authenticate::of(spec), 1)),
+            last: self.rule(arn)?.actions.last,
+            order: 1 + u32::from(spec.is_some()),
+        };
+        self.modify(arn, None, Some(actions), by)?;
+        Ok(())
+    }
+
+    /// The client secret that an OIDC action of this rule has.
+    pub(crate) fn client_secret(&self, arn: &str) -> Result<Option<String>, AwsError> {
+        let Some((authenticate, _)) = self.rule(arn)?.actions.authenticate else {
+            return Ok(None);
+        };
+        Ok(authenticate.client_secret().map(str::to_owned))
     }
 
     /// Greatest share, in percent, that a weighted rule of this load balancer
@@ -318,8 +416,8 @@ impl Balancers {
         for groups in rules.iter().map(Rule::groups).filter(|groups| groups.len() > 1) {
             let total: u32 = groups.iter().map(|group| group.weight).sum();
             let ours = groups.iter().filter(|group| {
-                self.groups.get(&group.arn).and_then(|group| group.function.as_deref())
-                    == Some(function)
+                let target = self.target(&group.arn);
+                target.is_some_and(|target| qualified(&target.function).0 == function)
             });
             let mut known = ours.map(|group| group.weight).peekable();
             if known.peek().is_some() {
@@ -405,7 +503,7 @@ impl Balancers {
                 other != balancer
                     && rules.iter().flat_map(Rule::groups).any(|used| used.arn == group.arn)
             });
-            if elsewhere {
+            if elsewhere && !self.groups.get(&group.arn).is_some_and(|group| group.shared) {
                 return Err(AwsError::sender(
                     "TargetGroupAssociationLimit",
                     format!(
@@ -426,6 +524,11 @@ impl Balancers {
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.inner.lock().expect("rules lock")
     }
+}
+
+/// What `DescribeTargetHealth` says of a target that nothing is wrong with.
+fn usual_health(group: &Group) -> TargetHealth {
+    if group.health_check { TargetHealth::Healthy } else { TargetHealth::Unavailable }
 }
 
 fn locate(inner: &Inner, arn: &str) -> Option<(usize, usize)> {

@@ -15,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
-use super::balancer::{Balancer, Group};
+use super::balancer::{Balancer, Group, TargetHealth};
 use super::control::Balancers;
 use super::event::{self, Exchange, Incoming, MAX_BODY_BYTES};
 use super::failure::{
@@ -26,7 +26,7 @@ use super::response;
 use super::rule::{Action, Head, Rule, WeightedGroup};
 use crate::clock::Clock;
 use crate::faults::Faults;
-use crate::functions::{CallContext, Functions, InvokeError};
+use crate::functions::{CallContext, Functions, InvokeError, qualified};
 use crate::metrics::{Metrics, dimensions};
 use crate::serve::{Answer, BodyError, answer, read_body, serve};
 use crate::tasks::Tasks;
@@ -85,6 +85,8 @@ struct Outcome {
     answer: Answer,
     rule: String,
     group: Option<Group>,
+    /// Whether a target was chosen; a group without one is not counted.
+    chosen: bool,
     target_status: Option<u16>,
     error: Option<TargetError>,
     target_ms: f64,
@@ -181,6 +183,7 @@ impl DataPlane {
             answer: own_answer(StatusCode::OK),
             rule: String::new(),
             group: None,
+            chosen: false,
             target_status: None,
             error: None,
             target_ms: -1.0,
@@ -213,7 +216,7 @@ impl DataPlane {
             return outcome;
         };
         outcome.rule = rule.priority.map_or_else(|| "default".to_owned(), |one| one.to_string());
-        match &rule.action {
+        match &rule.actions.last {
             Action::Fixed { status, content_type, body } => {
                 let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::NOT_FOUND);
                 outcome.answer = signed(answer(status, content_type, body.clone()));
@@ -279,13 +282,15 @@ impl DataPlane {
         peer: SocketAddr,
         mut outcome: Outcome,
     ) -> Outcome {
-        let Some(function) = &group.function else {
-            outcome.group = Some(group.clone());
+        outcome.group = Some(group.clone());
+        let target = self.balancers.target(&group.arn);
+        let Some(target) = target.filter(|target| target.health != TargetHealth::Draining) else {
             outcome.note = Some("the group has no registered target".to_owned());
             outcome.answer = own_answer(StatusCode::SERVICE_UNAVAILABLE);
             return outcome;
         };
-        outcome.group = Some(group.clone());
+        outcome.chosen = true;
+        let (function, _) = qualified(&target.function);
         let (parts, body) = request.into_parts();
         if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
             return failed(outcome, REQUEST_TOO_LARGE);
@@ -294,7 +299,7 @@ impl DataPlane {
             Ok(body) => body,
             Err(BodyError::TooLarge) => return failed(outcome, REQUEST_TOO_LARGE),
             Err(BodyError::Broken) => {
-                outcome.group = None;
+                (outcome.group, outcome.chosen) = (None, false);
                 outcome.answer = own_answer(StatusCode::BAD_REQUEST);
                 return outcome;
             }
@@ -320,7 +325,7 @@ impl DataPlane {
         let event = Bytes::from(event.to_string());
         let context = CallContext { trace: Some(outcome.trace.clone()), client_context: None };
         let sent = Instant::now();
-        let result = self.functions.invoke(function, event.clone(), context).await;
+        let result = self.functions.invoke(&target.function, event.clone(), context).await;
         outcome.target_ms = sent.elapsed().as_secs_f64() * 1000.0;
         let payload = match result {
             Ok(payload) => payload,
@@ -397,7 +402,7 @@ impl DataPlane {
                 add(&format!("HTTPCode_ELB_{status}_Count"), &lb, 1.0);
             }
         }
-        let Some(group) = outcome.group.as_ref().filter(|group| group.function.is_some()) else {
+        let Some(group) = outcome.group.as_ref().filter(|_| outcome.chosen) else {
             return;
         };
         let tg = dimensions([("TargetGroup", &group.dimension)]);

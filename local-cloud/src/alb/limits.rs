@@ -7,6 +7,10 @@ pub(super) fn rule_not_found() -> AwsError {
     AwsError::sender("RuleNotFound", "One or more rules not found")
 }
 
+pub(crate) fn group_not_found() -> AwsError {
+    AwsError::sender("TargetGroupNotFound", "One or more target groups not found")
+}
+
 pub(super) fn priority_in_use(priority: u32) -> AwsError {
     AwsError::sender("PriorityInUse", format!("Priority '{priority}' is currently in use"))
 }

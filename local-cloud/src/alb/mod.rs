@@ -1,9 +1,11 @@
 //! The load balancer: rules, weighted draw, Lambda targets, metrics, access log.
 //!
-//! Left out: TLS, HTTP/2, WebSockets (400), authentication, group
-//! stickiness (shown, logged, not honoured), health checks, several listeners
+//! Left out: TLS, HTTP/2, WebSockets (400), signing people in (authenticate
+//! actions are kept and shown, requests pass), group stickiness (shown, logged,
+//! not honoured), health checks, several listeners
 //! or nodes per load balancer.
 
+pub(crate) mod authenticate;
 mod balancer;
 mod control;
 mod data;
@@ -19,7 +21,9 @@ pub(crate) use balancer::{Balancer, Group};
 pub(crate) use control::{Balancers, RuleInput};
 pub(crate) use data::DataPlane;
 pub(crate) use event::preview;
+pub(crate) use limits::group_not_found;
 
+pub use balancer::TargetHealth;
 pub use control::RuleChange;
 pub use data::AccessEntry;
 pub use event::Exchange;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use hyper::HeaderMap;
 
+use super::authenticate::Authenticate;
 use super::redirect::Redirect;
 
 /// One condition; any of its values will do.
@@ -94,6 +95,15 @@ pub(crate) enum Action {
     Redirect(Redirect),
 }
 
+/// Everything a rule does: an action that signs people in, maybe, and the one that answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Actions {
+    pub(crate) authenticate: Option<(Authenticate, u32)>,
+    pub(crate) last: Action,
+    /// `Order` of the last one, echoed.
+    pub(crate) order: u32,
+}
+
 /// A listener rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
@@ -101,9 +111,7 @@ pub(crate) struct Rule {
     /// `None` is the default rule.
     pub(crate) priority: Option<u32>,
     pub(crate) conditions: Vec<Condition>,
-    pub(crate) action: Action,
-    /// `Order` of the action, echoed.
-    pub(crate) order: u32,
+    pub(crate) actions: Actions,
 }
 
 impl Rule {
@@ -112,7 +120,7 @@ impl Rule {
     }
 
     pub(crate) fn groups(&self) -> &[WeightedGroup] {
-        match &self.action {
+        match &self.actions.last {
             Action::Forward { groups, .. } => groups,
             Action::Fixed { .. } | Action::Redirect(_) => &[],
         }

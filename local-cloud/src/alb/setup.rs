@@ -1,6 +1,7 @@
 //! Rules as the topology writes them.
 
-use super::rule::{Action, Condition, Rule, WeightedGroup};
+use super::authenticate::Authenticate;
+use super::rule::{Action, Actions, Condition, Rule, WeightedGroup};
 use crate::names::Names;
 use crate::topology::{DefaultAction, RuleSpec, Share};
 
@@ -27,8 +28,11 @@ pub(super) fn rule_of(names: &Names, balancer: &str, spec: &RuleSpec) -> Rule {
         arn: names.rule(balancer, spec.priority),
         priority: Some(spec.priority),
         conditions,
-        action: action_of(names, &spec.forward, spec.fixed.as_ref(), spec.stickiness_secs),
-        order: 1,
+        actions: Actions {
+            last: action_of(names, &spec.forward, spec.fixed.as_ref(), spec.stickiness_secs),
+            order: 1 + u32::from(spec.authenticate.is_some()),
+            authenticate: spec.authenticate.as_ref().map(|spec| (Authenticate::of(spec), 1)),
+        },
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::value::{Val, map, text};
 use super::{AwsError, cloudwatch_alarms};
 use crate::cloud::Cloud;
-use crate::faults::ApiFaultKind;
+use crate::faults::{ApiFaultKind, MetricsFaultKind};
 use crate::metrics::{Datum, Dimensions, Metric, Statistic, StatisticSet};
 
 /// Queries in one call.
@@ -35,6 +35,8 @@ struct Query {
     label: String,
     /// `None` is an expression, which we do not compute.
     points: Option<Vec<(i64, f64)>>,
+    /// A status that a fault of this metric calls for.
+    fault: Option<MetricsFaultKind>,
 }
 
 fn get_metric_data(
@@ -115,6 +117,14 @@ fn page(
             status = "PartialData";
             next = Some(format!("{at}.{}", from + taken));
         }
+        match query.fault {
+            Some(MetricsFaultKind::PartialData) => status = "PartialData",
+            Some(MetricsFaultKind::InternalError) => {
+                status = "InternalError";
+                slice.clear();
+            }
+            _ => {}
+        }
         match fault {
             Some(ApiFaultKind::PartialData) => {
                 status = "PartialData";
@@ -176,7 +186,7 @@ fn read_query(
             return Err(AwsError::validation(format!("{id}: give MetricStat or Expression")));
         }
         let label = query.text("Label").unwrap_or(id).to_owned();
-        return Ok((Query { id: id.to_owned(), label, points: None }, shown));
+        return Ok((Query { id: id.to_owned(), label, points: None, fault: None }, shown));
     };
     let metric = stat.get("Metric").and_then(read_metric).ok_or_else(|| {
         AwsError::validation(format!("{id}: Metric needs Namespace and MetricName"))
@@ -190,7 +200,8 @@ fn read_query(
     let label = query.text("Label").unwrap_or(&metric.name).to_owned();
     let from_ms = start_ms.div_euclid(period_ms) * period_ms;
     let points = cloud.metrics.values(&metric, statistic, from_ms, end_ms, period_ms);
-    Ok((Query { id: id.to_owned(), label, points: Some(points) }, shown))
+    let fault = cloud.metrics.query_fault(&metric, statistic, from_ms, end_ms);
+    Ok((Query { id: id.to_owned(), label, points: Some(points), fault }, shown))
 }
 
 /// Seconds to milliseconds; whole minutes only, since no finer data is kept.

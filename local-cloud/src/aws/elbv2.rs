@@ -1,11 +1,11 @@
 //! Elastic Load Balancing v2: awsQuery and XML, version 2015-12-01.
 
 use super::AwsError;
-use super::elbv2_wire::{action, conditions, write_action, write_rule};
+use super::elbv2_wire::{actions, conditions, write_actions, write_rule};
 use super::form::{Form, number};
 use super::xml::Xml;
 use crate::alb::rule::Rule;
-use crate::alb::{Balancer, Balancers, Group, RuleInput};
+use crate::alb::{Balancer, Balancers, Group, RuleInput, TargetHealth, group_not_found};
 
 pub(super) const NAMESPACE: &str = "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/";
 
@@ -24,22 +24,20 @@ pub(super) fn call(
                 return Err(AwsError::unsupported("rule Transforms"));
             }
             let conditions = form.has("Conditions").then(|| conditions(form)).transpose()?;
-            let action = form.has("Actions").then(|| action(form)).transpose()?;
-            if conditions.is_none() && action.is_none() {
+            let actions = form.has("Actions").then(|| actions(form)).transpose()?;
+            if conditions.is_none() && actions.is_none() {
                 return Err(AwsError::validation("Either conditions or actions must be specified"));
             }
-            let rule = balancers.modify(arn, conditions, action, operation)?;
+            let rule = balancers.modify(arn, conditions, actions, operation)?;
             write_rules(xml, &[rule]);
             Ok(())
         }
         "CreateRule" => {
-            let (action, order) = action(form)?;
             let rule = balancers.create(RuleInput {
                 listener_arn: form.required("ListenerArn")?.to_owned(),
                 priority: number("Priority", form.required("Priority")?)?,
                 conditions: conditions(form)?,
-                action,
-                order,
+                actions: actions(form)?,
             })?;
             write_rules(xml, &[rule]);
             Ok(())
@@ -59,7 +57,7 @@ pub(super) fn call(
         "DescribeTargetGroups" => describe_groups(balancers, form, xml),
         "DescribeTargetHealth" => {
             let group = group(balancers, form.required("TargetGroupArn")?)?;
-            write_health(balancers, xml, group);
+            write_health(balancers, xml, group, &asked_targets(form)?);
             Ok(())
         }
         "DescribeTargetGroupAttributes" => {
@@ -123,16 +121,14 @@ fn describe_groups(balancers: &Balancers, form: &Form, xml: &mut Xml) -> Result<
     }
     if let Some(arn) = of_balancer {
         balancer(balancers, |one| one.arn == arn)?;
-        groups.retain(|group| {
-            balancers.balancer_of_group(&group.arn).is_some_and(|one| one.arn == arn)
-        });
+        groups.retain(|group| balancers.balancers_of_group(&group.arn).any(|one| one.arn == arn));
     }
     let (page, next) = paged(form, &groups)?;
     xml.list("TargetGroups", page, |xml, group| {
         xml.text("TargetGroupArn", &group.arn)
             .text("TargetGroupName", &group.name)
             .text("TargetType", "lambda")
-            .text("HealthCheckEnabled", false)
+            .text("HealthCheckEnabled", group.health_check)
             .text("HealthCheckIntervalSeconds", 35)
             .text("HealthCheckTimeoutSeconds", 30)
             .text("HealthyThresholdCount", 5)
@@ -143,7 +139,7 @@ fn describe_groups(balancers: &Balancers, form: &Form, xml: &mut Xml) -> Result<
                 xml.text("HttpCode", "200");
             })
             .element("LoadBalancerArns", |xml| {
-                if let Some(balancer) = balancers.balancer_of_group(&group.arn) {
+                for balancer in balancers.balancers_of_group(&group.arn) {
                     xml.text("member", &balancer.arn);
                 }
             });
@@ -152,28 +148,72 @@ fn describe_groups(balancers: &Balancers, form: &Form, xml: &mut Xml) -> Result<
     Ok(())
 }
 
-/// Health checks are off for Lambda groups unless asked for, and we have none.
-fn write_health(balancers: &Balancers, xml: &mut Xml, group: &Group) {
-    let used = balancers.balancer_of_group(&group.arn).is_some();
-    let (state, reason, description) = if used {
-        (
+/// Ids of the targets that are asked for; empty asks for those that are registered.
+fn asked_targets(form: &Form) -> Result<Vec<String>, AwsError> {
+    let members = form.members("Targets");
+    members.iter().map(|one| Ok(form.required(&format!("{one}.Id"))?.to_owned())).collect()
+}
+
+/// State, reason and description of a target, in AWS's words.
+type Shown = (&'static str, Option<&'static str>, Option<&'static str>);
+
+fn shown(health: TargetHealth, used: bool) -> Shown {
+    if !used && health != TargetHealth::Draining {
+        let text = "Target group is not configured to receive traffic from the load balancer";
+        return ("unused", Some("Target.NotInUse"), Some(text));
+    }
+    match health {
+        TargetHealth::Draining => (
+            "draining",
+            Some("Target.DeregistrationInProgress"),
+            Some("Target deregistration is in progress"),
+        ),
+        TargetHealth::Healthy => ("healthy", None, None),
+        TargetHealth::Unhealthy => {
+            ("unhealthy", Some("Target.FailedHealthChecks"), Some("Health checks failed"))
+        }
+        TargetHealth::Initial => (
+            "initial",
+            Some("Elb.InitialHealthChecking"),
+            Some("Initial health checks in progress"),
+        ),
+        TargetHealth::Unavailable => (
             "unavailable",
-            "Target.HealthCheckDisabled",
-            "Health checks are not enabled for this target",
-        )
-    } else {
-        (
-            "unused",
-            "Target.NotInUse",
-            "Target group is not configured to receive traffic from the load balancer",
-        )
+            Some("Target.HealthCheckDisabled"),
+            Some("Health checks are not enabled for this target"),
+        ),
+    }
+}
+
+/// Registered targets, or those that are asked for: an id that is not
+/// registered is shown as `unused`.
+fn write_health(balancers: &Balancers, xml: &mut Xml, group: &Group, asked: &[String]) {
+    let used = balancers.balancers_of_group(&group.arn).next().is_some();
+    let registered = balancers
+        .target(&group.arn)
+        .map(|target| (balancers.names().function(&target.function), shown(target.health, used)));
+    let not_registered = || {
+        let text = "Target is not registered to the target group";
+        ("unused", Some("Target.NotRegistered"), Some(text))
     };
-    xml.list("TargetHealthDescriptions", &group.function, |xml, function| {
+    let targets: Vec<(String, Shown)> = if asked.is_empty() {
+        registered.into_iter().collect()
+    } else {
+        let found = |id: &String| registered.iter().find(|(arn, _)| arn == id).map(|one| one.1);
+        asked.iter().map(|id| (id.clone(), found(id).unwrap_or_else(not_registered))).collect()
+    };
+    xml.list("TargetHealthDescriptions", targets, |xml, (id, (state, reason, description))| {
         xml.element("Target", |xml| {
-            xml.text("Id", balancers.names().function(function));
+            xml.text("Id", id);
         });
         xml.element("TargetHealth", |xml| {
-            xml.text("State", state).text("Reason", reason).text("Description", description);
+            xml.text("State", state);
+            if let Some(reason) = reason {
+                xml.text("Reason", reason);
+            }
+            if let Some(description) = description {
+                xml.text("Description", description);
+            }
         });
     });
 }
@@ -206,9 +246,7 @@ fn describe_listeners(balancers: &Balancers, form: &Form, xml: &mut Xml) -> Resu
             .text("LoadBalancerArn", &balancer.arn)
             .text("Port", balancer.port)
             .text("Protocol", "HTTP")
-            .list("DefaultActions", [default], |xml, rule| {
-                write_action(xml, rule);
-            });
+            .element("DefaultActions", |xml| write_actions(xml, &default.actions));
     });
     Ok(())
 }
@@ -240,10 +278,6 @@ fn describe_balancers(balancers: &Balancers, form: &Form, xml: &mut Xml) -> Resu
 
 fn group<'a>(balancers: &'a Balancers, arn: &str) -> Result<&'a Group, AwsError> {
     balancers.groups.get(arn).ok_or_else(group_not_found)
-}
-
-fn group_not_found() -> AwsError {
-    AwsError::sender("TargetGroupNotFound", "One or more target groups not found")
 }
 
 fn balancer(balancers: &Balancers, is: impl Fn(&Balancer) -> bool) -> Result<&Balancer, AwsError> {

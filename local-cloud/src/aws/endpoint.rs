@@ -6,16 +6,16 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, Method, Request, StatusCode};
-use percent_encoding::percent_decode_str;
 use tokio::net::TcpListener;
 
 use super::form::Form;
 use super::value::Val;
 use super::xml::{self, Xml};
-use super::{AwsError, cloudwatch, elbv2, others};
+use super::{AwsError, cloudwatch, elbv2, lambda, others, ssm};
 use crate::admin;
 use crate::cloud::Cloud;
-use crate::faults::ApiFaultKind;
+use crate::faults::{ApiFault, ApiFaultKind};
+use crate::functions::qualified;
 use crate::serve::{Answer, answer, read_body, serve};
 use crate::tasks::Tasks;
 
@@ -47,7 +47,8 @@ enum Call {
     CloudWatch(String, Val, Wire),
     Events(String, serde_json::Value),
     Secrets(String, serde_json::Value),
-    Invoke(String, HeaderMap, bytes::Bytes),
+    Ssm(String, serde_json::Value),
+    Lambda(lambda::Call),
 }
 
 impl Call {
@@ -58,8 +59,9 @@ impl Call {
             | Self::Sts(name)
             | Self::CloudWatch(name, ..)
             | Self::Events(name, _)
-            | Self::Secrets(name, _) => name,
-            Self::Invoke(..) => "Invoke",
+            | Self::Secrets(name, _)
+            | Self::Ssm(name, _) => name,
+            Self::Lambda(call) => call.operation(),
         }
     }
 
@@ -69,8 +71,37 @@ impl Call {
             Self::Sns(..) => Wire::Query { namespace: others::SNS_NAMESPACE },
             Self::Sts(_) => Wire::Query { namespace: others::STS_NAMESPACE },
             Self::CloudWatch(_, _, wire) => *wire,
-            Self::Events(..) | Self::Secrets(..) => Wire::Json { query_codes: false },
-            Self::Invoke(..) => Wire::Rest,
+            Self::Events(..) | Self::Secrets(..) | Self::Ssm(..) => {
+                Wire::Json { query_codes: false }
+            }
+            Self::Lambda(_) => Wire::Rest,
+        }
+    }
+
+    /// Prefix of the service's actions in a policy.
+    fn service(&self) -> &'static str {
+        match self {
+            Self::Elbv2(..) => "elasticloadbalancing",
+            Self::Sns(..) => "SNS",
+            Self::Sts(_) => "sts",
+            Self::CloudWatch(..) => "cloudwatch",
+            Self::Events(..) => "events",
+            Self::Secrets(..) => "secretsmanager",
+            Self::Ssm(..) => "ssm",
+            Self::Lambda(_) => "lambda",
+        }
+    }
+
+    /// Whether the request names this resource: an ARN or a name in any of its members.
+    fn names(&self, resource: &str) -> bool {
+        match self {
+            Self::Elbv2(_, form) | Self::Sns(_, form) => form.values().any(|one| one == resource),
+            Self::Sts(_) => false,
+            Self::CloudWatch(_, input, _) => in_json(&input.to_json(), resource),
+            Self::Events(_, input) | Self::Secrets(_, input) | Self::Ssm(_, input) => {
+                in_json(input, resource)
+            }
+            Self::Lambda(call) => qualified(call.function()).0 == qualified(resource).0,
         }
     }
 
@@ -80,26 +111,56 @@ impl Call {
             Self::CloudWatch(..) | Self::Sns(..) | Self::Sts(_) => {
                 AwsError::sender("Throttling", "Rate exceeded")
             }
-            Self::Invoke(..) => AwsError {
+            Self::Lambda(_) => AwsError {
                 status: 429,
                 code: "TooManyRequestsException".to_owned(),
                 message: "Rate Exceeded.".to_owned(),
             },
-            _ => AwsError::sender("ThrottlingException", "Rate exceeded"),
+            Self::Elbv2(..) | Self::Events(..) | Self::Secrets(..) | Self::Ssm(..) => {
+                AwsError::sender("ThrottlingException", "Rate exceeded")
+            }
+        }
+    }
+
+    /// Access denied, which differs from service to service as well.
+    fn denied(&self, account: &str) -> AwsError {
+        let action = format!("{}:{}", self.service(), self.operation());
+        let (status, code) = match self {
+            Self::Sns(..) => (403, "AuthorizationError"),
+            Self::Elbv2(..) | Self::Sts(_) => (403, "AccessDenied"),
+            Self::CloudWatch(..) | Self::Lambda(_) => (403, "AccessDeniedException"),
+            Self::Events(..) | Self::Secrets(..) | Self::Ssm(..) => (400, "AccessDeniedException"),
+        };
+        let message = format!(
+            "User: arn:aws:iam::{account}:user/local-cloud is not authorized to perform: {action} \
+             because no identity-based policy allows the {action} action"
+        );
+        AwsError { status, code: code.to_owned(), message }
+    }
+}
+
+/// Whether a text anywhere in the value is this one.
+fn in_json(value: &serde_json::Value, text: &str) -> bool {
+    match value {
+        serde_json::Value::String(found) => found == text,
+        serde_json::Value::Array(values) => values.iter().any(|one| in_json(one, text)),
+        serde_json::Value::Object(pairs) => pairs.values().any(|one| in_json(one, text)),
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {
+            false
         }
     }
 }
 
 /// Serves the endpoint and the admin calls.
 pub(crate) fn listen(cloud: &Arc<Cloud>, tasks: &Tasks, on: TcpListener) {
-    let cloud = cloud.clone();
+    let (cloud, detached) = (cloud.clone(), tasks.clone());
     serve(tasks, on, move |request, _peer| {
-        let cloud = cloud.clone();
-        async move { handle(&cloud, request).await }
+        let (cloud, tasks) = (cloud.clone(), detached.clone());
+        async move { handle(&cloud, &tasks, request).await }
     });
 }
 
-async fn handle(cloud: &Arc<Cloud>, request: Request<Incoming>) -> Option<Answer> {
+async fn handle(cloud: &Arc<Cloud>, tasks: &Tasks, request: Request<Incoming>) -> Option<Answer> {
     if request.uri().path().starts_with("/_local/") {
         return Some(admin::handle(cloud, request).await);
     }
@@ -108,46 +169,73 @@ async fn handle(cloud: &Arc<Cloud>, request: Request<Incoming>) -> Option<Answer
         Ok(call) => call,
         Err(error) => return Some(write_error(guess, &error)),
     };
-    let fault = cloud.faults.draw_api(call.operation());
+    let fault = cloud.faults.draw_api(call.operation(), &|resource| call.names(resource));
+    let Some(fault) = fault else {
+        let wire = call.wire();
+        let result = carry_out(cloud, call, None).await;
+        return Some(result.unwrap_or_else(|error| write_error(wire, &error)));
+    };
+    with_fault(cloud, tasks, call, &fault).await
+}
+
+/// A call that a fault hits. `None` closes the connection without an answer.
+async fn with_fault(
+    cloud: &Arc<Cloud>,
+    tasks: &Tasks,
+    call: Call,
+    fault: &ApiFault,
+) -> Option<Answer> {
     let wire = call.wire();
-    let kind = fault.as_ref().map(|fault| fault.kind);
-    let internal = || AwsError {
+    let kind = fault.kind;
+    let refused = |error: &AwsError| Some(write_error(wire, error));
+    let internal = AwsError {
         status: 500,
         code: "InternalFailure".to_owned(),
         message: "The request processing has failed because of an unknown error".to_owned(),
     };
+    let delay = Duration::from_millis(fault.delay_ms);
     match kind {
-        Some(ApiFaultKind::Throttle) => return Some(write_error(wire, &call.throttle())),
-        Some(ApiFaultKind::Denied) => {
-            let text = format!("User is not authorized to perform {}", call.operation());
-            let code = if matches!(wire, Wire::Query { .. }) {
-                "AccessDenied"
-            } else {
-                "AccessDeniedException"
-            };
-            let error = AwsError { status: 403, code: code.to_owned(), message: text };
-            return Some(write_error(wire, &error));
+        ApiFaultKind::Throttle => refused(&call.throttle()),
+        ApiFaultKind::Denied => refused(&call.denied(&cloud.names.account)),
+        ApiFaultKind::Error => refused(&internal),
+        ApiFaultKind::Drop => None,
+        // The connection's end drops this, so it lasts until the client gives up.
+        ApiFaultKind::Hang => std::future::pending().await,
+        ApiFaultKind::ErrorAfterCommit => {
+            let _ = carry_out(cloud, call, Some(kind)).await;
+            refused(&internal)
         }
-        Some(ApiFaultKind::Error) => return Some(write_error(wire, &internal())),
-        Some(ApiFaultKind::Drop) => return None,
-        Some(ApiFaultKind::Delay) => {
-            let delay_ms = fault.as_ref().map_or(0, |fault| fault.delay_ms);
-            tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+        ApiFaultKind::DropAfterCommit => {
+            let _ = carry_out(cloud, call, Some(kind)).await;
+            None
         }
-        _ => {}
-    }
-    let result = carry_out(cloud, call, kind).await;
-    match kind {
-        Some(ApiFaultKind::ErrorAfterCommit) => return Some(write_error(wire, &internal())),
-        Some(ApiFaultKind::DropAfterCommit) => return None,
-        Some(ApiFaultKind::ForeignWrite) => {
-            if let Some(fault) = &fault {
+        ApiFaultKind::HangAfterCommit => {
+            let _ = carry_out(cloud, call, Some(kind)).await;
+            std::future::pending().await
+        }
+        ApiFaultKind::Delay => {
+            // In a task of its own: what was sent is carried out, whether or not the client waits.
+            let (tell, told) = tokio::sync::oneshot::channel();
+            let cloud = cloud.clone();
+            tasks.spawn(async move {
+                tokio::time::sleep(delay).await;
+                let result = carry_out(&cloud, call, Some(kind)).await;
+                // Fails only if the client has left.
+                let _ = tell.send(result.unwrap_or_else(|error| write_error(wire, &error)));
+            });
+            told.await.ok()
+        }
+        ApiFaultKind::PartialData
+        | ApiFaultKind::InternalError
+        | ApiFaultKind::RefuseEntries
+        | ApiFaultKind::ForeignWrite => {
+            let result = carry_out(cloud, call, Some(kind)).await;
+            if kind == ApiFaultKind::ForeignWrite {
                 cloud.foreign_write(fault);
             }
+            Some(result.unwrap_or_else(|error| write_error(wire, &error)))
         }
-        _ => {}
     }
-    Some(result.unwrap_or_else(|error| write_error(wire, &error)))
 }
 
 /// How a client speaks, before its request is understood.
@@ -157,7 +245,7 @@ fn wire_of(path: &str, headers: &HeaderMap) -> Wire {
         Wire::Cbor
     } else if let Some(target) = target {
         Wire::Json { query_codes: target.starts_with(CLOUDWATCH) }
-    } else if path.starts_with("/2015-03-31/") {
+    } else if path.starts_with(lambda::PREFIX) {
         Wire::Rest
     } else {
         Wire::Query { namespace: "http://webservices.amazon.com/" }
@@ -176,12 +264,12 @@ async fn understand(request: Request<Incoming>) -> Result<Call, AwsError> {
     let body = read_body(body, MAX_BODY_BYTES)
         .await
         .map_err(|_| AwsError::validation("the body is too large or was cut off"))?;
-    if let Some(function) = path
-        .strip_prefix("/2015-03-31/functions/")
-        .and_then(|rest| rest.strip_suffix("/invocations"))
-    {
-        let name = percent_decode_str(function).decode_utf8_lossy().into_owned();
-        return Ok(Call::Invoke(name, parts.headers, body));
+    if path.starts_with(lambda::PREFIX) {
+        let query = parts.uri.query().unwrap_or_default();
+        let call = lambda::Call::read(&parts.method, &path, query, parts.headers, body)?;
+        return call
+            .map(Call::Lambda)
+            .ok_or_else(|| AwsError::unsupported(&format!("{} {path}", parts.method)));
     }
     if let Some(operation) = path.strip_prefix(&format!("/service/{CLOUDWATCH}/operation/")) {
         let input = Val::from_cbor(&body)
@@ -203,6 +291,9 @@ async fn understand(request: Request<Incoming>) -> Result<Call, AwsError> {
             }
             "secretsmanager" => {
                 Ok(Call::Secrets(operation, serde_json::from_slice(&body).map_err(|_| bad())?))
+            }
+            "AmazonSSM" => {
+                Ok(Call::Ssm(operation, serde_json::from_slice(&body).map_err(|_| bad())?))
             }
             other => Err(AwsError::unsupported(other)),
         };
@@ -258,11 +349,16 @@ async fn carry_out(
                 answer(StatusCode::OK, "application/x-amz-json-1.0", value.to_json().to_string())
             })
         }
-        Call::Events(operation, input) => Ok(json(others::events(cloud, &operation, &input)?)),
-        Call::Secrets(operation, input) => Ok(json(others::secrets(cloud, &operation, &input)?)),
-        Call::Invoke(function, headers, payload) => {
-            others::lambda(cloud, &function, &headers, payload).await
+        Call::Events(operation, input) => {
+            let refuse = fault == Some(ApiFaultKind::RefuseEntries);
+            Ok(json(others::events(cloud, &operation, &input, refuse)?))
         }
+        Call::Secrets(operation, input) => Ok(json(others::secrets(cloud, &operation, &input)?)),
+        Call::Ssm(operation, input) => {
+            let Cloud { parameters, names, clock, .. } = cloud.as_ref();
+            Ok(json(ssm::call(parameters, names, clock, &operation, &input)?))
+        }
+        Call::Lambda(call) => lambda::call(cloud, call).await,
     }
 }
 

@@ -41,6 +41,19 @@ impl Form {
         numbers.into_iter().map(|number| format!("{start}{number}")).collect()
     }
 
+    /// All values, whatever their names.
+    pub(super) fn values(&self) -> impl Iterator<Item = &str> {
+        self.0.values().map(String::as_str)
+    }
+
+    /// Keys and values of a map: `Map.entry.1.key`, `Map.entry.1.value`, …
+    pub(super) fn entries(&self, map: &str) -> Vec<(String, String)> {
+        let entry = |number: usize, part: &str| {
+            self.get(&format!("{map}.entry.{number}.{part}")).map(str::to_owned)
+        };
+        (1..).map_while(|number| Some((entry(number, "key")?, entry(number, "value")?))).collect()
+    }
+
     /// Texts of a list.
     pub(super) fn texts(&self, list: &str) -> Vec<String> {
         self.members(list).iter().filter_map(|member| self.get(member).map(str::to_owned)).collect()

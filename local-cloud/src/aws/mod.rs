@@ -8,10 +8,14 @@ mod elbv2_wire;
 mod endpoint;
 mod error;
 mod form;
+mod lambda;
 mod others;
+mod ssm;
 mod value;
 mod xml;
 
 pub use error::AwsError;
+pub use ssm::Parameter;
 
 pub(crate) use endpoint::listen;
+pub(crate) use ssm::{Parameters, check_parameter};

@@ -1,12 +1,7 @@
-//! The small services: SNS, Lambda Invoke, STS, EventBridge, Secrets Manager.
+//! The small services: SNS, STS, EventBridge, Secrets Manager.
 
 use std::sync::PoisonError;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use hyper::StatusCode;
-use hyper::header::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
 use super::AwsError;
@@ -14,15 +9,9 @@ use super::form::Form;
 use super::xml::Xml;
 use crate::alarms::report::whole_second;
 use crate::cloud::Cloud;
-use crate::functions::{CallContext, InvokeError};
-use crate::serve::{Answer, answer};
 
 pub(super) const SNS_NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
 pub(super) const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
-
-/// Greatest payload of a synchronous and of an asynchronous invocation.
-const MAX_SYNC_BYTES: usize = 6 * 1024 * 1024;
-const MAX_ASYNC_BYTES: usize = 1024 * 1024;
 
 pub(super) fn sns(
     cloud: &Cloud,
@@ -79,7 +68,14 @@ pub(super) fn sts(cloud: &Cloud, operation: &str, xml: &mut Xml) -> Result<(), A
 }
 
 /// EventBridge `PutEvents`; whether any entry failed is in the answer.
-pub(super) fn events(cloud: &Cloud, operation: &str, input: &Value) -> Result<Value, AwsError> {
+///
+/// `refuse` fails every entry, as a bus that is throttled within does.
+pub(super) fn events(
+    cloud: &Cloud,
+    operation: &str,
+    input: &Value,
+    refuse: bool,
+) -> Result<Value, AwsError> {
     if operation != "PutEvents" {
         return Err(AwsError::unsupported(operation));
     }
@@ -91,6 +87,10 @@ pub(super) fn events(cloud: &Cloud, operation: &str, input: &Value) -> Result<Va
     let results: Vec<Value> = entries
         .iter()
         .map(|entry| {
+            if refuse {
+                failed += 1;
+                return json!({ "ErrorCode": "InternalFailure", "ErrorMessage": "Unexpected error" });
+            }
             let detail = entry["Detail"]
                 .as_str()
                 .and_then(|text| serde_json::from_str::<Value>(text).ok())
@@ -143,84 +143,4 @@ pub(super) fn secrets(cloud: &Cloud, operation: &str, input: &Value) -> Result<V
         "VersionId": "00000000-0000-4000-8000-000000000001",
         "VersionStages": ["AWSCURRENT"],
     }))
-}
-
-/// Lambda `Invoke`. Errors of the function are answers, not errors.
-pub(super) async fn lambda(
-    cloud: &Cloud,
-    function: &str,
-    headers: &HeaderMap,
-    payload: Bytes,
-) -> Result<Answer, AwsError> {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let not_found = |error: &InvokeError| AwsError {
-        status: 404,
-        code: "ResourceNotFoundException".to_owned(),
-        message: error.to_string(),
-    };
-    let kind = header("x-amz-invocation-type").unwrap_or("RequestResponse");
-    let limit = if kind == "Event" { MAX_ASYNC_BYTES } else { MAX_SYNC_BYTES };
-    if payload.len() > limit {
-        return Err(AwsError {
-            status: 413,
-            code: "RequestTooLargeException".to_owned(),
-            message: format!("{} byte payload is too large", payload.len()),
-        });
-    }
-    let payload = if payload.is_empty() { Bytes::from_static(b"{}") } else { payload };
-    if serde_json::from_slice::<Value>(&payload).is_err() {
-        return Err(AwsError::sender(
-            "InvalidRequestContentException",
-            "Could not parse request body into json",
-        ));
-    }
-    cloud.functions.find(function).map_err(|error| not_found(&error))?;
-    match kind {
-        "DryRun" => Ok(invoked(StatusCode::NO_CONTENT, Bytes::new(), None)),
-        "Event" => {
-            cloud
-                .functions
-                .invoke_later(function, payload, "invoke")
-                .map_err(|error| not_found(&error))?;
-            Ok(invoked(StatusCode::ACCEPTED, Bytes::new(), None))
-        }
-        "RequestResponse" => {
-            let client_context = header("x-amz-client-context")
-                .and_then(|text| STANDARD.decode(text).ok())
-                .and_then(|bytes| String::from_utf8(bytes).ok());
-            let trace = header("x-amzn-trace-id").map(str::to_owned);
-            let context = CallContext { trace, client_context };
-            match cloud.functions.invoke(function, payload, context).await {
-                Ok(payload) => Ok(invoked(StatusCode::OK, payload, None)),
-                Err(InvokeError::Function { payload, .. }) => {
-                    Ok(invoked(StatusCode::OK, payload, Some("Unhandled")))
-                }
-                Err(error @ InvokeError::Throttled { .. }) => Err(AwsError {
-                    status: 429,
-                    code: "TooManyRequestsException".to_owned(),
-                    message: error.to_string(),
-                }),
-                Err(error @ InvokeError::NotFound { .. }) => Err(not_found(&error)),
-                Err(error @ InvokeError::Service(_)) => Err(AwsError {
-                    status: 500,
-                    code: "ServiceException".to_owned(),
-                    message: error.to_string(),
-                }),
-            }
-        }
-        other => Err(AwsError::sender(
-            "InvalidParameterValueException",
-            format!("InvocationType '{other}' is not one of RequestResponse, Event, DryRun"),
-        )),
-    }
-}
-
-fn invoked(status: StatusCode, payload: Bytes, error: Option<&'static str>) -> Answer {
-    let mut answer = answer(status, "application/json", payload);
-    let headers = answer.headers_mut();
-    headers.insert("x-amz-executed-version", HeaderValue::from_static("$LATEST"));
-    if let Some(error) = error {
-        headers.insert("x-amz-function-error", HeaderValue::from_static(error));
-    }
-    answer
 }

@@ -42,9 +42,13 @@ enum Action {
     Api {
         /// For example ModifyRule; * for all
         operation: String,
-        /// throttle, denied, error, drop, error_after_commit, drop_after_commit,
-        /// delay, partial_data, internal_error or foreign_write
+        /// throttle, denied, error, drop, hang, error_after_commit, drop_after_commit,
+        /// hang_after_commit, delay, partial_data, internal_error, refuse_entries or
+        /// foreign_write
         kind: String,
+        /// Only calls that name this: ARN of a rule or topic, a parameter, a function
+        #[arg(long)]
+        resource: Option<String>,
         /// How many calls it hits
         #[arg(long)]
         count: Option<u32>,
@@ -61,13 +65,37 @@ enum Action {
         #[arg(long = "weight")]
         weights: Vec<String>,
     },
-    /// Make metrics late (`stale`) or lose them (`missing`)
+    /// Make metrics late, lose them, or change what is read of them
     Metrics {
-        /// stale or missing
+        /// stale, missing, absent, late, altered, partial_data or internal_error
         kind: String,
         /// Only metrics of this target group
         #[arg(long)]
         group: Option<String>,
+        /// Only metrics of this name, for example RequestCount
+        #[arg(long)]
+        metric: Option<String>,
+        /// Only this statistic: Sum, p99, TC(:0.2), or TC for all such ranges
+        #[arg(long)]
+        statistic: Option<String>,
+        /// Only minutes that start at this simulated time or later, RFC 3339
+        #[arg(long, value_name = "TIME")]
+        from: Option<String>,
+        /// Only minutes that start before this simulated time, RFC 3339
+        #[arg(long, value_name = "TIME")]
+        to: Option<String>,
+        /// For `late`: simulated minutes besides the usual lag
+        #[arg(long, default_value_t = 0)]
+        late_minutes: u32,
+        /// For `altered`: what is added to the value
+        #[arg(long, allow_hyphen_values = true)]
+        add: Option<f64>,
+        /// For `altered`: the value that is read
+        #[arg(long)]
+        set: Option<f64>,
+        /// For `altered`: simulated minutes until a complete minute changes
+        #[arg(long, default_value_t = 0)]
+        after_minutes: u32,
         /// Simulated minutes after which it is over
         #[arg(long)]
         minutes: Option<u32>,
@@ -97,7 +125,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             });
             (Method::POST, "faults".to_owned(), Some(body))
         }
-        Action::Api { operation, kind, count, probability, delay_ms, rule, weights } => {
+        Action::Api { operation, kind, resource, count, probability, delay_ms, rule, weights } => {
             let weights = weights
                 .iter()
                 .map(|text| {
@@ -109,13 +137,29 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 })
                 .collect::<anyhow::Result<Vec<Value>>>()?;
             let body = json!({
-                "on": "api", "operation": operation, "kind": kind, "count": count,
-                "probability": probability, "delay_ms": delay_ms, "rule": rule, "weights": weights,
+                "on": "api", "operation": operation, "kind": kind, "resource": resource,
+                "count": count, "probability": probability, "delay_ms": delay_ms, "rule": rule, "weights": weights,
             });
             (Method::POST, "faults".to_owned(), Some(body))
         }
-        Action::Metrics { kind, group, minutes } => {
-            let body = json!({ "on": "metrics", "kind": kind, "group": group, "minutes": minutes });
+        Action::Metrics {
+            kind,
+            group,
+            metric,
+            statistic,
+            from,
+            to,
+            late_minutes,
+            add,
+            set,
+            after_minutes,
+            minutes,
+        } => {
+            let body = json!({
+                "on": "metrics", "kind": kind, "group": group, "metric": metric,
+                "statistic": statistic, "from": from, "to": to, "late_minutes": late_minutes,
+                "add": add, "set": set, "after_minutes": after_minutes, "minutes": minutes,
+            });
             (Method::POST, "faults".to_owned(), Some(body))
         }
     };

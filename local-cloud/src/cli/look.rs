@@ -15,6 +15,10 @@ pub enum Subject {
     State,
     /// Functions: processes, memory, cold starts
     Functions,
+    /// Functions: versions and aliases
+    Code,
+    /// SSM parameters
+    Parameters,
     /// Messages on topics
     Pages,
     /// Events on the bus
@@ -49,6 +53,8 @@ pub async fn show(args: ShowArgs) -> anyhow::Result<ExitCode> {
     let path = match args.subject {
         Subject::State => "state",
         Subject::Functions => "functions",
+        Subject::Code => "code",
+        Subject::Parameters => "parameters",
         Subject::Pages => "pages",
         Subject::Events => "events",
         Subject::AccessLog => "access-log",

@@ -1,5 +1,6 @@
 //! The commands of `local-cloud`, one file per subject.
 
+pub mod change;
 pub mod fault;
 pub mod look;
 pub mod up;

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::clock::Pace;
+use crate::clock::{CLOCK_VARIABLE, Pace};
 use crate::handle::LocalCloud;
 use crate::topology::Topology;
 
@@ -69,6 +69,10 @@ fn addresses(state: &Value) -> String {
         text(&state["now"]),
         text(&state["aws_endpoint"])
     );
+    // A manual clock has none.
+    if let Some(clock) = state["rollout_clock"].as_str() {
+        let _ = writeln!(lines, "  {CLOCK_VARIABLE}={clock}");
+    }
     for balancer in state["load_balancers"].as_array().into_iter().flatten() {
         let _ = writeln!(
             lines,
@@ -94,6 +98,7 @@ fn addresses(state: &Value) -> String {
 fn summary(state: &Value) -> Value {
     json!({
         "aws_endpoint": state["aws_endpoint"],
+        "rollout_clock": state["rollout_clock"],
         "region": state["region"],
         "load_balancers": state["load_balancers"],
         "target_groups": state["target_groups"],
@@ -108,7 +113,7 @@ mod tests {
     #[test]
     fn addresses_are_one_a_line() {
         let state = json!({
-            "now": "then", "aws_endpoint": "http://127.0.0.1:1",
+            "now": "then", "aws_endpoint": "http://127.0.0.1:1", "rollout_clock": "start=then",
             "load_balancers": [{ "name": "lb", "url": "http://127.0.0.1:2", "rules": [
                 { "arn": "arn", "priority": 100, "weights": [{ "group": "a", "weight": 5 }] },
                 { "arn": "last", "priority": null, "weights": [] },
@@ -116,10 +121,13 @@ mod tests {
         });
         let expected = "local-cloud is up at then (simulated)\n\
                         \x20 AWS_ENDPOINT_URL=http://127.0.0.1:1\n\
+                        \x20 ROLLOUT_CLOCK=start=then\n\
                         \x20 load balancer lb: http://127.0.0.1:2\n\
                         \x20   rule 100 a=5 arn\n\
                         \x20   rule default  last\n";
         assert_eq!(addresses(&state), expected);
+        let manual = json!({ "now": "then", "aws_endpoint": "x", "rollout_clock": null });
+        assert!(!addresses(&manual).contains("ROLLOUT_CLOCK"));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) struct Ctl {
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Status {
     pub(super) state: String,
-    pub(super) weight_percent: f64,
+    pub(super) weight_percent: Option<f64>,
     pub(super) routes: Vec<Route>,
     pub(super) why: String,
     pub(super) evidence: Option<Evidence>,

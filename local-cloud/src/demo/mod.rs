@@ -352,7 +352,10 @@ fn ended_as(screen: &Screen, played: &Played, wanted: &str) -> anyhow::Result<bo
     screen.line(&format!(
         "✖ NOT AS EXPECTED: after {} minutes the rollout is {state} at {} %, not {wanted}: {}",
         (played.ended_ms - played.started_ms) / MINUTE_MS,
-        played.status.weight_percent,
+        played
+            .status
+            .weight_percent
+            .map_or_else(|| "unknown".to_owned(), |share| share.to_string()),
         played.status.why
     ))?;
     Ok(false)

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use nix::sys::signal::{Signal, killpg};
@@ -15,9 +15,11 @@ use tokio::process::{Child, Command};
 use tokio::sync::{Notify, oneshot};
 
 use super::pool::Pool;
-use super::{CallContext, InvokeError, platform_error, runtime_api};
+use super::{Build, CallContext, InvokeError, platform_error, runtime_api};
+use crate::clock::CLOCK_VARIABLE;
 use crate::serve;
 use crate::tasks::Tasks;
+use crate::topology::FunctionSpec;
 
 /// Variables of our own environment that a function may see.
 const INHERITED: [&str; 7] =
@@ -27,11 +29,23 @@ const INHERITED: [&str; 7] =
 pub(super) struct Invocation {
     pub(super) request_id: String,
     pub(super) payload: Bytes,
+    /// ARN that was invoked.
+    pub(super) arn: String,
     pub(super) context: CallContext,
     /// Told when the process takes the event.
     pub(super) taken: oneshot::Sender<()>,
     /// Told what the process made of it; dropped if the process ends first.
     pub(super) done: oneshot::Sender<Result<Bytes, InvokeError>>,
+}
+
+/// An event that a process has taken.
+pub(super) struct Taken {
+    pub(super) request_id: String,
+    pub(super) payload: Bytes,
+    pub(super) arn: String,
+    pub(super) context: CallContext,
+    /// Real milliseconds since 1970.
+    pub(super) deadline_ms: u64,
 }
 
 #[derive(Default)]
@@ -47,8 +61,7 @@ struct Slot {
 pub(super) struct Environment {
     pub(super) id: u64,
     pub(super) pid: u32,
-    pub(super) function_arn: String,
-    pub(super) timeout: Duration,
+    pub(super) build: Arc<Build>,
     started: Instant,
     slot: Mutex<Slot>,
     wake: Notify,
@@ -68,19 +81,22 @@ pub(super) enum Ran {
 
 impl Environment {
     /// Starts a process; returns before it has asked for work.
-    pub(super) async fn start(pool: &Arc<Pool>, id: u64) -> Result<Arc<Self>, InvokeError> {
+    pub(super) async fn start(
+        pool: &Arc<Pool>,
+        build: Arc<Build>,
+        id: u64,
+    ) -> Result<Arc<Self>, InvokeError> {
         let listener = serve::bind(0).await.map_err(|error| cannot("listen", &error))?;
         let api = listener.local_addr().map_err(|error| cannot("listen", &error))?;
         let started = Instant::now();
-        let mut child = command(pool, id, api)
+        let mut child = command(pool, &build, id, api)
             .spawn()
-            .map_err(|error| cannot(&format!("start {}", pool.spec().command[0]), &error))?;
+            .map_err(|error| cannot(&format!("start {}", build.spec.command[0]), &error))?;
         let tasks = Tasks::default();
         let environment = Arc::new(Self {
             id,
             pid: child.id().unwrap_or_default(),
-            function_arn: pool.arn(),
-            timeout: pool.spec().timeout,
+            build,
             started,
             slot: Mutex::default(),
             wake: Notify::new(),
@@ -107,12 +123,8 @@ impl Environment {
     }
 
     /// Offers an event and waits for the answer, the timeout or the end.
-    pub(super) async fn run(
-        &self,
-        payload: Bytes,
-        context: CallContext,
-        init_timeout: Duration,
-    ) -> Ran {
+    pub(super) async fn run(&self, arn: String, payload: Bytes, context: CallContext) -> Ran {
+        let FunctionSpec { timeout, init_timeout, .. } = self.build.spec;
         let (taken, is_taken) = oneshot::channel();
         let (done, is_done) = oneshot::channel();
         let request_id = request_id();
@@ -122,6 +134,7 @@ impl Environment {
                 slot.queued = Some(Invocation {
                     request_id: request_id.clone(),
                     payload,
+                    arn,
                     context,
                     taken,
                     done,
@@ -144,7 +157,7 @@ impl Environment {
                 return Ran::Failed(platform_error("Sandbox.Timedout", &text));
             }
         }
-        match tokio::time::timeout(self.timeout, is_done).await {
+        match tokio::time::timeout(timeout, is_done).await {
             Ok(Ok(result)) => Ran::Done(result),
             Ok(Err(_)) => {
                 let how = self.slot.lock().expect("slot lock").ended.clone();
@@ -156,7 +169,7 @@ impl Environment {
             }
             Err(_) => {
                 self.kill();
-                let secs = self.timeout.as_secs_f64();
+                let secs = timeout.as_secs_f64();
                 let text = format!(
                     "RequestId: {request_id} Error: Task timed out after {secs:.2} seconds"
                 );
@@ -166,7 +179,7 @@ impl Environment {
     }
 
     /// Waits for the next event. Called by the process.
-    pub(super) async fn next(&self) -> Option<(String, Bytes, CallContext, u64)> {
+    pub(super) async fn next(&self) -> Option<Taken> {
         loop {
             let woken = self.wake.notified();
             {
@@ -178,14 +191,14 @@ impl Environment {
                     return None;
                 }
                 if let Some(invocation) = slot.queued.take() {
-                    let Invocation { request_id, payload, context, taken, done } = invocation;
+                    let Invocation { request_id, payload, arn, context, taken, done } = invocation;
                     slot.running = Some((request_id.clone(), done));
                     // Fails only if the caller has given up waiting; then `done` tells it.
                     let _ = taken.send(());
-                    let deadline = SystemTime::now() + self.timeout;
+                    let deadline = SystemTime::now() + self.build.spec.timeout;
                     let deadline_ms = deadline.duration_since(UNIX_EPOCH).unwrap_or_default();
                     let deadline_ms = u64::try_from(deadline_ms.as_millis()).unwrap_or(u64::MAX);
-                    return Some((request_id, payload, context, deadline_ms));
+                    return Some(Taken { request_id, payload, arn, context, deadline_ms });
                 }
             }
             woken.await;
@@ -271,8 +284,8 @@ async fn watch(mut child: Child, environment: Arc<Environment>, pool: Arc<Pool>)
     environment.tasks.stop().await;
 }
 
-fn command(pool: &Pool, id: u64, api: SocketAddr) -> Command {
-    let spec = pool.spec();
+fn command(pool: &Pool, build: &Build, id: u64, api: SocketAddr) -> Command {
+    let spec = &build.spec;
     let surroundings = pool.surroundings();
     let mut command = Command::new(&spec.command[0]);
     command.args(&spec.command[1..]).env_clear();
@@ -287,11 +300,11 @@ fn command(pool: &Pool, id: u64, api: SocketAddr) -> Command {
         .env("LAMBDA_TASK_ROOT", &cwd)
         .env("AWS_LAMBDA_RUNTIME_API", api.to_string())
         .env("AWS_LAMBDA_FUNCTION_NAME", &spec.name)
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+        .env("AWS_LAMBDA_FUNCTION_VERSION", &build.version)
         .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", spec.memory_mb.to_string())
         .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
         .env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", spec.name))
-        .env("AWS_LAMBDA_LOG_STREAM_NAME", format!("local/[$LATEST]{id}"))
+        .env("AWS_LAMBDA_LOG_STREAM_NAME", format!("local/[{}]{id}", build.version))
         .env("_HANDLER", spec.command.last().map_or("", String::as_str))
         .env("TZ", ":UTC")
         .env("AWS_REGION", &surroundings.names.region)
@@ -303,6 +316,9 @@ fn command(pool: &Pool, id: u64, api: SocketAddr) -> Command {
         .env("LOCAL_CLOUD_FAULTS", "1");
     if let Some(endpoint) = surroundings.aws_endpoint.get() {
         command.env("AWS_ENDPOINT_URL", endpoint);
+    }
+    if let Some(clock) = pool.clock.as_variable() {
+        command.env(CLOCK_VARIABLE, clock);
     }
     command
         .envs(&spec.env)

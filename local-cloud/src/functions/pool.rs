@@ -1,6 +1,6 @@
 //! The processes of one function: who is idle, who is busy, how many at most.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -10,16 +10,23 @@ use tokio::sync::Notify;
 
 use super::environment::{Environment, Ran};
 use super::logs::{Log, LogLine};
-use super::{CallContext, ColdStart, FunctionStats, InvokeError, Surroundings};
+use super::versions::{Catalog, LATEST};
+use super::{
+    Build, CallContext, ColdStart, FunctionCode, FunctionStats, InvokeError, Surroundings,
+    UpdateStatus,
+};
+use crate::aws::AwsError;
 use crate::clock::Clock;
 use crate::metrics::{Metrics, dimensions};
 use crate::tasks::Tasks;
-use crate::topology::FunctionSpec;
+use crate::topology::{AliasSpec, Deployment, FunctionSpec};
 
 /// One function.
 #[derive(Debug)]
 pub(super) struct Pool {
+    /// Name and limits; what a process runs is in its [`Build`].
     spec: FunctionSpec,
+    catalog: Mutex<Catalog>,
     surroundings: Arc<Surroundings>,
     pub(super) clock: Arc<Clock>,
     pub(super) metrics: Arc<Metrics>,
@@ -35,6 +42,8 @@ struct State {
     live: BTreeMap<u64, Arc<Environment>>,
     /// Numbers of live environments that wait for work, the latest used last.
     idle: Vec<u64>,
+    /// Builds that nothing will ask for again; their processes end when they are done.
+    retired: BTreeSet<u64>,
     in_flight: u32,
     started: u64,
     cold_starts: Vec<ColdStart>,
@@ -56,6 +65,7 @@ impl Pool {
         let file = surroundings.log_dir.as_ref().map(|dir| dir.join(format!("{}.log", spec.name)));
         let log = Log::new(file);
         Self {
+            catalog: Mutex::new(Catalog::new(&spec)),
             spec,
             surroundings,
             clock,
@@ -75,8 +85,82 @@ impl Pool {
         &self.surroundings
     }
 
-    pub(super) fn arn(&self) -> String {
-        self.surroundings.names.function(&self.spec.name)
+    /// The build that a request with this qualifier goes to; `draw` gives 0 to 1.
+    pub(super) fn build(
+        &self,
+        qualifier: Option<&str>,
+        draw: &mut dyn FnMut() -> f64,
+    ) -> Option<Arc<Build>> {
+        let catalog = self.settled();
+        let qualifier = qualifier.unwrap_or(LATEST);
+        let Some(alias) = catalog.alias(qualifier) else {
+            return catalog.version(qualifier).cloned();
+        };
+        let version = match &alias.split {
+            Some(split) if draw() < split.weight => &split.version,
+            _ => &alias.version,
+        };
+        catalog.version(version).cloned()
+    }
+
+    /// What the API says of a version or of an alias's own version.
+    pub(super) fn describe(&self, qualifier: Option<&str>) -> Option<(Arc<Build>, UpdateStatus)> {
+        let catalog = self.settled();
+        let qualifier = qualifier.unwrap_or(LATEST);
+        let version = catalog.alias(qualifier).map_or(qualifier, |alias| &alias.version);
+        let build = catalog.version(version)?;
+        Some(catalog.described(build, self.clock.now_ms()))
+    }
+
+    pub(super) fn code(&self) -> FunctionCode {
+        let catalog = self.settled();
+        FunctionCode {
+            name: self.spec.name.clone(),
+            versions: catalog.versions(self.clock.now_ms()),
+            aliases: catalog.aliases(),
+        }
+    }
+
+    pub(super) fn alias(&self, name: &str) -> Option<AliasSpec> {
+        self.settled().alias(name).cloned()
+    }
+
+    pub(super) fn deploy(&self, deployment: &Deployment) -> Result<String, AwsError> {
+        let version = self.settled().deploy(deployment, self.clock.now_ms())?;
+        // Takes effect now, if it does not wait.
+        drop(self.settled());
+        Ok(version)
+    }
+
+    pub(super) fn set_alias(&self, name: &str, alias: AliasSpec) -> Result<(), AwsError> {
+        self.settled().set_alias(name, alias)
+    }
+
+    pub(super) fn remove_alias(&self, name: &str) -> bool {
+        self.settled().remove_alias(name)
+    }
+
+    /// The catalog, after an update whose time has come.
+    fn settled(&self) -> std::sync::MutexGuard<'_, Catalog> {
+        let mut catalog = self.catalog.lock().expect("catalog lock");
+        if let Some(replaced) = catalog.settle(self.clock.now_ms()) {
+            self.retire(replaced);
+        }
+        catalog
+    }
+
+    /// Ends the idle processes of a build; the busy ones end when they are done.
+    fn retire(&self, build: u64) {
+        let mut state = self.lock();
+        state.retired.insert(build);
+        let State { live, idle, .. } = &mut *state;
+        idle.retain(|id| {
+            let Some(environment) = live.get(id).filter(|one| one.build.number == build) else {
+                return true;
+            };
+            environment.kill();
+            false
+        });
     }
 
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -86,6 +170,8 @@ impl Pool {
     /// Runs one event to its end, even if the caller goes away meanwhile.
     pub(super) async fn invoke(
         self: &Arc<Self>,
+        build: Arc<Build>,
+        arn: String,
         payload: Bytes,
         context: CallContext,
     ) -> Result<Bytes, InvokeError> {
@@ -93,19 +179,21 @@ impl Pool {
         let pool = self.clone();
         self.spawn(async move {
             // Fails only if the caller has left; the invocation counts all the same.
-            let _ = tell.send(pool.admit(payload, context).await);
+            let _ = tell.send(pool.admit(build, arn, payload, context).await);
         });
         told.await.unwrap_or_else(|_| Err(InvokeError::Service("the local cloud stops".to_owned())))
     }
 
     async fn admit(
         self: &Arc<Self>,
+        build: Arc<Build>,
+        arn: String,
         payload: Bytes,
         context: CallContext,
     ) -> Result<Bytes, InvokeError> {
         self.enter().await?;
         let begun = Instant::now();
-        let result = self.dispatch(payload, context).await;
+        let result = self.dispatch(&build, &arn, payload, context).await;
         let failed = matches!(result, Err(InvokeError::Function { .. }));
         {
             let mut state = self.lock();
@@ -165,17 +253,18 @@ impl Pool {
 
     async fn dispatch(
         self: &Arc<Self>,
+        build: &Arc<Build>,
+        arn: &str,
         payload: Bytes,
         context: CallContext,
     ) -> Result<Bytes, InvokeError> {
         loop {
-            let environment = match self.take_idle() {
+            let environment = match self.take_idle(build) {
                 Some(environment) => environment,
-                None => self.start().await?,
+                None => self.start(build).await?,
             };
             let fresh = environment.init_ms().is_none();
-            let ran =
-                environment.run(payload.clone(), context.clone(), self.spec.init_timeout).await;
+            let ran = environment.run(arn.to_owned(), payload.clone(), context.clone()).await;
             if fresh && let Some(init_ms) = environment.init_ms() {
                 let environment = environment.id;
                 self.lock().cold_starts.push(ColdStart { environment, init_ms });
@@ -183,7 +272,9 @@ impl Pool {
             match ran {
                 Ran::Done(result) => {
                     let mut state = self.lock();
-                    if state.live.contains_key(&environment.id) {
+                    if state.retired.contains(&build.number) {
+                        environment.kill();
+                    } else if state.live.contains_key(&environment.id) {
                         state.idle.push(environment.id);
                     }
                     return result;
@@ -197,19 +288,32 @@ impl Pool {
         }
     }
 
-    fn take_idle(&self) -> Option<Arc<Environment>> {
+    fn take_idle(&self, build: &Build) -> Option<Arc<Environment>> {
         let mut state = self.lock();
-        let id = state.idle.pop()?;
-        state.live.get(&id).cloned()
+        let State { live, idle, .. } = &mut *state;
+        let ours = |id: &u64| {
+            live.get(id).is_some_and(|environment| environment.build.number == build.number)
+        };
+        let at = idle.iter().rposition(ours)?;
+        let id = idle.remove(at);
+        live.get(&id).cloned()
     }
 
-    async fn start(self: &Arc<Self>) -> Result<Arc<Environment>, InvokeError> {
+    async fn start(self: &Arc<Self>, build: &Arc<Build>) -> Result<Arc<Environment>, InvokeError> {
         let id = {
             let mut state = self.lock();
             state.started += 1;
+            // An idle process of another version makes room, the one idle for longest first.
+            let most = usize::try_from(self.spec.max_environments).unwrap_or(usize::MAX);
+            if state.live.len() >= most && !state.idle.is_empty() {
+                let displaced = state.idle.remove(0);
+                if let Some(environment) = state.live.get(&displaced) {
+                    environment.kill();
+                }
+            }
             state.started
         };
-        let environment = Environment::start(self, id).await?;
+        let environment = Environment::start(self, build.clone(), id).await?;
         let mut state = self.lock();
         if state.stopped {
             environment.kill();

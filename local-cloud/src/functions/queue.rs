@@ -11,10 +11,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::pool::Pool;
-use super::{CallContext, InvokeError};
+use super::{CallContext, Functions, InvokeError};
 use crate::clock::Clock;
 use crate::tasks::Tasks;
+use crate::topology::FunctionSpec;
 
 const RING_RECORDS: usize = 2000;
 
@@ -53,9 +53,16 @@ impl Queue {
         Self { clock, tasks, records: Arc::default() }
     }
 
-    pub(super) fn push(&self, pool: &Arc<Pool>, payload: Bytes, source: &str) {
+    pub(super) fn push(
+        &self,
+        functions: Arc<Functions>,
+        name: String,
+        spec: FunctionSpec,
+        payload: Bytes,
+        source: &str,
+    ) {
         let record = AsyncRecord {
-            function: pool.spec().name.clone(),
+            function: spec.name.clone(),
             source: source.to_owned(),
             event: String::from_utf8_lossy(&payload).into_owned(),
             accepted_ms: self.clock.now_ms(),
@@ -65,9 +72,9 @@ impl Queue {
             answer: None,
             error: None,
         };
-        let (pool, clock, records) = (pool.clone(), self.clock.clone(), self.records.clone());
+        let (clock, records) = (self.clock.clone(), self.records.clone());
         self.tasks.spawn(async move {
-            let mut record = deliver(&pool, &clock, payload, record).await;
+            let mut record = deliver(&functions, &name, &spec, &clock, payload, record).await;
             record.settled_ms = clock.now_ms();
             if let Some(error) = &record.error {
                 eprintln!(
@@ -89,12 +96,13 @@ impl Queue {
 }
 
 async fn deliver(
-    pool: &Arc<Pool>,
+    functions: &Functions,
+    name: &str,
+    spec: &FunctionSpec,
     clock: &Clock,
     payload: Bytes,
     mut record: AsyncRecord,
 ) -> AsyncRecord {
-    let spec = pool.spec();
     if spec.reserved_concurrency == Some(0) {
         record.error = Some("reserved concurrency is 0".to_owned());
         return record;
@@ -102,7 +110,8 @@ async fn deliver(
     let oldest_ms = i64::try_from(spec.async_max_age.as_millis()).unwrap_or(i64::MAX);
     let mut backoff = Duration::from_secs(1);
     loop {
-        let wait = match pool.invoke(payload.clone(), CallContext::default()).await {
+        // A retry goes where the alias points by then.
+        let wait = match functions.invoke(name, payload.clone(), CallContext::default()).await {
             Ok(answer) => {
                 record.attempts += 1;
                 record.answer = Some(String::from_utf8_lossy(&answer).into_owned());

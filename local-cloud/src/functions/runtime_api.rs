@@ -10,7 +10,7 @@ use hyper::{Method, Request, StatusCode};
 use serde_json::json;
 
 use super::InvokeError;
-use super::environment::Environment;
+use super::environment::{Environment, Taken};
 use crate::serve::{self, Answer, BodyError, read_body};
 
 /// Greatest answer of a synchronous invocation.
@@ -27,7 +27,8 @@ pub(super) async fn handle(
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match (request.method(), segments.as_slice()) {
         (&Method::GET, ["2018-06-01", "runtime", "invocation", "next"]) => {
-            let (request_id, payload, context, deadline_ms) = environment.next().await?;
+            let Taken { request_id, payload, arn, context, deadline_ms } =
+                environment.next().await?;
             let mut answer = serve::answer(StatusCode::OK, "application/json", payload);
             let headers = answer.headers_mut();
             let mut set = |name: &'static str, value: &str| {
@@ -37,7 +38,7 @@ pub(super) async fn handle(
             };
             set("lambda-runtime-aws-request-id", &request_id);
             set("lambda-runtime-deadline-ms", &deadline_ms.to_string());
-            set("lambda-runtime-invoked-function-arn", &environment.function_arn);
+            set("lambda-runtime-invoked-function-arn", &arn);
             let trace = context.trace.as_deref().unwrap_or(NO_TRACE);
             set("lambda-runtime-trace-id", trace);
             if let Some(client_context) = &context.client_context {
@@ -72,8 +73,8 @@ pub(super) async fn handle(
         (&Method::POST, ["2020-01-01", "extension", "register"]) => {
             let mut answer = serve::json(
                 StatusCode::OK,
-                &json!({ "functionName": environment.function_arn.rsplit(':').next(),
-                         "functionVersion": "$LATEST", "handler": "" }),
+                &json!({ "functionName": environment.build.spec.name,
+                         "functionVersion": environment.build.version, "handler": "" }),
             );
             let id = super::environment::request_id();
             if let Ok(value) = HeaderValue::from_str(&id) {

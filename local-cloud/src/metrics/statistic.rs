@@ -43,6 +43,20 @@ pub enum Kind {
     PercentileRank,
 }
 
+impl Kind {
+    /// The kind with these two letters.
+    fn short(name: &str) -> Option<Self> {
+        match name {
+            "TM" => Some(Self::TrimmedMean),
+            "TC" => Some(Self::TrimmedCount),
+            "TS" => Some(Self::TrimmedSum),
+            "WM" => Some(Self::WinsorizedMean),
+            "PR" => Some(Self::PercentileRank),
+            _ => None,
+        }
+    }
+}
+
 /// Bounds; a missing one is open.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
@@ -87,15 +101,7 @@ fn parse(text: &str) -> Option<Statistic> {
         return Some(Statistic::Percentile(percent(number)?));
     }
     if let Some((name, range)) = text.strip_suffix(')').and_then(|rest| rest.split_once('(')) {
-        let kind = match name {
-            "TM" => Kind::TrimmedMean,
-            "TC" => Kind::TrimmedCount,
-            "TS" => Kind::TrimmedSum,
-            "WM" => Kind::WinsorizedMean,
-            "PR" => Kind::PercentileRank,
-            _ => return None,
-        };
-        return Some(Statistic::Ranged(kind, bounds(range)?));
+        return Some(Statistic::Ranged(Kind::short(name)?, bounds(range)?));
     }
     // `tm90` is `TM(:90%)`.
     let (name, number) = text.split_at_checked(2)?;
@@ -148,6 +154,21 @@ fn decimal(text: &str) -> Option<f64> {
 }
 
 impl Statistic {
+    /// Whether a statistic can be called so in a fault: by its whole name, or a
+    /// range by its two letters alone.
+    pub fn is_name(name: &str) -> bool {
+        Kind::short(name).is_some() || parse(name).is_some()
+    }
+
+    /// Whether this statistic is called so, see [`is_name`](Self::is_name).
+    pub fn is_called(self, name: &str) -> bool {
+        match (Kind::short(name), self) {
+            (Some(wanted), Self::Ranged(kind, _)) => kind == wanted,
+            (Some(_), _) => false,
+            (None, _) => parse(name) == Some(self),
+        }
+    }
+
     /// Whether the statistic needs the samples themselves, not just their
     /// count, sum and extremes.
     pub fn needs_samples(self) -> bool {

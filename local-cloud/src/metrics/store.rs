@@ -4,12 +4,13 @@
 //! taken, so the newest minutes grow and older ones are complete, as at AWS.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::gather::{Bucket, Gathered, Metric, StatisticSet};
+use super::gather::{Bucket, Gathered, Metric, StatisticSet, Window};
 use super::{Dimensions, Statistic, dimensions};
 use crate::clock::{Clock, MINUTE_MS};
-use crate::faults::Faults;
+use crate::faults::{Faults, MetricsFaultKind};
 use crate::topology::MetricsOptions;
 
 /// What a caller puts.
@@ -70,7 +71,7 @@ impl Metrics {
 
     /// Adds samples, taken at a simulated time.
     pub fn put(&self, metric: Metric, at_ms: i64, datum: &Datum) {
-        if self.faults.loses_metrics(group_name(&metric.dimensions), self.clock.now_ms()) {
+        if self.faults.loses(&metric, at_ms, self.clock.now_ms()) {
             return;
         }
         let minute = at_ms.div_euclid(MINUTE_MS);
@@ -125,16 +126,17 @@ impl Metrics {
         end_ms: i64,
         period_ms: i64,
     ) -> Vec<(i64, f64)> {
-        let visible_ms = self.visible_until(metric);
+        let window = self.window(metric, Some(statistic));
         let buckets = self.buckets.lock().expect("metrics lock");
         let period_minutes = (period_ms / MINUTE_MS).max(1);
         let mut minute = start_ms.div_euclid(MINUTE_MS);
         let mut found = Vec::new();
         while minute * MINUTE_MS < end_ms {
             let range = minute..minute + period_minutes;
-            let datum = Gathered::from(&buckets, metric, range.clone(), visible_ms)
-                .or_else(|| self.explicit_zero(&buckets, metric, range, visible_ms));
-            if let Some(value) = datum.and_then(|gathered| gathered.statistic(statistic)) {
+            let datum = Gathered::from(&buckets, metric, range.clone(), &window)
+                .or_else(|| self.explicit_zero(&buckets, metric, range.clone(), &window));
+            let value = datum.and_then(|gathered| gathered.statistic(statistic));
+            if let Some(value) = window.altered(value, &range) {
                 found.push((minute * MINUTE_MS, value));
             }
             minute += period_minutes;
@@ -148,27 +150,52 @@ impl Metrics {
         buckets
             .iter()
             .filter(|(metric, minutes)| {
-                let visible_ms = self.visible_until(metric);
-                minutes.iter().any(|(minute, _)| minute * MINUTE_MS <= visible_ms)
+                let window = self.window(metric, None);
+                minutes.iter().any(|(minute, _)| minute * MINUTE_MS <= window.visible_ms)
             })
             .map(|(metric, _)| metric.clone())
             .collect()
     }
 
-    fn visible_until(&self, metric: &Metric) -> i64 {
+    /// Worst status that a fault gives a query of these minutes.
+    pub(crate) fn query_fault(
+        &self,
+        metric: &Metric,
+        statistic: Statistic,
+        start_ms: i64,
+        end_ms: i64,
+    ) -> Option<MetricsFaultKind> {
+        let standing = self.faults.of_metric(metric, Some(statistic), self.clock.now_ms());
+        let first = start_ms.div_euclid(MINUTE_MS) * MINUTE_MS;
+        let minutes = || (first..end_ms).step_by(60_000);
+        let hit = |kind: MetricsFaultKind| {
+            let mut faults = standing.iter().filter(|(_, fault)| fault.kind == kind);
+            faults.any(|(_, fault)| minutes().any(|minute| fault.covers(minute)))
+        };
+        [MetricsFaultKind::InternalError, MetricsFaultKind::PartialData]
+            .into_iter()
+            .find(|kind| hit(*kind))
+    }
+
+    fn window(&self, metric: &Metric, statistic: Option<Statistic>) -> Window {
         let now_ms = self.clock.now_ms();
-        let frozen_ms = self.faults.stale_since(group_name(&metric.dimensions), now_ms);
+        let standing = self.faults.of_metric(metric, statistic, now_ms);
+        let frozen = standing.iter().filter(|(_, fault)| fault.kind == MetricsFaultKind::Stale);
+        let frozen_ms = frozen.map(|(since_ms, _)| *since_ms).min();
         #[allow(clippy::cast_possible_truncation)] // checked: at most 60 minutes
         let lag_ms = (self.options.lag_minutes * MINUTE_MS as f64) as i64;
-        frozen_ms.unwrap_or(now_ms).min(now_ms) - lag_ms
+        Window {
+            visible_ms: frozen_ms.unwrap_or(now_ms).min(now_ms) - lag_ms,
+            faults: standing.into_iter().map(|(_, fault)| fault).collect(),
+        }
     }
 
     fn explicit_zero(
         &self,
         buckets: &BTreeMap<Metric, BTreeMap<i64, Bucket>>,
         metric: &Metric,
-        minutes: std::ops::Range<i64>,
-        visible_ms: i64,
+        minutes: Range<i64>,
+        window: &Window,
     ) -> Option<Gathered> {
         if !self.options.explicit_zeros
             || metric.namespace != "AWS/ApplicationELB"
@@ -185,21 +212,16 @@ impl Metrics {
             name: "RequestCount".to_owned(),
             dimensions: dimensions([("LoadBalancer", balancer)]),
         };
-        Gathered::from(buckets, &busy, minutes, visible_ms)?;
+        Gathered::from(buckets, &busy, minutes, window)?;
         Some(Gathered { samples: vec![(0.0, 1.0)], sets: Vec::new() })
     }
-}
-
-/// Name of the target group in a metric's dimensions: `targetgroup/NAME/ID`.
-fn group_name(dimensions: &Dimensions) -> Option<&str> {
-    dimensions.get("TargetGroup")?.split('/').nth(1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Pace;
-    use crate::faults::{Fault, MetricsFault, MetricsFaultKind};
+    use crate::clock::{Pace, timestamp};
+    use crate::faults::{Fault, MetricsFault};
     use std::time::Duration;
 
     struct Bench {
@@ -304,10 +326,8 @@ mod tests {
     fn stale_metrics_come_back_and_missing_ones_do_not() {
         let bench = bench(MetricsOptions { lag_minutes: 0.0, ..MetricsOptions::default() });
         let metric = requests(Some("rust"));
-        let set = |kind, at| {
-            let group = Some("rust".to_owned());
-            bench.faults.add(Fault::Metrics(MetricsFault { kind, group, minutes: None }), at)
-        };
+        let set =
+            |kind, at| bench.faults.add(Fault::Metrics(MetricsFault::new(kind).group("rust")), at);
         set(MetricsFaultKind::Stale, bench.start - 1);
         bench.metrics.put(metric.clone(), bench.start, &one());
         assert_eq!(bench.sum(&metric), None);
@@ -323,7 +343,8 @@ mod tests {
     fn a_fault_with_a_length_is_over_by_itself() {
         let bench = bench(MetricsOptions { lag_minutes: 0.0, ..MetricsOptions::default() });
         let metric = requests(Some("rust"));
-        let lost = MetricsFault { kind: MetricsFaultKind::Missing, group: None, minutes: Some(2) };
+        let mut lost = MetricsFault::new(MetricsFaultKind::Missing);
+        lost.minutes = Some(2);
         bench.faults.add(Fault::Metrics(lost), bench.start);
         let value = |minute: i64| {
             let start_ms = bench.start + minute * MINUTE_MS;
@@ -334,6 +355,87 @@ mod tests {
             bench.clock.advance(Duration::from_mins(1));
         }
         assert_eq!([value(0), value(1), value(2)], [None, None, Some(1.0)]);
+    }
+
+    #[test]
+    fn a_fault_of_one_statistic_of_one_minute_leaves_all_others() {
+        let bench = bench(MetricsOptions { lag_minutes: 0.0, ..MetricsOptions::default() });
+        let metric = requests(Some("rust"));
+        for minute in 0..3 {
+            bench.metrics.put(metric.clone(), bench.start + minute * MINUTE_MS, &one());
+        }
+        bench.clock.advance(Duration::from_mins(5));
+        let at = |minute: i64| timestamp(bench.start + minute * MINUTE_MS);
+        let read = |statistic: &str| -> Vec<(i64, f64)> {
+            let (from, to) = (bench.start, bench.start + 3 * MINUTE_MS);
+            let statistic = statistic.parse().unwrap();
+            let points = bench.metrics.values(&metric, statistic, from, to, MINUTE_MS);
+            points.into_iter().map(|(ms, value)| ((ms - from) / MINUTE_MS, value)).collect()
+        };
+        let absent = MetricsFault::new(MetricsFaultKind::Absent)
+            .group("rust")
+            .metric("RequestCount")
+            .statistic("TC")
+            .minute(at(1));
+        bench.faults.add(Fault::Metrics(absent), 0);
+        assert_eq!(read("TC(:2)"), [(0, 1.0), (2, 1.0)]);
+        assert_eq!(read("Sum"), [(0, 1.0), (1, 1.0), (2, 1.0)]);
+        bench.faults.clear(None);
+        assert_eq!(read("TC(:2)").len(), 3);
+        let other = MetricsFault::reading(12.5).metric("HTTPCode_Target_5XX_Count");
+        bench.faults.add(Fault::Metrics(other), 0);
+        let half = MetricsFault::adding(-0.5).metric("RequestCount").minute(at(2));
+        bench.faults.add(Fault::Metrics(half), 0);
+        assert_eq!(read("Sum"), [(0, 1.0), (1, 1.0), (2, 0.5)]);
+    }
+
+    #[test]
+    fn a_late_minute_comes_and_a_revised_one_changes_after_the_first_reading() {
+        let bench = bench(MetricsOptions { lag_minutes: 2.0, ..MetricsOptions::default() });
+        let metric = requests(Some("rust"));
+        bench.metrics.put(metric.clone(), bench.start, &one());
+        let minute = || bench.sum(&metric);
+        let late = MetricsFault::late(3).minute(timestamp(bench.start));
+        let id = bench.faults.add(Fault::Metrics(late), 0);
+        bench.clock.advance(Duration::from_mins(4));
+        assert_eq!(minute(), None);
+        bench.clock.advance(Duration::from_mins(1));
+        assert_eq!(minute(), Some(1.0));
+        bench.faults.clear(Some(id));
+        // Complete two minutes after its end, revised four minutes later.
+        bench
+            .faults
+            .add(Fault::Metrics(MetricsFault::adding(3.0).metric("RequestCount").after(4)), 0);
+        bench.clock.advance(Duration::from_secs(119));
+        assert_eq!(minute(), Some(1.0));
+        bench.clock.advance(Duration::from_secs(1));
+        assert_eq!(minute(), Some(4.0));
+    }
+
+    #[test]
+    fn a_value_can_be_read_where_nothing_was_counted_once_the_minute_is_complete() {
+        let bench = bench(MetricsOptions { lag_minutes: 1.0, ..MetricsOptions::default() });
+        let metric = requests(Some("rust"));
+        let made = MetricsFault::reading(2.5).metric("RequestCount");
+        bench.faults.add(Fault::Metrics(made), 0);
+        bench.clock.advance(Duration::from_secs(119));
+        assert_eq!(bench.sum(&metric), None);
+        bench.clock.advance(Duration::from_secs(1));
+        assert_eq!(bench.sum(&metric), Some(2.5));
+    }
+
+    #[test]
+    fn a_query_learns_of_partial_data_only_for_the_minutes_it_asks_for() {
+        let bench = bench(MetricsOptions { lag_minutes: 0.0, ..MetricsOptions::default() });
+        let metric = requests(Some("rust"));
+        let at = |minute: i64| bench.start + minute * MINUTE_MS;
+        let partial = MetricsFault::new(MetricsFaultKind::PartialData).minute(timestamp(at(1)));
+        bench.faults.add(Fault::Metrics(partial), 0);
+        let status =
+            |from, to| bench.metrics.query_fault(&metric, Statistic::Sum, at(from), at(to));
+        assert_eq!(status(0, 1), None);
+        assert_eq!(status(0, 2), Some(MetricsFaultKind::PartialData));
+        assert_eq!(status(2, 9), None);
     }
 
     #[test]

@@ -14,8 +14,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 
 pub use parts::{
-    DefaultAction, FunctionSpec, HeaderSpec, LoadBalancerSpec, MetricsOptions, QuerySpec, RuleSpec,
-    Share, TargetGroupSpec,
+    AliasSpec, AuthenticateSpec, DefaultAction, Deployment, FunctionSpec, HeaderSpec,
+    LoadBalancerSpec, MetricsOptions, QuerySpec, RuleSpec, Share, SplitSpec, TargetGroupSpec,
+    VersionSpec,
 };
 pub use signals::{
     AlarmSpec, Comparison, CompositeAlarmSpec, EventRuleSpec, MissingData, ScheduleSpec,
@@ -83,6 +84,8 @@ pub struct Topology {
     pub topics: Vec<String>,
     /// Secrets by name.
     pub secrets: BTreeMap<String, String>,
+    /// Values of SSM parameters by name, each of type `String` at version 1.
+    pub parameters: BTreeMap<String, String>,
     /// Metric alarms.
     #[serde(rename = "alarm")]
     pub alarms: Vec<AlarmSpec>,
@@ -114,6 +117,7 @@ impl Default for Topology {
             schedules: Vec::new(),
             topics: Vec::new(),
             secrets: BTreeMap::new(),
+            parameters: BTreeMap::new(),
             alarms: Vec::new(),
             composite_alarms: Vec::new(),
             event_rules: Vec::new(),
@@ -190,6 +194,13 @@ impl Topology {
         self
     }
 
+    /// Adds a target group with all that it can have.
+    #[must_use]
+    pub fn target_group_with(mut self, group: TargetGroupSpec) -> Self {
+        self.target_groups.push(group);
+        self
+    }
+
     /// Adds a load balancer.
     #[must_use]
     pub fn load_balancer(mut self, load_balancer: LoadBalancerSpec) -> Self {
@@ -215,6 +226,13 @@ impl Topology {
     #[must_use]
     pub fn secret(mut self, name: &str, value: &str) -> Self {
         self.secrets.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Adds an SSM parameter.
+    #[must_use]
+    pub fn parameter(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.parameters.insert(name.to_owned(), value.into());
         self
     }
 

@@ -77,6 +77,138 @@ pub struct FunctionSpec {
     /// Simulated age at which a waiting asynchronous event is dropped. Default `"6h"`.
     #[serde(default = "six_hours", deserialize_with = "duration")]
     pub async_max_age: Duration,
+    /// Versions published before the start, version 1 first. Default: none.
+    #[serde(default, rename = "version")]
+    pub versions: Vec<VersionSpec>,
+    /// Aliases by name. Default: none.
+    #[serde(default)]
+    pub aliases: BTreeMap<String, AliasSpec>,
+}
+
+/// A published version: the function, with what is given here changed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VersionSpec {
+    /// Program and arguments. Default: the function's.
+    pub command: Option<Vec<String>>,
+    /// Working directory. Default: the function's.
+    pub cwd: Option<PathBuf>,
+    /// Variables, besides the function's.
+    pub env: BTreeMap<String, String>,
+}
+
+/// Where an alias points.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AliasSpec {
+    /// A published version or `$LATEST`.
+    pub version: String,
+    /// A second version that takes part of the invocations. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<SplitSpec>,
+}
+
+impl AliasSpec {
+    /// An alias of one version.
+    pub fn new(version: &str) -> Self {
+        Self { version: version.to_owned(), split: None }
+    }
+
+    /// Gives a second version a share of the invocations, 0 to 1.
+    #[must_use]
+    pub fn split(mut self, version: &str, weight: f64) -> Self {
+        self.split = Some(SplitSpec { version: version.to_owned(), weight });
+        self
+    }
+}
+
+/// `RoutingConfig` of an alias.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SplitSpec {
+    /// A published version, another one than the alias's own.
+    pub version: String,
+    /// Its share of the invocations, 0 to 1.
+    pub weight: f64,
+}
+
+/// New code or configuration for a running function; what is not given stays.
+///
+/// Processes of the old code finish what they do; new requests go to the new
+/// code. Without any change it is an update with the same code: `LastModified`
+/// moves, `CodeSha256` does not.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Deployment {
+    /// Program and arguments.
+    pub command: Option<Vec<String>>,
+    /// Working directory.
+    pub cwd: Option<PathBuf>,
+    /// Variables to add or replace.
+    pub env: BTreeMap<String, String>,
+    /// Publish a version of it.
+    pub publish: bool,
+    /// Publish a version and point this alias to it.
+    pub alias: Option<String>,
+    /// Simulated time for which `LastUpdateStatus` is `InProgress` and the old
+    /// code still runs. Default: none.
+    #[serde(deserialize_with = "duration", serialize_with = "write_duration")]
+    pub settle: Duration,
+    /// The update ends as `Failed` and the old code goes on.
+    pub fails: bool,
+}
+
+impl Deployment {
+    /// An update that changes nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets program and arguments.
+    #[must_use]
+    pub fn command<S: Into<String>>(mut self, command: impl IntoIterator<Item = S>) -> Self {
+        self.command = Some(command.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Sets one variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.env.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Publishes a version of it.
+    #[must_use]
+    pub fn publish(mut self) -> Self {
+        self.publish = true;
+        self
+    }
+
+    /// Publishes a version of it and points an alias there.
+    #[must_use]
+    pub fn alias(mut self, alias: &str) -> Self {
+        self.alias = Some(alias.to_owned());
+        self
+    }
+
+    /// Sets the simulated time until it takes effect.
+    #[must_use]
+    pub fn settle(mut self, time: Duration) -> Self {
+        self.settle = time;
+        self
+    }
+
+    /// Lets the update fail.
+    #[must_use]
+    pub fn failing(mut self) -> Self {
+        self.fails = true;
+        self
+    }
+
+    pub(crate) fn changes(&self) -> bool {
+        self.command.is_some() || self.cwd.is_some() || !self.env.is_empty()
+    }
 }
 
 impl FunctionSpec {
@@ -95,7 +227,29 @@ impl FunctionSpec {
             reserved_concurrency: None,
             async_retries: 2,
             async_max_age: six_hours(),
+            versions: Vec::new(),
+            aliases: BTreeMap::new(),
         }
+    }
+
+    /// Publishes a version with the function's own code before the start.
+    #[must_use]
+    pub fn version(self) -> Self {
+        self.version_with(VersionSpec::default())
+    }
+
+    /// Publishes a version that differs from the function.
+    #[must_use]
+    pub fn version_with(mut self, version: VersionSpec) -> Self {
+        self.versions.push(version);
+        self
+    }
+
+    /// Adds an alias.
+    #[must_use]
+    pub fn alias(mut self, name: &str, alias: AliasSpec) -> Self {
+        self.aliases.insert(name.to_owned(), alias);
+        self
     }
 
     /// Sets one variable.
@@ -152,12 +306,22 @@ impl FunctionSpec {
 /// A target group of type `lambda`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)] // independent switches of a file
 pub struct TargetGroupSpec {
     /// Name.
     pub name: String,
-    /// Its one function; a group without one answers 503.
+    /// Its one target: a function, or `function:QUALIFIER` with a version or an
+    /// alias. A group without a target answers 503.
     #[serde(default)]
     pub function: Option<String>,
+    /// Health checks are on, and good: the target is shown `healthy`. Off, as
+    /// AWS has it by default, it is `unavailable`. No check is sent either way.
+    #[serde(default)]
+    pub health_check: bool,
+    /// Let rules of several load balancers forward to it. AWS refuses that
+    /// (`TargetGroupAssociationLimit`); their numbers mix then. Default false.
+    #[serde(default)]
+    pub shared: bool,
     /// `lambda.multi_value_headers.enabled`. Default false.
     #[serde(default)]
     pub multi_value_headers: bool,
@@ -169,14 +333,30 @@ pub struct TargetGroupSpec {
 }
 
 impl TargetGroupSpec {
-    /// A group without multi-value headers.
+    /// A group without multi-value headers in front of `function` or `function:QUALIFIER`.
     pub fn new(name: &str, function: &str) -> Self {
         Self {
             name: name.to_owned(),
             function: Some(function.to_owned()),
+            health_check: false,
+            shared: false,
             multi_value_headers: false,
             refuse_extra_members: false,
         }
+    }
+
+    /// Turns health checks on.
+    #[must_use]
+    pub fn health_check(mut self) -> Self {
+        self.health_check = true;
+        self
+    }
+
+    /// Lets rules of several load balancers forward to it.
+    #[must_use]
+    pub fn shared(mut self) -> Self {
+        self.shared = true;
+        self
     }
 }
 
@@ -304,6 +484,34 @@ pub struct RuleSpec {
     /// Fixed answer in place of `forward`.
     #[serde(default)]
     pub fixed: Option<DefaultAction>,
+    /// An action that signs people in, in front of the other one. Shown and
+    /// kept by the API; the data plane takes every request as signed in.
+    #[serde(default)]
+    pub authenticate: Option<AuthenticateSpec>,
+}
+
+/// What the topology says about an authenticate action; the rest is AWS's default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum AuthenticateSpec {
+    /// `authenticate-oidc`.
+    Oidc {
+        /// For example `https://idp.example.com`; the endpoints lie under it.
+        issuer: String,
+        /// Client id.
+        client_id: String,
+        /// Client secret; no API ever returns it.
+        client_secret: String,
+    },
+    /// `authenticate-cognito`.
+    Cognito {
+        /// ARN of the user pool.
+        user_pool_arn: String,
+        /// Client id.
+        client_id: String,
+        /// Domain prefix or domain.
+        domain: String,
+    },
 }
 
 impl RuleSpec {
@@ -330,6 +538,13 @@ impl RuleSpec {
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push(HeaderSpec { name: name.to_owned(), values: vec![value.to_owned()] });
+        self
+    }
+
+    /// Signs people in before the request goes on.
+    #[must_use]
+    pub fn authenticate(mut self, authenticate: AuthenticateSpec) -> Self {
+        self.authenticate = Some(authenticate);
         self
     }
 
@@ -370,6 +585,10 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dur
     humantime::parse_duration(&text).map_err(|error| {
         serde::de::Error::custom(format!("{text:?}: {error}; write for example \"1500ms\""))
     })
+}
+
+fn write_duration<S: serde::Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&humantime::format_duration(*time))
 }
 
 fn ten_seconds() -> Duration {

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::PathBuf;
 
-use super::{Share, Topology, TopologyError};
+use super::{FunctionSpec, Share, Topology, TopologyError};
+use crate::aws::check_parameter;
 use crate::faults::Fault;
+use crate::functions::{check_alias, is_alias, qualified};
 
 /// Limits of an ALB rule (quotas page): values and wildcards over all conditions.
 const MAX_CONDITION_VALUES: usize = 5;
@@ -41,6 +43,7 @@ impl Topology {
             if function.command.is_empty() {
                 return Err(invalid(format!("{key}.command"), "[]", "name a program"));
             }
+            check_versions(&key, function)?;
             if function.async_retries > 2 {
                 let retries = function.async_retries;
                 return Err(invalid(format!("{key}.async_retries"), retries, "0 to 2"));
@@ -55,21 +58,22 @@ impl Topology {
         }
         for group in &self.target_groups {
             if let Some(function) = &group.function {
-                known(
-                    &format!("target_group.{}.function", group.name),
-                    function,
-                    &functions,
-                    "function",
-                )?;
+                let key = format!("target_group.{}.function", group.name);
+                self.check_function(&key, function, &functions)?;
             }
+        }
+        for (name, value) in &self.parameters {
+            check_parameter(name, value).map_err(|error| {
+                invalid(format!("parameters.{name}"), format!("{value:?}"), error.message)
+            })?;
         }
         for schedule in &self.schedules {
             let key = format!("schedule.{}.function", schedule.name);
-            known(&key, &schedule.function, &functions, "function")?;
+            self.check_function(&key, &schedule.function, &functions)?;
         }
         for rule in &self.event_rules {
             let key = format!("event_rule.{}.function", rule.name);
-            known(&key, &rule.function, &functions, "function")?;
+            self.check_function(&key, &rule.function, &functions)?;
         }
         for fault in &self.faults {
             check_fault(fault, &|function| functions.contains(function), &|group| {
@@ -77,6 +81,22 @@ impl Topology {
             })?;
         }
         self.check_balancers(&groups)
+    }
+
+    /// A function that exists, with a version or alias that exists.
+    fn check_function(
+        &self,
+        key: &str,
+        function: &str,
+        functions: &BTreeSet<&str>,
+    ) -> Result<(), TopologyError> {
+        let (bare, qualifier) = qualified(function);
+        known(key, bare, functions, "function")?;
+        let spec = self.functions.iter().find(|spec| spec.name == bare);
+        match (spec, qualifier) {
+            (Some(spec), Some(qualifier)) => check_qualifier(key, spec, qualifier),
+            _ => Ok(()),
+        }
     }
 
     fn check_balancers(&self, groups: &BTreeSet<&str>) -> Result<(), TopologyError> {
@@ -87,11 +107,18 @@ impl Topology {
             let shares = balancer.rules.iter().flat_map(|rule| &rule.forward);
             for share in default_shares.chain(shares) {
                 let previous = owner.insert(&share.group, &balancer.name);
-                if let Some(previous) = previous.filter(|name| *name != &balancer.name) {
+                let is_shared =
+                    self.target_groups.iter().any(|one| one.name == share.group && one.shared);
+                if let Some(previous) = previous.filter(|name| *name != &balancer.name)
+                    && !is_shared
+                {
                     return Err(invalid(
                         format!("load_balancer.{}: group", balancer.name),
                         &share.group,
-                        format!("it belongs to {previous}; a group has one load balancer"),
+                        format!(
+                            "it belongs to {previous}; a group has one load balancer, unless it \
+                             says shared = true"
+                        ),
                     ));
                 }
             }
@@ -147,10 +174,26 @@ impl Topology {
             for (name, value) in &mut function.env {
                 *value = expanded(&format!("{key}.env.{name}"), value, lookup)?;
             }
+            for (at, version) in function.versions.iter_mut().enumerate() {
+                let key = format!("{key}.version.{}", at + 1);
+                for word in version.command.iter_mut().flatten() {
+                    *word = expanded(&format!("{key}.command"), word, lookup)?;
+                }
+                for (name, value) in &mut version.env {
+                    *value = expanded(&format!("{key}.env.{name}"), value, lookup)?;
+                }
+                if let Some(cwd) = &mut version.cwd {
+                    let text = cwd.to_string_lossy().into_owned();
+                    *cwd = PathBuf::from(expanded(&format!("{key}.cwd"), &text, lookup)?);
+                }
+            }
             if let Some(cwd) = &mut function.cwd {
                 let text = cwd.to_string_lossy().into_owned();
                 *cwd = PathBuf::from(expanded(&format!("{key}.cwd"), &text, lookup)?);
             }
+        }
+        for (name, value) in &mut self.parameters {
+            *value = expanded(&format!("parameters.{name}"), value, lookup)?;
         }
         for (name, value) in &mut self.secrets {
             *value = expanded(&format!("secrets.{name}"), value, lookup)?;
@@ -177,7 +220,12 @@ pub(crate) fn check_fault(
             (fault.probability, fault.group.as_ref())
         }
         Fault::Api(fault) => (fault.probability, None),
-        Fault::Metrics(fault) => (1.0, fault.group.as_ref()),
+        Fault::Metrics(fault) => {
+            if let Some((key, value, fix)) = fault.contradiction() {
+                return Err(invalid(key, value, fix));
+            }
+            (1.0, fault.group.as_ref())
+        }
     };
     if !(0.0..=1.0).contains(&probability) {
         return Err(invalid("fault.probability", probability, "0 to 1"));
@@ -186,6 +234,45 @@ pub(crate) fn check_fault(
         Some(name) => Err(invalid("fault.group", name, "no target_group has this name")),
         None => Ok(()),
     }
+}
+
+fn check_versions(key: &str, function: &FunctionSpec) -> Result<(), TopologyError> {
+    let numbers: Vec<String> =
+        (1..).zip(&function.versions).map(|(number, _): (u32, _)| number.to_string()).collect();
+    for (version, number) in function.versions.iter().zip(&numbers) {
+        if version.command.as_ref().is_some_and(Vec::is_empty) {
+            let key = format!("{key}.version.{number}.command");
+            return Err(invalid(key, "[]", "name a program, or leave it out"));
+        }
+    }
+    for (name, alias) in &function.aliases {
+        let key = format!("{key}.aliases.{name}");
+        if !is_alias(name) {
+            return Err(invalid(key, name, "letters, digits, - and _, not digits alone"));
+        }
+        check_alias(alias, numbers.iter().map(String::as_str))
+            .map_err(|fix| invalid(key, &alias.version, fix))?;
+    }
+    Ok(())
+}
+
+fn check_qualifier(
+    key: &str,
+    function: &FunctionSpec,
+    qualifier: &str,
+) -> Result<(), TopologyError> {
+    let published = (1..=function.versions.len()).any(|at| at.to_string() == qualifier);
+    if published || qualifier == "$LATEST" || function.aliases.contains_key(qualifier) {
+        return Ok(());
+    }
+    let aliases = function.aliases.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let versions = function.versions.len();
+    let name = &function.name;
+    Err(invalid(
+        key,
+        format!("{name}:{qualifier}"),
+        format!("{name} has {versions} published versions and these aliases: {aliases}"),
+    ))
 }
 
 fn check_shares(key: &str, shares: &[Share], groups: &BTreeSet<&str>) -> Result<(), TopologyError> {
@@ -293,6 +380,57 @@ mod tests {
         let text = error(text);
         assert!(text.contains("load_balancer.lb.rule.100.forward = rust"), "{text}");
         assert!(text.contains("there are: python"), "{text}");
+    }
+
+    #[test]
+    fn a_target_names_a_version_or_alias_that_exists() {
+        let text = |target: &str, alias: &str| {
+            format!(
+                r#"
+                [[function]]
+                name = "f"
+                command = ["true"]
+                aliases = {{ live = {{ version = "{alias}" }} }}
+                [[function.version]]
+                [[target_group]]
+                name = "g"
+                function = "{target}"
+                "#
+            )
+        };
+        for target in ["f", "f:1", "f:live", "f:$LATEST"] {
+            assert!(Topology::from_toml(&text(target, "1")).is_ok(), "{target}");
+        }
+        for target in ["f:2", "f:0", "f:01", "f:dead"] {
+            let error = error(&text(target, "1"));
+            assert!(error.contains(&format!("target_group.g.function = {target}")), "{error}");
+            assert!(error.contains("aliases: live"), "{error}");
+        }
+        let error = error(&text("f", "3"));
+        assert!(error.contains("function.f.aliases.live = 3"), "{error}");
+    }
+
+    #[test]
+    fn metrics_faults_that_say_nothing_sensible_are_refused_with_the_key() {
+        let table = [
+            (r#"kind = "late""#, "fault.late_minutes"),
+            (r#"kind = "absent", late_minutes = 3"#, "fault.late_minutes"),
+            (r#"kind = "absent", statistic = "q9""#, "fault.statistic"),
+            (r#"kind = "missing", statistic = "Sum""#, "fault.statistic"),
+            (r#"kind = "altered", metric = "RequestCount""#, "fault.add"),
+            (r#"kind = "altered", add = 1.0, set = 2.0, metric = "RequestCount""#, "fault.add"),
+            (r#"kind = "altered", set = 2.0"#, "fault.metric"),
+            (r#"kind = "absent", set = 2.0"#, "fault.add"),
+            (r#"kind = "altered", set = nan, metric = "RequestCount""#, "fault.add"),
+            (r#"kind = "stale", from = "2026-11-24T08:00:00Z""#, "fault.from"),
+        ];
+        for (fault, key) in table {
+            let found = error(&format!("fault = [{{ on = \"metrics\", {fault} }}]"));
+            assert!(found.contains(key), "{fault}: {found}");
+        }
+        let fine =
+            r#"fault = [{ on = "metrics", kind = "absent", statistic = "TC", metric = "x" }]"#;
+        assert!(Topology::from_toml(fine).is_ok());
     }
 
     #[test]

@@ -371,3 +371,109 @@ async fn an_alarm_goes_off_tells_everybody_and_calms_down() {
     until("it calms down", || state("bad") == AlarmState::Ok).await;
     cloud.shutdown().await;
 }
+
+/// Runs `local-cloud` against a running cloud; its exit code and what it printed.
+async fn cli(cloud: &LocalCloud, arguments: &[&str]) -> (Option<i32>, String) {
+    let program = env!("CARGO_BIN_EXE_local-cloud");
+    let mut command = tokio::process::Command::new(program);
+    command.args(arguments).env("LOCAL_CLOUD_ENDPOINT", cloud.aws_endpoint());
+    let output = command.output().await.unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cli_deploys_moves_aliases_and_targets_and_writes_parameters() {
+    let cloud = LocalCloud::start(two_sides(0, 1)).await.unwrap();
+    let url = cloud.alb_url("lb");
+    let rule = cloud.names().rule("lb", 100);
+    let version = async || crate::common::get(&url, "/version").await.body;
+    let run = async |arguments: &[&str]| {
+        let (code, text) = cli(&cloud, arguments).await;
+        assert_eq!(code, Some(0), "{arguments:?}: {text}");
+        text
+    };
+    let deployed = run(&["deploy", "rust", "--env", "TINY_BUILD=b", "--alias", "live"]).await;
+    assert!(deployed.contains("\"version\": \"1\""), "{deployed}");
+    run(&["target", "tg-rust", "register", "rust:live"]).await;
+    assert_eq!(version().await, "1 b");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/functions/tiny.py");
+    let python = crate::common::python();
+    run(&["deploy", "rust", "--publish", "--", &python, script, "other"]).await;
+    assert_eq!(version().await, "1 b");
+    run(&["alias", "rust", "live", "1", "--split", "2=0.5"]).await;
+    run(&["alias", "rust", "live", "2"]).await;
+    assert_eq!(version().await, "2 b");
+    let code = run(&["show", "code"]).await;
+    let code: Value = serde_json::from_str(&code).unwrap();
+    assert_eq!(code[1]["aliases"]["live"]["version"], "2");
+    assert_ne!(code[1]["versions"][1]["code_sha256"], code[1]["versions"][2]["code_sha256"]);
+    run(&["target", "tg-rust", "health", "draining"]).await;
+    assert_eq!(crate::common::get(&url, "/ok").await.status, 503);
+    run(&["target", "tg-rust", "deregister"]).await;
+    assert_eq!(crate::common::get(&url, "/ok").await.status, 503);
+
+    run(&["parameter", "/rollout/score/order", "{}"]).await;
+    assert_eq!(cloud.parameters()[0].value, "{}");
+    assert!(run(&["show", "parameters"]).await.contains("/rollout/score/order"));
+    run(&["parameter", "/rollout/score/order"]).await;
+    assert!(cloud.parameters().is_empty());
+    run(&["authenticate", &rule, "oidc", "https://idp.example.com", "c", "hunter2"]).await;
+    assert_eq!(cloud.client_secret(&rule).unwrap().as_deref(), Some("hunter2"));
+    run(&["authenticate", &rule, "none"]).await;
+    run(&["fault", "api", "Publish", "hang", "--resource", "x"]).await;
+    run(&[
+        "fault",
+        "metrics",
+        "altered",
+        "--metric",
+        "RequestCount",
+        "--add",
+        "-0.5",
+        "--from",
+        "2026-11-24T08:00:00Z",
+        "--after-minutes",
+        "3",
+    ])
+    .await;
+    let faults = cloud.faults();
+    let (Fault::Api(api), Fault::Metrics(metrics)) = (&faults[0].fault, &faults[1].fault) else {
+        panic!("{faults:?}");
+    };
+    assert_eq!((api.kind, api.resource.as_deref()), (ApiFaultKind::Hang, Some("x")));
+    assert_eq!((metrics.add, metrics.after_minutes), (Some(-0.5), 3));
+
+    for (arguments, word) in [
+        (&["deploy", "rsut"][..], "rsut"),
+        (&["deploy", "rust", "--env", "X"], "NAME=VALUE"),
+        (&["deploy", "rust", "--publish", "--settle", "1m"], "settle"),
+        (&["alias", "rust", "live", "9"], "version = 9"),
+        (&["target", "tg-rust", "register", "rust:dead"], "rust:dead"),
+        (&["target", "tg", "deregister"], "TargetGroupNotFound"),
+        (&["target", "tg-rust", "health", "fine"], "fine"),
+        (&["parameter", "a/b", "x"], "fully qualified"),
+        (&["fault", "metrics", "late"], "late_minutes"),
+    ] {
+        let (code, text) = cli(&cloud, arguments).await;
+        assert!(code == Some(1) && text.contains(word), "{arguments:?}: {code:?} {text}");
+    }
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delayed_write_lands_after_the_client_has_left() {
+    let cloud = LocalCloud::start(two_sides(100, 0)).await.unwrap();
+    let rule = cloud.names().rule("lb", 100);
+    let fault = ApiFault::new("ModifyRule", ApiFaultKind::Delay).on(&rule);
+    cloud.add_fault(Fault::Api(fault.delayed(Duration::from_secs(2)).times(1)));
+    let body = modify(&rule, &cloud, "50", "50");
+    let mut client = client(&cloud).await;
+    let sent = tokio::time::timeout(
+        Duration::from_millis(50),
+        client.try_send(Method::POST, "/", FORM, body),
+    );
+    assert!(sent.await.is_err(), "it was answered before its time");
+    drop(client);
+    until("it lands", || cloud.weights(&rule).unwrap()[1].weight == Some(50)).await;
+    cloud.shutdown().await;
+}

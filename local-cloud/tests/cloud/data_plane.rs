@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crate::common::{Client, get, tiny, two_sides, until};
 use hyper::Method;
 use local_cloud::{
-    Fault, FunctionFault, FunctionFaultKind, LoadBalancerSpec, LocalCloud, RuleSpec, Statistic,
-    Topology,
+    AliasSpec, AuthenticateSpec, Deployment, Fault, FunctionFault, FunctionFaultKind,
+    LoadBalancerSpec, LocalCloud, RuleSpec, Statistic, TargetGroupSpec, TargetHealth, Topology,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -298,5 +298,140 @@ async fn the_event_arrives_as_the_load_balancer_makes_it() {
     let arn = cloud.names().target_group("tg-python");
     assert_eq!(event["requestContext"]["elb"]["targetGroupArn"], arn);
     assert_eq!(got.headers["x-function"], "python");
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_goes_away_and_comes_back() {
+    let cloud = LocalCloud::start(two_sides(0, 1)).await.unwrap();
+    let url = cloud.alb_url("lb");
+    let elb = |name: &str| {
+        let mut metric = cloud.group_metric("lb", "tg-rust", name);
+        metric.dimensions.remove("TargetGroup");
+        metric
+    };
+    let minute = || cloud.clock().now().as_millisecond();
+    let sum = |metric| cloud.metrics().value(&metric, Statistic::Sum, minute(), 60_000);
+    let group = |name: &str| cloud.group_metric("lb", "tg-rust", name);
+
+    cloud.deregister_target("tg-rust").unwrap();
+    for _ in 0..3 {
+        assert_eq!(get(&url, "/ok").await.status, 503);
+    }
+    for name in ["HTTPCode_ELB_5XX_Count", "HTTPCode_ELB_503_Count"] {
+        assert_eq!(sum(elb(name)), Some(3.0), "{name}");
+        assert_eq!(sum(group(name)), None, "never by target group: {name}");
+    }
+    for name in ["RequestCount", "LambdaUserError", "HTTPCode_Target_5XX_Count"] {
+        assert_eq!(sum(group(name)), None, "{name}");
+    }
+    assert!(cloud.set_target_health("tg-rust", TargetHealth::Draining).is_err());
+
+    cloud.clock().advance(Duration::from_mins(1));
+    cloud.register_target("tg-rust", "rust").unwrap();
+    assert_eq!(get(&url, "/ok").await.status, 200);
+    assert_eq!((sum(group("RequestCount")), sum(elb("HTTPCode_ELB_5XX_Count"))), (ONE, NONE));
+    // Unhealthy is served all the same: a Lambda group has no other target. Draining is not.
+    for (health, status) in [
+        (TargetHealth::Unhealthy, 200),
+        (TargetHealth::Initial, 200),
+        (TargetHealth::Draining, 503),
+        (TargetHealth::Healthy, 200),
+    ] {
+        cloud.set_target_health("tg-rust", health).unwrap();
+        assert_eq!(get(&url, "/ok").await.status, status, "{health:?}");
+    }
+    let unknown = cloud.register_target("tg-rust", "rust:7").unwrap_err();
+    assert_eq!(unknown.code, "ResourceNotFoundException");
+    assert_eq!(cloud.deregister_target("tg").unwrap_err().code, "TargetGroupNotFound");
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_in_front_of_an_alias_follows_it() {
+    let mut topology = two_sides(0, 1);
+    topology.functions[1] = tiny("rust").version().alias("live", AliasSpec::new("1"));
+    topology.target_groups[1].function = Some("rust:live".into());
+    let cloud = LocalCloud::start(topology).await.unwrap();
+    let mut client = Client::to(&cloud.alb_url("lb")).await;
+    assert_eq!(client.get("/version").await.body, "1 ");
+    cloud.deploy("rust", &Deployment::new().env("TINY_BUILD", "b")).unwrap();
+    assert_eq!(client.get("/version").await.body, "1 ", "not published");
+    cloud.deploy("rust", &Deployment::new().alias("live")).unwrap();
+    assert_eq!(client.get("/version").await.body, "2 b");
+    // A fault of the function hits it by its name, behind an alias too.
+    cloud.add_fault(Fault::Function(FunctionFault {
+        function: "rust".into(),
+        group: None,
+        kind: FunctionFaultKind::Error,
+        probability: 1.0,
+        from_share: Some(100.0),
+        latency_ms: 0,
+    }));
+    assert_eq!(client.get("/version").await.status, 500);
+    cloud.clear_faults(None);
+    assert!(cloud.remove_alias("rust", "live").unwrap());
+    assert_eq!(client.get("/version").await.status, 502);
+    let entry = cloud.access_log().pop().unwrap();
+    assert_eq!(entry.error_reason.as_deref(), Some("LambdaResourceNotFound"));
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_of_two_rules_mixes_their_numbers() {
+    let other = || LoadBalancerSpec::new("other").default_group("tg-a");
+    let topology = |shared: bool| {
+        let mut group = TargetGroupSpec::new("tg-a", "a");
+        group.shared = shared;
+        Topology::new()
+            .manual_clock()
+            .lag_minutes(0.0)
+            .function(tiny("a"))
+            .target_group_with(group)
+            .load_balancer(
+                LoadBalancerSpec::new("lb")
+                    .rule(RuleSpec::new(5).path("/one*").forward([("tg-a", 1)]))
+                    .rule(RuleSpec::new(6).path("/two*").forward([("tg-a", 1)])),
+            )
+            .load_balancer(other())
+    };
+    let refused = LocalCloud::start(topology(false)).await.unwrap_err().to_string();
+    assert!(refused.contains("shared = true"), "{refused}");
+    let cloud = LocalCloud::start(topology(true)).await.unwrap();
+    let url = cloud.alb_url("lb");
+    for path in ["/one", "/two", "/two"] {
+        assert_eq!(get(&url, path).await.status, 200);
+    }
+    assert_eq!(get(&cloud.alb_url("other"), "/raise").await.status, 502);
+    let now = cloud.clock().now();
+    let requests =
+        |balancer| cloud.group_value(balancer, "tg-a", "RequestCount", Statistic::Sum, now);
+    assert_eq!((requests("lb"), requests("other")), (Some(3.0), ONE));
+    // What is asked for by the group alone is of both load balancers.
+    let mut errors = cloud.group_metric("lb", "tg-a", "LambdaUserError");
+    errors.dimensions.remove("LoadBalancer");
+    let start_ms = now.as_millisecond();
+    assert_eq!(cloud.metrics().value(&errors, Statistic::Sum, start_ms, 60_000), ONE);
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_signs_people_in_lets_requests_pass() {
+    let oidc = AuthenticateSpec::Oidc {
+        issuer: "https://idp.example.com".into(),
+        client_id: "c".into(),
+        client_secret: "hunter2".into(),
+    };
+    let mut topology = two_sides(1, 0);
+    topology.load_balancers[0].rules[1].authenticate = Some(oidc);
+    let cloud = LocalCloud::start(topology).await.unwrap();
+    let rule = cloud.names().rule("lb", 100);
+    assert_eq!(get(&cloud.alb_url("lb"), "/ok").await.body, "python");
+    cloud.set_weights(&rule, [("tg-python", 0), ("tg-rust", 1)]).unwrap();
+    assert_eq!(get(&cloud.alb_url("lb"), "/ok").await.body, "rust");
+    assert_eq!(cloud.client_secret(&rule).unwrap().as_deref(), Some("hunter2"));
+    cloud.set_authenticate(&rule, None).unwrap();
+    assert_eq!(cloud.client_secret(&rule).unwrap(), None);
+    assert_eq!(get(&cloud.alb_url("lb"), "/ok").await.body, "rust");
     cloud.shutdown().await;
 }

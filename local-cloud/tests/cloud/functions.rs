@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::common::{PATIENCE, tiny, until};
-use local_cloud::{InvokeError, LocalCloud, ScheduleSpec, Statistic, Topology};
+use local_cloud::{
+    AliasSpec, Deployment, InvokeError, LocalCloud, ScheduleSpec, Statistic, Topology, VersionSpec,
+};
 use serde_json::{Value, json};
 
 async fn cloud(topology: Topology) -> LocalCloud {
@@ -216,5 +218,106 @@ async fn a_schedule_fires_every_minute_with_its_time_until_paused() {
     let answer: Value = serde_json::from_slice(&cloud.fire("every", at).await.unwrap()).unwrap();
     assert_eq!(answer["event"]["time"], "2026-11-24T09:30:00Z");
     assert_eq!(cloud.async_records().len(), 2);
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_leaves_running_requests_on_the_old_code() {
+    let cloud = cloud(Topology::new().function(tiny("f").env("TINY_BUILD", "old"))).await;
+    let idle = invoke(&cloud, "f", json!({})).await.unwrap();
+    let (slow, after) = tokio::join!(invoke(&cloud, "f", json!({ "sleep_ms": 800 })), async {
+        until("the slow one runs", || cloud.function_stats()[0].busy == 1).await;
+        let version = cloud.deploy("f", &Deployment::new().env("TINY_BUILD", "new")).unwrap();
+        assert_eq!(version, "$LATEST");
+        invoke(&cloud, "f", json!({})).await.unwrap()
+    });
+    let slow = slow.unwrap();
+    assert_eq!((&slow["build"], &slow["pid"]), (&json!("old"), &idle["pid"]));
+    assert_eq!(after["build"], "new");
+    until("the old process is gone", || cloud.function_stats()[0].environments == 1).await;
+    let again = invoke(&cloud, "f", json!({})).await.unwrap();
+    assert_eq!(again["pid"], after["pid"], "the new process is reused");
+    let stats = &cloud.function_stats()[0];
+    assert_eq!((stats.errors, stats.cold_starts.len()), (0, 2));
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_qualifier_chooses_the_version_and_an_alias_moves() {
+    let topology = Topology::new().function(
+        tiny("f")
+            .env("TINY_BUILD", "latest")
+            .version_with(VersionSpec {
+                env: [("TINY_BUILD".to_owned(), "one".to_owned())].into(),
+                ..VersionSpec::default()
+            })
+            .alias("live", AliasSpec::new("1")),
+    );
+    let cloud = cloud(topology).await;
+    let names = cloud.names().clone();
+    let seen = async |function: &str| {
+        let answer = invoke(&cloud, function, json!({})).await.unwrap();
+        let arn = answer["headers"]["lambda-runtime-invoked-function-arn"].clone();
+        (answer["version"].clone(), answer["build"].clone(), arn)
+    };
+    for (function, version, build, arn) in [
+        ("f", "$LATEST", "latest", "f"),
+        ("f:$LATEST", "$LATEST", "latest", "f:$LATEST"),
+        ("f:1", "1", "one", "f:1"),
+        ("f:live", "1", "one", "f:live"),
+        (&names.function("f:live"), "1", "one", "f:live"),
+    ] {
+        let expected = (json!(version), json!(build), json!(names.function(arn)));
+        assert_eq!(seen(function).await, expected, "{function}");
+    }
+    for function in ["f:2", "f:dead", "g", "g:live"] {
+        let error = invoke(&cloud, function, json!({})).await.unwrap_err();
+        assert!(matches!(error, InvokeError::NotFound { .. }), "{function}: {error}");
+    }
+    let two = Deployment::new().env("TINY_BUILD", "two").alias("live");
+    assert_eq!(cloud.deploy("f", &two).unwrap(), "2");
+    assert_eq!(seen("f:live").await.1, "two");
+    assert_eq!(seen("f:1").await.1, "one", "a version never changes");
+
+    cloud.set_alias("f", "live", AliasSpec::new("2").split("1", 0.5)).unwrap();
+    let mut counts = std::collections::BTreeMap::new();
+    for _ in 0..40 {
+        *counts.entry(seen("f:live").await.0.to_string()).or_insert(0) += 1;
+    }
+    // Both have half; less than 8 of 40 has p < 1e-4, and the seed makes the draws.
+    assert!(counts.len() == 2 && counts.values().all(|count| *count >= 8), "{counts:?}");
+    assert!(cloud.remove_alias("f", "live").unwrap());
+    assert!(invoke(&cloud, "f:live", json!({})).await.is_err());
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_processes_of_other_versions_make_room() {
+    let spec = tiny("f").max_environments(1).version().alias("live", AliasSpec::new("1"));
+    let cloud = cloud(Topology::new().function(spec)).await;
+    for function in ["f", "f:1", "f", "f:1"] {
+        invoke(&cloud, function, json!({})).await.unwrap();
+    }
+    until("one is left", || cloud.function_stats()[0].environments == 1).await;
+    assert_eq!(cloud.function_stats()[0].cold_starts.len(), 4);
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_are_told_the_simulated_clock_unless_it_stands_still() {
+    let still = cloud(Topology::new().function(tiny("f"))).await;
+    assert_eq!(invoke(&still, "f", json!({})).await.unwrap()["clock"], Value::Null);
+    assert_eq!(still.rollout_clock(), None);
+    still.shutdown().await;
+
+    let minute = Duration::from_millis(500);
+    let mut topology = Topology::new().minute(minute).function(tiny("f"));
+    topology.start = Some("2026-11-24T08:00:00Z".parse().unwrap());
+    let cloud = LocalCloud::start(topology).await.unwrap();
+    let told = invoke(&cloud, "f", json!({})).await.unwrap()["clock"].clone();
+    assert_eq!(told, json!(cloud.rollout_clock()));
+    let told = told.as_str().unwrap();
+    assert!(told.starts_with("start=2026-11-24T08:00:00Z,anchor="), "{told}");
+    assert!(told.ends_with(",speed=120"), "{told}");
     cloud.shutdown().await;
 }

@@ -9,8 +9,9 @@ What it does with an ALB event is its path:
   /exit    the process ends
   /slow/MS 200 after so many milliseconds
   /5xx     a 503 of its own
-Any other event is answered with itself, `{"sleep_ms": N}` after a while, and
-`{"raise": true}` with an error. `TINY_INIT=fail|exit|hang` spoils the start.
+  /version 200 with version and TINY_BUILD
+Any other event is answered with itself, version, TINY_BUILD and ROLLOUT_CLOCK,
+`{"sleep_ms": N}` after a while, and `{"raise": true}` with an error. `TINY_INIT=fail|exit|hang` spoils the start.
 The header x-local-cloud-fault is honoured as the scorers do.
 """
 
@@ -42,7 +43,10 @@ def answer_of(event, answer):
         if event.get("raise"):
             raise ValueError("asked to")
         headers = {k.lower(): v for k, v in answer.getheaders()}
-        return json.dumps({"event": event, "headers": headers, "pid": os.getpid()})
+        version, clock = os.environ["AWS_LAMBDA_FUNCTION_VERSION"], os.environ.get("ROLLOUT_CLOCK")
+        return json.dumps({
+            "event": event, "headers": headers, "pid": os.getpid(), "version": version,
+            "build": os.environ.get("TINY_BUILD"), "clock": clock})
     headers = event.get("headers", {})
     kind, _, value = headers.get("x-local-cloud-fault", "").partition("=")
     if os.environ.get("LOCAL_CLOUD_FAULTS") == "1" and kind:
@@ -66,6 +70,9 @@ def answer_of(event, answer):
         time.sleep(int(path.rsplit("/", 1)[1]) / 1000)
     if path.startswith("/5xx"):
         return json.dumps({"statusCode": 503, "body": "mine"})
+    if path.startswith("/version"):
+        version = os.environ["AWS_LAMBDA_FUNCTION_VERSION"]
+        return json.dumps({"statusCode": 200, "body": version + " " + os.environ.get("TINY_BUILD", "")})
     body = json.dumps(event) if path.startswith("/echo") else os.environ["AWS_LAMBDA_FUNCTION_NAME"]
     return json.dumps(
         {

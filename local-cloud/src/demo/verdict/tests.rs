@@ -24,7 +24,7 @@ struct Demo {
 fn status(state: &str, why: &str) -> Status {
     Status {
         state: state.to_owned(),
-        weight_percent: 0.0,
+        weight_percent: Some(0.0),
         routes: Vec::new(),
         why: why.to_owned(),
         evidence: None,
