@@ -7,7 +7,8 @@ use crate::check::Examination;
 use crate::domain::command::{Request, Verdict};
 use crate::domain::event::Stamped;
 use crate::domain::evidence::Family;
-use crate::domain::observation::RouteSeen;
+use crate::domain::health::Kind;
+use crate::domain::observation::{RouteSeen, Seen};
 use crate::domain::route::Route;
 use crate::domain::slo::Metric;
 use crate::ports::Seq;
@@ -16,14 +17,15 @@ use serde::{Deserialize, Serialize};
 /// Answer to a command.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CommandOutcome {
-    /// Whose rollout.
+    /// The rollout's name.
     pub rollout: String,
     /// What became of it.
     pub outcome: Verdict,
     /// One or two sentences, for people.
     pub message: String,
-    /// Journal revision after the command.
-    pub revision: i64,
+    /// Journal revision after the command; absent where the journal could not be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<i64>,
     /// State after the command, as `status` prints it.
     pub state: String,
     /// What each rule shows, read back.
@@ -37,6 +39,14 @@ pub struct CommandOutcome {
 }
 
 impl CommandOutcome {
+    /// `advancing at revision 17`
+    pub fn place(&self) -> String {
+        match self.revision {
+            Some(revision) => format!("{} at revision {revision}", self.state),
+            None => format!("{}, revision unknown", self.state),
+        }
+    }
+
     /// Logs what became of a command, with who gave it and why.
     pub fn log(&self, request: &Request) {
         let verb = request.order.name();
@@ -63,18 +73,22 @@ pub struct RouteShown {
     pub route: String,
     /// Its Rust share, or what is wrong.
     pub shows: String,
+    /// Whether it is known to give Rust nothing.
+    #[serde(default)]
+    pub reached: bool,
 }
 
 impl RouteShown {
     /// Each route with what was read of it.
-    pub fn of(routes: &[Route], seen: &[Result<RouteSeen, String>]) -> Vec<Self> {
+    pub fn of(routes: &[Route], seen: &[Seen<RouteSeen>]) -> Vec<Self> {
         let routes = routes.iter().zip(seen);
         routes
             .map(|(route, seen)| Self {
                 route: route.name.clone(),
+                reached: seen.as_ref().is_ok_and(|seen| seen.share.is_reached()),
                 shows: match seen {
                     Ok(seen) => seen.share.to_string(),
-                    Err(error) => error.clone(),
+                    Err(why) => why.to_string(),
                 },
             })
             .collect()
@@ -151,74 +165,61 @@ pub struct History {
     pub earlier: Option<Seq>,
 }
 
-/// How a rollout stands, by the exit code of `rolloutctl status`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Standing {
-    /// Advancing, gathering evidence, complete, or not started. Exit code 0.
-    Fine,
-    /// Something or somebody holds it. Exit code 10.
-    Holding,
-    /// Rolled back, or on the way. Exit code 20.
-    RolledBack,
-    /// The journal or the rules could not be read. Exit code 30.
-    Unknown,
-}
-
-impl Standing {
+/// How it stands, for people and scripts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HealthShown {
+    /// One of six.
+    pub kind: Kind,
+    /// One or two words, and one sentence.
+    pub headline: String,
     /// Exit code of `rolloutctl status`.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Fine => 0,
-            Self::Holding => 10,
-            Self::RolledBack => 20,
-            Self::Unknown => 30,
-        }
-    }
-
-    pub(crate) fn icon(self) -> &'static str {
-        match self {
-            Self::Fine => "✔",
-            Self::Holding => "॥",
-            Self::RolledBack => "✖",
-            Self::Unknown => "?",
-        }
-    }
+    pub exit_code: u8,
+    /// The one next command, or that nothing is to be done.
+    pub next: String,
+    /// What else holds, one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
 }
 
-/// Everything that `status` shows.
+/// Everything that `status` shows. What is not known is absent, never zero.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {
-    /// Whose.
+    /// The rollout's name.
     pub rollout: String,
-    /// For the exit code.
-    pub standing: Standing,
-    /// One word or a few.
-    pub state: String,
+    /// How it stands.
+    pub health: HealthShown,
+    /// Where the newest run stands, in words; absent without a journal.
+    pub state: Option<String>,
+    /// Whether nothing moves any more, by evidence or by a person.
+    pub ended: bool,
     /// Run number; 0 before the first.
-    pub run: u32,
+    pub run: Option<u32>,
     /// `active` or `shadow`.
-    pub mode: String,
+    pub mode: Option<String>,
     /// Journal revision: what commands are issued against.
-    pub revision: i64,
-    /// Rust share according to the journal, in percent.
-    pub weight_percent: f64,
+    pub revision: Option<i64>,
+    /// Share of the new side according to the journal, in percent.
+    pub weight_percent: Option<f64>,
     /// Stage number from 1, and of how many.
-    pub stage: (usize, usize),
+    pub stage: Option<(usize, usize)>,
     /// What every rule shows right now.
     pub routes: Vec<RouteShown>,
     /// Why it is where it is, and what it waits for.
     pub why: String,
-    /// What a person can do, if anything is needed.
-    pub next: String,
+    /// The code behind each route's groups, as journalled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub code: Vec<String>,
     /// Evidence against the new side.
     pub evidence: Option<EvidenceShown>,
     /// Rates and quantiles of this stage as text.
     pub table: Option<String>,
     /// Conditions that stand.
     pub standing_pages: Vec<String>,
-    /// Messages not sent yet.
-    pub unsent_messages: usize,
+    /// Messages that some channel has not accepted; absent without a journal.
+    pub unsent_messages: Option<usize>,
+    /// The same, one sentence for each channel.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsent: Vec<String>,
     /// Time of the last tick's decision, in milliseconds since the Unix epoch.
     pub last_tick_ms: Option<i64>,
     /// Last changes, oldest first.

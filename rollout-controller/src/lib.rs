@@ -1,18 +1,20 @@
 //! Moves traffic from one Lambda function to another, on evidence.
 //!
-//! A tick runs every minute: `observe → judge → decide → act → record`.
+//! A tick runs every minute, in the same words everywhere:
 //!
 //! ```text
-//!  ledger ──► observe ──► judge ──► decide ──► append ──► act ──► append ──► messages
-//!             reads only   pure      pure      the intent  one write  what the   pages,
-//!             a failed read is       carries   first       and read   world      announced
-//!             something seen         its why               back       became     changes
+//!  ledger ─► Observation ─► Assessment ─► Decision ─► WritePermit ─► StepOutcome ─► TickOutcome
+//!            each part a    what the      what to do,  the intent     the write      the journal,
+//!            value, or      numbers say   and why      is journalled  read back      messages last
+//!            why not                      (pure)       (append)
 //! ```
 //!
 //! The journal is the only state. An append names the revision it follows, and
 //! the database's unique key decides who is first; a tick that lost touches
-//! nothing. Whoever writes a weight holds a [`ports::Turn`], which only a
-//! successful append can make.
+//! nothing. Whoever writes a weight holds a [`ports::WritePermit`]: of a successful
+//! append, or one that only lowers. Where a run stands is one
+//! [`Phase`](domain::phase::Phase), and how it stands one
+//! [`Health`](domain::health::Health), for every reader alike.
 //!
 //! # Map
 //!
@@ -57,6 +59,12 @@
 //! 7. Every person's action is in the journal with who, when, why; nothing in the
 //!    journal is edited.
 //! 8. The header rule wins over the weighted rule at every weight.
+//! 9. Nothing that people read says more than is known: unknown is never shown as
+//!    zero, incomplete never as applied, unprotected or degraded never as safe.
+//! 10. Evidence older than the newest due minute, or of other code than is deployed,
+//!     never raises a share.
+//! 11. A page that is owed goes out on every channel that works, whatever else is
+//!     broken.
 
 pub mod adapters;
 pub mod api;

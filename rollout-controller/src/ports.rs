@@ -5,11 +5,14 @@
 //! Errors name operation and resource; the foreign cause is boxed, so that both
 //! can fail the same way.
 
-use crate::domain::message::{Page, StateChange};
+use crate::domain::code::RouteCodeSeen;
+use crate::domain::copy::{Copy, OutsideOrder};
+use crate::domain::message::Channel;
 use crate::domain::minute::Minute;
 pub use crate::domain::observation::{
     AlarmSeen, AlarmState, MinuteRead, RouteMinute, RouteSeen, Share,
 };
+use crate::domain::outbox::Debt;
 use crate::domain::route::{GroupArn, Route, RuleArn};
 use crate::domain::weight::Weight;
 use async_trait::async_trait;
@@ -91,6 +94,16 @@ pub trait Ledger: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Entry>, LedgerError>;
 
+    /// The same for entries of these kinds alone, found by an index: a journal of
+    /// a month has tens of thousands of minutes between a handful of changes.
+    async fn history_of(
+        &self,
+        rollout: &str,
+        kinds: &[&str],
+        before: Option<Seq>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, LedgerError>;
+
     /// Deletes entries of one kind that are older than `before_ms` and contained
     /// in the present snapshot. Returns how many went.
     async fn prune(&self, rollout: &str, kind: &str, before_ms: i64) -> Result<u64, LedgerError>;
@@ -136,52 +149,66 @@ pub enum LedgerError {
     },
 }
 
-/// Proof that the journal knows of a change before it is made.
-///
-/// Writers of weights take `&Turn`, and only [`append`] and [`Turn::unjournalled`]
-/// make one, so that forgetting the journal does not compile.
+/// Leave to write weights. Writers take it by reference, and only [`append`] and
+/// [`WritePermit::lower_only`] make one, so that forgetting the journal does not
+/// compile.
 #[derive(Debug)]
-pub struct Turn {
-    seq: Option<Seq>,
+pub struct WritePermit {
+    scope: Scope,
     deadline: Timestamp,
 }
 
-impl Turn {
-    /// The one exception: protection while the ledger is down. Takes the error
-    /// that proves it, and may only ever lower the Rust share (see `tick`).
-    pub fn unjournalled(_ledger_is_down: &LedgerError, deadline: Timestamp) -> Self {
-        Self { seq: None, deadline }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    Journalled(Seq),
+    LowerOnly,
+}
+
+impl WritePermit {
+    /// Leave to lower the new side's share and never to raise it: for protection
+    /// and rollbacks while the journal cannot be written, and for a person with
+    /// credentials of their own.
+    pub fn lower_only(deadline: Timestamp) -> Self {
+        Self { scope: Scope::LowerOnly, deadline }
     }
 
-    /// A person with credentials of their own, who needs nobody's leave
-    /// (`rolloutctl rollback --direct`). The controller finds the rules at 0 and
-    /// journals it.
-    pub fn by_hand(_identity: &str, deadline: Timestamp) -> Self {
-        Self { seq: None, deadline }
-    }
-
-    /// Entry that holds the intent; `None` while the ledger is down.
+    /// Entry that holds the intent; `None` for leave to lower only.
     pub fn seq(&self) -> Option<Seq> {
-        self.seq
+        match self.scope {
+            Scope::Journalled(seq) => Some(seq),
+            Scope::LowerOnly => None,
+        }
     }
 
-    /// Real time after which nothing may be written on this turn any more.
+    /// Whether a rule that shows `found` may be given `to`. The adapter asks
+    /// right before it writes.
+    pub fn allows(&self, found: &Share, to: Weight) -> bool {
+        match self.scope {
+            Scope::Journalled(_) => true,
+            Scope::LowerOnly => match found {
+                Share::Weight(found) => to <= *found,
+                Share::Foreign(_) => to == Weight::ZERO,
+            },
+        }
+    }
+
+    /// Real time after which nothing may be written on this permit any more.
     pub fn deadline(&self) -> Timestamp {
         self.deadline
     }
 }
 
-/// Appends entries and hands out the turn, or `None` if somebody else was first.
+/// Appends entries and hands out the permit, or `None` if another writer was first.
 pub async fn append(
     ledger: &dyn Ledger,
     rollout: &str,
     entries: &[Entry],
     snapshot: Option<&Snapshot>,
     deadline: Timestamp,
-) -> Result<Option<Turn>, LedgerError> {
-    let seq = entries.last().map(|entry| entry.seq);
+) -> Result<Option<WritePermit>, LedgerError> {
+    let seq = entries.last().map_or(0, |entry| entry.seq);
     match ledger.insert(rollout, entries, snapshot).await? {
-        Inserted::Won => Ok(Some(Turn { seq, deadline })),
+        Inserted::Won => Ok(Some(WritePermit { scope: Scope::Journalled(seq), deadline })),
         Inserted::Lost => Ok(None),
     }
 }
@@ -197,21 +224,23 @@ pub trait Traffic: Send + Sync {
     /// Gives the new group `to`, if the rule still shows `from`, and reads back
     /// what the rule shows afterwards. Resends the actions as found with only the
     /// weights changed; conditions, order, stickiness and other rules stay.
-    /// A rule that already shows `to` is left alone. `from = None` moves whatever
-    /// share is found (rollback only). Refuses after the turn's deadline.
+    /// A rule that already shows `to` is left alone, and so is any other that gives
+    /// the new group nothing when `to` is 0. `from = None` moves whatever is found,
+    /// and never raises it: with `to` 0 a rule with other groups beside ours too, as
+    /// long as the old group is among them. Refuses after the permit's deadline.
     async fn shift(
         &self,
-        turn: &Turn,
+        permit: &WritePermit,
         route: &Route,
         from: Option<Weight>,
         to: Weight,
-    ) -> Result<Weight, TrafficError>;
+    ) -> Result<Share, TrafficError>;
 
     /// Writes the rule's actions exactly as found: proof that it may be written,
     /// for the doctor alone. A rule that does not show a share of ours is left alone.
     /// There is no compare-and-swap: whatever somebody else writes in between is
     /// written over, so this is for quiet moments. Returns what the rule shows after.
-    async fn rewrite(&self, turn: &Turn, route: &Route) -> Result<Share, TrafficError>;
+    async fn rewrite(&self, permit: &WritePermit, route: &Route) -> Result<Share, TrafficError>;
 }
 
 /// Why a rule could not be read or moved.
@@ -263,13 +292,21 @@ pub enum TrafficError {
         /// What the rule shows.
         found: Share,
     },
-    /// The process woke up too late to act on its turn.
-    #[error("the turn for listener rule {rule} expired at {deadline}: nothing was written")]
+    /// The process woke up too late to act on its permit.
+    #[error("the permit for listener rule {rule} expired at {deadline}: nothing was written")]
     Late {
         /// Which rule.
         rule: RuleArn,
-        /// When the turn ended.
+        /// When the permit ended.
         deadline: Timestamp,
+    },
+    /// The permit does not allow this change; our own bug.
+    #[error("a raise of listener rule {rule} to {to} without the journal: nothing was written")]
+    NotAllowed {
+        /// Which rule.
+        rule: RuleArn,
+        /// Where it should have gone.
+        to: Weight,
     },
 }
 
@@ -321,18 +358,6 @@ pub enum MetricsError {
         /// `PartialData`, `InternalError`, `Forbidden`, or what is missing.
         status: String,
     },
-    /// A latency histogram that does not add up to its samples: two windows that do not
-    /// match. (`LambdaUserError` without `RequestCount` is no contradiction but no data: a
-    /// request too large for any target counts an error and no request, aws-facts I.1.)
-    #[error("metrics of {group} contradict each other in minute {minute}: {what}")]
-    Contradiction {
-        /// Group.
-        group: GroupArn,
-        /// Minute.
-        minute: Minute,
-        /// What does not fit.
-        what: String,
-    },
 }
 
 // ---------------------------------------------------------------- the alarms
@@ -356,20 +381,64 @@ pub struct AlarmsError {
     pub source: BoxError,
 }
 
-// ------------------------------------------------------------------ messages
+// ------------------------------------------------------------------ the code
 
-/// Sends pages to people.
+/// Tells which code answers behind target groups.
 #[async_trait]
-pub trait Pager: Send + Sync {
-    /// Sends one page on every channel. At-least-once; the page's key removes doubles.
-    async fn send(&self, page: &Page) -> Result<(), MessageError>;
+pub trait Deployments: Send + Sync {
+    /// Both groups of each route of each rollout, in order. Whatever fails is part
+    /// of the answer. One question for all: a tick makes a limited number of calls,
+    /// and where they do not suffice, the rollouts take turns.
+    async fn look(&self, rollouts: &[&[Route]]) -> Vec<Vec<RouteCodeSeen>>;
 }
 
-/// Announces state changes to programs.
+// ----------------------------------------------- what is known outside the journal
+
+/// What is written about one rollout outside the journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outside {
+    /// The run as last known.
+    pub run: Option<Copy>,
+    /// A rollback that the journal has not learnt of.
+    pub order: Option<OutsideOrder>,
+}
+
+/// Reads and writes the two texts of each rollout outside the journal.
 #[async_trait]
-pub trait Announcer: Send + Sync {
-    /// Puts one event on the bus. At-least-once; the id removes doubles.
-    async fn announce(&self, change: &StateChange) -> Result<(), MessageError>;
+pub trait Outposts: Send + Sync {
+    /// Each rollout by name, in order.
+    async fn read(&self, rollouts: &[&str]) -> Vec<Result<Outside, OutpostError>>;
+
+    /// Writes the copy of the run.
+    async fn write_run(&self, rollout: &str, copy: &Copy) -> Result<(), OutpostError>;
+
+    /// Writes an order.
+    async fn write_order(&self, rollout: &str, order: &OutsideOrder) -> Result<(), OutpostError>;
+}
+
+/// Why one of the texts could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} parameter {parameter}")]
+pub struct OutpostError {
+    /// What we were doing, as a verb.
+    pub operation: &'static str,
+    /// Name of the parameter.
+    pub parameter: String,
+    /// The SDK's or the reader's error.
+    #[source]
+    pub source: BoxError,
+}
+
+// ------------------------------------------------------------------ messages
+
+/// Sends messages, each channel by itself.
+#[async_trait]
+pub trait Messages: Send + Sync {
+    /// Whether there is such a channel.
+    fn has(&self, channel: Channel) -> bool;
+
+    /// Sends one message. At-least-once; its id removes doubles.
+    async fn send(&self, channel: Channel, message: &Debt) -> Result<(), MessageError>;
 }
 
 /// Why a message was not accepted.
@@ -387,11 +456,16 @@ pub struct MessageError {
 
 // ----------------------------------------------------------------- the clock
 
-/// Real time. Decisions use the scheduled time of the tick; this is only for
-/// deadlines of writes and for commands, which have no schedule.
+/// Time. Decisions use the scheduled time of the tick.
 pub trait Clock: Send + Sync {
-    /// Now.
+    /// Now, as people and ticks see it: for commands, and for how old a tick is.
+    /// A stand-in with fast time shares its own.
     fn now(&self) -> Timestamp;
+
+    /// Now, for deadlines of writes: never anything but real time.
+    fn real(&self) -> Timestamp {
+        Timestamp::now()
+    }
 }
 
 /// The computer's clock.
@@ -415,10 +489,14 @@ pub struct World {
     pub metrics: std::sync::Arc<dyn Metrics>,
     /// CloudWatch alarms.
     pub alarms: std::sync::Arc<dyn Alarms>,
-    /// People.
-    pub pager: std::sync::Arc<dyn Pager>,
-    /// Programs.
-    pub announcer: std::sync::Arc<dyn Announcer>,
-    /// Real time.
+    /// What the groups run.
+    pub deployments: std::sync::Arc<dyn Deployments>,
+    /// What is known outside the journal.
+    pub outposts: std::sync::Arc<dyn Outposts>,
+    /// People and programs.
+    pub messages: std::sync::Arc<dyn Messages>,
+    /// Time.
     pub clock: std::sync::Arc<dyn Clock>,
+    /// What this process remembers between invocations.
+    pub memory: std::sync::Arc<crate::controller::protect::Memory>,
 }

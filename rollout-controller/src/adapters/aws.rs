@@ -45,6 +45,7 @@ struct Shared {
     sns: OnceLock<aws_sdk_sns::Client>,
     eventbridge: OnceLock<aws_sdk_eventbridge::Client>,
     lambda: OnceLock<aws_sdk_lambda::Client>,
+    ssm: OnceLock<aws_sdk_ssm::Client>,
     sts: OnceLock<aws_sdk_sts::Client>,
     secrets: OnceLock<aws_sdk_secretsmanager::Client>,
 }
@@ -111,6 +112,10 @@ impl Aws {
     client!(
         /// Functions.
         lambda, aws_sdk_lambda
+    );
+    client!(
+        /// Parameters.
+        ssm, aws_sdk_ssm
     );
     client!(
         /// Who am I.

@@ -7,17 +7,21 @@
 //! |---|---|---|
 //! | [`alb`] | [`Traffic`](crate::ports::Traffic) | ELBv2: DescribeRules, ModifyRule |
 //! | [`cloudwatch`] | [`Metrics`](crate::ports::Metrics), [`Alarms`](crate::ports::Alarms) | GetMetricData, DescribeAlarms |
+//! | [`deployments`] | [`Deployments`](crate::ports::Deployments) | DescribeTargetHealth, GetAlias, GetFunctionConfiguration |
 //! | [`ledger`] | [`Ledger`](crate::ports::Ledger) | PostgreSQL or SQLite |
-//! | [`sns`] | [`Pager`](crate::ports::Pager) | SNS topics of PagerDuty and of the chat |
-//! | [`eventbridge`] | [`Announcer`](crate::ports::Announcer) | an event bus |
+//! | [`messages`] | [`Messages`](crate::ports::Messages) | SNS topics of PagerDuty and of the chat, an event bus |
+//! | [`ssm`] | [`Outposts`](crate::ports::Outposts) | GetParameters, PutParameter |
+//! | [`clock`] | [`Clock`](crate::ports::Clock) | the computer's clock, or a stand-in's |
 //! | [`invoke`] | none: the operators' CLI | Lambda Invoke, STS GetCallerIdentity |
 //! | [`wire`] | all of them | puts them together from the configuration |
 
 pub mod alb;
 pub mod aws;
+pub mod clock;
 pub mod cloudwatch;
-pub mod eventbridge;
+pub mod deployments;
 pub mod invoke;
 pub mod ledger;
-pub mod sns;
+pub mod messages;
+pub mod ssm;
 pub mod wire;

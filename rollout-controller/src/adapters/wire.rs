@@ -3,11 +3,12 @@
 use crate::adapters::alb::Alb;
 use crate::adapters::aws::Aws;
 use crate::adapters::cloudwatch::CloudWatch;
-use crate::adapters::eventbridge::EventBridge;
+use crate::adapters::deployments::Lambdas;
 use crate::adapters::ledger::{LedgerUrl, LedgerUrlError, Login, SqlLedger};
-use crate::adapters::sns::SnsPager;
+use crate::adapters::messages::Channels;
+use crate::adapters::ssm::Parameters;
 use crate::config::{Config, LedgerConfig};
-use crate::ports::{SystemClock, World};
+use crate::ports::{Clock, World};
 use std::sync::Arc;
 
 /// The ledger's address and login. `ROLLOUT_LEDGER_IAM=1` logs in with an RDS
@@ -33,23 +34,24 @@ pub fn ledger(
 ///
 /// # Errors
 /// As [`ledger`].
-pub fn world(config: &Config, aws: &Aws, iam: bool) -> Result<World, LedgerUrlError> {
+pub fn world(
+    config: &Config,
+    aws: &Aws,
+    iam: bool,
+    clock: Arc<dyn Clock>,
+) -> Result<World, LedgerUrlError> {
     let (address, login) = ledger(&config.ledger, aws, iam)?;
     let cloudwatch = Arc::new(CloudWatch::new(aws.clone()));
-    let clock = Arc::new(SystemClock);
-    let paging = config.paging.clone();
+    let (paging, bus) = (config.paging.clone(), config.bus.clone());
     Ok(World {
         ledger: Arc::new(SqlLedger::new(address, login)),
         traffic: Arc::new(Alb::new(aws.clone(), clock.clone())),
         metrics: cloudwatch.clone(),
         alarms: cloudwatch,
-        pager: Arc::new(SnsPager::new(
-            aws.clone(),
-            paging.topic_arn,
-            paging.chat_topic_arn,
-            paging.runbooks,
-        )),
-        announcer: Arc::new(EventBridge::new(aws.clone(), config.bus.clone())),
+        deployments: Arc::new(Lambdas::new(aws.clone())),
+        outposts: Arc::new(Parameters::new(aws.clone())),
+        messages: Arc::new(Channels::new(aws.clone(), paging, bus)),
         clock,
+        memory: Arc::default(),
     })
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use rollout_controller::adapters::aws::Aws;
-use rollout_controller::adapters::wire;
+use rollout_controller::adapters::{clock, wire};
 use rollout_controller::errors::chain;
 use rollout_controller::lambda::event::Refusal;
 use rollout_controller::lambda::handler::{Door, answer};
@@ -29,7 +29,8 @@ fn set_up() -> Result<Setup, String> {
     let door = Door::parse(var("ROLLOUT_DOOR").as_deref())?;
     let config = config::from_environment(var).map_err(|error| chain(&error))?;
     let iam = var("ROLLOUT_LEDGER_IAM").is_some_and(|value| value == "1");
-    let world = wire::world(&config, &Aws::new(), iam).map_err(|error| chain(&error))?;
+    let clock = clock::clock(var).map_err(|error| chain(&error))?;
+    let world = wire::world(&config, &Aws::new(), iam, clock).map_err(|error| chain(&error))?;
     Ok(Setup { door, config, world })
 }
 

@@ -1,7 +1,7 @@
 //! The ledger, and what its journal tells about ticks, clock, messages and pages.
 
 use super::Finding;
-use crate::controller::store::{JournalError, Loaded};
+use crate::controller::store::Loaded;
 use crate::domain::explain;
 use crate::domain::journal::Journal;
 use crate::domain::plan::Mode;
@@ -19,13 +19,28 @@ const OUTBOX_MS: i64 = 5 * 60_000;
 
 pub(super) fn findings(
     name: &str,
-    loaded: &Result<Loaded, JournalError>,
+    loaded: &Result<Loaded, LedgerError>,
     now: Timestamp,
 ) -> Vec<Finding> {
     let loaded = match loaded {
         Ok(loaded) => loaded,
-        Err(error) => return vec![unreadable(name, error)],
+        Err(error) => {
+            let fix = match error {
+                LedgerError::NotMigrated { .. } => {
+                    "run `rolloutctl migrate` on the database's own address"
+                }
+                LedgerError::Unreachable { .. } => {
+                    "check ledger.url, the login, and the way to the database (security group, proxy)"
+                }
+                LedgerError::Corrupt { .. } => ANOTHER_VERSION,
+            };
+            return vec![Finding::bad("ledger", name, chain(error), UNREADABLE, fix)];
+        }
     };
+    if let Some(broken) = &loaded.broken {
+        let what = format!("read up to revision {}: {}", loaded.journal.revision, chain(broken));
+        return vec![Finding::bad("ledger", name, what, UNREADABLE, ANOTHER_VERSION)];
+    }
     let journal = &loaded.journal;
     let mut findings = vec![Finding::ok(
         "ledger",
@@ -40,21 +55,10 @@ pub(super) fn findings(
     findings
 }
 
-fn unreadable(name: &str, error: &JournalError) -> Finding {
-    let fix = match error {
-        JournalError::Ledger(LedgerError::NotMigrated { .. }) => {
-            "run `rolloutctl migrate` on the database's own address"
-        }
-        JournalError::Ledger(LedgerError::Unreachable { .. }) => {
-            "check ledger.url, the login, and the way to the database (security group, proxy)"
-        }
-        JournalError::Ledger(LedgerError::Corrupt { .. }) | JournalError::Fold { .. } => {
-            "deploy the version that wrote the journal, or take the table's rows to its authors"
-        }
-    };
-    let why = "without the ledger nothing advances, and protection has one hour of memory";
-    Finding::bad("ledger", name, chain(error), why, fix)
-}
+const UNREADABLE: &str =
+    "without the journal nothing advances, and protection knows only the last hour";
+const ANOTHER_VERSION: &str =
+    "deploy the version that wrote the journal, or take the table's rows to its authors";
 
 fn clock(journal: &Journal, now: Timestamp) -> Option<Finding> {
     let ahead_ms = journal.at_ms - now.as_millisecond();
@@ -112,13 +116,13 @@ fn ticks(journal: &Journal, now: Timestamp) -> Finding {
 /// Conditions of which people have been told, and that still stand.
 fn standing(journal: &Journal) -> Vec<Finding> {
     let conditions = |run: &Run| {
-        let raised = run.raised.iter().map(|(topic, since)| {
+        let raised = journal.raised.iter().map(|(topic, since)| {
             let topic = topic.name();
             Finding::warn(
                 "page",
                 &journal.name,
                 format!("`{topic}` stands since {}", explain::clock_time(*since)),
-                "somebody was paged about it, and it is not over",
+                "a page went out about it, and it is not over",
                 &format!("see the runbook `{topic}`"),
             )
         });
@@ -139,8 +143,8 @@ fn standing(journal: &Journal) -> Vec<Finding> {
 fn outbox(journal: &Journal, now: Timestamp) -> Finding {
     const CHECK: &str = "outbox";
     const WHY: &str = "messages that are owed reach nobody until their channel takes them";
-    let owed = journal.outbox.len();
-    let oldest_ms = journal.outbox.iter().map(|owed| owed.at_ms).min();
+    let owed = journal.outbox.owed().len();
+    let oldest_ms = journal.outbox.owed().iter().map(|owed| owed.at_ms).min();
     let age_ms = oldest_ms.map_or(0, |at| now.as_millisecond() - at);
     if age_ms > OUTBOX_MS {
         let age = duration(age_ms);

@@ -2,7 +2,8 @@
 
 use super::Finding;
 use crate::domain::journal::Journal;
-use crate::domain::observation::{RouteSeen, Share};
+use crate::domain::observation::{RouteSeen, Seen, Share};
+use crate::domain::phase::Phase;
 use crate::domain::plan::Mode;
 use crate::domain::route::Route;
 use crate::domain::weight::Weight;
@@ -10,7 +11,7 @@ use crate::domain::weight::Weight;
 pub(super) fn findings(
     about: &str,
     route: &Route,
-    seen: &Result<RouteSeen, String>,
+    seen: &Seen<RouteSeen>,
     journal: Option<&Journal>,
 ) -> Vec<Finding> {
     let seen = match seen {
@@ -19,7 +20,7 @@ pub(super) fn findings(
             return vec![Finding::bad(
                 "rule",
                 about,
-                error,
+                error.to_string(),
                 "what cannot be read cannot be moved, and every tick holds",
                 "check the rule's ARN; allow elasticloadbalancing:DescribeRules on *; in a VPC, check the endpoint of elasticloadbalancing",
             )];
@@ -78,7 +79,7 @@ fn share(about: &str, seen: &RouteSeen, journal: Option<&Journal>) -> Finding {
 
 fn is_completed(journal: &Journal) -> bool {
     let run = journal.run.as_ref();
-    run.is_some_and(|run| run.state_name() == "completed")
+    run.is_some_and(|run| matches!(run.phase, Phase::Completed { .. }))
 }
 
 fn sticky(about: &str, seen: &RouteSeen) -> Finding {

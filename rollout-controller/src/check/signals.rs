@@ -5,7 +5,7 @@ use super::journal::duration;
 use crate::config::Rollout;
 use crate::domain::journal::Journal;
 use crate::domain::minute::{Minute, SideCounts};
-use crate::domain::observation::{AlarmState, MinuteRead, RouteMinute, RouteSeen, Share};
+use crate::domain::observation::{AlarmState, MinuteRead, RouteMinute, RouteSeen, Seen, Share};
 use crate::domain::weight::Weight;
 use crate::errors::chain;
 use crate::ports::{MinutesWanted, World};
@@ -49,11 +49,12 @@ pub(super) async fn alarms(
     let open = journal.is_some_and(|journal| journal.open_run().is_some());
     let each = alarms.iter().map(|alarm| match alarm.state {
         AlarmState::Ok => Finding::ok(CHECK, name, format!("`{}` is OK", alarm.name), WHY),
-        AlarmState::InsufficientData => Finding::ok(
+        AlarmState::InsufficientData => Finding::warn(
             CHECK,
             name,
-            format!("`{}` has no data, and does not stand", alarm.name),
+            format!("`{}` has no data: it cannot stand, and protects nothing", alarm.name),
             WHY,
+            "compare its metric and dimensions with what CloudWatch has; where quiet minutes are normal, let it treat missing data as notBreaching",
         ),
         AlarmState::Alarm => Finding::warn(
             CHECK,
@@ -80,7 +81,7 @@ pub(super) async fn alarms(
 pub(super) async fn metrics(
     world: &World,
     rollout: &Rollout,
-    seen: &[Result<RouteSeen, String>],
+    seen: &[Seen<RouteSeen>],
     journal: Option<&Journal>,
     now: Timestamp,
 ) -> Vec<Finding> {
@@ -158,9 +159,10 @@ struct Side<'a> {
 
 impl Side<'_> {
     fn counts<'r>(&self, route: &'r RouteMinute) -> Option<&'r SideCounts> {
+        let RouteMinute::Known { old, new } = route else { return None };
         match self.which {
-            Which::Old => route.old.as_ref(),
-            Which::New => route.new.as_ref(),
+            Which::Old => old.as_ref(),
+            Which::New => new.as_ref(),
         }
     }
 
@@ -234,8 +236,10 @@ impl Side<'_> {
     fn due(&self) -> f64 {
         let share = self.share.unwrap_or(Weight::ZERO).ratio();
         let old = self.read.iter().filter_map(|minute| {
-            let route = minute.routes.get(self.index)?;
-            Some(route.old.as_ref()?.requests)
+            let RouteMinute::Known { old, .. } = minute.routes.get(self.index)? else {
+                return None;
+            };
+            Some(old.as_ref()?.requests)
         });
         old.sum::<u64>() as f64 * share / (1.0 - share).max(f64::EPSILON)
     }

@@ -1,8 +1,9 @@
 //! `check`: the doctor, with your eyes and the controller's.
 
-use super::remote::{Remote, ask, block_on};
+use super::remote::{Place, Remote, ask, block_on};
 use crate::adapters::alb::Alb;
 use crate::adapters::aws::Aws;
+use crate::adapters::clock;
 use crate::adapters::cloudwatch::CloudWatch;
 use crate::adapters::invoke::Function;
 use crate::adapters::wire;
@@ -92,7 +93,11 @@ fn render(examinations: &[Examination]) -> String {
 }
 
 async fn examine(args: &Args) -> Vec<Examination> {
-    let aws = Aws::new();
+    let place = match args.remote.place() {
+        Ok(place) => place,
+        Err(error) => return vec![alone(args, "you", unusable_profile(&error))],
+    };
+    let aws = place.aws.clone();
     let mut examinations = Vec::new();
     if let Some(file) = &args.config {
         examinations.push(match config::load(file) {
@@ -111,16 +116,32 @@ async fn examine(args: &Args) -> Vec<Examination> {
         });
     }
     if !args.direct {
-        examinations.push(through_the_view(args, &aws).await);
+        examinations.push(through_the_view(args, &place).await);
         if args.write_test {
-            examinations.push(through_the_command(args, &aws).await);
+            examinations.push(through_the_command(args, &place).await);
         }
     }
     examinations
 }
 
+fn unusable_profile(error: &anyhow::Error) -> Finding {
+    Finding::bad(
+        "profile",
+        "",
+        format!("{error:#}"),
+        "rolloutctl does not know where the controller is",
+        "write it anew: pulumi stack output rolloutctlProfile | rolloutctl setup - --force",
+    )
+}
+
 fn now(args: &Args) -> Timestamp {
-    args.as_of.unwrap_or_else(|| SystemClock.now())
+    args.as_of.unwrap_or_else(shared_now)
+}
+
+/// The time that the functions have, too: with fast time it is not the machine's.
+fn shared_now() -> Timestamp {
+    let clock = clock::clock(|name| std::env::var(name).ok());
+    clock.map_or_else(|_| SystemClock.now(), |clock| clock.now())
 }
 
 fn alone(args: &Args, examiner: &str, finding: Finding) -> Examination {
@@ -134,7 +155,16 @@ fn alone(args: &Args, examiner: &str, finding: Finding) -> Examination {
 async fn with_own_eyes(args: &Args, aws: &Aws, config: &Config) -> Examination {
     const EXAMINER: &str = "you";
     let iam = std::env::var("ROLLOUT_LEDGER_IAM").is_ok_and(|value| value == "1");
-    let world = match wire::world(config, aws, iam) {
+    let clock = match clock::clock(|name| std::env::var(name).ok()) {
+        Ok(clock) => clock,
+        Err(error) => {
+            let why = "ages are judged by the clock";
+            let finding =
+                Finding::bad("clock", "", error.to_string(), why, "correct ROLLOUT_CLOCK");
+            return alone(args, EXAMINER, finding);
+        }
+    };
+    let world = match wire::world(config, aws, iam, clock) {
         Ok(world) => world,
         Err(error) => {
             let why = "the journal is the only state of a rollout";
@@ -162,13 +192,13 @@ async fn with_own_eyes(args: &Args, aws: &Aws, config: &Config) -> Examination {
     })
 }
 
-async fn through_the_view(args: &Args, aws: &Aws) -> Examination {
+async fn through_the_view(args: &Args, place: &Place) -> Examination {
     const EXAMINER: &str = "the view function";
     let question = api::Question::Check {
         rollout: args.remote.rollout.clone(),
         as_of_ms: args.as_of.map(Timestamp::as_millisecond),
     };
-    match ask(aws, &args.remote, &question).await {
+    match ask(place, &question).await {
         Ok(api::Answer::Check(mut examination)) => {
             if args.as_of.is_none() {
                 examination.findings.extend(skew(examination.at_ms));
@@ -180,13 +210,13 @@ async fn through_the_view(args: &Args, aws: &Aws) -> Examination {
     }
 }
 
-async fn through_the_command(args: &Args, aws: &Aws) -> Examination {
+async fn through_the_command(args: &Args, place: &Place) -> Examination {
     const EXAMINER: &str = "the command function";
     let errand = Errand::WriteTest {
         rollout: args.remote.rollout.clone(),
         as_of_ms: args.as_of.map(Timestamp::as_millisecond),
     };
-    match send(aws, &args.remote, &errand).await {
+    match send(place, &errand).await {
         Ok(examination) => examination,
         Err(error) => alone(args, EXAMINER, unanswered(format!("{error:#}"))),
     }
@@ -196,14 +226,10 @@ async fn through_the_command(args: &Args, aws: &Aws) -> Examination {
 ///
 /// # Errors
 /// If it cannot be reached, fails, or is of another version.
-pub(super) async fn send(
-    aws: &Aws,
-    remote: &Remote,
-    errand: &Errand,
-) -> anyhow::Result<Examination> {
+pub(super) async fn send(place: &Place, errand: &Errand) -> anyhow::Result<Examination> {
     let payload = serde_json::to_value(errand)?;
-    let function = remote.command_function.as_str();
-    let answer = Function::new(aws.clone(), function).invoke(&payload).await?;
+    let function = place.command.as_str();
+    let answer = Function::new(place.aws.clone(), function).invoke(&payload).await?;
     serde_json::from_value(answer).with_context(|| {
         format!("function `{function}` does not answer like a command function of this version")
     })
@@ -222,7 +248,7 @@ fn unanswered(what: String) -> Finding {
 /// Clocks more than half a minute apart make ages and pauses confusing.
 fn skew(function_ms: i64) -> Option<Finding> {
     const LIMIT_MS: i64 = 30_000;
-    let apart_ms = (SystemClock.now().as_millisecond() - function_ms).abs();
+    let apart_ms = (shared_now().as_millisecond() - function_ms).abs();
     (apart_ms > LIMIT_MS).then(|| {
         Finding::warn(
             "clock",

@@ -1,17 +1,17 @@
 //! `status` and `history`.
 
-use super::remote::{NO_ANSWER, Remote, ask, block_on, status};
-use crate::adapters::aws::Aws;
+use super::remote::{NO_ANSWER, Place, Remote, ask, block_on, status};
 use crate::api;
 use anyhow::bail;
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How the rollout stands: is traffic safe, what share goes where, why.
 ///
-/// Exit codes: 0 fine (advancing, complete, not started), 10 holding (paused,
-/// moved by someone else, alarm, calendar, unsafe rules), 20 rolled back or on
-/// the way, 30 could not tell, 2 usage.
+/// Exit codes: 0 serving safely or nothing to protect, 10 held or degraded, 20
+/// rolled back or on the way, 30 unknown, 31 not protected, 42 incomplete or
+/// refused, 50 users are hurt, 2 usage.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  rolloutctl status\n  rolloutctl status --watch\n  rolloutctl status --json | jq .routes"
@@ -23,6 +23,9 @@ pub struct Status {
     /// Time between two looks.
     #[arg(long, default_value = "5s", value_parser = humantime::parse_duration, value_name = "DURATION")]
     every: Duration,
+    /// Stop watching after this time, with the exit code of the last look.
+    #[arg(long, requires = "watch", value_parser = humantime::parse_duration, value_name = "DURATION")]
+    timeout: Option<Duration>,
     #[command(flatten)]
     remote: Remote,
 }
@@ -48,13 +51,8 @@ pub struct History {
 
 impl History {
     /// The question that this asks the view function.
-    pub fn question(&self) -> api::Question {
-        api::Question::History {
-            rollout: self.remote.rollout.clone(),
-            before: self.before,
-            limit: self.limit,
-            all: self.all,
-        }
+    pub fn question(&self, rollout: Option<String>) -> api::Question {
+        api::Question::History { rollout, before: self.before, limit: self.limit, all: self.all }
     }
 }
 
@@ -64,50 +62,44 @@ impl History {
 /// If stdout fails. A controller without an answer is exit code 30.
 pub fn run_status(args: &Status) -> anyhow::Result<ExitCode> {
     block_on(async {
-        let aws = Aws::new();
+        let place = args.remote.place()?;
+        let began = Instant::now();
+        let every = args.every.max(Duration::from_millis(200));
         loop {
-            let code = show(args, &aws).await?;
-            let ended = code == Code::Ended;
-            if !args.watch || ended {
-                return Ok(ExitCode::from(code.exit()));
+            let look = show(args, &place).await?;
+            let left = args.timeout.map(|timeout| timeout.saturating_sub(began.elapsed()));
+            if !args.watch || look.ended || left.is_some_and(|left| left <= every) {
+                return Ok(ExitCode::from(look.code));
             }
-            tokio::time::sleep(args.every.max(Duration::from_millis(200))).await;
+            tokio::time::sleep(every).await;
         }
     })
 }
 
-#[derive(PartialEq, Eq)]
-enum Code {
-    Ended,
-    Goes(u8),
-    Final(u8),
+/// What one look showed.
+struct Shown {
+    code: u8,
+    /// The run is over: nothing will change by itself.
+    ended: bool,
 }
 
-impl Code {
-    fn exit(&self) -> u8 {
-        match self {
-            Self::Ended => 0,
-            Self::Goes(code) | Self::Final(code) => *code,
-        }
-    }
-}
-
-async fn show(args: &Status, aws: &Aws) -> anyhow::Result<Code> {
-    match status(aws, &args.remote).await {
+async fn show(args: &Status, place: &Place) -> anyhow::Result<Shown> {
+    match status(place).await {
         Ok(status) => {
             let text = if args.remote.json {
                 serde_json::to_string_pretty(&status)? + "\n"
             } else {
                 status.render()
             };
-            let clear = if args.watch && !args.remote.json { "\x1b[2J\x1b[H" } else { "" };
+            let on_terminal = std::io::stdout().is_terminal();
+            let clear =
+                if args.watch && !args.remote.json && on_terminal { "\x1b[2J\x1b[H" } else { "" };
             super::out(&format!("{clear}{text}"))?;
-            let code = status.standing.exit_code();
-            Ok(if status.state == "completed" { Code::Ended } else { Code::Goes(code) })
+            Ok(Shown { code: status.health.exit_code, ended: status.ended })
         }
         Err(error) => {
             eprintln!("error: {error:#}");
-            Ok(Code::Final(NO_ANSWER))
+            Ok(Shown { code: NO_ANSWER, ended: false })
         }
     }
 }
@@ -118,9 +110,10 @@ async fn show(args: &Status, aws: &Aws) -> anyhow::Result<Code> {
 /// If the controller cannot be reached or fails.
 pub fn run_history(args: &History) -> anyhow::Result<ExitCode> {
     block_on(async {
-        let question = args.question();
-        let api::Answer::History(history) = ask(&Aws::new(), &args.remote, &question).await? else {
-            bail!("function `{}` answered another question", args.remote.view_function);
+        let place = args.remote.place()?;
+        let question = args.question(place.rollout.clone());
+        let api::Answer::History(history) = ask(&place, &question).await? else {
+            bail!("function `{}` answered another question", place.view);
         };
         if args.remote.json {
             super::out(&(serde_json::to_string_pretty(&history)? + "\n"))?;

@@ -11,6 +11,7 @@ pub mod configure;
 pub mod look;
 pub mod notify;
 pub mod operate;
+pub mod profile;
 pub mod remote;
 pub mod replay;
 pub mod rollback;

@@ -3,12 +3,12 @@
 use super::check::send;
 use super::remote::{Remote, block_on};
 use crate::adapters::aws::Aws;
+use crate::adapters::clock;
 use crate::adapters::invoke::who;
 use crate::adapters::wire;
 use crate::check::Examination;
 use crate::check::errand::{Errand, notify};
 use crate::config;
-use crate::ports::{Clock as _, SystemClock};
 use anyhow::{Context as _, bail};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,16 +44,16 @@ pub struct Args {
 /// If the controller cannot be reached, or the configuration cannot be used.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let examination = block_on(async {
-        let aws = Aws::new();
+        let place = args.remote.place()?;
         match (&args.config, args.direct) {
-            (Some(file), true) => direct(args, &aws, file).await,
+            (Some(file), true) => direct(args, &place.aws, file).await,
             (None, true) => bail!("--direct needs --config FILE"),
             (_, false) => {
                 let errand = Errand::NotifyTest {
-                    rollout: args.remote.rollout.clone(),
-                    identity: who(&aws).await,
+                    rollout: place.rollout.clone(),
+                    identity: who(&place.aws).await,
                 };
-                send(&aws, &args.remote, &errand).await
+                send(&place, &errand).await
             }
         }
     })?;
@@ -70,8 +70,9 @@ async fn direct(args: &Args, aws: &Aws, file: &std::path::Path) -> anyhow::Resul
     let config = config::load(file).with_context(|| format!("reading {}", file.display()))?;
     let rollout = config.rollout(args.remote.rollout.as_deref());
     let rollout = rollout.map_err(anyhow::Error::msg)?;
-    let world = wire::world(&config, aws, false)?;
+    let clock = clock::clock(|name| std::env::var(name).ok())?;
+    let world = wire::world(&config, aws, false, clock.clone())?;
     let identity = who(aws).await;
-    let now = SystemClock.now();
+    let now = clock.now();
     Ok(notify("you", &world, &config, rollout, &identity, now).await)
 }

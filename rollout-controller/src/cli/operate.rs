@@ -1,4 +1,4 @@
-//! `start`, `pause`, `resume`, `promote`, `activate`, `rollback`.
+//! `start`, `pause`, `resume`, `promote`, `activate`, `abandon`.
 
 use super::remote::{Gives, Giving, Remote};
 use crate::domain::command::Order;
@@ -57,7 +57,8 @@ pub struct Promote {
     /// Target stage; default is the next one.
     #[arg(long, value_name = "WEIGHT")]
     to: Option<Weight>,
-    /// Without proof, and over several stages. Never while a breach or alarm stands.
+    /// Without proof, and over several stages. Never while a breach, an alarm or a
+    /// closed calendar stands against it.
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -76,6 +77,27 @@ pub struct Activate {
     remote: Remote,
     #[command(flatten)]
     giving: Giving,
+}
+
+/// Close a run that cannot end by itself; nothing is moved.
+///
+/// For a run whose weights someone else moved, or whose rollback cannot reach a rule
+/// that is gone. Use `rollback` for every other.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  rolloutctl abandon --reason \"the listener was replaced, change 1201\""
+)]
+pub struct Abandon {
+    #[command(flatten)]
+    remote: Remote,
+    #[command(flatten)]
+    giving: Giving,
+}
+
+impl Gives for Abandon {
+    fn gives(&self) -> (&Remote, &Giving, Order) {
+        (&self.remote, &self.giving, Order::Abandon)
+    }
 }
 
 fn whole_minutes(text: &str) -> Result<u32, String> {

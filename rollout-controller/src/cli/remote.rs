@@ -1,5 +1,6 @@
 //! What all commands share that talk to a running controller.
 
+use super::profile::{self, Profile};
 use crate::adapters::aws::Aws;
 use crate::adapters::invoke::{Function, who};
 use crate::api;
@@ -16,25 +17,55 @@ pub struct Remote {
     /// The rollout; may be left out if the controller has only one.
     #[arg(long, short = 'r', env = "ROLLOUT_NAME")]
     pub rollout: Option<String>,
-    /// Function (name or ARN) that takes commands.
-    #[arg(
-        long,
-        env = "ROLLOUT_COMMAND_FUNCTION",
-        default_value = "rollout-command",
-        value_name = "FUNCTION"
-    )]
-    pub command_function: String,
-    /// Function (name or ARN) that answers questions.
-    #[arg(
-        long,
-        env = "ROLLOUT_VIEW_FUNCTION",
-        default_value = "rollout-view",
-        value_name = "FUNCTION"
-    )]
-    pub view_function: String,
+    /// Function (name or ARN) that takes commands; default: the profile's (see
+    /// `setup`), or rollout-command.
+    #[arg(long, env = "ROLLOUT_COMMAND_FUNCTION", value_name = "FUNCTION")]
+    pub command_function: Option<String>,
+    /// Function (name or ARN) that answers questions; default: the profile's, or
+    /// rollout-view.
+    #[arg(long, env = "ROLLOUT_VIEW_FUNCTION", value_name = "FUNCTION")]
+    pub view_function: Option<String>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Where the controller is, with everything that was not said on the command line.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The SDK's settings.
+    pub aws: Aws,
+    /// Whose rollout; `None`: the only one.
+    pub rollout: Option<String>,
+    /// Function that takes commands.
+    pub command: String,
+    /// Function that answers questions.
+    pub view: String,
+}
+
+impl Remote {
+    /// Flags and variables, then the profile, then the names of the defaults.
+    ///
+    /// # Errors
+    /// If there is a profile and it cannot be used.
+    pub fn place(&self) -> anyhow::Result<Place> {
+        let Profile { rollout, region, command_function, view_function, .. } = profile::load()?;
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let elsewhere = set("AWS_REGION") || set("AWS_DEFAULT_REGION");
+        let aws = match region {
+            Some(region) if !elsewhere => Aws::in_region(region),
+            Some(_) | None => Aws::new(),
+        };
+        let or = |flag: &Option<String>, profile: Option<String>, default: &str| {
+            flag.clone().or(profile).unwrap_or_else(|| default.to_owned())
+        };
+        Ok(Place {
+            aws,
+            rollout: self.rollout.clone().or(rollout),
+            command: or(&self.command_function, command_function, "rollout-command"),
+            view: or(&self.view_function, view_function, "rollout-view"),
+        })
+    }
 }
 
 /// How an order is given.
@@ -62,6 +93,8 @@ pub trait Gives {
 
 /// Exit code of a command that was refused.
 pub const REFUSED: u8 = 40;
+/// Exit code of a command that not every route shows.
+pub const INCOMPLETE: u8 = 42;
 /// Exit code of a command that was stale.
 pub const STALE: u8 = 41;
 /// Exit code when the controller gave no answer.
@@ -84,18 +117,11 @@ pub fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Res
 ///
 /// # Errors
 /// If it cannot be reached, fails, or refuses the question.
-pub async fn ask(
-    aws: &Aws,
-    remote: &Remote,
-    question: &api::Question,
-) -> anyhow::Result<api::Answer> {
+pub async fn ask(place: &Place, question: &api::Question) -> anyhow::Result<api::Answer> {
     let payload = serde_json::to_value(question)?;
-    let answer = Function::new(aws.clone(), remote.view_function.as_str()).invoke(&payload).await?;
+    let answer = Function::new(place.aws.clone(), place.view.as_str()).invoke(&payload).await?;
     let answer: api::Answer = serde_json::from_value(answer).with_context(|| {
-        format!(
-            "function `{}` does not answer like a view function of this version",
-            remote.view_function
-        )
+        format!("function `{}` does not answer like a view function of this version", place.view)
     })?;
     match answer {
         api::Answer::Refused { message } => bail!("{message}"),
@@ -107,18 +133,18 @@ pub async fn ask(
 ///
 /// # Errors
 /// As [`ask`].
-pub async fn status(aws: &Aws, remote: &Remote) -> anyhow::Result<Status> {
-    let question = api::Question::Status { rollout: remote.rollout.clone() };
-    match ask(aws, remote, &question).await? {
+pub async fn status(place: &Place) -> anyhow::Result<Status> {
+    let question = api::Question::Status { rollout: place.rollout.clone() };
+    match ask(place, &question).await? {
         api::Answer::Status(status) => Ok(*status),
         api::Answer::History(_) | api::Answer::Check(_) | api::Answer::Refused { .. } => {
-            bail!("function `{}` answered another question", remote.view_function)
+            bail!("function `{}` answered another question", place.view)
         }
     }
 }
 
 /// An id that no other command has.
-fn fresh_id() -> String {
+pub(super) fn fresh_id() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
@@ -128,12 +154,12 @@ fn fresh_id() -> String {
 /// If the controller cannot be reached or fails, or nobody confirmed.
 pub fn give(remote: &Remote, giving: &Giving, order: Order) -> anyhow::Result<ExitCode> {
     block_on(async {
-        let aws = Aws::new();
+        let place = remote.place()?;
         let mut request = Request {
-            rollout: remote.rollout.clone(),
+            rollout: place.rollout.clone(),
             id: fresh_id(),
             if_revision: giving.if_revision,
-            identity: who(&aws).await,
+            identity: who(&place.aws).await,
             reason: giving.reason.trim().to_owned(),
             dry_run: true,
             order,
@@ -145,12 +171,12 @@ pub fn give(remote: &Remote, giving: &Giving, order: Order) -> anyhow::Result<Ex
             );
         }
         if request.if_revision.is_none() && request.order.needs_fresh_sight() {
-            request.if_revision = Some(status(&aws, remote).await?.revision);
+            request.if_revision = status(&place).await?.revision;
         }
         let asks = !giving.yes && !giving.dry_run;
         if giving.dry_run || asks {
             // An emergency order need not be tried out first when --yes is given.
-            let preview = send(&aws, remote, &request).await?;
+            let preview = send(&place, &request).await?;
             if giving.dry_run || preview.outcome != Verdict::Applied {
                 return finish(remote, &preview);
             }
@@ -158,18 +184,18 @@ pub fn give(remote: &Remote, giving: &Giving, order: Order) -> anyhow::Result<Ex
             confirm()?;
         }
         request.dry_run = false;
-        finish(remote, &send(&aws, remote, &request).await?)
+        finish(remote, &send(&place, &request).await?)
     })
 }
 
-async fn send(aws: &Aws, remote: &Remote, request: &Request) -> anyhow::Result<CommandOutcome> {
+async fn send(place: &Place, request: &Request) -> anyhow::Result<CommandOutcome> {
     let payload = serde_json::to_value(request)?;
     let answer: Value =
-        Function::new(aws.clone(), remote.command_function.as_str()).invoke(&payload).await?;
+        Function::new(place.aws.clone(), place.command.as_str()).invoke(&payload).await?;
     serde_json::from_value(answer).with_context(|| {
         format!(
             "function `{}` does not answer like a command function of this version",
-            remote.command_function
+            place.command
         )
     })
 }
@@ -206,6 +232,7 @@ fn finish(remote: &Remote, answer: &CommandOutcome) -> anyhow::Result<ExitCode> 
 pub fn exit_code(answer: &CommandOutcome) -> u8 {
     match answer.outcome {
         Verdict::Applied | Verdict::AlreadySo => 0,
+        Verdict::Incomplete => INCOMPLETE,
         Verdict::Refused => REFUSED,
         Verdict::Stale => STALE,
     }
@@ -216,6 +243,7 @@ pub fn render(answer: &CommandOutcome) -> String {
     let outcome = match answer.outcome {
         Verdict::Applied => "✔ applied",
         Verdict::AlreadySo => "✔ already so",
+        Verdict::Incomplete => "✖ incomplete",
         Verdict::Refused => "✖ refused",
         Verdict::Stale => "✖ stale",
     };
@@ -235,6 +263,8 @@ pub fn render(answer: &CommandOutcome) -> String {
         }
         text.push_str("Look at `rolloutctl status`, then give the command again.\n");
     }
-    text.push_str(&format!("  {} at revision {}\n", answer.state, answer.revision));
+    if answer.outcome != Verdict::Refused || answer.revision.is_some() {
+        text.push_str(&format!("  {}\n", answer.place()));
+    }
     text
 }

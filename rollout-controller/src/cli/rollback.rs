@@ -1,16 +1,20 @@
 //! `rollback`: through the controller, or directly with your own credentials.
 
-use super::remote::{Gives, Giving, REFUSED, Remote, block_on, confirm, give};
+use super::profile;
+use super::remote::{Gives, Giving, INCOMPLETE, Remote, block_on, confirm, fresh_id, give};
 use crate::adapters::alb::Alb;
 use crate::adapters::aws::Aws;
+use crate::adapters::clock;
 use crate::adapters::invoke::who;
-use crate::config::{self, Rollout};
+use crate::adapters::ssm::Parameters;
+use crate::config::emergency::{self, Emergency};
 use crate::controller::act::act;
 use crate::domain::command::Order;
+use crate::domain::copy::OutsideOrder;
 use crate::domain::decision::{CauseKind, Shift};
 use crate::domain::weight::Weight;
 use crate::errors::chain;
-use crate::ports::{Clock as _, SystemClock, Traffic as _, Turn};
+use crate::ports::{Clock as _, Outposts as _, SystemClock, Traffic as _, WritePermit};
 use anyhow::{Context as _, bail};
 use jiff::SignedDuration;
 use std::path::PathBuf;
@@ -20,16 +24,19 @@ use std::sync::Arc;
 /// All traffic back to Python, now. Works while paused and while the ledger is down.
 ///
 /// With --direct nothing of the controller is used: your own credentials change
-/// the rules. The controller finds them at 0 and journals the end of the run.
+/// the rules, which are read from --config or from the profile that `setup` wrote.
+/// An order is left for the controller, which journals it with your name and reason
+/// and raises nothing in the meantime.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  rolloutctl rollback --reason \"users see errors\" --yes\n  rolloutctl rollback --direct --config rollout.toml --reason \"controller is down\" --yes"
 )]
 pub struct Args {
     /// Change the rules with your own credentials, without the controller.
-    #[arg(long, requires = "config")]
+    #[arg(long)]
     direct: bool,
-    /// The controller's configuration, for the ARNs of rules and groups.
+    /// The controller's configuration, for the ARNs of rules and groups; nothing
+    /// else in it is looked at.
     #[arg(long, value_name = "FILE", env = "ROLLOUT_CONFIG_FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -49,32 +56,39 @@ impl Gives for Args {
 /// # Errors
 /// If the controller (or, with --direct, the load balancer) cannot be reached.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    match (&args.config, args.direct) {
-        (Some(file), true) => {
-            let config =
-                config::load(file).with_context(|| format!("reading {}", file.display()))?;
-            let rollout =
-                config.rollout(args.remote.rollout.as_deref()).map_err(anyhow::Error::msg)?;
-            block_on(direct(args, rollout))
-        }
-        _ => give(&args.remote, &args.giving, Order::Rollback),
+    if !args.direct {
+        return give(&args.remote, &args.giving, Order::Rollback);
     }
+    // A profile that cannot be used must not be in the way of a file that can.
+    let aws = args.remote.place().map_or_else(|_| Aws::new(), |place| place.aws);
+    let file = match (&args.config, profile::path()) {
+        (Some(file), _) => file.clone(),
+        (None, Some(profile)) if profile.exists() => profile,
+        (None, _) => bail!(
+            "--direct needs the ARNs of rules and groups: give --config FILE, or run `rolloutctl setup` once"
+        ),
+    };
+    let rollout = emergency::load(&file, args.remote.rollout.as_deref());
+    let rollout = rollout.with_context(|| format!("reading {}", file.display()))?;
+    block_on(direct(args, &aws, &rollout))
 }
 
-async fn direct(args: &Args, rollout: &Rollout) -> anyhow::Result<ExitCode> {
-    if args.giving.reason.trim().is_empty() {
+async fn direct(args: &Args, aws: &Aws, rollout: &Emergency) -> anyhow::Result<ExitCode> {
+    let reason = args.giving.reason.trim();
+    if reason.is_empty() {
         bail!("give a reason: rolloutctl rollback --direct --reason \"…\"");
     }
-    let aws = Aws::new();
     let clock = Arc::new(SystemClock);
     let alb = Alb::new(aws.clone(), clock.clone());
     let mut shown = String::new();
-    for route in &rollout.terms.routes {
+    let mut found = Vec::new();
+    for route in &rollout.routes {
         let share = match alb.read(route).await {
             Ok(seen) => seen.share.to_string(),
             Err(error) => chain(&error),
         };
         shown.push_str(&format!("  {} shows {share}, goes to 0 %\n", route.name));
+        found.push(format!("{} shows {share}", route.name));
     }
     if args.giving.dry_run {
         super::out(&format!("• dry run: {}\n{shown}", rollout.name))?;
@@ -84,26 +98,52 @@ async fn direct(args: &Args, rollout: &Rollout) -> anyhow::Result<ExitCode> {
         eprint!("Roll back {} directly:\n{shown}", rollout.name);
         confirm()?;
     }
-    let identity = who(&aws).await;
-    let deadline = clock.now().saturating_add(SignedDuration::from_secs(60))?;
-    let turn = Turn::by_hand(&identity, deadline);
-    let text = format!("direct rollback by {identity}: {}", args.giving.reason);
+    let identity = who(aws).await;
+    let deadline = clock.real().saturating_add(SignedDuration::from_secs(60))?;
+    let permit = WritePermit::lower_only(deadline);
+    let text = format!("direct rollback by {identity}: {reason}");
     let shift = Shift::out_of_traffic(CauseKind::RollBack, text);
-    let outcome = act(&alb, &rollout.terms.routes, &turn, &shift).await;
-    let done = outcome.all_at(Weight::ZERO);
-    let head =
-        if done { "✔ applied: every route at 0 %" } else { "✖ not every route is at 0 %" };
+    let outcome = act(&alb, &rollout.routes, &permit, &shift).await;
+    let reached = outcome.arrived(Weight::ZERO);
+    // After the lowering: users come first.
+    let given = clock::clock(|name| std::env::var(name).ok())
+        .map_or_else(|_| clock.now(), |clock| clock.now());
+    let order = OutsideOrder {
+        command: fresh_id(),
+        verb: "rollback".to_owned(),
+        identity: identity.clone(),
+        reason: reason.to_owned(),
+        at_ms: given.as_millisecond(),
+        found,
+    };
+    let left = Parameters::new(aws.clone()).write_order(&rollout.name, &order).await;
+    let head = match (reached, &left) {
+        (true, Ok(())) => "✔ applied: every route at 0 %",
+        (true, Err(_)) => {
+            "✖ incomplete: every route is at 0 %, and the controller does not know it"
+        }
+        (false, _) => "✖ incomplete: not every route is at 0 %",
+    };
     let mut answer = format!("{head} ({identity})\n");
     for route in &outcome.routes {
         answer.push_str(&format!("  {} {}\n", route.route, route.text));
     }
-    if done {
-        answer.push_str("The controller's next tick journals it and ends the run.\n");
-    } else {
+    match &left {
+        Ok(()) => answer.push_str(
+            "The controller's next tick journals it with your name and reason, and ends the run.\n",
+        ),
+        Err(error) => answer.push_str(&format!(
+            "The order could not be left for the controller ({}), so a raise under way may undo \
+             this: look again in a minute.\n",
+            chain(error)
+        )),
+    }
+    if !reached {
         answer.push_str(
             "Repeat the command; runbook `rollback-incomplete` has the AWS CLI commands.\n",
         );
     }
     super::out(&answer)?;
-    Ok(if done { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
+    let done = reached && left.is_ok();
+    Ok(if done { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
 }

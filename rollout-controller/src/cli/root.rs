@@ -1,16 +1,17 @@
 //! The command line as a whole: what there is, and what runs it.
 
 use super::remote::{Gives, Giving, Remote, give};
-use super::{check, completions, configure, look, notify, operate, replay, rollback};
+use super::{check, completions, configure, look, notify, operate, profile, replay, rollback};
 use crate::domain::command::Order;
 use std::process::ExitCode;
 
 /// Watch and steer a rollout.
 ///
 /// Commands talk to the controller's functions through Lambda Invoke with your AWS
-/// credentials and AWS_REGION. Exit codes: 0 done or fine, 1 error, 2 usage,
-/// 10 holding, 11 warnings and 12 something to mend (check, notify), 20 rolled back,
-/// 30 could not tell, 40 refused, 41 stale.
+/// credentials; `setup` says once where they are. Exit codes: 0 done or safe, 1
+/// error, 2 usage, 10 held or degraded, 11 warnings and 12 a fault (check, notify),
+/// 20 rolled back, 30 unknown, 31 not protected, 40 refused, 41 stale, 42 incomplete,
+/// 50 users are hurt.
 #[derive(Debug, clap::Parser)]
 #[command(
     name = "rolloutctl",
@@ -35,6 +36,8 @@ pub enum Command {
     Rollback(rollback::Args),
     Promote(operate::Promote),
     Activate(operate::Activate),
+    Abandon(operate::Abandon),
+    Setup(profile::Setup),
     Check(check::Args),
     Notify(notify::Args),
     Config(configure::Config),
@@ -54,8 +57,10 @@ impl Command {
             Self::Rollback(args) => Some(args.gives()),
             Self::Promote(args) => Some(args.gives()),
             Self::Activate(args) => Some(args.gives()),
+            Self::Abandon(args) => Some(args.gives()),
             Self::Status(_)
             | Self::History(_)
+            | Self::Setup(_)
             | Self::Check(_)
             | Self::Notify(_)
             | Self::Config(_)
@@ -80,6 +85,7 @@ impl Command {
         match self {
             Self::Status(args) => look::run_status(args),
             Self::History(args) => look::run_history(args),
+            Self::Setup(args) => profile::run(args),
             Self::Check(args) => check::run(args),
             Self::Notify(args) => notify::run(args),
             Self::Config(args) => configure::run_config(args),
@@ -92,7 +98,8 @@ impl Command {
             | Self::Resume(_)
             | Self::Rollback(_)
             | Self::Promote(_)
-            | Self::Activate(_) => unreachable!("orders have been given above"),
+            | Self::Activate(_)
+            | Self::Abandon(_) => unreachable!("orders have been given above"),
         }
     }
 }

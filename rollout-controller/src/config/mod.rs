@@ -4,6 +4,7 @@
 //! all errors of a file are reported together. `rolloutctl config example` prints a
 //! complete file.
 
+pub mod emergency;
 mod raw;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The file as written: keys and plain values, nothing checked yet.
 
 use crate::domain::evidence::EvidenceConfig;
-use crate::domain::plan::Mode;
+use crate::domain::plan::{Mode, OnNewCode};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -59,6 +59,7 @@ pub(super) struct Rollout {
     pub(super) alarms: Alarms,
     #[serde(default)]
     pub(super) calendar: Calendar,
+    pub(super) on_new_code: Option<OnNewCode>,
     #[serde(default)]
     pub(super) route: Vec<Route>,
 }

@@ -173,6 +173,7 @@ fn rollout(found: &mut Findings, at: &str, raw: raw::Rollout) -> Option<Rollout>
     let blind_after =
         found.minutes(&format!("{at}.blind_after"), raw.blind_after.as_deref(), 10, 2..=120);
     let calendar = calendar(found, at, raw.calendar);
+    let on_new_code = raw.on_new_code.unwrap_or_default();
     alarms(found, at, &raw.alarms);
     if raw.route.is_empty() {
         found.add(format!("{at}.route"), "", "missing; add a table [[rollout.route]]");
@@ -194,6 +195,7 @@ fn rollout(found: &mut Findings, at: &str, raw: raw::Rollout) -> Option<Rollout>
             hold_on: raw.alarms.hold_on,
             python_twin: raw.alarms.python_twin,
             calendar,
+            on_new_code,
         },
     })
 }
@@ -255,10 +257,11 @@ fn slo(found: &mut Findings, at: &str, raw: &raw::Slo) -> Slo {
 fn alarms(found: &mut Findings, at: &str, raw: &raw::Alarms) {
     for (list, names) in [("rollback_on", &raw.rollback_on), ("hold_on", &raw.hold_on)] {
         for (index, name) in names.iter().enumerate() {
-            if name.trim().is_empty() {
-                found.add(format!("{at}.alarms.{list}[{index}]"), "\"\"", "give an alarm's name");
-            }
+            alarm_name(found, &format!("{at}.alarms.{list}[{index}]"), name);
         }
+    }
+    for (alarm, twin) in &raw.python_twin {
+        alarm_name(found, &format!("{at}.alarms.python_twin.{alarm}"), twin);
     }
     for name in raw.python_twin.keys() {
         if !raw.rollback_on.contains(name) {
@@ -269,6 +272,20 @@ fn alarms(found: &mut Findings, at: &str, raw: &raw::Alarms) {
             );
         }
     }
+}
+
+/// CloudWatch finds alarms by name; 255 characters at most.
+fn alarm_name(found: &mut Findings, at: &str, name: &str) {
+    let fix = if name.trim().is_empty() {
+        "give an alarm's name"
+    } else if name.starts_with("arn:") {
+        "is an ARN; give the alarm's name, the part behind `:alarm:`"
+    } else if name.chars().count() > 255 {
+        "has more than 255 characters, and no alarm's name has; give its name"
+    } else {
+        return;
+    };
+    found.add(at, format!("{name:?}"), fix);
 }
 
 fn calendar(found: &mut Findings, at: &str, raw: raw::Calendar) -> Calendar {

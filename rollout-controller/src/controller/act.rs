@@ -3,36 +3,35 @@
 //! Nothing is chosen here: the shift says exactly what every rule must show
 //! before and after. A failed write is an outcome, so that it is journalled too.
 
-use crate::domain::decision::{CauseKind, Shift};
-use crate::domain::draft::{Draft, Now};
-use crate::domain::event::{Event, RouteOutcome};
+use crate::domain::decision::Shift;
+use crate::domain::draft::Draft;
+use crate::domain::event::RouteFound;
 use crate::domain::journal::FoldError;
-use crate::domain::message::Topic;
-use crate::domain::reconcile::finish_rollback;
+use crate::domain::observation::{Now, Share, Unread};
+use crate::domain::reconcile::end_rollback;
 use crate::domain::route::Route;
 use crate::domain::weight::Weight;
-use crate::errors::chain;
-use crate::ports::{Traffic, TrafficError, Turn};
+use crate::ports::{Traffic, TrafficError, WritePermit};
 use futures_util::future::join_all;
 
 /// What became of a shift.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
+#[must_use]
+pub struct StepOutcome {
     /// One for each route, in order.
-    pub routes: Vec<RouteOutcome>,
+    pub routes: Vec<RouteFound>,
 }
 
-impl Outcome {
-    /// Whether every route shows this weight.
-    pub fn all_at(&self, weight: Weight) -> bool {
-        !self.routes.is_empty() && self.routes.iter().all(|route| route.weight == Some(weight))
+impl StepOutcome {
+    /// Whether every route arrived: it shows this weight or, where the new side
+    /// leaves traffic, gives it nothing.
+    pub fn arrived(&self, to: Weight) -> bool {
+        !self.routes.is_empty() && self.routes.iter().all(|route| arrived(route, to))
     }
 
-    /// Routes that do not show this weight and what was found, `a: …; b: …`.
-    pub fn not_at(&self, weight: Weight) -> String {
-        let others = self.routes.iter().filter(|r| r.weight != Some(weight));
-        let each: Vec<String> = others.map(|r| format!("{}: {}", r.route, r.text)).collect();
-        each.join("; ")
+    /// Routes that did not arrive.
+    pub fn missed(&self, to: Weight) -> Vec<RouteFound> {
+        self.routes.iter().filter(|route| !arrived(route, to)).cloned().collect()
     }
 
     /// Whether every route is known to show one of our weights.
@@ -41,60 +40,73 @@ impl Outcome {
     }
 }
 
-/// Moves every route. A rollback goes on to every route even if one fails; a
+fn arrived(route: &RouteFound, to: Weight) -> bool {
+    route.weight == Some(to) || (to == Weight::ZERO && route.reached)
+}
+
+/// Moves every route. A lowering goes on to every route even if one fails; a
 /// raise stops at the first failure, and the next tick finishes or undoes it.
-pub async fn act(traffic: &dyn Traffic, routes: &[Route], turn: &Turn, shift: &Shift) -> Outcome {
-    if shift.to == Weight::ZERO {
-        let moves = routes.iter().map(|route| move_route(traffic, route, turn, shift));
-        return Outcome { routes: join_all(moves).await };
+pub async fn act(
+    traffic: &dyn Traffic,
+    routes: &[Route],
+    permit: &WritePermit,
+    shift: &Shift,
+) -> StepOutcome {
+    if !shift.cause.kind.raises() {
+        let moves = routes.iter().map(|route| move_route(traffic, route, permit, shift));
+        return StepOutcome { routes: join_all(moves).await };
     }
     let mut outcomes = Vec::with_capacity(routes.len());
     let mut stopped = false;
     for route in routes {
         let outcome = if stopped {
-            let text = "not tried: another route failed first".to_owned();
-            RouteOutcome { route: route.name.clone(), weight: shift.from, text }
+            RouteFound {
+                route: route.name.clone(),
+                weight: shift.from,
+                reached: shift.from == Some(Weight::ZERO),
+                text: "not tried: another route failed first".to_owned(),
+            }
         } else {
-            move_route(traffic, route, turn, shift).await
+            move_route(traffic, route, permit, shift).await
         };
         stopped = outcome.weight != Some(shift.to);
         outcomes.push(outcome);
     }
-    Outcome { routes: outcomes }
+    StepOutcome { routes: outcomes }
 }
 
 async fn move_route(
     traffic: &dyn Traffic,
     route: &Route,
-    turn: &Turn,
+    permit: &WritePermit,
     shift: &Shift,
-) -> RouteOutcome {
-    let (weight, text) = match traffic.shift(turn, route, shift.from, shift.to).await {
-        Ok(shown) => (Some(shown), format!("shows {shown}")),
+) -> RouteFound {
+    let (shows, text) = match traffic.shift(permit, route, shift.from, shift.to).await {
+        Ok(shown) => {
+            let text = format!("shows {shown}");
+            (Some(shown), text)
+        }
         Err(error) => {
             // Nothing was written, and what the rule shows is known.
             let known = match &error {
                 TrafficError::Moved { found, .. } | TrafficError::NotTaken { found, .. } => {
-                    match found {
-                        crate::ports::Share::Weight(weight) => Some(*weight),
-                        crate::ports::Share::Foreign(_) => None,
-                    }
+                    Some(found.clone())
                 }
-                TrafficError::Late { .. } => shift.from,
+                TrafficError::Late { .. } | TrafficError::NotAllowed { .. } => {
+                    shift.from.map(Share::Weight)
+                }
                 TrafficError::Read { .. } | TrafficError::Unknown { .. } => None,
-                TrafficError::Write { .. } => shown_after_error(traffic, route).await,
+                // A write that failed may have been committed all the same: look.
+                TrafficError::Write { .. } => traffic.read(route).await.ok().map(|seen| seen.share),
             };
-            (known, chain(&error))
+            (known, Unread::of(&error).to_string())
         }
     };
-    RouteOutcome { route: route.name.clone(), weight, text }
-}
-
-/// A write that failed may have been committed all the same: look.
-async fn shown_after_error(traffic: &dyn Traffic, route: &Route) -> Option<Weight> {
-    match traffic.read(route).await.ok()?.share {
-        crate::ports::Share::Weight(weight) => Some(weight),
-        crate::ports::Share::Foreign(_) => None,
+    RouteFound {
+        route: route.name.clone(),
+        weight: shows.as_ref().and_then(Share::weight),
+        reached: shows.as_ref().is_some_and(Share::is_reached),
+        text,
     }
 }
 
@@ -107,29 +119,19 @@ async fn shown_after_error(traffic: &dyn Traffic, route: &Route) -> Option<Weigh
 pub fn journal_outcome(
     draft: &mut Draft,
     shift: &Shift,
-    outcome: &Outcome,
+    outcome: &StepOutcome,
     now: Now,
 ) -> Result<(), FoldError> {
     let run = draft.journal.run.as_ref();
-    let Some(intent) = run.and_then(|run| run.intent.clone()) else {
-        return Ok(());
-    };
-    let to = intent.to;
-    if outcome.all_at(to) {
+    let Some(intent) = run.and_then(|run| run.intent.clone()) else { return Ok(()) };
+    if outcome.arrived(intent.to) {
         draft.add(now.tick_ms, intent.applied())?;
-        return finish_rollback(draft, now);
+        return end_rollback(draft, now);
     }
-    let rollback = matches!(shift.cause.kind, CauseKind::RollBack | CauseKind::PutBack);
-    let untouched = outcome.all_known() && outcome.routes.iter().all(|r| r.weight != Some(to));
-    if rollback || untouched {
-        let routes = outcome.routes.clone();
-        draft.add(now.tick_ms, intent.not_applied(routes))?;
+    let untouched =
+        outcome.all_known() && outcome.routes.iter().all(|route| route.weight != Some(intent.to));
+    if !shift.cause.kind.raises() || untouched {
+        draft.add(now.tick_ms, intent.not_applied(outcome.routes.clone()))?;
     }
-    let topic = Topic::RollbackIncomplete;
-    let told = draft.journal.run.as_ref().is_some_and(|run| run.raised.contains_key(&topic));
-    if rollback && !told {
-        let text = format!("Trying again every minute. {}", outcome.not_at(to));
-        draft.add(now.tick_ms, Event::Raised { topic, text })?;
-    }
-    Ok(())
+    crate::domain::conditions::report_rollback(draft, now)
 }

@@ -3,21 +3,26 @@
 //! Never waits behind a tick: the journal decides who is first, and a command
 //! that lost the race looks again and decides afresh.
 
-use super::act::act;
-use super::deliver::send_owed;
-use super::observe::read_routes;
-use super::step::{Carried, TickError, carry_out};
-use super::store::{self, JournalError};
+use super::act::StepOutcome;
+use super::deliver::{Debtor, deliver};
+use super::observe::{Look, look, read_rules};
+use super::protect::lower;
+use super::step::{Carried, StepError, carry_out};
+use super::store::{self, JournalError, Loaded};
 use super::{Schedule, now};
 use crate::api::{CommandOutcome, RouteShown};
 use crate::config::{Config, Rollout};
-use crate::domain::command::{Order, Ordered, Request, Sight, Verdict, order};
+use crate::domain::command::{Order, Ordered, Request, Sight, Verdict, check, order};
+use crate::domain::copy::OutsideOrder;
 use crate::domain::decide::Decided;
-use crate::domain::decision::{CauseKind, Shift};
+use crate::domain::decision::Shift;
+use crate::domain::event::{Event, RouteFound};
+use crate::domain::explain;
 use crate::domain::journal::Journal;
+use crate::domain::observation::{Observation, RouteSeen, Seen, Unread};
+use crate::domain::plan::Terms;
 use crate::domain::weight::Weight;
-use crate::errors::chain;
-use crate::ports::{LedgerError, Share, Turn, World};
+use crate::ports::{LedgerError, World};
 
 /// Times a command looks again after losing a race. Races are with ticks, which
 /// write a handful of entries a minute.
@@ -26,71 +31,100 @@ const TRIES: usize = 5;
 /// Carries out one command.
 ///
 /// # Errors
-/// [`TickError`] if the journal cannot be used. A rollback works without it.
+/// [`StepError`] if the journal cannot be used. A rollback works without it.
 pub async fn command(
     world: &World,
     config: &Config,
     request: &Request,
     schedule: Schedule,
-) -> Result<CommandOutcome, TickError> {
+) -> Result<CommandOutcome, StepError> {
     let rollout = match config.rollout(request.rollout.as_deref()) {
         Ok(rollout) => rollout,
-        Err(message) => return Ok(unknown(request, message)),
+        Err(message) => return Ok(refused(request, request.rollout.clone(), message)),
     };
+    if let Err(message) = check(request) {
+        return Ok(refused(request, Some(rollout.name.clone()), message));
+    }
     for _ in 0..TRIES {
-        let loaded = match store::load(&*world.ledger, &rollout.name).await {
+        let loaded = match usable(store::load(&*world.ledger, &rollout.name).await) {
             Ok(loaded) => loaded,
-            Err(JournalError::Ledger(error))
-                if request.order == Order::Rollback && !request.dry_run =>
-            {
-                return Ok(rollback_without_ledger(world, rollout, request, &error, schedule).await);
-            }
-            Err(error) => return Err(error.into()),
+            Err(error) => return without_journal(world, rollout, request, error, schedule).await,
         };
-        let terms = match (&request.order, loaded.journal.run.as_ref()) {
-            (Order::Start, _) | (_, None) => &rollout.terms,
-            (_, Some(run)) => &run.terms,
-        };
-        let sight = Sight {
-            routes: read_routes(world, &terms.routes).await,
-            alarms: world
-                .alarms
-                .read(&rollout.settings.alarm_names())
-                .await
-                .map_err(|error| chain(&error)),
-            terms,
-            mode: rollout.mode,
-        };
-        let ordered = order(&loaded.journal, request, &sight, now(world, schedule))?;
-        if ordered.verdict != Verdict::Applied || request.dry_run {
-            return Ok(
-                answer_unchanged(world, rollout, request, &loaded.journal, ordered, &sight).await
-            );
+        if let Some(outcome) = try_once(world, rollout, request, loaded, schedule).await? {
+            return Ok(outcome);
         }
-        let message = ordered.message.clone();
-        let decided = Decided { draft: ordered.draft, decision: None, shift: ordered.shift };
-        let carried = match carry_out(world, rollout, &loaded, &decided, schedule).await {
-            Err(TickError::Journal(JournalError::Ledger(error)))
-                if request.order == Order::Rollback =>
-            {
-                return Ok(rollback_without_ledger(world, rollout, request, &error, schedule).await);
-            }
-            other => other?,
-        };
-        let journal = match carried {
-            None => continue,
-            Some(Carried::Recorded(journal)) => *journal,
-            Some(Carried::Overtaken) => {
-                let loaded = store::load(&*world.ledger, &rollout.name).await?;
-                loaded.journal
-            }
-        };
-        let journal = send_owed(world, rollout, journal, loaded.snapshot_seq, schedule).await?;
-        return Ok(answer_done(world, rollout, &decided, &journal, message).await);
     }
     let loaded = store::load(&*world.ledger, &rollout.name).await?;
     let message = "others kept writing to the journal; nothing was done, try again".to_owned();
     Ok(answer(rollout, Verdict::Refused, message, &loaded.journal, Vec::new()))
+}
+
+/// A journal of which only the beginning makes sense is not one to append to.
+fn usable(loaded: Result<Loaded, LedgerError>) -> Result<Loaded, JournalError> {
+    let loaded = loaded?;
+    match loaded.broken {
+        None => Ok(loaded),
+        Some(error) => Err(error),
+    }
+}
+
+/// `None`: another writer was first.
+async fn try_once(
+    world: &World,
+    rollout: &Rollout,
+    request: &Request,
+    loaded: Loaded,
+    schedule: Schedule,
+) -> Result<Option<CommandOutcome>, StepError> {
+    let journal = &loaded.journal;
+    let terms = match (&request.order, journal.run.as_ref()) {
+        (Order::Start, _) | (_, None) => &rollout.terms,
+        (_, Some(run)) => &run.terms,
+    };
+    let starts = request.order == Order::Start;
+    let eyes = Look {
+        name: &rollout.name,
+        journal: Some(journal).filter(|_| !starts),
+        terms: &rollout.terms,
+        settings: &rollout.settings,
+    };
+    let seen = look(world, &eyes).await;
+    let sight = Sight { seen: &seen, terms, mode: rollout.mode, settings: &rollout.settings };
+    let ordered = order(journal, request, &sight, now(world, schedule))?;
+    if ordered.verdict != Verdict::Applied || request.dry_run {
+        let told = unchanged(world, rollout, request, journal, ordered, &seen, terms).await;
+        return Ok(Some(told));
+    }
+    let message = ordered.message.clone();
+    let decided = Decided { draft: ordered.draft, decision: None, shift: ordered.shift };
+    let (after, step) = match carry_out(world, rollout, &loaded, &decided, schedule).await? {
+        Carried::LostRace => return Ok(None),
+        Carried::Recorded(journal, step) => (*journal, step),
+        Carried::Overtaken => (store::load(&*world.ledger, &rollout.name).await?.journal, None),
+        Carried::Unjournalled(down, step) => {
+            if request.order != Order::Rollback {
+                return Err(down.into());
+            }
+            let outcome = step.unwrap_or(StepOutcome { routes: Vec::new() });
+            let why = down.into();
+            let told =
+                rolled_back_outside(world, rollout, request, &why, &outcome, &seen, schedule);
+            return Ok(Some(told.await));
+        }
+    };
+    let debtor = Debtor {
+        name: rollout.name.clone(),
+        journal: after.clone(),
+        snapshot_seq: loaded.snapshot_seq,
+    };
+    let sent = deliver(world, vec![debtor], schedule).await.pop();
+    let after = match sent {
+        Some(Ok(journal)) => journal,
+        // What is owed stays owed; the command itself is done.
+        Some(Err(_)) | None => after,
+    };
+    let terms = after.run.as_ref().map_or(terms, |run| &run.terms);
+    Ok(Some(done(world, rollout, terms, &decided, &after, step, message).await))
 }
 
 fn answer(
@@ -104,20 +138,20 @@ fn answer(
         rollout: rollout.name.clone(),
         outcome,
         message,
-        revision: journal.revision,
-        state: journal.run.as_ref().map_or("not started", |run| run.state_name()).to_owned(),
+        revision: Some(journal.revision),
+        state: journal.words().to_owned(),
         routes,
         changed_since: Vec::new(),
         dry_run: false,
     }
 }
 
-fn unknown(request: &Request, message: String) -> CommandOutcome {
+fn refused(request: &Request, rollout: Option<String>, message: String) -> CommandOutcome {
     CommandOutcome {
-        rollout: request.rollout.clone().unwrap_or_default(),
+        rollout: rollout.unwrap_or_default(),
         outcome: Verdict::Refused,
         message,
-        revision: 0,
+        revision: None,
         state: "unknown".to_owned(),
         routes: Vec::new(),
         changed_since: Vec::new(),
@@ -125,15 +159,16 @@ fn unknown(request: &Request, message: String) -> CommandOutcome {
     }
 }
 
-async fn answer_unchanged(
+async fn unchanged(
     world: &World,
     rollout: &Rollout,
     request: &Request,
     journal: &Journal,
     ordered: Ordered,
-    sight: &Sight<'_>,
+    seen: &Observation,
+    terms: &Terms,
 ) -> CommandOutcome {
-    let shown = RouteShown::of(&sight.terms.routes, &sight.routes);
+    let shown = RouteShown::of(&terms.routes, &seen.rules);
     let mut message = ordered.message;
     if request.dry_run
         && ordered.verdict == Verdict::Applied
@@ -159,79 +194,141 @@ fn planned(shift: &Shift, routes: &[RouteShown]) -> String {
 }
 
 async fn changes_since(world: &World, rollout: &Rollout, since: i64) -> Vec<String> {
-    let Ok(entries) = world.ledger.history(&rollout.name, None, 200).await else {
+    let entries = world.ledger.history_of(&rollout.name, &Event::CHANGES, None, 200).await;
+    let Ok(entries) = entries else {
         return vec!["the journal could not be read".to_owned()];
     };
     let mut lines: Vec<String> = entries
         .iter()
         .filter(|entry| entry.seq > since)
         .filter_map(|entry| store::event_of(&rollout.name, entry).ok())
-        .filter(|stamped| stamped.event.is_change())
-        .map(|stamped| crate::domain::explain::event::line(&stamped))
+        .map(|stamped| explain::event::line(&stamped))
         .collect();
     lines.reverse();
     lines
 }
 
-async fn answer_done(
+/// The answer to a command that is journalled: what the rules show now.
+async fn done(
     world: &World,
     rollout: &Rollout,
+    terms: &Terms,
     decided: &Decided,
     journal: &Journal,
+    step: Option<StepOutcome>,
     message: String,
 ) -> CommandOutcome {
-    let Some(run) = &journal.run else {
-        return answer(rollout, Verdict::Applied, message, journal, Vec::new());
+    // Read again: a command that only pauses changed nothing, and one that was
+    // overtaken no longer shows what it wrote.
+    let seen = read_rules(world, &terms.routes).await;
+    let routes = RouteShown::of(&terms.routes, &seen);
+    let Some(shift) = &decided.shift else {
+        return answer(rollout, Verdict::Applied, message, journal, routes);
     };
-    // Not the outcome of the shift: a command that only pauses has none, and one
-    // that was overtaken no longer shows what it wrote.
-    let seen = read_routes(world, &run.terms.routes).await;
-    let arrived = decided.shift.as_ref().is_none_or(|shift| {
-        seen.iter()
-            .all(|route| route.as_ref().is_ok_and(|route| route.share == Share::Weight(shift.to)))
-    });
-    let routes = RouteShown::of(&run.terms.routes, &seen);
-    let message = if arrived {
-        message
-    } else {
-        "journalled, and not every route shows it yet; the controller tries again every minute"
-            .to_owned()
-    };
-    answer(rollout, Verdict::Applied, message, journal, routes)
+    if arrived(&seen, shift.to) {
+        return answer(rollout, Verdict::Applied, message, journal, routes);
+    }
+    let why = step.map(|step| step.missed(shift.to)).filter(|missed| !missed.is_empty());
+    let why = why
+        .map_or_else(|| "the rules do not show it".to_owned(), |missed| RouteFound::list(&missed));
+    let message = format!(
+        "incomplete: journalled, and not every route shows {} ({why}); the controller tries again every minute, or `rolloutctl rollback --direct`",
+        shift.to
+    );
+    answer(rollout, Verdict::Incomplete, message, journal, routes)
 }
 
-/// A rollback does not wait for a database.
-async fn rollback_without_ledger(
+fn arrived(seen: &[Seen<RouteSeen>], to: Weight) -> bool {
+    let one = |rule: &Seen<RouteSeen>| match rule {
+        Ok(rule) => {
+            rule.share.weight() == Some(to) || (to == Weight::ZERO && rule.share.is_reached())
+        }
+        Err(_) => false,
+    };
+    !seen.is_empty() && seen.iter().all(one)
+}
+
+/// A rollback does not wait for a database; every other command does.
+async fn without_journal(
     world: &World,
     rollout: &Rollout,
     request: &Request,
-    error: &LedgerError,
+    error: JournalError,
+    schedule: Schedule,
+) -> Result<CommandOutcome, StepError> {
+    if request.order != Order::Rollback || request.dry_run {
+        return Err(error.into());
+    }
+    let eyes = Look {
+        name: &rollout.name,
+        journal: None,
+        terms: &rollout.terms,
+        settings: &rollout.settings,
+    };
+    let seen = look(world, &eyes).await;
+    let text = format!("rollback ordered by {}: {}", request.identity, request.reason.trim());
+    let outcome = lower(world, rollout, &eyes, &text, schedule.deadline).await;
+    Ok(rolled_back_outside(world, rollout, request, &error, &outcome, &seen, schedule).await)
+}
+
+/// Leaves word of a rollback for the next tick that reaches the journal, and
+/// answers.
+async fn rolled_back_outside(
+    world: &World,
+    rollout: &Rollout,
+    request: &Request,
+    why: &JournalError,
+    outcome: &StepOutcome,
+    before: &Observation,
     schedule: Schedule,
 ) -> CommandOutcome {
-    let text = format!("rollback ordered by {}: {}", request.identity, request.reason);
-    let shift = Shift::out_of_traffic(CauseKind::RollBack, text);
-    let turn = Turn::unjournalled(error, schedule.deadline);
-    let outcome = act(&*world.traffic, &rollout.terms.routes, &turn, &shift).await;
-    let done = outcome.all_at(Weight::ZERO);
-    let message = if done {
-        "rolled back: every route at 0 %. The ledger is down; the next tick that reaches it journals this"
-    } else {
-        "the ledger is down, and not every route is at 0 % yet; repeat the command, or `rolloutctl rollback --direct`"
+    let found = crate::domain::reconcile::found(&rollout.terms, &before.rules);
+    let order = OutsideOrder {
+        command: request.id.clone(),
+        verb: request.order.name().to_owned(),
+        identity: request.identity.clone(),
+        reason: request.reason.trim().to_owned(),
+        at_ms: schedule.scheduled.as_millisecond(),
+        found: found.iter().map(|route| format!("{} {}", route.route, route.text)).collect(),
+    };
+    let written = world.outposts.write_order(&rollout.name, &order).await;
+    let reached = outcome.arrived(Weight::ZERO);
+    let missed = RouteFound::list(&outcome.missed(Weight::ZERO));
+    let (verdict, message) = match (&written, reached) {
+        (Ok(()), true) => (
+            Verdict::Applied,
+            "rolled back: every route at 0 %; it is journalled with your name and reason as soon as the journal can be used".to_owned(),
+        ),
+        (Ok(()), false) => (
+            Verdict::Incomplete,
+            format!("incomplete: not every route is at 0 % ({missed}); repeat the command, or `rolloutctl rollback --direct`"),
+        ),
+        (Err(error), reached) => {
+            let how = if reached { "every route is at 0 %".to_owned() } else { missed };
+            (
+                Verdict::Incomplete,
+                format!(
+                    "incomplete: {how}, but the order could not be left for the controller ({}), so a raise under way may undo this; check again in a minute",
+                    Unread::of(error)
+                ),
+            )
+        }
     };
     let routes = outcome
         .routes
         .iter()
         .map(|route| RouteShown {
             route: route.route.clone(),
+            reached: route.reached,
             shows: route.weight.map_or_else(|| route.text.clone(), |shown| shown.to_string()),
         })
         .collect();
     CommandOutcome {
         rollout: rollout.name.clone(),
-        outcome: if done { Verdict::Applied } else { Verdict::Refused },
-        message: format!("{message} ({})", chain(error)),
-        revision: 0,
-        state: "ledger down".to_owned(),
+        outcome: verdict,
+        message: format!("{message} ({})", Unread::of(why)),
+        revision: None,
+        state: "the journal cannot be used".to_owned(),
         routes,
         changed_since: Vec::new(),
         dry_run: false,

@@ -1,88 +1,142 @@
-//! Sends what the journal owes, and notes what was accepted.
+//! Sends what the journals owe, each channel by itself: one that is broken or
+//! slow delays no other.
 
 use super::Schedule;
-use super::step::TickError;
+use super::step::StepError;
 use super::store;
-use crate::config::Rollout;
 use crate::domain::draft::Draft;
-use crate::domain::event::Event;
-use crate::domain::journal::{Debt, FoldError, Journal};
-use crate::errors::chain;
+use crate::domain::event::{Event, Item};
+use crate::domain::journal::Journal;
+use crate::domain::message::Channel;
+use crate::domain::observation::Unread;
 use crate::ports::World;
+use futures_util::future::join_all;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument as _, info_span};
 
-/// Messages sent by one tick at the most; the rest follows in the next.
-const MOST_AT_ONCE: usize = 20;
+/// All channels of all rollouts together. 5 seconds.
+const BUDGET: Duration = Duration::from_secs(5);
+/// One message. 2 seconds; a channel that takes longer has had its turn.
+const ONE_MESSAGE: Duration = Duration::from_secs(2);
 
-/// Sends owed messages in order. Returns what was accepted as events; a message
-/// that was not stays owed and is tried again by the next tick.
-async fn send(world: &World, journal: &Journal) -> Vec<Event> {
-    let mut sent = Vec::new();
-    for owed in journal.outbox.iter().take(MOST_AT_ONCE) {
-        let (result, event) = match &owed.what {
-            Debt::Page(page) => {
-                let event = Event::PageSent { revision: owed.revision, topic: page.topic };
-                (world.pager.send(page).await, event)
-            }
-            Debt::Change(change) => {
-                let event = Event::Announced { revision: owed.revision };
-                (world.announcer.announce(change).await, event)
-            }
-        };
-        match result {
-            Ok(()) => sent.push(event),
-            Err(error) => {
-                tracing::warn!(
-                    rollout.name = journal.name,
-                    revision = owed.revision,
-                    "a message stays in the outbox: {}",
-                    chain(&error)
-                );
-            }
+/// A journal that may owe messages.
+pub struct Debtor {
+    /// The rollout's name.
+    pub name: String,
+    /// Its journal as it stands.
+    pub journal: Journal,
+    /// Last event of its snapshot in the table.
+    pub snapshot_seq: i64,
+}
+
+/// What one channel's turn came to.
+struct Turn {
+    channel: Channel,
+    delivered: Vec<Item>,
+    failed: Option<Unread>,
+    tried: bool,
+}
+
+/// Sends for all rollouts at once and notes what was accepted. Losing the race for
+/// the note only means that a message may be sent again, under the same id.
+pub async fn deliver(
+    world: &World,
+    debtors: Vec<Debtor>,
+    schedule: Schedule,
+) -> Vec<Result<Journal, StepError>> {
+    let until = Instant::now() + BUDGET;
+    join_all(debtors.into_iter().map(|debtor| settle(world, debtor, until, schedule))).await
+}
+
+async fn settle(
+    world: &World,
+    debtor: Debtor,
+    until: Instant,
+    schedule: Schedule,
+) -> Result<Journal, StepError> {
+    let Debtor { name, journal, snapshot_seq } = debtor;
+    if journal.outbox.is_empty() && journal.outbox.broken().is_empty() {
+        return Ok(journal);
+    }
+    let now_ms = schedule.scheduled.as_millisecond();
+    let turns = Channel::ALL.map(|channel| turn(world, &journal, channel, now_ms, until));
+    let turns = join_all(turns).instrument(info_span!("send", rollout.name = name)).await;
+    let mut noted = Draft::of(&journal);
+    for turn in &turns {
+        note(&mut noted, turn, now_ms)?;
+    }
+    for channel in Channel::ALL {
+        let items = noted.journal.outbox.too_old(channel, now_ms);
+        if !items.is_empty() {
+            noted.add(now_ms, Event::GivenUp { channel, items })?;
         }
     }
-    sent
-}
-
-/// A draft that notes accepted messages.
-///
-/// # Errors
-/// [`FoldError`] if the events cannot follow.
-fn noted(journal: &Journal, sent: Vec<Event>, now_ms: i64) -> Result<Draft, FoldError> {
-    let mut draft = Draft::of(journal);
-    for event in sent {
-        draft.add(now_ms, event)?;
-    }
-    Ok(draft)
-}
-
-/// Sends the outbox and notes what was accepted. Losing the race for the note
-/// only means that the message may be sent again, under the same key.
-///
-/// # Errors
-/// The ledger's; messages are then sent again later.
-pub async fn send_owed(
-    world: &World,
-    rollout: &Rollout,
-    journal: Journal,
-    snapshot_seq: i64,
-    schedule: Schedule,
-) -> Result<Journal, TickError> {
-    if journal.outbox.is_empty() {
+    if noted.events.is_empty() {
         return Ok(journal);
     }
-    let span = info_span!("send", rollout.name = rollout.name, messages = journal.outbox.len());
-    let sent = send(world, &journal).instrument(span).await;
-    if sent.is_empty() {
-        return Ok(journal);
-    }
-    let noted = noted(&journal, sent, schedule.scheduled.as_millisecond())?;
-    let ledger = &*world.ledger;
-    let deadline = schedule.deadline;
-    let append = store::append(ledger, &rollout.name, &noted, snapshot_seq, deadline);
-    let span = info_span!("record", rollout.name = rollout.name, events = noted.events.len());
+    let append = store::append(&*world.ledger, &name, &noted, snapshot_seq, schedule.deadline);
+    let span = info_span!("record", rollout.name = name, events = noted.events.len());
     match append.instrument(span).await? {
         Some(_) => Ok(noted.journal),
         None => Ok(journal),
     }
+}
+
+fn note(draft: &mut Draft, turn: &Turn, now_ms: i64) -> Result<(), StepError> {
+    let Turn { channel, delivered, failed, tried } = turn;
+    let channel = *channel;
+    if !delivered.is_empty() {
+        let items = delivered.clone();
+        draft.add(now_ms, Event::Delivered { channel, items })?;
+    }
+    let was_broken = draft.journal.outbox.broken().contains_key(&channel);
+    match failed {
+        Some(error) if !was_broken => {
+            let error = error.to_string();
+            draft.add(now_ms, Event::ChannelFailed { channel, error })?;
+        }
+        None if was_broken && *tried => draft.add(now_ms, Event::ChannelWorks { channel })?,
+        Some(_) | None => {}
+    }
+    Ok(())
+}
+
+async fn turn(
+    world: &World,
+    journal: &Journal,
+    channel: Channel,
+    now_ms: i64,
+    until: Instant,
+) -> Turn {
+    let mut turn = Turn { channel, delivered: Vec::new(), failed: None, tried: false };
+    if !world.messages.has(channel) {
+        turn.delivered = journal.outbox.all_on(channel);
+        turn.tried = true;
+        return turn;
+    }
+    for letter in journal.outbox.due(channel, now_ms) {
+        turn.tried = true;
+        let limit = until.min(Instant::now() + ONE_MESSAGE);
+        let sent = timeout_at(limit, world.messages.send(channel, &letter.what)).await;
+        let error = match sent {
+            Ok(Ok(())) => {
+                turn.delivered.extend(letter.items);
+                continue;
+            }
+            Ok(Err(error)) => Unread::of(&error),
+            Err(_) => Unread::because(format!("{} did not answer in time", channel.name())),
+        };
+        tracing::warn!(
+            rollout.name = journal.name,
+            channel = channel.name(),
+            "a message stays in the outbox: {error}"
+        );
+        let timed_out = Instant::now() >= limit;
+        turn.failed.get_or_insert(error);
+        if timed_out {
+            break;
+        }
+    }
+    turn
 }

@@ -3,11 +3,11 @@
 //! | module | what |
 //! |---|---|
 //! | [`tick`], [`command`], [`query`] | one for each function |
-//! | [`observe`] | reads rules, minutes and alarms; a failed read is something seen |
+//! | [`observe`] | reads rules, code, minutes, alarms; a failed read is something seen |
 //! | [`step`] | the intent into the journal, [`act`], the outcome into the journal |
 //! | [`act`] | writes one weight to every route and reads it back |
-//! | [`protect`] | protection while the ledger is down |
-//! | [`deliver`] | sends what the journal owes |
+//! | [`protect`] | protection while the journal cannot be used |
+//! | [`deliver`] | sends what the journal owes, each channel by itself |
 //! | [`store`] | journals between the ledger's rows and the domain's events |
 //! | [`retention`] | deletes old minutes |
 
@@ -22,7 +22,7 @@ pub mod step;
 pub mod store;
 pub mod tick;
 
-use crate::domain::draft::Now;
+use crate::domain::observation::Now;
 use crate::ports::World;
 use jiff::{SignedDuration, Timestamp};
 
@@ -40,13 +40,14 @@ pub struct Schedule {
 pub fn now(world: &World, schedule: Schedule) -> Now {
     Now {
         tick_ms: schedule.scheduled.as_millisecond(),
-        real_ms: world.clock.now().as_millisecond(),
+        clock_ms: world.clock.now().as_millisecond(),
+        real_ms: world.clock.real().as_millisecond(),
         deadline_ms: schedule.deadline.as_millisecond(),
     }
 }
 
 /// A deadline in real time: `budget` from now, but never past `latest`.
 pub fn deadline(world: &World, budget: SignedDuration, latest: Option<Timestamp>) -> Timestamp {
-    let own = world.clock.now().saturating_add(budget).unwrap_or(Timestamp::MAX);
+    let own = world.clock.real().saturating_add(budget).unwrap_or(Timestamp::MAX);
     latest.map_or(own, |latest| own.min(latest))
 }

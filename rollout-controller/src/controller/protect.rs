@@ -1,189 +1,215 @@
-//! Protection while the ledger is down: CloudWatch and the load balancer alone.
-//!
-//! Nothing advances. The evidence of the last hour is rebuilt at the weight that
-//! the rules show; if that alone reaches the verdict, or an alarm of `rollback_on`
-//! stands, every route goes to 0. The next tick that reaches the ledger finds the
-//! rules at 0 and journals the end of the run.
+//! Protection while the journal cannot be used: by CloudWatch, the load balancer,
+//! and what is known of the run outside the journal.
 
-use super::Schedule;
-use super::act::{Outcome, act};
-use super::observe::read_routes;
+use super::act::{StepOutcome, act};
+use super::observe::Look;
+use super::{Schedule, now};
 use crate::config::Rollout;
-use crate::domain::decision::{CauseKind, RollBackReason, Shift};
-use crate::domain::evidence::{Engine, Stage, StageDecision};
+use crate::domain::copy::{Copy, CopyState};
+use crate::domain::decision::{CauseKind, Shift};
+use crate::domain::event::RouteFound;
 use crate::domain::explain;
-use crate::domain::message::{Page, Topic, Urgency};
-use crate::domain::minute::Minute;
-use crate::domain::observation::{AlarmState, Share};
+use crate::domain::message::{Channel, Page, Topic, Urgency};
+use crate::domain::observation::{Observation, Unread};
+use crate::domain::outbox::Debt;
 use crate::domain::plan::Mode;
+use crate::domain::protection::{Protection, protection, shown};
 use crate::domain::weight::Weight;
-use crate::errors::chain;
-use crate::ports::{LedgerError, MinutesWanted, Turn, World};
-use std::fmt;
-
-/// An hour of minutes is enough for any fault that is still hurting anybody.
-const LOOK_BACK_MINUTES: i64 = 60;
+use crate::ports::{World, WritePermit};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 /// What protection did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Protection {
-    /// No rule gives the new side traffic.
-    NothingToProtect,
-    /// The config says shadow.
-    Shadow,
-    /// The evidence of the last hour holds.
-    Fine,
-    /// It could not be told.
-    CannotTell(String),
-    /// Every route is at 0.
-    RolledBack(String),
-    /// Not every route is.
-    Incomplete(String),
+#[derive(Clone, Debug, PartialEq)]
+pub struct Protected {
+    /// What it decided.
+    pub did: Protection,
+    /// What became of a lowering.
+    pub outcome: Option<StepOutcome>,
 }
 
-impl Protection {
-    /// One word for logs and metrics.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::NothingToProtect | Self::Shadow | Self::Fine | Self::CannotTell(_) => "hold",
-            Self::RolledBack(_) | Self::Incomplete(_) => "rollback",
+/// What this process remembers of each run; lost at a cold start. The freshest
+/// copy there is, and when a topic was last paged directly.
+#[derive(Debug, Default)]
+pub struct Memory {
+    copies: Mutex<BTreeMap<String, Copy>>,
+    paged: Mutex<BTreeMap<(String, Topic), i64>>,
+    looks: Mutex<BTreeMap<String, u32>>,
+}
+
+/// Pages without the journal repeat once an hour. Milliseconds.
+const PAGE_AGAIN_MS: i64 = 60 * 60_000;
+/// An open run without trouble is told after so many ticks without the journal.
+const PATIENCE_TICKS: u32 = 3;
+
+impl Memory {
+    /// Remembers what the journal says.
+    pub fn remember(&self, rollout: &str, copy: Copy) {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner).remove(rollout);
+        let mut copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
+        copies.insert(rollout.to_owned(), copy);
+    }
+
+    /// The newest of what is remembered, copied, and readable.
+    fn newest(&self, rollout: &str, seen: &Observation, prefix: Option<Copy>) -> Option<Copy> {
+        let copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
+        let remembered = copies.get(rollout).cloned();
+        let outside = seen.copy.as_ref().ok().cloned().flatten();
+        // Of equal revisions the copy comes first: protection writes it after acting.
+        let mut newest: Option<Copy> = None;
+        for copy in [outside, remembered, prefix].into_iter().flatten() {
+            if newest.as_ref().is_none_or(|newest| copy.revision > newest.revision) {
+                newest = Some(copy);
+            }
         }
+        newest
+    }
+
+    fn ticks_without_journal(&self, rollout: &str) -> u32 {
+        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = looks.entry(rollout.to_owned()).or_insert(0);
+        *count += 1;
+        *count
+    }
+
+    fn may_page(&self, rollout: &str, topic: Topic, at_ms: i64) -> bool {
+        let mut paged = self.paged.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = paged.entry((rollout.to_owned(), topic)).or_insert(i64::MIN);
+        let due = at_ms.saturating_sub(*last) >= PAGE_AGAIN_MS;
+        if due {
+            *last = at_ms;
+        }
+        due
     }
 }
 
-impl fmt::Display for Protection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NothingToProtect => f.write_str("no rule gives Rust traffic"),
-            Self::Shadow => f.write_str("shadow mode: nothing is moved"),
-            Self::Fine => f.write_str("the evidence of the last hour shows no breach"),
-            Self::CannotTell(why) => write!(f, "whether to protect cannot be told: {why}"),
-            Self::RolledBack(why) => write!(f, "{why}; every route is at 0 %"),
-            Self::Incomplete(why) => write!(f, "{why}; not every route is at 0 % yet"),
-        }
-    }
-}
-
-/// Protects one rollout without its journal.
+/// Protects one rollout without its journal. `prefix` is what could be read of it.
 pub async fn protect(
     world: &World,
     rollout: &Rollout,
-    error: &LedgerError,
+    look: &Look<'_>,
+    seen: &Observation,
+    prefix: Option<Copy>,
+    why: &Unread,
     schedule: Schedule,
-) -> Protection {
-    if rollout.mode == Mode::Shadow {
-        return Protection::Shadow;
-    }
-    let routes = &rollout.terms.routes;
-    let shown = read_routes(world, routes).await;
-    let weights = shown.iter().flatten().filter_map(|route| match route.share {
-        Share::Weight(weight) => Some(weight),
-        Share::Foreign(_) => None,
-    });
-    let weight = match weights.max() {
-        Some(Weight::ZERO) => return Protection::NothingToProtect,
-        Some(weight) => weight,
-        None => {
-            let why = shown.into_iter().find_map(Result::err);
-            return Protection::CannotTell(
-                why.unwrap_or_else(|| "no rule shows a weight of ours".to_owned()),
+) -> Protected {
+    let now = now(world, schedule);
+    let known = world.memory.newest(&rollout.name, seen, prefix);
+    let did = protection(known.as_ref(), seen, look.terms(), &rollout.settings, now);
+    let ticks = world.memory.ticks_without_journal(&rollout.name);
+    let at_ms = schedule.scheduled.as_millisecond();
+    let outcome = match &did {
+        Protection::Lower { reason } => {
+            let text = explain::rollback_reason(reason);
+            let from = shown(seen).unwrap_or(Weight::ZERO);
+            let outcome = lower(world, rollout, look, &text, schedule.deadline).await;
+            remember_rollback(world, rollout, known, &text, at_ms, &outcome).await;
+            let done = outcome.arrived(Weight::ZERO);
+            let topic = if done { Topic::RolledBack } else { Topic::RollbackIncomplete };
+            let missed = RouteFound::list(&outcome.missed(Weight::ZERO));
+            let text = format!("{text}. The journal cannot be used ({why}). {missed}");
+            page(world, rollout, topic, from, &text, at_ms).await;
+            Some(outcome)
+        }
+        Protection::Page { why: text } => {
+            let share = shown(seen).unwrap_or(Weight::ZERO);
+            page(world, rollout, Topic::ControllerError, share, text, at_ms).await;
+            None
+        }
+        Protection::Hold if ticks >= PATIENCE_TICKS => {
+            let share = shown(seen).unwrap_or(Weight::ZERO);
+            let text = format!(
+                "The journal cannot be used for {ticks} ticks: {why}. Nothing advances; alarms and metrics still protect."
             );
+            page(world, rollout, Topic::ControllerError, share, &text, at_ms).await;
+            None
         }
+        Protection::Hold | Protection::NothingToProtect => None,
     };
-    let reason = match standing_alarm(world, rollout).await {
-        Some(reason) => reason,
-        None => match breach(world, rollout, weight, schedule).await {
-            Ok(Some(reason)) => reason,
-            Ok(None) => return Protection::Fine,
-            Err(why) => return Protection::CannotTell(why),
-        },
-    };
-    let why = explain::rollback_reason(&reason);
-    let turn = Turn::unjournalled(error, schedule.deadline);
-    let shift = Shift::out_of_traffic(CauseKind::RollBack, why.clone());
-    let outcome = act(&*world.traffic, routes, &turn, &shift).await;
-    tell(world, rollout, weight, &why, &outcome, schedule).await;
-    if outcome.all_at(Weight::ZERO) {
-        Protection::RolledBack(why)
-    } else {
-        Protection::Incomplete(why)
-    }
+    Protected { did, outcome }
 }
 
-async fn standing_alarm(world: &World, rollout: &Rollout) -> Option<RollBackReason> {
-    let settings = &rollout.settings;
-    let alarms = world.alarms.read(&settings.alarm_names()).await.ok()?;
-    let stands = |name: &String| {
-        alarms.iter().any(|alarm| alarm.name == *name && alarm.state == AlarmState::Alarm)
-    };
-    let name = settings
-        .rollback_on
-        .iter()
-        .find(|name| stands(name) && !settings.python_twin.get(*name).is_some_and(stands))?;
-    let reason = alarms.iter().find(|alarm| alarm.name == *name)?.reason.clone();
-    Some(RollBackReason::Alarm { name: name.clone(), reason })
-}
-
-/// The verdict of the last hour at this weight.
-async fn breach(
+/// Takes the new side out of traffic on every route, without the journal.
+pub async fn lower(
     world: &World,
     rollout: &Rollout,
-    weight: Weight,
-    schedule: Schedule,
-) -> Result<Option<RollBackReason>, String> {
-    let terms = &rollout.terms;
-    let tick_minute = schedule.scheduled.as_second().div_euclid(60);
-    let until = Minute(tick_minute - i64::from(terms.lag_minutes));
-    let wanted = MinutesWanted {
-        routes: &terms.routes,
-        from: until.plus(-LOOK_BACK_MINUTES),
-        until,
-        edges_ms: terms.evidence.edges_ms.as_ms(),
-    };
-    let read = world.metrics.minutes(&[wanted]).await.pop();
-    let read = read.ok_or("CloudWatch was not asked")?.map_err(|error| chain(&error))?;
-    let engine =
-        Engine::new(terms.evidence.clone(), terms.slo).map_err(|error| error.to_string())?;
-    let mut evidence = engine.start(u32::try_from(terms.stages.len()).unwrap_or(u32::MAX));
-    let stage = Stage { weight, next: terms.next_after(weight) };
-    for minute in read {
-        let judged = engine
-            .judge(&mut evidence, &minute.committed(weight), stage.to_prove())
-            .map_err(|error| error.to_string())?;
-        if let StageDecision::Rollback { breach } = engine.stage_gate(&evidence, &judged, stage) {
-            return Ok(Some(RollBackReason::Evidence { breach }));
-        }
-    }
-    Ok(None)
+    look: &Look<'_>,
+    text: &str,
+    deadline: Timestamp,
+) -> StepOutcome {
+    let shift = Shift::out_of_traffic(CauseKind::RollBack, text.to_owned());
+    let permit = WritePermit::lower_only(deadline);
+    let outcome = act(&*world.traffic, &look.terms().routes, &permit, &shift).await;
+    tracing::warn!(rollout.name = rollout.name, "without the journal: {text}");
+    outcome
 }
 
-/// The outbox is out of reach, so the page goes out directly.
-async fn tell(
+async fn remember_rollback(
     world: &World,
     rollout: &Rollout,
-    from: Weight,
-    why: &str,
-    outcome: &Outcome,
-    schedule: Schedule,
+    known: Option<Copy>,
+    text: &str,
+    at_ms: i64,
+    outcome: &StepOutcome,
 ) {
-    let done = outcome.all_at(Weight::ZERO);
+    let done = outcome.arrived(Weight::ZERO);
+    let state = if done { CopyState::RolledBack } else { CopyState::RollingBack };
+    let known = known.unwrap_or(Copy {
+        v: crate::domain::copy::VERSION,
+        run: 0,
+        state,
+        mode: Mode::Active,
+        revision: 0,
+        at_ms,
+        reason: None,
+        alarms_before: Vec::new(),
+    });
+    let copy = Copy { state, reason: Some(text.to_owned()), at_ms, ..known };
+    if let Err(error) = world.outposts.write_run(&rollout.name, &copy).await {
+        tracing::error!(rollout.name = rollout.name, "{}", Unread::of(&error));
+    }
+    world.memory.remember(&rollout.name, copy);
+}
+
+/// The outbox is out of reach, so a page goes out directly, once an hour a topic.
+async fn page(
+    world: &World,
+    rollout: &Rollout,
+    topic: Topic,
+    from: Weight,
+    text: &str,
+    at_ms: i64,
+) {
+    if !world.memory.may_page(&rollout.name, topic, at_ms) {
+        return;
+    }
     let name = &rollout.name;
+    let done = topic == Topic::RolledBack;
+    let title = match topic {
+        Topic::RolledBack => format!("{name}: rolled back, {from} → 0 % on Rust"),
+        Topic::RollbackIncomplete => format!("{name}: ROLLBACK INCOMPLETE"),
+        _ => format!("{name}: the journal cannot be used; {from} on Rust"),
+    };
     let page = Page {
         rollout: name.clone(),
         run: 0,
-        revision: schedule.scheduled.as_second(),
-        topic: if done { Topic::RolledBack } else { Topic::RollbackIncomplete },
+        // The same for an hour, so that two processes send one page.
+        revision: at_ms.div_euclid(PAGE_AGAIN_MS),
+        topic,
         urgency: Urgency::Trigger,
-        title: format!("{name}: rolled back without the ledger, {from} → 0 %"),
-        text: format!(
-            "{why}. The ledger is down: judged from CloudWatch alone. {}",
-            outcome.not_at(Weight::ZERO)
-        ),
+        title,
+        text: text.to_owned(),
         from: Some(from),
         to: done.then_some(Weight::ZERO),
-        at_ms: schedule.scheduled.as_millisecond(),
+        at_ms,
     };
-    if let Err(error) = world.pager.send(&page).await {
-        tracing::error!(rollout.name = name, "the page could not be sent: {}", chain(&error));
+    for channel in [Channel::Pager, Channel::Chat] {
+        if !world.messages.has(channel) {
+            continue;
+        }
+        if let Err(error) = world.messages.send(channel, &Debt::Page(page.clone())).await {
+            tracing::error!(rollout.name = name, "{}", Unread::of(&error));
+        }
     }
 }

@@ -1,24 +1,20 @@
 //! What may only be looked at: `status`, `history`, and what the doctor sees.
 
-use super::observe::read_routes;
-use super::store::{self, event_of};
-use crate::api::{Answer, History, Question, RouteShown, Standing, Status};
+use super::observe::{Look, look};
+use super::store::{self, Loaded, event_of};
+use crate::api::{Answer, History, Question, Status};
 use crate::check::Examiner;
 use crate::config::{Config, Rollout};
 use crate::domain::event::{Event, Stamped};
 use crate::domain::explain;
-use crate::domain::journal::Journal;
-use crate::errors::chain;
-use crate::ports::{Seq, World};
+use crate::domain::health::{JournalSeen, Standpoint, health};
+use crate::domain::observation::{Observation, Unread};
+use crate::domain::run::Run;
+use crate::ports::{Entry, LedgerError, Seq, World};
 use crate::report::status::status;
 
-/// Events of late that `status` shows.
-const RECENT: usize = 8;
-
-/// Entries read at once while looking for the events to show.
-const PAGE: u32 = 500;
-/// And how often: a minute is an entry, so this is about a week.
-const MOST_PAGES: usize = 20;
+/// Changes of late that `status` shows.
+const RECENT: u32 = 8;
 
 /// Answers one question. Never writes.
 pub async fn view(world: &World, config: &Config, question: &Question) -> Answer {
@@ -45,68 +41,100 @@ async fn answer(world: &World, config: &Config, question: &Question) -> Result<A
     })
 }
 
+/// What a status and a page are made of, read once.
+pub struct Sight {
+    /// How it stands.
+    pub status: Status,
+    /// The newest run, if the journal could be read to its end and has one.
+    pub run: Option<Run>,
+    /// The newest changes, oldest first; none if the journal cannot be read.
+    pub changes: Vec<Stamped>,
+}
+
 /// How one rollout stands, with the rules as they are right now.
 pub async fn status_of(world: &World, rollout: &Rollout) -> Status {
-    let loaded = store::load(&*world.ledger, &rollout.name).await;
-    let run = loaded.as_ref().ok().and_then(|loaded| loaded.journal.run.as_ref());
-    let routes = run.map_or(&rollout.terms.routes, |run| &run.terms.routes);
-    let seen = read_routes(world, routes).await;
-    let readable = seen.iter().all(Result::is_ok);
-    let shown = RouteShown::of(routes, &seen);
-    let stages = rollout.terms.stages.len();
-    match &loaded {
-        Ok(loaded) => {
-            let recent = recent(world, rollout).await;
-            status(&loaded.journal, shown, readable, stages, recent)
-        }
-        Err(error) => {
-            let mut status = status(&Journal::new(&rollout.name), shown, false, stages, Vec::new());
-            status.standing = Standing::Unknown;
-            "ledger down".clone_into(&mut status.state);
-            status.why = chain(error);
-            "nothing advances; `rolloutctl rollback` works without the ledger"
-                .clone_into(&mut status.next);
-            status
-        }
+    sight_of(world, rollout, RECENT).await.status
+}
+
+/// Reads one rollout, with at most `wanted` changes.
+pub async fn sight_of(world: &World, rollout: &Rollout, wanted: u32) -> Sight {
+    let mut loaded = store::load(&*world.ledger, &rollout.name).await;
+    let mut seen = seen_of(world, rollout, &loaded).await;
+    if let (Ok(Loaded { journal, .. }), Ok(Some(copy))) = (&loaded, &seen.copy)
+        && copy.revision > journal.revision
+    {
+        // A tick may have written both in between.
+        loaded = store::load(&*world.ledger, &rollout.name).await;
+        seen = seen_of(world, rollout, &loaded).await;
+    }
+    let whole = loaded.as_ref().ok().filter(|loaded| loaded.broken.is_none());
+    let journal = match &loaded {
+        Err(down) => JournalSeen::Failed(Unread::of(down)),
+        Ok(loaded) => match (&loaded.broken, &seen.copy) {
+            (Some(broken), _) => JournalSeen::Prefix(&loaded.journal, Unread::of(broken)),
+            (None, Ok(Some(copy))) if copy.revision > loaded.journal.revision => {
+                JournalSeen::Behind(&loaded.journal)
+            }
+            (None, _) => JournalSeen::Read(&loaded.journal),
+        },
+    };
+    let at = Standpoint {
+        journal,
+        seen: &seen,
+        terms: &rollout.terms,
+        mode: rollout.mode,
+        settings: &rollout.settings,
+        clock_ms: world.clock.now().as_millisecond(),
+    };
+    let changes = if whole.is_some() {
+        let name = &rollout.name;
+        let entries = world.ledger.history_of(name, &Event::CHANGES, None, wanted).await;
+        read(name, &entries.unwrap_or_default()).1
+    } else {
+        Vec::new()
+    };
+    let recent = changes.len().saturating_sub(RECENT as usize);
+    let lines = changes[recent..].iter().map(explain::event::line).collect();
+    Sight {
+        status: status(&rollout.name, &at, &health(&at), lines),
+        run: whole.and_then(|loaded| loaded.journal.run.clone()),
+        changes,
     }
 }
 
-async fn recent(world: &World, rollout: &Rollout) -> Vec<String> {
-    let found = events(world, rollout, None, RECENT, Event::is_change).await;
-    let (events, _) = found.unwrap_or_default();
-    events.iter().map(explain::event::line).collect()
-}
-
-/// The newest events of a kind before a revision, oldest first, at most `wanted`,
-/// and the revision before which older entries lie, if there are any.
-async fn events(
+async fn seen_of(
     world: &World,
     rollout: &Rollout,
-    before: Option<Seq>,
-    wanted: usize,
-    keep: impl Fn(&Event) -> bool,
-) -> Result<(Vec<Stamped>, Option<Seq>), String> {
-    let mut found = Vec::new();
-    let mut before = before;
-    for _ in 0..MOST_PAGES {
-        let entries = world.ledger.history(&rollout.name, before, PAGE).await;
-        let entries = entries.map_err(|error| chain(&error))?;
-        for entry in &entries {
-            let stamped = event_of(&rollout.name, entry).map_err(|error| chain(&error))?;
-            before = Some(entry.seq);
-            if keep(&stamped.event) {
-                found.push(stamped);
+    loaded: &Result<Loaded, LedgerError>,
+) -> Observation {
+    let whole = loaded.as_ref().ok().filter(|loaded| loaded.broken.is_none());
+    let eyes = Look {
+        name: &rollout.name,
+        journal: whole.map(|loaded| &loaded.journal),
+        terms: &rollout.terms,
+        settings: &rollout.settings,
+    };
+    look(world, &eyes).await
+}
+
+/// Entries as lines and events, oldest first. What this version cannot read is a
+/// line of its own.
+fn read(rollout: &str, newest_first: &[Entry]) -> (Vec<String>, Vec<Stamped>) {
+    let mut lines = Vec::with_capacity(newest_first.len());
+    let mut events = Vec::with_capacity(newest_first.len());
+    for entry in newest_first.iter().rev() {
+        match event_of(rollout, entry) {
+            Ok(stamped) => {
+                lines.push(explain::event::line(&stamped));
+                events.push(stamped);
             }
-            if found.len() == wanted {
-                break;
+            Err(error) => {
+                let (seq, time) = (entry.seq, explain::clock_time(entry.at_ms));
+                lines.push(format!("{seq:>6}  {time}  `{}`: {}", entry.kind, Unread::of(&error)));
             }
-        }
-        if found.len() == wanted || entries.len() < PAGE as usize {
-            break;
         }
     }
-    found.reverse();
-    Ok((found, before.filter(|seq| *seq > 1)))
+    (lines, events)
 }
 
 async fn history_of(
@@ -116,15 +144,15 @@ async fn history_of(
     limit: u32,
     all: bool,
 ) -> Result<History, String> {
-    let detail = |event: &Event| {
-        matches!(event, Event::Ticked { .. } | Event::PageSent { .. } | Event::Announced { .. })
+    let name = &rollout.name;
+    let entries = if all {
+        world.ledger.history(name, before, limit).await
+    } else {
+        world.ledger.history_of(name, &Event::STORY, before, limit).await
     };
-    let keep = |event: &Event| all || !detail(event);
-    let (events, earlier) = events(world, rollout, before, limit as usize, keep).await?;
-    Ok(History {
-        rollout: rollout.name.clone(),
-        lines: events.iter().map(explain::event::line).collect(),
-        events,
-        earlier,
-    })
+    let entries = entries.map_err(|error| Unread::of(&error).to_string())?;
+    let full = entries.len() >= limit as usize;
+    let earlier = entries.last().map(|entry| entry.seq).filter(|seq| full && *seq > 1);
+    let (lines, events) = read(name, &entries);
+    Ok(History { rollout: name.clone(), lines, events, earlier })
 }

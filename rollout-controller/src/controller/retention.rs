@@ -7,12 +7,12 @@
 //! upgrade that cannot read the snapshot folds it again from its start.
 
 use super::Schedule;
-use super::store::{JournalError, Loaded};
+use super::store::Loaded;
 use crate::config::Config;
 use crate::domain::event::Event;
 use crate::domain::journal::Journal;
 use crate::errors::chain;
-use crate::ports::World;
+use crate::ports::{LedgerError, World};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ const MINUTE_OF_HOUR: i64 = 30;
 pub async fn prune(
     world: &World,
     config: &Config,
-    loaded: &[Result<Loaded, JournalError>],
+    loaded: &[Result<Loaded, LedgerError>],
     schedule: Schedule,
 ) {
     if !is_due(schedule.scheduled) {
@@ -33,7 +33,10 @@ pub async fn prune(
     }
     for (rollout, loaded) in config.rollouts.iter().zip(loaded) {
         let Ok(loaded) = loaded else { continue };
-        if world.clock.now() >= schedule.deadline {
+        if loaded.broken.is_some() {
+            continue;
+        }
+        if world.clock.real() >= schedule.deadline {
             return;
         }
         let keep = config.ledger.keep_minutes;

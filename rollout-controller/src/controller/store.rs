@@ -3,23 +3,25 @@
 use crate::domain::draft::Draft;
 use crate::domain::event::{Event, Stamped};
 use crate::domain::journal::{FoldError, Journal};
-use crate::ports::{self, Entry, Ledger, LedgerError, Snapshot, Turn, Written};
+use crate::ports::{self, Entry, Ledger, LedgerError, Snapshot, WritePermit, Written};
 use jiff::Timestamp;
 
 /// Shape of a snapshot's body. Raise it with every change of [`Journal`] or of
 /// the engine's state: older snapshots are then passed over and rebuilt.
-pub const SNAPSHOT_VERSION: i64 = 1;
+pub const SNAPSHOT_VERSION: i64 = 2;
 
 /// A snapshot is written once this many events came since the last one.
 const SNAPSHOT_EVERY: i64 = 30;
 
-/// A journal as read, and how far its snapshot reached.
-#[derive(Clone, Debug)]
+/// A journal as read.
+#[derive(Debug)]
 pub struct Loaded {
-    /// The fold.
+    /// The fold, as far as it could be made.
     pub journal: Journal,
     /// Last event of the snapshot in the table; 0 without one.
     pub snapshot_seq: i64,
+    /// Why the fold ends before the last row. Nothing may be appended then.
+    pub broken: Option<JournalError>,
 }
 
 /// Why a journal could not be read or written.
@@ -31,7 +33,7 @@ pub enum JournalError {
     /// The rows are there and make no sense.
     #[error("the journal of rollout `{rollout}` cannot be folded")]
     Fold {
-        /// Whose journal.
+        /// The rollout's name.
         rollout: String,
         /// Where it breaks.
         #[source]
@@ -64,67 +66,91 @@ fn entry_of(rollout: &str, stamped: &Stamped) -> Result<Entry, LedgerError> {
     })
 }
 
-fn fold(rollout: &str, written: &Written) -> Result<Loaded, JournalError> {
-    let usable = written.snapshot.as_ref().and_then(|snapshot| {
-        let journal: Journal = serde_json::from_str(&snapshot.body).ok()?;
-        (journal.revision == snapshot.seq).then_some(journal)
-    });
+fn snapshot_in(written: &Written) -> Option<Journal> {
+    let snapshot = written.snapshot.as_ref()?;
+    let journal: Journal = serde_json::from_str(&snapshot.body).ok()?;
+    (journal.revision == snapshot.seq).then_some(journal)
+}
+
+/// Folds as far as the rows make sense.
+fn fold(rollout: &str, written: &Written) -> Loaded {
+    match fold_to(rollout, written, written.entries.len()) {
+        Ok(loaded) => loaded,
+        Err((index, error)) => {
+            // What came before the bad row tells at least which run there is.
+            let prefix = fold_to(rollout, written, index).unwrap_or_else(|_| Loaded {
+                journal: Journal::new(rollout),
+                snapshot_seq: 0,
+                broken: None,
+            });
+            Loaded { broken: Some(error), ..prefix }
+        }
+    }
+}
+
+/// Folds the snapshot and the first `count` entries.
+///
+/// # Errors
+/// The index of the entry that cannot follow, and why.
+fn fold_to(
+    rollout: &str,
+    written: &Written,
+    count: usize,
+) -> Result<Loaded, (usize, JournalError)> {
+    let usable = snapshot_in(written);
     let snapshot_seq = usable.as_ref().map_or(0, |journal| journal.revision);
     let mut journal = usable.unwrap_or_else(|| Journal::new(rollout));
+    let entries = &written.entries[..count];
     // Without a snapshot: minutes of runs that have ended may have been pruned (see
     // `retention`), and their evidence decides nothing any more.
     let ends = |entry: &Entry| matches!(entry.kind.as_str(), "started" | "finished");
     let ended = match snapshot_seq {
-        0 => written.entries.iter().rposition(ends),
+        0 => entries.iter().rposition(ends),
         _ => None,
     };
-    for (index, entry) in written.entries.iter().enumerate() {
+    for (index, entry) in entries.iter().enumerate() {
         if ended.is_some_and(|ended| index <= ended) && entry.seq > journal.revision {
             journal.revision = entry.seq - 1;
         }
-        let stamped = event_of(rollout, entry)?;
-        let applied = journal.apply(&stamped);
-        applied.map_err(|source| JournalError::Fold { rollout: rollout.to_owned(), source })?;
+        let stamped = event_of(rollout, entry).map_err(|error| (index, error.into()))?;
+        journal.apply(&stamped).map_err(|source| {
+            (index, JournalError::Fold { rollout: rollout.to_owned(), source })
+        })?;
     }
-    Ok(Loaded { journal, snapshot_seq })
+    Ok(Loaded { journal, snapshot_seq, broken: None })
 }
 
-/// Reads a journal and folds it.
+/// Reads a journal and folds it as far as it goes.
 ///
 /// # Errors
-/// [`JournalError`]. A snapshot that cannot be used is no error: the journal is
-/// then read from its first entry.
-pub async fn load(ledger: &dyn Ledger, rollout: &str) -> Result<Loaded, JournalError> {
+/// The ledger's. A snapshot that cannot be used is no error: the journal is then
+/// read from its first entry.
+pub async fn load(ledger: &dyn Ledger, rollout: &str) -> Result<Loaded, LedgerError> {
     let written = ledger.read(rollout, SNAPSHOT_VERSION).await?;
-    let broken = written
-        .snapshot
-        .as_ref()
-        .is_some_and(|snapshot| serde_json::from_str::<Journal>(&snapshot.body).is_err());
-    if broken {
+    if written.snapshot.is_some() && snapshot_in(&written).is_none() {
         // No snapshot has this version, so all entries come.
         let whole = ledger.read(rollout, i64::MIN).await?;
-        return fold(rollout, &whole);
+        return Ok(fold(rollout, &whole));
     }
-    fold(rollout, &written)
+    Ok(fold(rollout, &written))
 }
 
-/// Appends a draft's events. `None`: somebody else was first, nothing was written.
+/// Appends a draft's events. `None`: another writer was first, nothing was written.
 ///
 /// # Errors
-/// [`JournalError::Ledger`] if the ledger fails; then nothing was written, or the whole.
+/// If the ledger fails; then nothing was written, or the whole.
 pub async fn append(
     ledger: &dyn Ledger,
     rollout: &str,
     draft: &Draft,
     snapshot_seq: i64,
     deadline: Timestamp,
-) -> Result<Option<Turn>, JournalError> {
+) -> Result<Option<WritePermit>, LedgerError> {
     let entries: Result<Vec<Entry>, LedgerError> =
         draft.events.iter().map(|stamped| entry_of(rollout, stamped)).collect();
     let due = draft.journal.revision - snapshot_seq >= SNAPSHOT_EVERY;
     let snapshot = if due { snapshot_of(&draft.journal) } else { None };
-    let turn = ports::append(ledger, rollout, &entries?, snapshot.as_ref(), deadline).await?;
-    Ok(turn)
+    ports::append(ledger, rollout, &entries?, snapshot.as_ref(), deadline).await
 }
 
 fn snapshot_of(journal: &Journal) -> Option<Snapshot> {

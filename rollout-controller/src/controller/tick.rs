@@ -1,217 +1,387 @@
 //! One attempt to move every rollout. Safe to repeat; the schedule is the retry.
+//!
+//! All rollouts share one tick: their reads go first and together, every lowering
+//! of a share comes before any raise, and messages go last.
 
-use super::deliver::send_owed;
+use super::deliver::{Debtor, deliver};
 use super::observe::{Look, observe};
-use super::protect::{self, Protection};
+use super::protect::{Protected, protect};
 use super::retention;
-use super::step::{Carried, TickError, carry_out};
-use super::store::{self, JournalError, Loaded};
+use super::step::{Carried, StepError, carry_out};
+use super::store::{self, Loaded};
 use super::{Schedule, now};
 use crate::config::{Config, Rollout};
-use crate::domain::decide::decide;
+use crate::controller::act::StepOutcome;
+use crate::domain::copy::{Copy, CopyState};
+use crate::domain::decide::{Decided, decide, is_from_the_future};
 use crate::domain::decision::Decision;
-use crate::domain::weight::Weight;
-use crate::errors::chain;
+use crate::domain::journal::{FoldError, Journal};
+use crate::domain::observation::{Observation, Unread};
 use crate::ports::{LedgerError, World};
-use serde::Serialize;
+use futures_util::future::join_all;
+use std::time::Duration;
 use tracing::{Instrument as _, info_span};
 
+/// The journals of all rollouts together. A ledger that does not answer in this
+/// time is down. 2 seconds.
+const LEDGER_LIMIT: Duration = Duration::from_secs(2);
+
 /// What one tick did for one rollout.
-#[derive(Clone, Debug, Serialize)]
-pub struct TickReport {
+#[derive(Debug)]
+#[must_use]
+pub struct TickOutcome {
     /// Its name.
     pub rollout: String,
-    /// Run number; 0 without one.
-    pub run: u32,
-    /// Journal revision after the tick.
-    pub revision: i64,
-    /// What `status` prints.
-    pub state: String,
-    /// Rust share according to the journal, after the tick.
-    pub weight: Weight,
-    /// Stage number from 1, of how many.
-    pub stage: (usize, usize),
-    /// `ln E`, if something was judged.
-    pub log_e: Option<f64>,
-    /// Minutes that were due and could not be read.
-    pub blind_minutes: u32,
-    /// One word: the decision, `idle`, `skipped`, or `failed`.
-    pub did: String,
-    /// One sentence, readable alone.
-    pub message: String,
-    /// Phase that failed, for alarms: `ledger`, `fold`, `write`.
-    pub error_type: Option<String>,
+    /// The journal before the tick, if it could be read.
+    pub before: Option<Journal>,
+    /// What became of it.
+    pub result: TickResult,
+}
+
+/// How a tick ended for one rollout.
+#[derive(Debug)]
+pub enum TickResult {
+    /// Journalled.
+    Recorded {
+        /// The journal after the tick.
+        journal: Box<Journal>,
+        /// What was decided; `None` without a run.
+        decision: Option<Box<Decision>>,
+        /// What became of a change of weight.
+        step: Option<StepOutcome>,
+    },
+    /// Another process was first; nothing was done.
+    LostRace(Box<Journal>),
+    /// The tick's time is not of this world; nothing was journalled.
+    FromTheFuture(Protected),
+    /// The journal could not be used.
+    Protected {
+        /// Why not.
+        why: Unread,
+        /// What was done without it.
+        protected: Protected,
+    },
+    /// Our own bug.
+    Failed(StepError),
 }
 
 /// One tick of every rollout. One rollout's failure does not stop another.
-pub async fn tick(world: &World, config: &Config, schedule: Schedule) -> Vec<TickReport> {
-    let mut loaded = Vec::with_capacity(config.rollouts.len());
-    for rollout in &config.rollouts {
-        let read = store::load(&*world.ledger, &rollout.name);
-        let span = info_span!("read journal", rollout.name = rollout.name);
-        loaded.push(read.instrument(span).await);
-    }
-    let looks: Vec<Look<'_>> = config
-        .rollouts
-        .iter()
-        .zip(&loaded)
-        .filter_map(|(rollout, loaded)| {
-            let journal = &loaded.as_ref().ok()?.journal;
-            Some(Look { journal, settings: &rollout.settings })
+pub async fn tick(world: &World, config: &Config, schedule: Schedule) -> Vec<TickOutcome> {
+    let mut loaded = load_all(world, config).await;
+    let tick_ms = schedule.scheduled.as_millisecond();
+    let span = info_span!("observe");
+    let mut seen = observe(world, &looks(config, &loaded), tick_ms).instrument(span).await;
+    look_behind(world, config, &mut loaded, &mut seen, tick_ms).await;
+    let looks = looks(config, &loaded);
+    copy_open_runs(world, &looks, &mut seen).await;
+
+    // Decided at once, so that every lowering can go before any raise.
+    let each = config.rollouts.iter().zip(&loaded).zip(&looks).zip(&seen);
+    let plans: Vec<Plan<'_>> = each
+        .map(|(((rollout, loaded), look), seen)| {
+            let span = info_span!("decide", rollout.name = rollout.name);
+            let todo = span.in_scope(|| todo(world, rollout, loaded, seen, schedule));
+            Plan { rollout, loaded, look, seen, todo }
         })
         .collect();
-    let tick_ms = schedule.scheduled.as_millisecond();
-    let seen = observe(world, &looks, tick_ms);
-    let mut seen = seen.instrument(info_span!("observe")).await.into_iter();
-
-    let mut reports = Vec::with_capacity(config.rollouts.len());
-    for (rollout, loaded) in config.rollouts.iter().zip(&loaded) {
-        let report = match loaded {
-            Ok(loaded) => {
-                // One sight for each journal that could be read, in order.
-                let Some(seen) = seen.next() else { continue };
-                let turned = turn(world, rollout, loaded, seen, schedule).await;
-                turned.unwrap_or_else(|error| failed(rollout, &error))
-            }
-            Err(JournalError::Ledger(
-                error @ (LedgerError::Unreachable { .. } | LedgerError::NotMigrated { .. }),
-            )) => {
-                let span = info_span!("protect", rollout.name = rollout.name);
-                let protection = protect::protect(world, rollout, error, schedule);
-                let protection = protection.instrument(span).await;
-                without_ledger(rollout, error, &protection)
-            }
-            Err(error) => corrupt(rollout, error),
-        };
-        reports.push(report);
+    let (raises, others): (Vec<_>, Vec<_>) =
+        plans.iter().enumerate().partition(|(_, plan)| plan.raises());
+    let mut results: Vec<Option<TickResult>> = plans.iter().map(|_| None).collect();
+    for wave in [others, raises] {
+        let done = wave
+            .into_iter()
+            .map(|(at, plan)| async move { (at, carry(world, plan, schedule).await) });
+        for (at, result) in join_all(done).await {
+            results[at] = Some(result);
+        }
     }
+    let mut outcomes = Vec::with_capacity(plans.len());
+    for (plan, result) in plans.iter().zip(results) {
+        let Some(result) = result else { continue };
+        let before = plan.look.journal.cloned();
+        outcomes.push(TickOutcome { rollout: plan.rollout.name.clone(), before, result });
+    }
+    copy_runs(world, &plans, &outcomes).await;
+    send(world, &plans, &mut outcomes, schedule).await;
     retention::prune(world, config, &loaded, schedule).await;
-    reports
+    outcomes
 }
 
-/// What was seen becomes a decision, an append, perhaps a write, and a record.
-async fn turn(
+fn looks<'a>(config: &'a Config, loaded: &'a [Result<Loaded, LedgerError>]) -> Vec<Look<'a>> {
+    let each = config.rollouts.iter().zip(loaded);
+    each.map(|(rollout, loaded)| Look {
+        name: &rollout.name,
+        journal: loaded.as_ref().ok().filter(|l| l.broken.is_none()).map(|l| &l.journal),
+        terms: &rollout.terms,
+        settings: &rollout.settings,
+    })
+    .collect()
+}
+
+/// Where more is known outside the journal than it says, another process has just
+/// written, and the journal is read again; or the database is older than the run,
+/// or empty. That one says nothing of the run, so the first look asked for no
+/// minutes, and protection needs them.
+async fn look_behind(
+    world: &World,
+    config: &Config,
+    loaded: &mut [Result<Loaded, LedgerError>],
+    seen: &mut [Observation],
+    tick_ms: i64,
+) {
+    let each = loaded.iter().zip(&*seen).enumerate();
+    let behind = each.filter(|(_, (loaded, seen))| {
+        loaded.as_ref().is_ok_and(|loaded| is_behind(&loaded.journal, seen))
+    });
+    let places: Vec<usize> = behind.map(|(at, _)| at).collect();
+    for &at in &places {
+        loaded[at] = load(world, &config.rollouts[at].name).await;
+    }
+    let again: Vec<Look<'_>> = looks(config, loaded)
+        .into_iter()
+        .zip(&*seen)
+        .enumerate()
+        .filter(|(at, _)| places.contains(at))
+        .map(|(_, (look, seen))| Look {
+            journal: look.journal.filter(|journal| !is_behind(journal, seen)),
+            ..look
+        })
+        .collect();
+    if again.is_empty() {
+        return;
+    }
+    let again = observe(world, &again, tick_ms).instrument(info_span!("observe")).await;
+    for (at, again) in places.into_iter().zip(again) {
+        seen[at] = again;
+    }
+}
+
+/// Whether more is known outside the journal than it says.
+fn is_behind(journal: &Journal, seen: &Observation) -> bool {
+    matches!(&seen.copy, Ok(Some(copy)) if copy.revision > journal.revision)
+}
+
+/// What is to be done for one rollout.
+struct Plan<'a> {
+    rollout: &'a Rollout,
+    loaded: &'a Result<Loaded, LedgerError>,
+    look: &'a Look<'a>,
+    seen: &'a Observation,
+    todo: Todo,
+}
+
+enum Todo {
+    Carry(Box<Decided>),
+    Protect { prefix: Option<Copy>, why: Unread },
+    IgnoreFuture,
+    Fail(FoldError),
+}
+
+impl Plan<'_> {
+    fn raises(&self) -> bool {
+        match &self.todo {
+            Todo::Carry(decided) => {
+                decided.shift.as_ref().is_some_and(|shift| shift.cause.kind.raises())
+            }
+            Todo::Protect { .. } | Todo::IgnoreFuture | Todo::Fail(_) => false,
+        }
+    }
+}
+
+async fn load_all(world: &World, config: &Config) -> Vec<Result<Loaded, LedgerError>> {
+    join_all(config.rollouts.iter().map(|rollout| load(world, &rollout.name))).await
+}
+
+async fn load(world: &World, rollout: &str) -> Result<Loaded, LedgerError> {
+    let read = store::load(&*world.ledger, rollout);
+    let span = info_span!("read journal", rollout.name = rollout);
+    let read = tokio::time::timeout(LEDGER_LIMIT, read.instrument(span)).await;
+    read.unwrap_or_else(|_| {
+        Err(LedgerError::Unreachable {
+            operation: "reading",
+            rollout: rollout.to_owned(),
+            source: format!("no answer within {} s", LEDGER_LIMIT.as_secs()).into(),
+        })
+    })
+}
+
+fn todo(
+    world: &World,
+    rollout: &Rollout,
+    loaded: &Result<Loaded, LedgerError>,
+    seen: &Observation,
+    schedule: Schedule,
+) -> Todo {
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(down) => return Todo::Protect { prefix: None, why: Unread::of(down) },
+    };
+    if let Some(broken) = &loaded.broken {
+        let prefix = Some(Copy::of(&loaded.journal));
+        return Todo::Protect { prefix, why: Unread::of(broken) };
+    }
+    let journal = &loaded.journal;
+    if let Ok(Some(copy)) = &seen.copy
+        && is_behind(journal, seen)
+    {
+        let why = format!(
+            "the journal ends at revision {} and was known up to {}: an older or empty database",
+            journal.revision, copy.revision
+        );
+        return Todo::Protect { prefix: None, why: Unread::because(why) };
+    }
+    let now = now(world, schedule);
+    if is_from_the_future(journal, seen, now) {
+        return Todo::IgnoreFuture;
+    }
+    match decide(journal, seen, &rollout.settings, now) {
+        Ok(decided) => Todo::Carry(Box::new(decided)),
+        Err(error) => Todo::Fail(error),
+    }
+}
+
+async fn carry(world: &World, plan: &Plan<'_>, schedule: Schedule) -> TickResult {
+    let Plan { rollout, loaded, look, seen, todo } = plan;
+    let protected = |prefix: Option<Copy>, why: Unread| async move {
+        let span = info_span!("protect", rollout.name = rollout.name);
+        protect(world, rollout, look, seen, prefix, &why, schedule).instrument(span).await
+    };
+    match (todo, loaded) {
+        (Todo::Carry(decided), Ok(loaded)) => {
+            recorded(world, rollout, loaded, decided, seen, look, schedule).await
+        }
+        (Todo::IgnoreFuture, Ok(loaded)) => {
+            let copy = Some(Copy::of(&loaded.journal));
+            let why = Unread::because("the tick's time is ahead of the clock");
+            TickResult::FromTheFuture(protected(copy, why).await)
+        }
+        (Todo::Protect { prefix, why }, _) => {
+            let protected = protected(prefix.clone(), why.clone()).await;
+            TickResult::Protected { why: why.clone(), protected }
+        }
+        (Todo::Fail(error), _) => TickResult::Failed(error.clone().into()),
+        (Todo::Carry(_) | Todo::IgnoreFuture, Err(down)) => {
+            let why = Unread::of(down);
+            let protected = protected(None, why.clone()).await;
+            TickResult::Protected { why, protected }
+        }
+    }
+}
+
+async fn recorded(
     world: &World,
     rollout: &Rollout,
     loaded: &Loaded,
-    seen: crate::domain::observation::Seen,
+    decided: &Decided,
+    seen: &Observation,
+    look: &Look<'_>,
     schedule: Schedule,
-) -> Result<TickReport, TickError> {
-    let now = now(world, schedule);
-    let span = info_span!("decide", rollout.name = rollout.name);
-    let decided = span.in_scope(|| decide(&loaded.journal, &seen, &rollout.settings, now))?;
-    let Some(after) = carry_out(world, rollout, loaded, &decided, schedule).await? else {
-        return Ok(skipped(rollout, loaded));
-    };
-    let after = match after {
-        Carried::Recorded(journal) => *journal,
-        Carried::Overtaken => again(world, rollout, schedule).await?,
-    };
-    let after = send_owed(world, rollout, after, loaded.snapshot_seq, schedule).await?;
-    Ok(report(rollout, &after, decided.decision.as_ref(), &loaded.journal, now.tick_ms))
+) -> TickResult {
+    let decision = decided.decision.clone().map(Box::new);
+    match carry_out(world, rollout, loaded, decided, schedule).await {
+        Ok(Carried::Recorded(journal, step)) => TickResult::Recorded { journal, decision, step },
+        Ok(Carried::LostRace) => TickResult::LostRace(Box::new(loaded.journal.clone())),
+        Ok(Carried::Overtaken) => match again(world, rollout, schedule).await {
+            Ok(journal) => {
+                TickResult::Recorded { journal: Box::new(journal), decision, step: None }
+            }
+            Err(error) => TickResult::Failed(error),
+        },
+        Ok(Carried::Unjournalled(down, outcome)) => {
+            // A lowering was made already; otherwise protection has its say.
+            let why = Unread::of(&down);
+            let prefix = Some(Copy::of(&loaded.journal));
+            let mut protected = protect(world, rollout, look, seen, prefix, &why, schedule).await;
+            protected.outcome = outcome.or(protected.outcome);
+            TickResult::Protected { why, protected }
+        }
+        Err(error) => TickResult::Failed(error),
+    }
 }
 
 /// A command came between intent and outcome: settle at once what is there now,
 /// so that a write of ours that landed after a rollback does not stay a minute.
-async fn again(
-    world: &World,
-    rollout: &Rollout,
-    schedule: Schedule,
-) -> Result<crate::domain::journal::Journal, TickError> {
+async fn again(world: &World, rollout: &Rollout, schedule: Schedule) -> Result<Journal, StepError> {
     let loaded = store::load(&*world.ledger, &rollout.name).await?;
-    let look = Look { journal: &loaded.journal, settings: &rollout.settings };
+    let look = Look {
+        name: &rollout.name,
+        journal: Some(&loaded.journal),
+        terms: &rollout.terms,
+        settings: &rollout.settings,
+    };
     let tick_ms = schedule.scheduled.as_millisecond();
     let Some(seen) = observe(world, &[look], tick_ms).await.pop() else {
         return Ok(loaded.journal);
     };
     let decided = decide(&loaded.journal, &seen, &rollout.settings, now(world, schedule))?;
     match carry_out(world, rollout, &loaded, &decided, schedule).await? {
-        Some(Carried::Recorded(journal)) => Ok(*journal),
+        Carried::Recorded(journal, _) => Ok(*journal),
         // The next tick settles the rest.
-        Some(Carried::Overtaken) | None => Ok(loaded.journal),
+        Carried::Overtaken | Carried::LostRace | Carried::Unjournalled(..) => Ok(loaded.journal),
     }
 }
 
-fn report(
-    rollout: &Rollout,
-    journal: &crate::domain::journal::Journal,
-    decision: Option<&Decision>,
-    before: &crate::domain::journal::Journal,
-    tick_ms: i64,
-) -> TickReport {
-    let clock = crate::domain::explain::evidence::Clock::utc();
-    let (did, sentence) = match (decision, &before.run, &journal.run) {
-        (Some(decision), Some(before), after) => {
-            // The first step rests on a history that the run did not know before.
-            let run = match after {
-                Some(after) if before.first.is_none() => after,
-                Some(_) | None => before,
-            };
-            let sentence = crate::domain::explain::decision(decision, run, &clock);
-            (decision.name(), sentence)
-        }
-        (None, _, Some(run)) if !run.is_open() => {
-            let why = run.end.as_ref().map_or("", |(_, reason, _)| reason.as_str());
-            ("idle", format!("{}: {why}", run.state_name()))
-        }
-        (Some(_) | None, _, _) => ("idle", "no rollout has been started".to_owned()),
-    };
-    let run = journal.run.as_ref();
-    let due = run.filter(|run| run.is_open() && run.first.is_some());
-    let blind = due.and_then(|run| {
-        let newest = crate::domain::conditions::newest_due(run, tick_ms);
-        u32::try_from(newest.since(run.through?)).ok()
+/// Writes the copy of each run that goes on, if it does not say so yet: before the
+/// decision, because nothing rises until it does, and a minute is long.
+async fn copy_open_runs(world: &World, looks: &[Look<'_>], seen: &mut [Observation]) {
+    let each = looks.iter().zip(seen).filter_map(|(look, seen)| {
+        let copy = look.journal.map(Copy::of).filter(|copy| copy.state == CopyState::Open)?;
+        let Ok(known) = &seen.copy else { return None };
+        let stale = known
+            .as_ref()
+            .is_none_or(|known| !known.agrees_with(&copy) && known.revision <= copy.revision);
+        stale.then_some((look.name, copy, seen))
     });
-    TickReport {
-        rollout: rollout.name.clone(),
-        run: run.map_or(0, |run| run.number),
-        revision: journal.revision,
-        state: run.map_or("not started", |run| run.state_name()).to_owned(),
-        weight: run.map_or(Weight::ZERO, |run| run.weight),
-        stage: run.map_or((0, rollout.terms.stages.len()), |run| {
-            (run.terms.stage_number(run.weight), run.terms.stages.len())
-        }),
-        log_e: run.and_then(|run| run.judged.as_ref()).map(|judged| judged.log_e),
-        blind_minutes: blind.unwrap_or(0),
-        did: did.to_owned(),
-        message: format!("{}: {sentence}", rollout.name),
-        error_type: None,
+    let writes = each.map(|(rollout, copy, seen)| async move {
+        match world.outposts.write_run(rollout, &copy).await {
+            Ok(()) => seen.copy = Ok(Some(copy)),
+            Err(error) => {
+                tracing::error!(rollout.name = rollout, "{}", Unread::of(&error));
+            }
+        }
+    });
+    join_all(writes).instrument(info_span!("copy")).await;
+}
+
+/// Writes the copy of each run that is not as its journal.
+async fn copy_runs(world: &World, plans: &[Plan<'_>], outcomes: &[TickOutcome]) {
+    let each = plans.iter().zip(outcomes).filter_map(|(plan, outcome)| {
+        let TickResult::Recorded { journal, .. } = &outcome.result else { return None };
+        let copy = Copy::of(journal);
+        world.memory.remember(&outcome.rollout, copy.clone());
+        let known = plan.seen.copy.as_ref().ok()?;
+        let same = known
+            .as_ref()
+            .is_some_and(|known| known.agrees_with(&copy) && known.revision <= copy.revision);
+        (!same).then_some((outcome.rollout.as_str(), copy))
+    });
+    let writes = each.map(|(rollout, copy)| async move {
+        if let Err(error) = world.outposts.write_run(rollout, &copy).await {
+            tracing::error!(rollout.name = rollout, "{}", Unread::of(&error));
+        }
+    });
+    join_all(writes).instrument(info_span!("copy")).await;
+}
+
+/// Sends last, and keeps the journals that came of it.
+async fn send(world: &World, plans: &[Plan<'_>], outcomes: &mut [TickOutcome], schedule: Schedule) {
+    let mut debtors = Vec::new();
+    let mut places = Vec::new();
+    for (at, (plan, outcome)) in plans.iter().zip(&*outcomes).enumerate() {
+        let TickResult::Recorded { journal, .. } = &outcome.result else { continue };
+        let snapshot_seq = plan.loaded.as_ref().map_or(0, |loaded| loaded.snapshot_seq);
+        let name = outcome.rollout.clone();
+        debtors.push(Debtor { name, journal: (**journal).clone(), snapshot_seq });
+        places.push(at);
     }
-}
-
-fn bare(rollout: &Rollout, did: &str, error_type: &str, message: &str) -> TickReport {
-    TickReport {
-        rollout: rollout.name.clone(),
-        run: 0,
-        revision: 0,
-        state: "unknown".to_owned(),
-        weight: Weight::ZERO,
-        stage: (0, rollout.terms.stages.len()),
-        log_e: None,
-        blind_minutes: 0,
-        did: did.to_owned(),
-        message: format!("{}: {message}", rollout.name),
-        error_type: Some(error_type.to_owned()),
+    for (at, sent) in places.into_iter().zip(deliver(world, debtors, schedule).await) {
+        match (sent, &mut outcomes[at].result) {
+            (Ok(after), TickResult::Recorded { journal, .. }) => **journal = after,
+            (Ok(_), _) => {}
+            (Err(error), _) => {
+                let rollout = &outcomes[at].rollout;
+                tracing::error!(rollout.name = rollout, "{}", Unread::of(&error));
+            }
+        }
     }
-}
-
-fn skipped(rollout: &Rollout, loaded: &Loaded) -> TickReport {
-    let mut report = report(rollout, &loaded.journal, None, &loaded.journal, 0);
-    "skipped".clone_into(&mut report.did);
-    report.message = format!("{}: somebody else was first; nothing was done", rollout.name);
-    report
-}
-
-fn failed(rollout: &Rollout, error: &TickError) -> TickReport {
-    bare(rollout, "failed", error.error_type(), &chain(error))
-}
-
-fn corrupt(rollout: &Rollout, error: &JournalError) -> TickReport {
-    bare(rollout, "failed", "fold", &chain(error))
-}
-
-fn without_ledger(rollout: &Rollout, error: &LedgerError, protection: &Protection) -> TickReport {
-    let message =
-        format!("the ledger is down, so nothing advances; {protection} ({})", chain(error));
-    bare(rollout, protection.name(), "ledger", &message)
 }

@@ -1,21 +1,33 @@
 //! What a person may order, and what becomes of it. Pure, like [`super::decide`].
 
-use super::decision::{Cause, CauseKind, Shift};
-use super::draft::{Draft, Now, intend};
-use super::event::{End, Event, Who};
+use super::assess::{CodeFinding, says};
+use super::code::{CodeLook, CodeSeen, compare};
+use super::decide::intend;
+use super::decision::{Cause, CauseKind, Hold, Shift};
+use super::draft::Draft;
+use super::event::{End, Event, LoweredBy, RouteFound, Who};
 use super::explain;
 use super::journal::{FoldError, Journal};
-use super::observation::{AlarmSeen, AlarmState, RouteSeen, Share};
-use super::plan::{Mode, Terms};
-use super::reconcile::finish_rollback;
+use super::observation::{AlarmState, Now, Observation};
+use super::phase::Phase;
+use super::plan::{Mode, Settings, Terms};
+use super::raise::{Raise, Waived};
+use super::reconcile::{end_rollback, found};
 use super::run::Run;
 use super::weight::Weight;
 use serde::{Deserialize, Serialize};
 
+/// Longest reason that is taken, in characters. It is journalled, paged and shown.
+pub const LONGEST_REASON: usize = 1000;
+
+/// Without a tick for this long nothing raises the share: nobody would protect it.
+/// 3 minutes.
+pub const SILENT_MS: i64 = 3 * 60_000;
+
 /// An order with everything that is journalled about it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request {
-    /// Whose rollout; may be left out if there is only one.
+    /// The rollout's name; may be left out if there is only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<String>,
     /// Made by the caller, once for each intention: the same id twice is one command.
@@ -65,11 +77,17 @@ pub enum Order {
         #[serde(default)]
         force: bool,
     },
-    /// Let a shadow rollout act.
+    /// Let a shadow run act.
     Activate,
+    /// Close a run that cannot end by itself; moves nothing.
+    Abandon,
 }
 
 impl Order {
+    /// The verbs, as people type them.
+    pub const VERBS: [&'static str; 7] =
+        ["start", "pause", "resume", "rollback", "promote", "activate", "abandon"];
+
     /// The verb.
     pub fn name(&self) -> &'static str {
         match self {
@@ -79,6 +97,7 @@ impl Order {
             Self::Rollback => "rollback",
             Self::Promote { .. } => "promote",
             Self::Activate => "activate",
+            Self::Abandon => "abandon",
         }
     }
 
@@ -86,7 +105,11 @@ impl Order {
     pub fn needs_fresh_sight(&self) -> bool {
         match self {
             Self::Pause { .. } | Self::Rollback => false,
-            Self::Start | Self::Resume { .. } | Self::Promote { .. } | Self::Activate => true,
+            Self::Start
+            | Self::Resume { .. }
+            | Self::Promote { .. }
+            | Self::Activate
+            | Self::Abandon => true,
         }
     }
 }
@@ -97,6 +120,9 @@ pub enum Verdict {
     /// Done, or with `dry_run`: would be done.
     #[serde(rename = "applied")]
     Applied,
+    /// Ordered, and the rules do not show it on every route.
+    #[serde(rename = "incomplete")]
+    Incomplete,
     /// Not done, with the reason.
     #[serde(rename = "refused")]
     Refused,
@@ -124,14 +150,14 @@ pub struct Ordered {
 /// What an order is decided on.
 #[derive(Clone, Debug)]
 pub struct Sight<'a> {
-    /// Each route, or why it could not be read.
-    pub routes: Vec<Result<RouteSeen, String>>,
-    /// Alarm states, or why they could not be read.
-    pub alarms: Result<Vec<AlarmSeen>, String>,
-    /// The config's terms and mode of today, for a start.
+    /// What was seen now.
+    pub seen: &'a Observation,
+    /// The run's terms, or today's for a start.
     pub terms: &'a Terms,
-    /// See `terms`.
+    /// Today's mode, for a start.
     pub mode: Mode,
+    /// Today's settings.
+    pub settings: &'a Settings,
 }
 
 struct Desk<'a> {
@@ -139,6 +165,34 @@ struct Desk<'a> {
     request: &'a Request,
     sight: &'a Sight<'a>,
     now: Now,
+}
+
+/// Checks what needs no look at the world.
+///
+/// # Errors
+/// What to change, in one sentence.
+pub fn check(request: &Request) -> Result<(), String> {
+    let verb = request.order.name();
+    let reason = request.reason.trim();
+    if reason.is_empty() {
+        return Err(format!("a reason is missing: {verb} --reason \"…\""));
+    }
+    let characters = reason.chars().count();
+    if characters > LONGEST_REASON {
+        return Err(format!(
+            "the reason has {characters} characters; {LONGEST_REASON} at most are journalled and paged, shorten it"
+        ));
+    }
+    if request.id.len() > 200 || request.id.is_empty() {
+        return Err(format!(
+            "the command's id has {} bytes; give 1 to 200, such as a UUID",
+            request.id.len()
+        ));
+    }
+    if let Order::Pause { for_minutes: Some(0) } = request.order {
+        return Err("a pause of 0 minutes is none; give --for 30m or leave it out".to_owned());
+    }
+    Ok(())
 }
 
 /// Decides one order.
@@ -152,38 +206,26 @@ pub fn order(
     now: Now,
 ) -> Result<Ordered, FoldError> {
     let desk = Desk { journal, request, sight, now };
-    if let Some((_, seq)) = journal.commands.iter().find(|(id, _)| *id == request.id) {
-        return Ok(desk
-            .not(Verdict::AlreadySo, format!("this very command was applied as revision {seq}")));
+    if let Err(why) = check(request) {
+        return Ok(desk.refused(why));
     }
-    if request.reason.trim().is_empty() {
-        let verb = request.order.name();
-        return Ok(desk.refused(format!("a reason is missing: {verb} --reason \"…\"")));
-    }
-    if request.order.needs_fresh_sight() {
-        match request.if_revision {
-            None => {
-                return Ok(desk.refused(
-                    "name the revision you saw (`if_revision`); `status` shows it".to_owned(),
-                ));
-            }
-            Some(seen) if seen < journal.changed => {
-                return Ok(desk.not(
-                    Verdict::Stale,
-                    format!(
-                        "you saw revision {seen}, and the rollout changed at revision {}",
-                        journal.changed
-                    ),
-                ));
-            }
-            Some(seen) if seen > journal.revision => {
-                return Ok(desk.refused(format!(
-                    "revision {seen} does not exist yet; the newest is {}",
-                    journal.revision
-                )));
-            }
-            Some(_) => {}
+    if let Some((_, seq)) = journal.commands.iter().rev().find(|(id, _)| *id == request.id) {
+        let seq = *seq;
+        if desk.effect_stands(seq) {
+            let message = format!("this very command was applied as revision {seq}");
+            return Ok(desk.not(Verdict::AlreadySo, message));
         }
+        if request.order.needs_fresh_sight() {
+            return Ok(desk.not(
+                Verdict::Stale,
+                format!(
+                    "this command was applied as revision {seq}, and something else happened since"
+                ),
+            ));
+        }
+    }
+    if let Some(stale) = desk.stale() {
+        return Ok(stale);
     }
     match &request.order {
         Order::Start => desk.start(),
@@ -192,7 +234,12 @@ pub fn order(
         Order::Rollback => desk.rollback(),
         Order::Promote { to, force } => desk.promote(*to, *force),
         Order::Activate => desk.activate(),
+        Order::Abandon => desk.abandon(),
     }
+}
+
+fn in_words(hold: &Hold) -> String {
+    explain::hold(hold, &explain::evidence::Clock::utc())
 }
 
 impl Desk<'_> {
@@ -204,6 +251,10 @@ impl Desk<'_> {
         self.not(Verdict::Refused, message)
     }
 
+    fn already(&self, message: String) -> Ordered {
+        self.not(Verdict::AlreadySo, message)
+    }
+
     fn who(&self) -> Who {
         Who {
             identity: self.request.identity.clone(),
@@ -213,6 +264,11 @@ impl Desk<'_> {
 
     fn command(&self) -> String {
         self.request.id.clone()
+    }
+
+    /// The time of a command: the clock, or the last tick's if that is later.
+    fn at_ms(&self) -> i64 {
+        self.journal.time(self.now.tick_ms)
     }
 
     fn applied(
@@ -232,19 +288,75 @@ impl Desk<'_> {
     fn no_run(&self) -> Ordered {
         let what = match &self.journal.run {
             None => "no rollout has been started".to_owned(),
-            Some(run) => format!("rollout {} has ended: {}", run.number, run.state_name()),
+            Some(run) => format!("run {} has ended: {}", run.number, run.phase.words()),
         };
         self.refused(format!("{what}; `rolloutctl start` begins one"))
     }
 
-    /// The share that all rules show, or a sentence why there is none.
+    /// Whether a command that was journalled before still has its effect: nothing
+    /// that a person would call a change came after what it did itself.
+    fn effect_stands(&self, seq: i64) -> bool {
+        let Some(run) = &self.journal.run else { return false };
+        match &self.request.order {
+            Order::Pause { .. } => {
+                run.phase.pause().is_some_and(|pause| pause.command == self.request.id)
+            }
+            Order::Rollback => match &run.phase {
+                Phase::RollingBack { .. } | Phase::RolledBack { .. } => {
+                    self.sight.seen.all_reached()
+                }
+                Phase::Starting
+                | Phase::Advancing { .. }
+                | Phase::Paused { .. }
+                | Phase::Moved { .. }
+                | Phase::Completed { .. }
+                | Phase::Abandoned { .. } => false,
+            },
+            Order::Start => run.is_open(),
+            Order::Resume { .. } => run.is_open() && run.phase.pause().is_none(),
+            Order::Promote { .. } => self.journal.changed <= seq + 2,
+            Order::Activate => run.is_open() && run.mode == Mode::Active,
+            Order::Abandon => matches!(run.phase, Phase::Abandoned { .. }),
+        }
+    }
+
+    fn stale(&self) -> Option<Ordered> {
+        if !self.request.order.needs_fresh_sight() {
+            return None;
+        }
+        let journal = self.journal;
+        match self.request.if_revision {
+            None => Some(self.refused(
+                "name the revision you saw (`if_revision`); `status` shows it".to_owned(),
+            )),
+            Some(seen) if seen < journal.changed => Some(self.not(
+                Verdict::Stale,
+                format!(
+                    "you saw revision {seen}, and the rollout changed at revision {}",
+                    journal.changed
+                ),
+            )),
+            Some(seen) if seen > journal.revision => Some(self.refused(format!(
+                "revision {seen} does not exist yet; the newest is {}",
+                journal.revision
+            ))),
+            Some(_) => None,
+        }
+    }
+
+    /// The share that all rules show.
+    ///
+    /// # Errors
+    /// Why there is none, one sentence.
     fn shown(&self) -> Result<Weight, String> {
         let mut weights = Vec::new();
-        for (route, seen) in self.sight.terms.routes.iter().zip(&self.sight.routes) {
+        for (route, seen) in self.sight.terms.routes.iter().zip(&self.sight.seen.rules) {
             match seen {
-                Ok(RouteSeen { share: Share::Weight(weight), .. }) => weights.push(*weight),
-                Ok(seen) => return Err(format!("route {} shows {}", route.name, seen.share)),
-                Err(error) => return Err(format!("route {} cannot be read: {error}", route.name)),
+                Ok(seen) => match seen.share.weight() {
+                    Some(weight) => weights.push(weight),
+                    None => return Err(format!("route {} shows {}", route.name, seen.share)),
+                },
+                Err(why) => return Err(format!("route {} cannot be read: {why}", route.name)),
             }
         }
         match weights.as_slice() {
@@ -257,40 +369,47 @@ impl Desk<'_> {
         }
     }
 
-    fn unsafe_rule(&self) -> Option<String> {
-        self.sight.routes.iter().flatten().find_map(|route| {
-            if route.sticky {
-                return Some(
-                    "group stickiness is on; switch it off, or a rollback is none".to_owned(),
-                );
-            }
-            route.header_rule.first().cloned()
-        })
+    /// The code, as far as a raise or an activation needs it.
+    fn code(&self, run: &Run) -> CodeFinding {
+        let routes: Vec<&str> = run.terms.routes.iter().map(|r| r.name.as_str()).collect();
+        match compare(&run.codes, &routes, &self.sight.seen.code) {
+            CodeLook::AsJournalled => CodeFinding::Same,
+            CodeLook::Changed(change, codes) => CodeFinding::Changed(change, codes),
+            CodeLook::Unknown(why) => CodeFinding::Unknown(why),
+        }
     }
 
     fn start(&self) -> Result<Ordered, FoldError> {
         if let Some(run) = self.journal.open_run() {
             return Ok(self.refused(format!(
-                "rollout {} goes on ({}); roll it back first",
+                "run {} goes on ({}); roll it back first",
                 run.number,
-                run.state_name()
+                run.phase.words()
             )));
         }
         match self.shown() {
             Err(why) => return Ok(self.refused(why)),
             Ok(weight) if weight > Weight::ZERO && self.sight.mode == Mode::Active => {
                 return Ok(self.refused(format!(
-                    "the rules give Rust {weight} already; set it to 0 % first (`rolloutctl rollback --direct`), so that every step rests on evidence"
+                    "the rules give Rust {weight} already; set it to 0 % first (`rolloutctl rollback`), so that every step rests on evidence"
                 )));
             }
             Ok(_) => {}
         }
-        if let Some(finding) = self.unsafe_rule() {
+        if let Some(finding) = self.sight.seen.unsafe_rules().into_iter().next() {
             return Ok(self.refused(finding));
         }
-        let alarms = match &self.sight.alarms {
+        if let Ok(Some(order)) = &self.sight.seen.order
+            && !self.journal.commands.iter().any(|(id, _)| *id == order.command)
+        {
+            return Ok(self.refused(format!(
+                "a rollback by {} is not journalled yet; the next tick does that, try again in a minute",
+                order.identity
+            )));
+        }
+        let alarms = match &self.sight.seen.alarms {
             Ok(alarms) => alarms,
-            Err(error) => return Ok(self.refused(format!("alarms cannot be read: {error}"))),
+            Err(why) => return Ok(self.refused(format!("alarms cannot be read: {why}"))),
         };
         let named = |state| {
             let these = alarms.iter().filter(move |alarm| alarm.state == state);
@@ -301,6 +420,17 @@ impl Desk<'_> {
             let list = missing.join(", ");
             return Ok(self.refused(format!(
                 "these alarms do not exist: {list}; create them or take them out of the config"
+            )));
+        }
+        let routes = self.sight.terms.routes.iter().zip(&self.sight.seen.code);
+        let empty: Vec<&str> = routes
+            .filter(|(_, code)| code.new == CodeSeen::NoTarget)
+            .map(|(route, _)| route.name.as_str())
+            .collect();
+        if !empty.is_empty() {
+            return Ok(self.refused(format!(
+                "`new_group` of {} has no target; register the Rust function there first",
+                empty.join(", ")
             )));
         }
         let run = self.journal.run.as_ref().map_or(1, |run| run.number + 1);
@@ -316,237 +446,277 @@ impl Desk<'_> {
             Mode::Active => "it reads the old side's history, then takes the first stage",
             Mode::Shadow => "shadow: it decides and reports, and moves nothing",
         };
-        self.applied(format!("rollout {run} started; {what}"), event, None)
+        self.applied(format!("run {run} started; {what}"), event, None)
     }
 
     fn pause(&self, for_minutes: Option<u32>) -> Result<Ordered, FoldError> {
-        let Some(run) = self.journal.open_run() else {
-            return Ok(self.no_run());
-        };
-        if for_minutes == Some(0) {
-            return Ok(self.refused(
-                "a pause of 0 minutes is none; give --for 30m or leave it out".to_owned(),
-            ));
+        let Some(run) = self.journal.open_run() else { return Ok(self.no_run()) };
+        if let Phase::RollingBack { .. } = run.phase {
+            return Ok(self.already("a rollback is under way; nothing advances".to_owned()));
         }
-        let now_ms = self.journal.time(self.now.tick_ms);
-        let until_ms = for_minutes.map(|minutes| now_ms + i64::from(minutes) * 60_000);
-        if let Some(pause) = &run.pause
-            && pause.until_ms.is_none()
-            && until_ms.is_none()
-        {
-            return Ok(self.not(
-                Verdict::AlreadySo,
-                format!(
-                    "paused by {} since {}: {}",
-                    pause.who.identity,
-                    explain::clock_time(pause.since_ms),
-                    pause.who.reason
-                ),
-            ));
-        }
-        let until = until_ms.map_or("until somebody resumes".to_owned(), |ms| {
+        let until_ms = for_minutes.map(|minutes| self.at_ms() + i64::from(minutes) * 60_000);
+        let until = until_ms.map_or("until a person resumes".to_owned(), |ms| {
             format!("until {}", explain::clock_time(ms))
         });
         let message =
             format!("paused at {} {until}; breaches and alarms still roll back", run.weight);
-        self.applied(
-            message,
-            Event::Paused { who: self.who(), command: self.command(), until_ms },
-            None,
-        )
+        let event = Event::Paused { who: self.who(), command: self.command(), until_ms };
+        self.applied(message, event, None)
     }
 
     fn resume(&self, adopt: bool) -> Result<Ordered, FoldError> {
-        let Some(run) = self.journal.open_run() else {
-            return Ok(self.no_run());
-        };
-        if run.rolling_back.is_some() {
-            return Ok(self.refused("a rollback is under way; it cannot be resumed".to_owned()));
-        }
-        match (&run.moved, adopt) {
-            (Some(_), true) => self.adopt(run),
-            (Some(found), false) => {
-                let found: Vec<String> =
-                    found.iter().map(|r| format!("{} {}", r.route, r.text)).collect();
-                Ok(self.refused(format!(
-                    "somebody else changed a weight ({}; the journal says {}): `resume --adopt` takes it over, or set it back",
-                    found.join(", "),
-                    run.weight
-                )))
+        let Some(run) = self.journal.open_run() else { return Ok(self.no_run()) };
+        match (&run.phase, adopt) {
+            (Phase::RollingBack { .. }, _) => {
+                Ok(self.refused("a rollback is under way; it cannot be resumed".to_owned()))
             }
-            (None, _) if run.pause.is_some() => {
+            (Phase::Moved { .. }, true) => self.adopt(run),
+            (Phase::Moved { found, .. }, false) => Ok(self.refused(format!(
+                "someone else moved a weight ({}; the journal says {}): `resume --adopt` takes it over, or set it back",
+                RouteFound::list(found),
+                run.weight
+            ))),
+            (Phase::Paused { .. }, _) => {
                 let event = Event::Resumed { who: self.who(), command: self.command() };
                 self.applied(format!("resumed at {}", run.weight), event, None)
             }
-            (None, _) => Ok(self.not(
-                Verdict::AlreadySo,
-                format!("not paused: {} at {}", run.state_name(), run.weight),
-            )),
+            (
+                Phase::Starting
+                | Phase::Advancing { .. }
+                | Phase::RolledBack { .. }
+                | Phase::Completed { .. }
+                | Phase::Abandoned { .. },
+                _,
+            ) => Ok(self.already(format!("not paused: {} at {}", run.phase.words(), run.weight))),
         }
     }
 
     fn adopt(&self, run: &Run) -> Result<Ordered, FoldError> {
         let weight = match self.shown() {
             Ok(weight) => weight,
-            Err(why) => return Ok(self.refused(format!("{why}; make them alike first"))),
+            Err(why) => {
+                return Ok(self.refused(format!(
+                    "{why}; make them alike first, roll back, or `abandon` the run"
+                )));
+            }
         };
         let event = Event::Adopted { who: self.who(), command: self.command(), weight };
-        let mut ordered = self.applied(
-            format!("{weight} is taken over in place of {}", run.weight),
-            event,
-            None,
-        )?;
-        if run.pause.is_some() {
-            let event = Event::Resumed { who: self.who(), command: self.command() };
-            ordered.draft.add(self.now.tick_ms, event)?;
-        }
-        Ok(ordered)
+        self.applied(format!("{weight} is taken over in place of {}", run.weight), event, None)
     }
 
     fn rollback(&self) -> Result<Ordered, FoldError> {
-        let Some(run) = &self.journal.run else {
-            return Ok(self.refused(
-                "no rollout has been started, so this controller owns no weight; `rolloutctl rollback --direct` sets it with your own credentials".to_owned(),
-            ));
-        };
-        let at_zero = self.shown() == Ok(Weight::ZERO);
-        if matches!(run.end, Some((End::RolledBack, ..))) && at_zero {
-            return Ok(self
-                .not(Verdict::AlreadySo, "rolled back already: every rule shows 0 %".to_owned()));
+        let reached = self.sight.seen.all_reached();
+        let Some(run) = &self.journal.run else { return self.rollback_without_run(reached) };
+        match &run.phase {
+            Phase::Completed { .. } | Phase::Abandoned { .. } if reached => {
+                return Ok(self.already("every rule gives Rust 0 % already".to_owned()));
+            }
+            Phase::RolledBack { .. } if reached => return self.sign(run),
+            Phase::Starting
+            | Phase::Advancing { .. }
+            | Phase::Paused { .. }
+            | Phase::Moved { .. }
+            | Phase::RollingBack { .. }
+            | Phase::RolledBack { .. }
+            | Phase::Completed { .. }
+            | Phase::Abandoned { .. } => {}
         }
         let who = self.who();
         let text = format!("rollback ordered by {}: {}", who.identity, who.reason);
-        let event = Event::RollbackOrdered { who, command: self.command() };
-        let message = "rolled back: every route at 0 %".to_owned();
+        let repeated = self.journal.commands.iter().any(|(id, _)| *id == self.request.id);
+        if repeated && let Phase::RollingBack { .. } = run.phase {
+            // Its process ended before every route was reached.
+            let shift = Shift::out_of_traffic(CauseKind::RollBack, text);
+            let mut draft = Draft::of(self.journal);
+            intend(&mut draft, &shift, self.now)?;
+            let message = "rolled back: every route at 0 %".to_owned();
+            return Ok(Ordered { verdict: Verdict::Applied, message, draft, shift: Some(shift) });
+        }
+        let event = Event::RollbackOrdered { who, command: self.command(), given_ms: None };
         if run.mode == Mode::Shadow {
             // Nothing is moved in shadow mode, by nobody's order: end the run.
-            let mut ordered = self.applied(
-                "the shadow rollout has ended; nothing was moved".to_owned(),
-                event,
-                None,
-            )?;
-            finish_rollback(&mut ordered.draft, self.now)?;
+            let message = "the shadow run has ended; nothing was moved".to_owned();
+            let mut ordered = self.applied(message, event, None)?;
+            end_rollback(&mut ordered.draft, self.now)?;
             return Ok(ordered);
         }
         let shift = Shift::out_of_traffic(CauseKind::RollBack, text);
-        self.applied(message, event, Some(shift))
+        self.applied("rolled back: every route at 0 %".to_owned(), event, Some(shift))
+    }
+
+    /// A lowering that nobody had signed is signed by the person who rolls back.
+    fn sign(&self, run: &Run) -> Result<Ordered, FoldError> {
+        if !run.unsigned {
+            let message = "rolled back already: every rule gives Rust 0 %".to_owned();
+            return Ok(self.already(message));
+        }
+        let event =
+            Event::RollbackOrdered { who: self.who(), command: self.command(), given_ms: None };
+        let message = "rolled back already; your name and reason are in the journal now".to_owned();
+        let mut ordered = self.applied(message, event, None)?;
+        end_rollback(&mut ordered.draft, self.now)?;
+        Ok(ordered)
+    }
+
+    /// Traffic that no run gave is taken away all the same.
+    fn rollback_without_run(&self, reached: bool) -> Result<Ordered, FoldError> {
+        if reached {
+            return Ok(self.already("every rule gives Rust 0 % already".to_owned()));
+        }
+        let who = self.who();
+        let text = format!("rollback ordered by {}: {}", who.identity, who.reason);
+        let expected = self.shown().unwrap_or(Weight::ZERO);
+        let by = LoweredBy::Person { who, command: self.command() };
+        let event = Event::LoweredOutside { expected, by };
+        let mut draft = Draft::of(self.journal);
+        draft.add(self.now.tick_ms, event)?;
+        Ok(Ordered {
+            verdict: Verdict::Applied,
+            message: "rolled back: every route at 0 %; there was no run".to_owned(),
+            draft,
+            shift: Some(Shift::out_of_traffic(CauseKind::RollBack, text)),
+        })
     }
 
     fn promote(&self, to: Option<Weight>, force: bool) -> Result<Ordered, FoldError> {
-        let Some(run) = self.journal.open_run() else {
-            return Ok(self.no_run());
-        };
-        if let Some(why) = self.may_not_promote(run, force) {
+        let Some(run) = self.journal.open_run() else { return Ok(self.no_run()) };
+        let waived = if force { Waived::Proof } else { Waived::Minutes };
+        if let Some(why) = self.may_not_promote(run, waived) {
             return Ok(self.refused(why));
         }
         let next = run.terms.next_after(run.weight);
+        let stages = || {
+            let names: Vec<String> = run.terms.stages.iter().map(ToString::to_string).collect();
+            names.join(", ")
+        };
         let to = match (to, next) {
             (None, Some(next)) => next,
-            (None, None) => return self.complete_early(run),
+            (None, None) => return self.complete_early(force),
             (Some(to), _) if to <= run.weight => {
-                return Ok(
-                    self.refused(format!("{to} is not above {}; promote only raises", run.weight))
-                );
+                let message = format!("{to} is not above {}; promote only raises", run.weight);
+                return Ok(self.refused(message));
             }
             (Some(to), _) if !run.terms.stages.contains(&to) => {
-                let stages: Vec<String> =
-                    run.terms.stages.iter().map(ToString::to_string).collect();
-                return Ok(
-                    self.refused(format!("{to} is no stage of the plan: {}", stages.join(", ")))
-                );
+                return Ok(self.refused(format!("{to} is no stage of the plan: {}", stages())));
             }
             (Some(to), Some(next)) if to > next && !force => {
-                return Ok(
-                    self.refused(format!("{to} skips {next}; --force does that without proof"))
-                );
+                let message = format!("{to} skips {next}; --force does that without proof");
+                return Ok(self.refused(message));
             }
             (Some(to), _) => to,
         };
+        let raise = self.raise(run);
+        if let Some(hold) = raise.calendar(to) {
+            return Ok(self.refused(in_words(&hold)));
+        }
         let who = self.who();
-        let proof = if force { "without proof" } else { "with every limit shown to hold" };
+        let proof = if force { "without proof" } else { "with every limit proven" };
         let cause = Cause {
             kind: CauseKind::Promotion,
             text: format!("promoted to {to} by {} {proof}: {}", who.identity, who.reason),
         };
         let shift = Shift { from: Some(run.weight), to, cause };
         let event = Event::Promoted { who, command: self.command(), to, forced: force };
-        self.applied(format!("promoted from {} to {to}", run.weight), event, Some(shift))
+        let message = format!("promoted from {} to {to}, {proof}", run.weight);
+        self.applied(message, event, Some(shift))
     }
 
-    fn may_not_promote(&self, run: &Run, force: bool) -> Option<String> {
+    /// The same gate as a step's, at the time of the last tick.
+    fn raise<'a>(&'a self, run: &'a Run) -> Raise<'a> {
+        let ticked = self.journal.ticked_ms;
+        let now = Now { tick_ms: ticked.unwrap_or(self.now.tick_ms), ..self.now };
+        let settings = self.sight.settings;
+        Raise { run, seen: self.sight.seen, settings, now, ticked_ms: ticked }
+    }
+
+    fn may_not_promote(&self, run: &Run, waived: Waived) -> Option<String> {
         if run.mode == Mode::Shadow {
-            return Some("a shadow rollout moves nothing; `activate` it first".to_owned());
-        }
-        if run.rolling_back.is_some() || run.evidence.rolled_back_at().is_some() {
-            return Some("the evidence says roll back; nothing raises the Rust share".to_owned());
-        }
-        if let Some(intent) = &run.intent {
-            return Some(format!("a change to {} is under way; try again in a minute", intent.to));
+            return Some("a shadow run moves nothing; `activate` it first".to_owned());
         }
         if run.weight == Weight::ZERO {
             return Some(
                 "the first stage has not been taken yet; there is nothing to skip".to_owned(),
             );
         }
-        match self.shown() {
-            Err(why) => return Some(why),
-            Ok(shown) if shown != run.weight => {
-                return Some(format!("the rules show {shown}, the journal says {}", run.weight));
+        if let Some(intent) = &run.intent {
+            return Some(format!("a change to {} is under way; try again in a minute", intent.to));
+        }
+        let silent = self.now.tick_ms - self.journal.ticked_ms.unwrap_or(run.started_ms);
+        if silent > SILENT_MS {
+            return Some(format!(
+                "the last tick was {} minutes ago, so nobody would protect a larger share; see `rolloutctl check`",
+                silent.div_euclid(60_000)
+            ));
+        }
+        let raise = self.raise(run);
+        let hold = raise
+            .obstacle(&self.code(run))
+            .or_else(|| raise.proof(&says(run), waived).err().map(|hold| *hold))?;
+        let words = in_words(&hold);
+        Some(match hold {
+            Hold::Evidence { .. } | Hold::NotJudgedYet => {
+                format!("not every limit is proven yet ({words}); --force goes without proof")
             }
-            Ok(_) => {}
-        }
-        if let Some(finding) = self.unsafe_rule() {
-            return Some(finding);
-        }
-        match &self.sight.alarms {
-            Err(error) => return Some(format!("alarms cannot be read: {error}")),
-            Ok(alarms) => {
-                if let Some(alarm) = alarms.iter().find(|alarm| alarm.state == AlarmState::Alarm) {
-                    return Some(format!("alarm `{}` stands", alarm.name));
-                }
-            }
-        }
-        if force {
-            return None;
-        }
-        let proven = run.judged.as_ref().zip(run.engine().ok()).is_some_and(|(judged, engine)| {
-            judged.weight == run.weight
-                && judged.log_gates.iter().all(|gate| *gate >= engine.gate_threshold())
-                && judged.log_e < 0.5 * engine.rollback_threshold()
-                && !judged.shared_incident()
-        });
-        let why = explain::last_decision(run);
-        (!proven).then(|| {
-            format!("not every limit is shown to hold yet ({why}); --force goes without proof")
+            _ => words,
         })
     }
 
-    fn complete_early(&self, run: &Run) -> Result<Ordered, FoldError> {
+    fn complete_early(&self, force: bool) -> Result<Ordered, FoldError> {
         let who = self.who();
+        let proof = if force { " without proof" } else { "" };
         let reason =
-            format!("the rest of the bake was skipped by {}: {}", who.identity, who.reason);
-        let event = Event::Promoted { who, command: self.command(), to: run.weight, forced: false };
-        let mut ordered =
-            self.applied("complete; the rest of the bake is skipped".to_owned(), event, None)?;
+            format!("the rest of the bake was skipped{proof} by {}: {}", who.identity, who.reason);
+        let to = self.journal.run.as_ref().map_or(Weight::FULL, |run| run.weight);
+        let event = Event::Promoted { who, command: self.command(), to, forced: force };
+        let message = format!("completed; the rest of the bake is skipped{proof}");
+        let mut ordered = self.applied(message, event, None)?;
         ordered.draft.add(self.now.tick_ms, Event::Finished { end: End::Completed, reason })?;
         Ok(ordered)
     }
 
     fn activate(&self) -> Result<Ordered, FoldError> {
-        let Some(run) = self.journal.open_run() else {
-            return Ok(self.no_run());
-        };
+        let Some(run) = self.journal.open_run() else { return Ok(self.no_run()) };
         if run.mode == Mode::Active {
-            return Ok(self.not(Verdict::AlreadySo, "this rollout acts already".to_owned()));
-        }
-        if run.would_have.is_some() {
-            return Ok(self
-                .refused("the shadow rollout would have rolled back; start a new one".to_owned()));
+            return Ok(self.already("this run acts already".to_owned()));
         }
         if self.shown() != Ok(run.weight) {
             return Ok(self.refused(format!("the rules do not show {}", run.weight)));
         }
+        if let Some(finding) = self.sight.seen.unsafe_rules().into_iter().next() {
+            return Ok(self.refused(finding));
+        }
+        if let CodeFinding::Unknown(why) = self.code(run) {
+            return Ok(self.refused(format!("it is not known which code runs: {why}")));
+        }
         let event = Event::Activated { who: self.who(), command: self.command() };
         self.applied(format!("active from now on, at {}", run.weight), event, None)
+    }
+
+    fn abandon(&self) -> Result<Ordered, FoldError> {
+        let Some(run) = self.journal.open_run() else { return Ok(self.no_run()) };
+        let tried = match &run.phase {
+            Phase::Moved { .. } => true,
+            Phase::RollingBack { tries, .. } => *tries > 0,
+            Phase::Starting
+            | Phase::Advancing { .. }
+            | Phase::Paused { .. }
+            | Phase::RolledBack { .. }
+            | Phase::Completed { .. }
+            | Phase::Abandoned { .. } => false,
+        };
+        if !tried && run.mode == Mode::Active {
+            return Ok(self.refused(format!(
+                "the run can end by itself ({}); use `rollback`",
+                run.phase.words()
+            )));
+        }
+        let left = found(&run.terms, &self.sight.seen.rules);
+        let message = format!(
+            "run {} is closed and nothing was moved: {}",
+            run.number,
+            RouteFound::list(&left)
+        );
+        let event = Event::Abandoned { who: self.who(), command: self.command(), left };
+        self.applied(message, event, None)
     }
 }

@@ -1,78 +1,104 @@
 //! Conditions that people should know of: which stand, which are over.
 
 use super::decision::Condition;
-use super::draft::{Draft, Now};
-use super::event::Event;
+use super::draft::Draft;
+use super::event::{Event, RouteFound};
 use super::explain;
 use super::journal::{FoldError, Journal};
-use super::message::Topic;
-use super::minute::Minute;
-use super::observation::{Seen, Share};
+use super::limits::standings;
+use super::message::{Channel, Topic};
+use super::observation::{AlarmState, Now, Observation};
+use super::phase::Phase;
 use super::plan::{Mode, Settings};
+use super::reconcile::found;
 use super::run::Run;
 use super::weight::Weight;
 
 /// People hear of the end of a pause this long before. 10 minutes.
 const PAUSE_WARNING_MS: i64 = 10 * 60_000;
+/// Both sides over a limit for this long is told. 3 minutes.
+const BOTH_SIDES_MINUTES: i64 = 3;
+/// Code that is not known for this long is told. 10 minutes.
+const CODE_UNKNOWN_MS: i64 = 10 * 60_000;
+/// A channel that fails for this long is told on the others. 5 minutes.
+const CHANNEL_BROKEN_MS: i64 = 5 * 60_000;
+/// Refusals in a row after which a step that does not happen is told.
+pub const REFUSALS: u32 = 2;
 
-/// The newest minute that is due at this time: it ended `lag` minutes ago.
-pub fn newest_due(run: &Run, tick_ms: i64) -> Minute {
-    Minute(tick_ms.div_euclid(60_000) - 1 - i64::from(run.terms.lag_minutes))
-}
-
-/// Minutes that are due and were not readable.
-pub(super) fn late_minutes(run: &Run, seen: &Seen, tick_ms: i64) -> u32 {
-    let newest = seen.minutes.last().map(|minute| minute.minute).or(run.through);
-    let late = newest.map_or(0, |newest| newest_due(run, tick_ms).since(newest));
-    u32::try_from(late).unwrap_or(0)
-}
-
-pub(super) fn blind_minutes(journal: &Journal, seen: &Seen, tick_ms: i64) -> Option<u32> {
-    let run = journal.run.as_ref().filter(|run| run.first.is_some())?;
-    Some(late_minutes(run, seen, tick_ms))
-}
-
-/// What is wrong with the rules beside the weight, one sentence each.
-pub(super) fn unsafe_rules(seen: &Seen) -> Vec<String> {
-    let readable = seen.routes.iter().flatten();
-    readable
-        .flat_map(|route| {
-            let sticky = route.sticky.then(|| {
-                "group stickiness is on: clients would keep their group after a rollback; switch it off".to_owned()
-            });
-            sticky.into_iter().chain(route.header_rule.iter().cloned())
-        })
-        .collect()
-}
-
-/// Adds `Raised` and `Cleared` for what changed.
+/// Adds `Raised` and `Cleared` for what changed while a run goes on.
+///
+/// # Errors
+/// [`FoldError`] if the events cannot follow.
 pub(super) fn report(
     draft: &mut Draft,
-    seen: &Seen,
+    seen: &Observation,
     settings: &Settings,
     now: Now,
 ) -> Result<(), FoldError> {
-    let Some(run) = draft.journal.open_run().cloned() else {
-        return Ok(());
+    let Some(run) = draft.journal.open_run().cloned() else { return Ok(()) };
+    let mut standing = standing(&run, seen, settings, now);
+    standing.extend(broken_channels(&draft.journal, now));
+    // What stood may still stand where it could not be looked at.
+    let blind_to = |topic: Topic| match topic {
+        Topic::HeaderRuleChanged | Topic::MovedBySomeoneElse => seen.unreadable_rule().is_some(),
+        _ => false,
     };
-    let standing = standing(&run, seen, settings, now);
-    for condition in &standing {
-        if !run.raised.contains_key(&condition.topic) {
-            let Condition { topic, text } = condition.clone();
+    note(draft, &standing, now, blind_to)
+}
+
+/// Adds `Raised` and `Cleared` for what changed after the end of a run, or where
+/// there never was one.
+///
+/// # Errors
+/// [`FoldError`] if the events cannot follow.
+pub(super) fn report_after_the_end(
+    draft: &mut Draft,
+    seen: &Observation,
+    now: Now,
+) -> Result<(), FoldError> {
+    let mut standing: Vec<Condition> = broken_channels(&draft.journal, now).into_iter().collect();
+    let differs = match &draft.journal.run {
+        Some(run) => differs_after_the_end(run, seen),
+        None => without_a_run(seen),
+    };
+    standing.extend(differs.map(|text| Condition { topic: Topic::MovedBySomeoneElse, text }));
+    let blind_to =
+        |topic: Topic| topic == Topic::MovedBySomeoneElse && seen.unreadable_rule().is_some();
+    note(draft, &standing, now, blind_to)
+}
+
+/// Adds that a rollback did not reach every route, or that it did now.
+///
+/// # Errors
+/// [`FoldError`] if the events cannot follow.
+pub fn report_rollback(draft: &mut Draft, now: Now) -> Result<(), FoldError> {
+    let topic = Topic::RollbackIncomplete;
+    let Some(run) = draft.journal.open_run() else { return Ok(()) };
+    let Some(condition) = rollback_incomplete(run) else { return Ok(()) };
+    if draft.journal.raised.contains_key(&topic) {
+        return Ok(());
+    }
+    draft.add(now.tick_ms, Event::Raised { topic, text: condition.text })
+}
+
+fn note(
+    draft: &mut Draft,
+    standing: &[Condition],
+    now: Now,
+    blind_to: impl Fn(Topic) -> bool,
+) -> Result<(), FoldError> {
+    let raised: Vec<Topic> = draft.journal.raised.keys().copied().collect();
+    for Condition { topic, text } in standing {
+        if !raised.contains(topic) {
+            let (topic, text) = (*topic, text.clone());
             draft.add(now.tick_ms, Event::Raised { topic, text })?;
         }
     }
-    for topic in run.raised.keys() {
-        if !standing.iter().any(|condition| condition.topic == *topic) {
-            // The rules could not be read: what stood may still stand.
-            let unknown = matches!(topic, Topic::HeaderRuleChanged | Topic::MovedBySomeoneElse)
-                && seen.routes.iter().any(Result::is_err);
-            if !unknown {
-                draft.add(
-                    now.tick_ms,
-                    Event::Cleared { topic: *topic, text: over(*topic).to_owned() },
-                )?;
-            }
+    for topic in raised {
+        let stands = standing.iter().any(|condition| condition.topic == topic);
+        if !stands && !blind_to(topic) {
+            let text = over(topic).to_owned();
+            draft.add(now.tick_ms, Event::Cleared { topic, text })?;
         }
     }
     Ok(())
@@ -83,10 +109,14 @@ fn over(topic: Topic) -> &'static str {
         Topic::HoldingTooLong => "The rollout moves again.",
         Topic::Blind => "Everything can be read again.",
         Topic::NoTraffic => "Requests reach the new side again.",
-        Topic::MovedBySomeoneElse => "Every rule shows the journal's weight again.",
+        Topic::MovedBySomeoneElse => "Every rule shows what the journal says again.",
         Topic::HeaderRuleChanged => "The rules are as they must be again.",
         Topic::RollbackIncomplete => "Every route is at 0 %.",
         Topic::PauseExpires => "The pause is over.",
+        Topic::BothSides => "Both sides keep every limit again.",
+        Topic::WriteRefused => "The step was accepted, or is not tried any more.",
+        Topic::NewCode => "It is known again which code runs.",
+        Topic::ChannelBroken => "Messages get through again.",
         Topic::Started
         | Topic::StageReached
         | Topic::RolledBack
@@ -96,112 +126,232 @@ fn over(topic: Topic) -> &'static str {
     }
 }
 
-fn standing(run: &Run, seen: &Seen, settings: &Settings, now: Now) -> Vec<Condition> {
-    let mut found = Vec::new();
-    let mut add = |topic, text: String| found.push(Condition { topic, text });
-    if let Some(since) = run.blind_since_ms {
-        let minutes = (now.tick_ms - since).div_euclid(60_000);
-        if minutes >= i64::from(settings.blind_after_minutes) {
-            let why = explain::last_decision(run);
-            add(
-                Topic::Blind,
-                format!(
-                    "Nothing to judge by for {minutes} minutes: {why}. Nothing advances; alarms and manual rollback work as far as AWS does."
-                ),
-            );
-        }
-    }
-    let at_this_weight = (now.tick_ms - run.since_ms).div_euclid(60_000);
-    if at_this_weight >= i64::from(settings.max_hold_minutes) && run.pause.is_none() {
-        let why = explain::last_decision(run);
-        add(
-            Topic::HoldingTooLong,
-            format!("At {} for {at_this_weight} minutes: {why}", run.weight),
-        );
-    }
-    let silence = run
-        .judged
-        .as_ref()
-        .map(|judged| judged.silence)
-        .filter(super::evidence::Silence::is_alarming);
-    if let Some(silence) = silence
-        && run.mode == Mode::Active
-        && run.weight > Weight::ZERO
-    {
-        add(
-            Topic::NoTraffic,
-            format!(
-                "No request reached the Rust group for {} minutes although about {} were due: its target group or the rule is wrong, or metrics are missing.",
-                silence.minutes,
-                explain::number::whole(silence.expected)
-            ),
-        );
-    }
-    if let Some(moved) = &run.moved {
-        let found: Vec<String> =
-            moved.iter().map(|route| format!("{} {}", route.route, route.text)).collect();
-        add(
-            Topic::MovedBySomeoneElse,
-            format!(
-                "The journal says {}, but {}. Nothing is moved until `rolloutctl resume --adopt` takes this over or the weight is set back; evidence and alarms still roll back.",
-                run.weight,
-                found.join(", ")
-            ),
-        );
-    }
-    let findings = unsafe_rules(seen);
-    if !findings.is_empty() {
-        add(Topic::HeaderRuleChanged, findings.join("; "));
-    }
-    if let Some(failed) = &run.rollback_failed {
-        let routes: Vec<String> =
-            failed.iter().map(|route| format!("{}: {}", route.route, route.text)).collect();
-        add(Topic::RollbackIncomplete, format!("Still trying every minute. {}", routes.join("; ")));
-    }
-    if let Some(until) = run.pause.as_ref().and_then(|pause| pause.until_ms)
-        && now.tick_ms >= until - PAUSE_WARNING_MS
-    {
-        add(
-            Topic::PauseExpires,
-            format!(
-                "The pause ends at {} and the rollout goes on by itself.",
-                explain::clock_time(until)
-            ),
-        );
-    }
-    found
+fn standing(run: &Run, seen: &Observation, settings: &Settings, now: Now) -> Vec<Condition> {
+    let all = [
+        blind(run, seen, settings, now),
+        holding_too_long(run, settings, now),
+        no_traffic(run),
+        moved(run),
+        unsafe_rules(seen),
+        rollback_incomplete(run),
+        pause_expires(run, now),
+        both_sides(run),
+        write_refused(run),
+        code_unknown(run, now),
+    ];
+    all.into_iter().flatten().collect()
 }
 
-/// After a rollback: a rule that shows anything but 0 is told.
-pub(super) fn report_raised_after_rollback(
-    draft: &mut Draft,
-    seen: &Seen,
-    now: Now,
-) -> Result<(), FoldError> {
-    let Some(run) = draft.journal.run.clone() else {
-        return Ok(());
-    };
-    let topic = Topic::MovedBySomeoneElse;
-    let routes = run.terms.routes.iter().zip(&seen.routes);
-    let raised: Vec<String> = routes
-        .filter_map(|(route, seen)| match seen {
-            Ok(seen) if seen.share != Share::Weight(Weight::ZERO) => {
-                Some(format!("{} shows {}", route.name, seen.share))
-            }
-            Ok(_) | Err(_) => None,
+/// An alarm that the config names and CloudWatch does not have.
+pub(super) fn missing_alarm(seen: &Observation) -> Option<&str> {
+    let alarms = seen.alarms.as_ref().ok()?;
+    let missing = alarms.iter().find(|alarm| alarm.state == AlarmState::Missing)?;
+    Some(&missing.name)
+}
+
+fn blind(run: &Run, seen: &Observation, settings: &Settings, now: Now) -> Option<Condition> {
+    if let Some(name) = missing_alarm(seen) {
+        let text = format!(
+            "Alarm `{name}` does not exist any more, so it protects nothing. Nothing advances; metrics still protect."
+        );
+        return Some(Condition { topic: Topic::Blind, text });
+    }
+    let minutes = (now.tick_ms - run.blind_since_ms?).div_euclid(60_000);
+    let behind = i64::from(run.minutes_behind(now.tick_ms));
+    let long = minutes.max(if run.first.is_some() { behind } else { 0 });
+    (long >= i64::from(settings.blind_after_minutes)).then(|| Condition {
+        topic: Topic::Blind,
+        text: format!(
+            "Nothing to judge by for {long} minutes: {}. Nothing advances; alarms and manual rollback work as far as AWS does.",
+            explain::last_decision(run)
+        ),
+    })
+}
+
+fn holding_too_long(run: &Run, settings: &Settings, now: Now) -> Option<Condition> {
+    let minutes = (now.tick_ms - run.since_ms).div_euclid(60_000);
+    let too_long = minutes >= i64::from(settings.max_hold_minutes) && run.phase.pause().is_none();
+    too_long.then(|| Condition {
+        topic: Topic::HoldingTooLong,
+        text: format!("At {} for {minutes} minutes: {}", run.weight, explain::last_decision(run)),
+    })
+}
+
+fn no_traffic(run: &Run) -> Option<Condition> {
+    let silence = run.gathered.silence();
+    let alarming = silence.is_alarming() && run.mode == Mode::Active && run.weight > Weight::ZERO;
+    alarming.then(|| Condition {
+        topic: Topic::NoTraffic,
+        text: format!(
+            "No request reached the Rust group for {} minutes although about {} were due: its target group or the rule is wrong, or metrics are missing.",
+            silence.minutes,
+            explain::number::whole(silence.expected)
+        ),
+    })
+}
+
+fn moved(run: &Run) -> Option<Condition> {
+    let Phase::Moved { found, .. } = &run.phase else { return None };
+    Some(Condition {
+        topic: Topic::MovedBySomeoneElse,
+        text: format!(
+            "The journal says {}, but {}. Nothing is moved until `rolloutctl resume --adopt` takes this over or the weight is set back; evidence and alarms still roll back.",
+            run.weight,
+            RouteFound::list(found)
+        ),
+    })
+}
+
+fn unsafe_rules(seen: &Observation) -> Option<Condition> {
+    let findings = seen.unsafe_rules();
+    (!findings.is_empty())
+        .then(|| Condition { topic: Topic::HeaderRuleChanged, text: findings.join("; ") })
+}
+
+fn rollback_incomplete(run: &Run) -> Option<Condition> {
+    let Phase::RollingBack { unreached, tries, .. } = &run.phase else { return None };
+    (*tries > 0).then(|| Condition {
+        topic: Topic::RollbackIncomplete,
+        text: format!("Trying again every minute. {}", RouteFound::list(unreached)),
+    })
+}
+
+fn pause_expires(run: &Run, now: Now) -> Option<Condition> {
+    let until = run.phase.pause()?.until_ms?;
+    (now.tick_ms >= until - PAUSE_WARNING_MS).then(|| Condition {
+        topic: Topic::PauseExpires,
+        text: format!(
+            "The pause ends at {} and the rollout goes on by itself.",
+            explain::clock_time(until)
+        ),
+    })
+}
+
+/// The old side breaks a limit, alone or with the new one, for some minutes.
+fn both_sides(run: &Run) -> Option<Condition> {
+    let judged = run.gathered.judged()?;
+    let since = judged.incident().map(|(_, since)| judged.minute.since(since))?;
+    if since < BOTH_SIDES_MINUTES {
+        return None;
+    }
+    let over: Vec<String> = standings(run)
+        .into_iter()
+        .filter(|standing| standing.old.over)
+        .map(|standing| {
+            let who =
+                if standing.new.over { "Python and Rust both break" } else { "Python breaks" };
+            format!("{who} {}", standing.metric.name())
         })
         .collect();
-    match (raised.is_empty(), run.raised.contains_key(&topic)) {
-        (false, false) => {
-            let text = format!(
-                "After the rollback {}; only a new start gives Rust traffic.",
-                raised.join(", ")
-            );
-            draft.add(now.tick_ms, Event::Raised { topic, text })
-        }
-        (true, true) => {
-            draft.add(now.tick_ms, Event::Cleared { topic, text: over(topic).to_owned() })
-        }
-        (true, false) | (false, true) => Ok(()),
+    (!over.is_empty()).then(|| Condition {
+        topic: Topic::BothSides,
+        text: format!("{}; Rust is not worse than Python. Nothing advances.", over.join("; ")),
+    })
+}
+
+fn write_refused(run: &Run) -> Option<Condition> {
+    let refused = run.refused.as_ref().filter(|refused| refused.times >= REFUSALS)?;
+    Some(Condition {
+        topic: Topic::WriteRefused,
+        text: format!(
+            "The step to {} was refused {} times: {}",
+            refused.to,
+            refused.times,
+            RouteFound::list(&refused.routes)
+        ),
+    })
+}
+
+fn code_unknown(run: &Run, now: Now) -> Option<Condition> {
+    let since = run.code_unknown_ms?;
+    (now.tick_ms - since >= CODE_UNKNOWN_MS).then(|| Condition {
+        topic: Topic::NewCode,
+        text: format!(
+            "It is not known which code runs since {}. Nothing advances; protection is unchanged.",
+            explain::clock_time(since)
+        ),
+    })
+}
+
+fn broken_channels(journal: &Journal, now: Now) -> Option<Condition> {
+    let long: Vec<String> = journal
+        .outbox
+        .broken()
+        .iter()
+        .filter(|(_, outage)| now.tick_ms - outage.since_ms >= CHANNEL_BROKEN_MS)
+        .map(|(channel, outage)| {
+            let waiting = journal.outbox.waiting(*channel).map_or(0, |(count, _)| count);
+            let name = Channel::name(*channel);
+            format!("{waiting} messages did not reach {name}: {}", outage.error)
+        })
+        .collect();
+    (!long.is_empty()).then(|| Condition { topic: Topic::ChannelBroken, text: long.join("; ") })
+}
+
+/// A rule that does not show how the run ended.
+fn differs_after_the_end(run: &Run, seen: &Observation) -> Option<String> {
+    if run.mode == Mode::Shadow {
+        return None;
     }
+    let expected = match &run.phase {
+        Phase::RolledBack { .. } => Weight::ZERO,
+        Phase::Completed { .. } => run.weight,
+        Phase::Abandoned { .. } => return without_a_run(seen),
+        Phase::Starting
+        | Phase::Advancing { .. }
+        | Phase::Paused { .. }
+        | Phase::Moved { .. }
+        | Phase::RollingBack { .. } => return None,
+    };
+    let other: Vec<RouteFound> = found(&run.terms, &seen.rules)
+        .into_iter()
+        .zip(&seen.rules)
+        .filter(|(found, rule)| {
+            rule.is_ok()
+                && found.weight != Some(expected)
+                && !(expected == Weight::ZERO && found.reached)
+        })
+        .map(|(found, _)| found)
+        .collect();
+    (!other.is_empty()).then(|| {
+        let list = RouteFound::list(&other);
+        if expected == Weight::ZERO {
+            format!("After the rollback {list}; only a new start gives Rust traffic.")
+        } else {
+            format!(
+                "Completed at {expected}, but {list}; nothing protects that traffic but alarms."
+            )
+        }
+    })
+}
+
+/// Traffic for the new side that no run of ours gave it.
+fn without_a_run(seen: &Observation) -> Option<String> {
+    let shares: Vec<String> = seen
+        .rules
+        .iter()
+        .flatten()
+        .filter(|rule| !rule.share.is_reached())
+        .map(|rule| rule.share.to_string())
+        .collect();
+    (!shares.is_empty()).then(|| {
+        format!(
+            "The rules give Rust {} and no rollout protects it; `rolloutctl rollback` takes it out of traffic.",
+            shares.join(", ")
+        )
+    })
+}
+
+/// Whether an alarm that rolls back stands and its counterpart does not.
+pub(super) fn standing_alarm<'a>(seen: &'a Observation, settings: &Settings) -> Option<&'a str> {
+    let alarms = seen.alarms.as_ref().ok()?;
+    let stands = |name: &str| {
+        alarms.iter().any(|alarm| alarm.name == name && alarm.state == AlarmState::Alarm)
+    };
+    let standing = alarms.iter().find(|alarm| {
+        settings.rollback_on.contains(&alarm.name)
+            && stands(&alarm.name)
+            && !settings.python_twin.get(&alarm.name).is_some_and(|twin| stands(twin))
+    });
+    standing.map(|alarm| alarm.name.as_str())
 }

@@ -1,25 +1,26 @@
 //! From what the journal knows and what was seen to the next events. Pure.
 //!
-//! The order of the questions is the safety argument: a change under way is
-//! settled first, then rollback is asked before anything that could hold it back,
-//! and only when nothing at all speaks against it may the Rust share rise.
+//! The order of the questions is the safety argument: settle the change under
+//! way; take in an order from outside the journal; roll back; step back; finish
+//! or undo a raise that is half done; and only when nothing speaks against it may
+//! the share rise.
 
+use super::assess::{Assessment, Baseline, CodeFinding, assess};
+use super::code::CodeChange;
 use super::conditions;
-use super::decision::{AlarmHolds, Cause, CauseKind, Decision, Hold, RollBackReason, Shift};
-use super::draft::{Draft, Now, intend};
+use super::decision::{Cause, CauseKind, Decision, Hold, RollBackReason, Shift, StepBackReason};
+use super::draft::Draft;
 use super::event::{End, Event};
-use super::evidence::{Stage, StageDecision, start_weight};
+use super::evidence::{Proof, Says};
 use super::explain;
 use super::journal::{FoldError, Journal};
-use super::minute::{CommittedMinute, Minute};
-use super::observation::{AlarmSeen, AlarmState, Seen};
-use super::plan::{Mode, Settings, StartAt};
-use super::reconcile::{
-    SETTLE_GRACE_MS, all_show, end_pause, recovered, settle, shadow_follows, shares,
-};
-use super::run::Run;
+use super::observation::{AlarmState, Now, Observation};
+use super::phase::Phase;
+use super::plan::{Mode, OnNewCode, Settings};
+use super::raise::{AlarmSays, Raise, Waived, alarm_says};
+use super::reconcile::{found, reconcile};
+use super::run::{Intent, Run};
 use super::weight::Weight;
-use jiff::Timestamp;
 
 /// What a tick is going to do.
 #[derive(Clone, Debug)]
@@ -33,300 +34,284 @@ pub struct Decided {
 }
 
 impl Decided {
-    /// There is no run to decide about.
     fn nothing(draft: Draft) -> Self {
         Self { draft, decision: None, shift: None }
     }
 }
 
 /// For this long after a rollback a raised weight is put back before anybody is
-/// asked: a stale writer may land late.
-const PUT_BACK_MS: i64 = 15 * 60_000;
+/// asked: a stale writer may land late. 15 minutes.
+pub const PUT_BACK_MS: i64 = 15 * 60_000;
+
+/// A tick this far past the last one, of which nothing can be read, is not of
+/// this time. 5 minutes.
+const FUTURE_MS: i64 = 5 * 60_000;
+
 /// Decides one tick.
 ///
 /// # Errors
 /// [`FoldError`] if the journal cannot be continued: a bug, or an edited table.
 pub fn decide(
     journal: &Journal,
-    seen: &Seen,
+    seen: &Observation,
     settings: &Settings,
     now: Now,
 ) -> Result<Decided, FoldError> {
     let mut draft = Draft::of(journal);
-    let Some(run) = &journal.run else {
-        return Ok(Decided::nothing(draft));
-    };
-    if !run.is_open() {
-        return after_the_end(draft, seen, now);
-    }
-    settle(&mut draft, seen, now)?;
-    // Settling may have found out when a weight began.
-    let minutes =
-        draft.journal.run.as_ref().map_or_else(Vec::new, |run| weighed(run, &seen.minutes));
-    let seen = &Seen { minutes, ..seen.clone() };
-    if let Some(weight) = shadow_follows(&draft, seen) {
-        draft.add(now.tick_ms, Event::Followed { weight })?;
-    }
+    reconcile(&mut draft, seen, now)?;
     end_pause(&mut draft, now)?;
-    let Some(run) = draft.journal.open_run() else {
-        return Ok(Decided::nothing(draft));
+    let Some(run) = draft.journal.open_run().cloned() else {
+        return after_the_end(draft, seen, now);
     };
-
-    // Judged on a copy: the journal judges when it is told of the tick, and the
-    // event that tells it carries the decision.
-    let mut judged = run.clone();
-    let recovered = recovered(run, seen);
-    judged.alarms_before.retain(|name| !recovered.contains(name));
-    judged.judge(&seen.minutes).map_err(|problem| FoldError::Engine {
-        seq: draft.journal.revision + 1,
-        kind: Event::TICKED,
-        problem,
-    })?;
-    let baseline = baseline(&judged, seen);
-    let first = baseline.as_ref().map(|(first, ..)| *first);
-    let decision = choose(&judged, seen, settings, now, first);
-
-    if let Some((first, requests_per_minute, through, history)) = baseline {
-        let event = Event::Baseline { history, first, requests_per_minute, through };
-        draft.add(now.tick_ms, event)?;
-    }
-    draft.add(now.tick_ms, ticked(&draft.journal, seen, &decision, recovered, now))?;
+    let assessment = assess(&run, seen, now)?;
+    let decision = choose(&assessment, seen, settings, now, journal.ticked_ms);
+    record(&mut draft, &assessment, seen, &decision, now)?;
     conditions::report(&mut draft, seen, settings, now)?;
-    let shift = draft.journal.run.as_ref().and_then(|run| shift_for(run, &decision));
+    let shift = draft.journal.open_run().and_then(|run| shift_for(run, &decision));
     match (&decision, &shift) {
         (_, Some(shift)) => intend(&mut draft, shift, now)?,
-        (Decision::Finish { proof }, None) => {
+        (Decision::Complete { proof }, None) => {
             let reason = explain::evidence::complete(proof);
             draft.add(now.tick_ms, Event::Finished { end: End::Completed, reason })?;
+        }
+        (Decision::RollBack { reason }, None) if run.mode == Mode::Shadow => {
+            // It would have left traffic; a latched engine learns nothing more.
+            let reason = format!("shadow: {}", explain::rollback_reason(reason));
+            draft.add(now.tick_ms, Event::Finished { end: End::RolledBack, reason })?;
         }
         _ => {}
     }
     Ok(Decided { draft, decision: Some(decision), shift })
 }
 
-/// The minutes with the weights that the journal has for them.
-fn weighed(run: &Run, minutes: &[CommittedMinute]) -> Vec<CommittedMinute> {
-    let weigh = |minute: &CommittedMinute| CommittedMinute {
-        weight: run.weight_at(minute.minute),
-        ..minute.clone()
-    };
-    minutes.iter().map(weigh).collect()
+/// Whether a tick's time is not of this world: far past the last tick, ahead of
+/// the clock, and none of the newest minutes can be read. Such a tick is not
+/// journalled; alarms still protect.
+pub fn is_from_the_future(journal: &Journal, seen: &Observation, now: Now) -> bool {
+    let Some(last) = journal.ticked_ms else { return false };
+    let Some(run) = journal.open_run() else { return false };
+    let ahead = now.tick_ms - last > FUTURE_MS && now.tick_ms - now.clock_ms > FUTURE_MS;
+    let readable = seen.minutes.value().is_some_and(|minutes| {
+        let newest = run.newest_due(now.tick_ms);
+        minutes.iter().any(|read| {
+            newest.since(read.minute) < 12
+                && read.routes.iter().any(|route| {
+                    matches!(
+                        route,
+                        super::observation::RouteMinute::Known { old, new }
+                            if old.is_some() || new.is_some()
+                    )
+                })
+        })
+    });
+    ahead && run.first.is_some() && !readable
 }
 
-fn ticked(
-    journal: &Journal,
-    seen: &Seen,
+/// Adds the intent of a change to a draft.
+///
+/// # Errors
+/// [`FoldError`] if it cannot follow.
+pub fn intend(draft: &mut Draft, shift: &Shift, now: Now) -> Result<(), FoldError> {
+    let from = draft.journal.run.as_ref().map_or(Weight::ZERO, |run| run.weight);
+    let (to, cause) = (shift.to, shift.cause.clone());
+    draft.add(now.tick_ms, Event::Intended { from, to, cause, deadline_ms: now.deadline_ms })
+}
+
+fn end_pause(draft: &mut Draft, now: Now) -> Result<(), FoldError> {
+    let pause = draft.journal.open_run().and_then(|run| run.phase.pause());
+    let over = pause.and_then(|pause| pause.until_ms).is_some_and(|until| now.tick_ms >= until);
+    // A tick that comes late must not end a pause that goes on by the clock.
+    let on_time = draft.journal.ticked_ms.is_none_or(|last| now.tick_ms >= last);
+    if over && on_time {
+        draft.add(now.tick_ms, Event::PauseEnded {})?;
+    }
+    Ok(())
+}
+
+/// Journals what was read and decided.
+fn record(
+    draft: &mut Draft,
+    assessment: &Assessment,
+    seen: &Observation,
     decision: &Decision,
-    recovered: Vec<String>,
     now: Now,
-) -> Event {
-    let standing = |alarm: &&AlarmSeen| alarm.state == AlarmState::Alarm;
+) -> Result<(), FoldError> {
+    if let Baseline::Read(new) = &assessment.baseline {
+        let event = Event::Baseline {
+            history: new.history.clone(),
+            first: new.first,
+            requests_per_minute: new.requests_per_minute,
+            through: new.through,
+        };
+        draft.add(now.tick_ms, event)?;
+    }
     let alarms = seen.alarms.as_ref().map_or_else(
         |_| Vec::new(),
-        |alarms| alarms.iter().filter(standing).map(|alarm| alarm.name.clone()).collect(),
+        |alarms| {
+            let standing = alarms.iter().filter(|alarm| alarm.state == AlarmState::Alarm);
+            standing.map(|alarm| alarm.name.clone()).collect()
+        },
     );
-    let late = conditions::blind_minutes(journal, seen, now.tick_ms);
-    Event::Ticked {
-        minutes: seen.minutes.clone(),
+    let behind = assessment.run.first.map_or(0, |_| assessment.run.minutes_behind(now.tick_ms));
+    let unreadable = seen.unreadable_rule().is_some() || seen.alarms.is_err();
+    let code_unknown = match &assessment.code {
+        CodeFinding::Unknown(why) => Some(why.clone()),
+        CodeFinding::Same | CodeFinding::Changed(..) => None,
+    };
+    let event = Event::Ticked {
+        minutes: assessment.entries.clone(),
         decision: decision.clone(),
         alarms,
-        recovered,
-        blind_minutes: late.filter(|minutes| *minutes > 0),
+        recovered: assessment.recovered.clone(),
+        blind_minutes: (behind > 0 || unreadable).then_some(behind),
+        no_target: assessment.no_target.clone(),
+        lag_minutes: assessment.lag_minutes,
+        code_unknown,
+    };
+    draft.add(now.tick_ms, event)?;
+    // After the minutes: those up to now were gathered on the code that was.
+    if let CodeFinding::Changed(change, codes) = &assessment.code {
+        let (change, codes) = (*change, codes.clone());
+        draft.add(now.tick_ms, Event::CodeChanged { change, codes })?;
     }
+    Ok(())
 }
 
 // ------------------------------------------------------------------- choosing
 
-type Baseline = (Weight, f64, Minute, Vec<CommittedMinute>);
-
-/// The first stage, once the history is there.
-fn baseline(run: &Run, seen: &Seen) -> Option<Baseline> {
-    if run.first.is_some() {
-        return None;
-    }
-    let history = seen.history.as_ref()?.as_ref().ok()?;
-    let through = history.last()?.minute;
-    let requests: u64 =
-        history.iter().map(|minute| minute.old.requests + minute.new.requests).sum();
-    let per_minute = requests as f64 / history.len() as f64;
-    let first = match run.terms.start {
-        StartAt::Stage(weight) => weight,
-        StartAt::Auto => start_weight(&run.terms.stages, per_minute, run.terms.lag_minutes)?,
-    };
-    Some((first, per_minute, through, history.clone()))
-}
-
-/// The decision itself. `first` is the first stage, if its history has just been read.
 fn choose(
-    run: &Run,
-    seen: &Seen,
+    assessment: &Assessment,
+    seen: &Observation,
     settings: &Settings,
     now: Now,
-    first: Option<Weight>,
+    ticked_ms: Option<i64>,
 ) -> Decision {
-    if let Some(reason) = must_roll_back(run, seen, settings) {
+    if let Some(reason) = must_roll_back(assessment, seen, settings) {
         return Decision::RollBack { reason };
     }
-    let hold = |reason| Decision::Hold { reason };
-    if let Some(reason) = stopped(run, seen, now) {
-        return hold(reason);
+    if let Some((to, why)) = must_step_back(assessment, settings) {
+        return Decision::StepBack { to, why };
     }
-    if let Some(reason) = holds(run, seen, settings, now) {
-        return hold(reason);
+    let raise = Raise::of(assessment, seen, settings, now, ticked_ms);
+    if let Some(intent) = &assessment.run.intent {
+        return half_done(assessment, &raise, intent);
     }
-    let half_done = run.intent.as_ref().map(|intent| intent.to);
-    let (to, proof) = match (run.first.or(first), run.weight) {
-        // Some routes arrived, the others still show where they were.
-        _ if let Some(to) = half_done => (to, None),
-        (None, _) => {
-            return hold(Hold::NoHistory { error: history_error(seen) });
+    match may_rise(assessment, &raise) {
+        Err(reason) => Decision::Hold { reason: *reason },
+        Ok(Rise::Step { to, proof }) => Decision::Advance { to, proof },
+        Ok(Rise::Complete { proof }) => Decision::Complete { proof },
+    }
+}
+
+/// A raise that reached some routes: finished if nothing but fresh proof is
+/// missing (it was proven when it began), otherwise taken back.
+fn half_done(assessment: &Assessment, raise: &Raise<'_>, intent: &Intent) -> Decision {
+    let to = intent.to;
+    match raise.obstacle(&assessment.code).or_else(|| raise.calendar(to)) {
+        None | Some(Hold::Behind { .. }) => Decision::Continue { to },
+        Some(reason @ (Hold::InFlight { .. } | Hold::RulesUnreadable { .. })) => {
+            Decision::Hold { reason }
         }
-        (Some(first), Weight::ZERO) if run.mode == Mode::Active => (first, None),
-        _ => match by_evidence(run) {
-            StageDecision::Rollback { breach } => {
-                return Decision::RollBack { reason: RollBackReason::Evidence { breach } };
-            }
-            StageDecision::Advance { to, proof } => (to, Some(proof)),
-            StageDecision::Complete { proof } => return Decision::Finish { proof },
-            StageDecision::Hold { reason } => return hold(Hold::Evidence { reason }),
-        },
+        Some(_) => Decision::StepBack { to: intent.from, why: StepBackReason::Undo { to } },
+    }
+}
+
+enum Rise {
+    Step { to: Weight, proof: Option<Proof> },
+    Complete { proof: Proof },
+}
+
+/// The next raise, or the first thing that speaks against it.
+fn may_rise(assessment: &Assessment, raise: &Raise<'_>) -> Result<Rise, Box<Hold>> {
+    if let Some(hold) = raise.obstacle(&assessment.code) {
+        return Err(Box::new(hold));
+    }
+    let run = &assessment.run;
+    let first = match &assessment.baseline {
+        Baseline::Known(first) => *first,
+        Baseline::Read(new) => new.first,
+        Baseline::Missing(error) => return Err(Box::new(Hold::NoHistory { error: error.clone() })),
     };
-    let time = Timestamp::from_millisecond(now.tick_ms).unwrap_or_default();
-    if settings.calendar.allows(time) {
-        match half_done {
-            Some(to) => Decision::Continue { to },
-            None => Decision::Advance { to, proof },
+    if run.weight == Weight::ZERO && run.mode == Mode::Active {
+        return raise
+            .calendar(first)
+            .map_or(Ok(Rise::Step { to: first, proof: None }), |hold| Err(Box::new(hold)));
+    }
+    let proof = raise.proof(&assessment.says, Waived::Nothing)?;
+    let next = run.terms.next_after(run.weight);
+    match (next, proof) {
+        (Some(to), proof) => {
+            raise.calendar(to).map_or(Ok(Rise::Step { to, proof }), |hold| Err(Box::new(hold)))
         }
-    } else {
-        let next_ms = settings.calendar.next_allowed(time).map(Timestamp::as_millisecond);
-        hold(Hold::Calendar { to, next_ms })
+        (None, Some(proof)) => Ok(Rise::Complete { proof }),
+        (None, None) => Err(Box::new(Hold::NotJudgedYet)),
     }
 }
 
-fn history_error(seen: &Seen) -> String {
-    match &seen.history {
-        Some(Err(error)) => error.clone(),
-        Some(Ok(_)) => "no minute of the old side's history can be read yet".to_owned(),
-        None => "the history was not asked for".to_owned(),
-    }
-}
-
-/// What the newest judgement means; hold if there is none of this stage.
-fn by_evidence(run: &Run) -> StageDecision {
-    let not_yet = || {
-        // A stage without a judged minute has proven nothing.
-        use super::evidence::HoldReason;
-        StageDecision::Hold { reason: HoldReason::EarlierStage { weight: run.weight } }
-    };
-    let (Some(judged), Ok(engine)) = (&run.judged, run.engine()) else {
-        return not_yet();
-    };
-    let stage = Stage { weight: run.weight, next: run.terms.next_after(run.weight) };
-    engine.stage_gate(&run.evidence, judged, stage)
-}
-
-fn must_roll_back(run: &Run, seen: &Seen, settings: &Settings) -> Option<RollBackReason> {
-    if let Some(reason) = &run.rolling_back {
+fn must_roll_back(
+    assessment: &Assessment,
+    seen: &Observation,
+    settings: &Settings,
+) -> Option<RollBackReason> {
+    let run = &assessment.run;
+    if let Some(reason) = run.phase.rolling_back() {
         return Some(reason.clone());
     }
-    if run.would_have.is_some() {
-        return None;
-    }
-    if run.evidence.rolled_back_at().is_some()
-        && let StageDecision::Rollback { breach } = by_evidence(run)
+    if run.gathered.evidence().rolled_back_at().is_some()
+        && let Some(breach) = latched(assessment)
     {
         return Some(RollBackReason::Evidence { breach });
     }
-    let alarms = seen.alarms.as_ref().ok()?;
-    alarms.iter().find_map(|alarm| match alarm_says(run, settings, alarms, alarm) {
-        AlarmSays::RollBack => {
-            Some(RollBackReason::Alarm { name: alarm.name.clone(), reason: alarm.reason.clone() })
-        }
-        AlarmSays::Hold(_) | AlarmSays::Nothing => None,
-    })
-}
-
-enum AlarmSays {
-    Nothing,
-    Hold(AlarmHolds),
-    RollBack,
-}
-
-fn alarm_says(run: &Run, settings: &Settings, all: &[AlarmSeen], alarm: &AlarmSeen) -> AlarmSays {
-    let rolls_back = settings.rollback_on.contains(&alarm.name);
-    if !rolls_back && !settings.hold_on.contains(&alarm.name) {
-        return AlarmSays::Nothing;
-    }
-    match alarm.state {
-        AlarmState::Ok | AlarmState::InsufficientData => return AlarmSays::Nothing,
-        AlarmState::Missing => return AlarmSays::Hold(AlarmHolds::Missing),
-        AlarmState::Alarm => {}
-    }
-    if !rolls_back {
-        return AlarmSays::Hold(AlarmHolds::Listed);
-    }
-    if run.alarms_before.contains(&alarm.name) {
-        return AlarmSays::Hold(AlarmHolds::StoodBefore);
-    }
-    let twin = settings.python_twin.get(&alarm.name);
-    let twin_stands = twin.is_some_and(|twin| {
-        all.iter().any(|other| other.name == *twin && other.state == AlarmState::Alarm)
+    let alarm = seen.alarms.as_ref().ok().and_then(|alarms| {
+        alarms
+            .iter()
+            .find(|alarm| matches!(alarm_says(run, settings, alarms, alarm), AlarmSays::RollBack))
     });
-    if twin_stands {
-        return AlarmSays::Hold(AlarmHolds::TwinStands);
+    if let Some(alarm) = alarm {
+        let (name, reason) = (alarm.name.clone(), alarm.reason.clone());
+        return Some(RollBackReason::Alarm { name, reason });
     }
-    AlarmSays::RollBack
-}
-
-/// Whether the world is in a state in which nothing may be written but a rollback.
-fn stopped(run: &Run, seen: &Seen, now: Now) -> Option<Hold> {
-    if run.would_have.is_some() {
-        return Some(Hold::ShadowRolledBack);
-    }
-    if let Some(Err(error)) = seen.routes.iter().find(|route| route.is_err()) {
-        return Some(Hold::RulesUnreadable { error: error.clone() });
-    }
-    if let Some(intent) = &run.intent
-        && now.real_ms <= intent.deadline_ms + SETTLE_GRACE_MS
-    {
-        return Some(Hold::InFlight { to: intent.to });
-    }
-    run.moved.is_some().then_some(Hold::MovedByOther)
-}
-
-fn holds(run: &Run, seen: &Seen, settings: &Settings, now: Now) -> Option<Hold> {
-    if let Some(finding) = conditions::unsafe_rules(seen).into_iter().next() {
-        return Some(Hold::RulesUnsafe { finding });
-    }
-    if let Some(pause) = &run.pause {
-        return Some(Hold::Paused {
-            by: pause.who.identity.clone(),
-            reason: pause.who.reason.clone(),
-            until_ms: pause.until_ms,
-        });
-    }
-    let alarms = match &seen.alarms {
-        Ok(alarms) => alarms,
-        Err(error) => {
-            return Some(Hold::AlarmsUnreadable { error: error.clone() });
-        }
-    };
-    for alarm in alarms {
-        if let AlarmSays::Hold(because) = alarm_says(run, settings, alarms, alarm) {
-            return Some(Hold::Alarm { name: alarm.name.clone(), because });
-        }
-    }
-    if run.first.is_some()
-        && let Some(error) = &seen.gap
-    {
-        let minutes = conditions::late_minutes(run, seen, now.tick_ms);
-        return Some(Hold::Blind { minutes, error: error.clone() });
-    }
-    let last_of_stage = run.judged.as_ref().is_some_and(|judged| judged.weight == run.weight);
-    if run.first.is_some() && run.weight > Weight::ZERO && !last_of_stage {
-        return Some(Hold::NotJudgedYet);
+    let second_look = run.no_target_looks > 0 && run.weight > Weight::ZERO;
+    if second_look && !assessment.no_target.is_empty() {
+        return Some(RollBackReason::NoTarget { routes: assessment.no_target.clone() });
     }
     None
+}
+
+/// The breach of a latched engine, also when the minute that reached it was not
+/// known on every route and so made no judgement.
+fn latched(assessment: &Assessment) -> Option<super::evidence::Breach> {
+    if let Says::Breach { breach } = &assessment.says {
+        return Some(*breach);
+    }
+    let run = &assessment.run;
+    let engine = run.engine().ok()?;
+    Some(engine.latched_breach(run.gathered.evidence(), run.weight))
+}
+
+fn must_step_back(
+    assessment: &Assessment,
+    settings: &Settings,
+) -> Option<(Weight, StepBackReason)> {
+    let run = &assessment.run;
+    let CodeFinding::Changed(change, _) = &assessment.code else { return None };
+    if !change.touches_new() || *change == CodeChange::First || run.mode == Mode::Shadow {
+        return None;
+    }
+    match &run.phase {
+        Phase::Advancing { .. } | Phase::Paused { .. } => {}
+        Phase::Starting
+        | Phase::Moved { .. }
+        | Phase::RollingBack { .. }
+        | Phase::RolledBack { .. }
+        | Phase::Completed { .. }
+        | Phase::Abandoned { .. } => return None,
+    }
+    let to = match settings.on_new_code {
+        OnNewCode::FirstStage => run.first?,
+        OnNewCode::Stay => run.terms.bake_share(),
+    };
+    (to < run.weight && run.intent.is_none()).then_some((to, StepBackReason::NewCode))
 }
 
 /// What to write for a decision; nothing in shadow mode, whatever it is.
@@ -345,40 +330,72 @@ fn shift_for(run: &Run, decision: &Decision) -> Option<Shift> {
             to: *to,
             cause: intent.cause.clone(),
         }),
+        Decision::StepBack { to, why } => {
+            let from = match why {
+                // Some routes show where the raise was going.
+                StepBackReason::Undo { .. } => None,
+                StepBackReason::NewCode => Some(run.weight),
+            };
+            let text = explain::step_back(*to, why);
+            Some(Shift { from, to: *to, cause: Cause { kind: CauseKind::StepBack, text } })
+        }
         Decision::RollBack { reason } => {
             let text = explain::rollback_reason(reason);
             Some(Shift::out_of_traffic(CauseKind::RollBack, text))
         }
-        Decision::Hold { .. } | Decision::Finish { .. } => None,
+        Decision::Hold { .. } | Decision::Complete { .. } => None,
     }
 }
 
 // -------------------------------------------------------------- after the end
 
-/// A finished rollout gets no Rust traffic by anybody but a new start. A raised
-/// weight shortly after a rollback is put back first; later it is only told.
-fn after_the_end(mut draft: Draft, seen: &Seen, now: Now) -> Result<Decided, FoldError> {
-    let Some(run) = draft.journal.run.clone() else {
-        return Ok(Decided::nothing(draft));
-    };
-    let Some((End::RolledBack, _, ended_ms)) = run.end else {
-        return Ok(Decided::nothing(draft));
-    };
-    if run.mode == Mode::Shadow || shares(seen).is_none() {
-        return Ok(Decided::nothing(draft));
-    }
-    if let Some(intent) = &run.intent
-        && all_show(seen, intent.to)
+/// A finished run is still looked at. After a rollback a raised weight is put back
+/// first for a while, and told; later, and after every other end, it is told.
+fn after_the_end(mut draft: Draft, seen: &Observation, now: Now) -> Result<Decided, FoldError> {
+    if let Some(run) = draft.journal.run.clone()
+        && let Some(intent) = &run.intent
+        && run.mode == Mode::Active
+        && (seen.all_show(intent.to) || (intent.to == Weight::ZERO && seen.all_reached()))
     {
         draft.add(now.tick_ms, intent.applied())?;
     }
-    conditions::report_raised_after_rollback(&mut draft, seen, now)?;
-    if all_show(seen, Weight::ZERO) || now.tick_ms > ended_ms + PUT_BACK_MS {
+    conditions::report_after_the_end(&mut draft, seen, now)?;
+    let Some(run) = draft.journal.run.clone() else { return Ok(Decided::nothing(draft)) };
+    let Phase::RolledBack { at_ms, .. } = run.phase else { return Ok(Decided::nothing(draft)) };
+    if run.mode == Mode::Shadow || now.tick_ms > at_ms + PUT_BACK_MS {
         return Ok(Decided::nothing(draft));
     }
-    let reason = RollBackReason::PutBack;
-    let text = explain::rollback_reason(&reason);
+    let raised =
+        seen.rules.iter().any(|rule| rule.as_ref().is_ok_and(|seen| !seen.share.is_reached()));
+    let decision = if raised {
+        Decision::RollBack { reason: RollBackReason::PutBack }
+    } else {
+        Decision::Hold { reason: Hold::NotOpen }
+    };
+    // People must be able to see that somebody still looks.
+    draft.add(
+        now.tick_ms,
+        Event::Ticked {
+            minutes: Vec::new(),
+            decision: decision.clone(),
+            alarms: Vec::new(),
+            recovered: Vec::new(),
+            blind_minutes: None,
+            no_target: Vec::new(),
+            lag_minutes: None,
+            code_unknown: None,
+        },
+    )?;
+    if !raised {
+        return Ok(Decided { draft, decision: Some(decision), shift: None });
+    }
+    let found = found(&run.terms, &seen.rules);
+    let text = format!(
+        "{}: {}",
+        explain::rollback_reason(&RollBackReason::PutBack),
+        super::event::RouteFound::list(&found)
+    );
     let shift = Shift::out_of_traffic(CauseKind::PutBack, text);
     intend(&mut draft, &shift, now)?;
-    Ok(Decided { draft, decision: Some(Decision::RollBack { reason }), shift: Some(shift) })
+    Ok(Decided { draft, decision: Some(decision), shift: Some(shift) })
 }

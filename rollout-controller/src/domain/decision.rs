@@ -17,10 +17,17 @@ pub enum Decision {
         /// What it rests on; the first step rests on the history alone.
         proof: Option<Proof>,
     },
-    /// Complete a change that a crash or an error left half done.
+    /// Finish a raise that a crash or an error left half done.
     Continue {
         /// Where it was going.
         to: Weight,
+    },
+    /// Lower the share without leaving traffic.
+    StepBack {
+        /// The share to go back to.
+        to: Weight,
+        /// Why.
+        why: StepBackReason,
     },
     /// Stay.
     Hold {
@@ -32,8 +39,9 @@ pub enum Decision {
         /// Why.
         reason: RollBackReason,
     },
-    /// The bake is over.
-    Finish {
+    /// The last proof is there.
+    #[serde(alias = "finish")]
+    Complete {
         /// What it rests on.
         proof: Proof,
     },
@@ -48,6 +56,7 @@ impl Decision {
                 reason: Hold::RulesUnreadable { .. }
                     | Hold::AlarmsUnreadable { .. }
                     | Hold::Blind { .. }
+                    | Hold::CopyUnreadable { .. }
                     | Hold::NoHistory { .. }
             }
         )
@@ -59,8 +68,9 @@ impl Decision {
             Self::Advance { .. } => "advance",
             Self::Continue { .. } => "continue",
             Self::Hold { .. } => "hold",
+            Self::StepBack { .. } => "step back",
             Self::RollBack { .. } => "rollback",
-            Self::Finish { .. } => "finish",
+            Self::Complete { .. } => "complete",
         }
     }
 }
@@ -74,7 +84,7 @@ pub enum Hold {
         /// Where it goes.
         to: Weight,
     },
-    /// Somebody else changed a weight.
+    /// Someone else changed a weight.
     MovedByOther,
     /// The load balancer could not be read.
     RulesUnreadable {
@@ -86,7 +96,7 @@ pub enum Hold {
         /// First finding.
         finding: String,
     },
-    /// Somebody paused.
+    /// A person paused.
     Paused {
         /// Who.
         by: String,
@@ -128,6 +138,40 @@ pub enum Hold {
     },
     /// No minute of the present stage has been judged yet.
     NotJudgedYet,
+    /// Minutes that are due have not been judged.
+    Behind {
+        /// How many.
+        minutes: u32,
+    },
+    /// The tick is older than the last one, or far behind the clock.
+    StaleTick {
+        /// Minutes behind the clock or the last tick.
+        minutes: i64,
+    },
+    /// The routes do not stand at one share.
+    RoutesApart,
+    /// It is not known which code answers.
+    CodeUnknown {
+        /// What is missing.
+        error: String,
+    },
+    /// Other code answers than the evidence was gathered on.
+    NewCode,
+    /// A rollback was ordered while the journal could not be written.
+    OrderedOutside,
+    /// The copy of the run outside the journal cannot be read.
+    CopyUnreadable {
+        /// Error.
+        error: String,
+    },
+    /// The copy of the run does not say that this run is open.
+    CopyDiffers,
+    /// A rollback is under way, or the run has ended.
+    NotOpen,
+    /// A shadow run moves nothing.
+    Shadow,
+    /// The evidence says roll back.
+    Breach,
     /// The evidence says hold.
     Evidence {
         /// Why.
@@ -174,8 +218,26 @@ pub enum RollBackReason {
         /// Their reason.
         reason: String,
     },
+    /// The new side's group has no target, at the second look.
+    NoTarget {
+        /// The routes.
+        routes: Vec<String>,
+    },
     /// A rule was raised again after a rollback: put back first, ask afterwards.
     PutBack,
+}
+
+/// Why the share is lowered without leaving traffic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum StepBackReason {
+    /// A raise reached some routes and may not be finished now.
+    Undo {
+        /// Where it was going.
+        to: Weight,
+    },
+    /// Other code answers on the new side, and what was proven was not proven of it.
+    NewCode,
 }
 
 /// Why a weight is being changed; journalled with the intent.
@@ -201,6 +263,18 @@ pub enum CauseKind {
     RollBack,
     /// A foreign change after a rollback is undone.
     PutBack,
+    /// The share goes back without leaving traffic.
+    StepBack,
+}
+
+impl CauseKind {
+    /// Whether a change for this cause raises the new side's share.
+    pub fn raises(self) -> bool {
+        match self {
+            Self::Start | Self::Evidence | Self::Promotion => true,
+            Self::RollBack | Self::PutBack | Self::StepBack => false,
+        }
+    }
 }
 
 /// One change of weight to make, on every route.

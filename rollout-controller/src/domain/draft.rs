@@ -1,22 +1,9 @@
-//! Events being prepared, before they are appended to the journal.
+//! Events being prepared, applied to a copy of the journal as they are added.
 
-use super::decision::Shift;
 use super::event::{Event, Stamped};
 use super::journal::{FoldError, Journal};
-use super::weight::Weight;
 
-/// The time a decision is made for.
-#[derive(Clone, Copy, Debug)]
-pub struct Now {
-    /// Scheduled time of the tick in milliseconds: what is judged.
-    pub tick_ms: i64,
-    /// Real time in milliseconds: only for deadlines of writes.
-    pub real_ms: i64,
-    /// Real time after which this process must not write any more.
-    pub deadline_ms: i64,
-}
-
-/// Events being prepared, applied to a copy of the journal as they are added.
+/// Events being prepared, and the journal as it will be with them.
 #[derive(Clone, Debug)]
 pub struct Draft {
     /// The journal with the draft's events.
@@ -42,14 +29,4 @@ impl Draft {
         self.events.push(stamped);
         Ok(())
     }
-}
-
-/// Adds the intent of a change to a draft.
-///
-/// # Errors
-/// [`FoldError`] if it cannot follow.
-pub fn intend(draft: &mut Draft, shift: &Shift, now: Now) -> Result<(), FoldError> {
-    let from = draft.journal.run.as_ref().map_or(Weight::ZERO, |run| run.weight);
-    let (to, cause) = (shift.to, shift.cause.clone());
-    draft.add(now.tick_ms, Event::Intended { from, to, cause, deadline_ms: now.deadline_ms })
 }

@@ -17,7 +17,7 @@ pub enum Topic {
     Blind,
     /// No request reaches the new side although its weight says so.
     NoTraffic,
-    /// A weight was changed by somebody else.
+    /// A weight was changed by someone else.
     MovedBySomeoneElse,
     /// The header rule is missing, changed, or shadowed.
     HeaderRuleChanged,
@@ -29,6 +29,14 @@ pub enum Topic {
     Completed,
     /// A pause with an end is about to end, or has ended.
     PauseExpires,
+    /// Both sides break a limit, or only the old one does.
+    BothSides,
+    /// The load balancer refuses a step again and again.
+    WriteRefused,
+    /// Other code answers than before, or it is not known which.
+    NewCode,
+    /// A channel for messages does not work.
+    ChannelBroken,
     /// The controller itself failed.
     ControllerError,
     /// A message to prove the channels.
@@ -37,7 +45,7 @@ pub enum Topic {
 
 impl Topic {
     /// All topics, in the order of a rollout.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::Started,
         Self::StageReached,
         Self::HoldingTooLong,
@@ -49,6 +57,10 @@ impl Topic {
         Self::RollbackIncomplete,
         Self::Completed,
         Self::PauseExpires,
+        Self::BothSides,
+        Self::WriteRefused,
+        Self::NewCode,
+        Self::ChannelBroken,
         Self::ControllerError,
         Self::Test,
     ];
@@ -67,8 +79,38 @@ impl Topic {
             Self::RollbackIncomplete => "rollback-incomplete",
             Self::Completed => "completed",
             Self::PauseExpires => "pause-expires",
+            Self::BothSides => "both-sides",
+            Self::WriteRefused => "write-refused",
+            Self::NewCode => "new-code",
+            Self::ChannelBroken => "channel-broken",
             Self::ControllerError => "controller-error",
             Self::Test => "test",
+        }
+    }
+}
+
+/// A way by which messages leave. One that is broken delays no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// Pages that wake a person.
+    Pager,
+    /// The same pages where the team reads along.
+    Chat,
+    /// State changes for programs.
+    Bus,
+}
+
+impl Channel {
+    /// All of them, in the order of their urgency.
+    pub const ALL: [Self; 3] = [Self::Pager, Self::Chat, Self::Bus];
+
+    /// What people call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pager => "the pager",
+            Self::Chat => "chat",
+            Self::Bus => "the event bus",
         }
     }
 }
@@ -77,7 +119,7 @@ impl Topic {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Urgency {
-    /// Somebody should look.
+    /// A person should look.
     Trigger,
     /// What was triggered under the same key is over.
     Clear,

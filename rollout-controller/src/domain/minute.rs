@@ -144,6 +144,54 @@ impl From<Edges> for Vec<f64> {
     }
 }
 
+/// What two counts of a minute may differ by, as 1 in so many: a request and its
+/// answer can fall into two minutes.
+const ONE_IN: u64 = 50;
+/// Requests that are few: so many answers may have no latency, or stand in the
+/// minute after their request's.
+const FEW: u64 = 5;
+
+/// Why counts cannot be those of one side in one minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they are; variants are documented")]
+pub enum Contradiction {
+    /// The buckets do not add up to the samples, within 2 %. What little is missing
+    /// then counts as slow, the safe reading; more means that somebody counts
+    /// differently (one stand-in answers every unknown statistic with the average).
+    Buckets { sum: u64, samples: u64 },
+    /// Far more errors were answered than there were requests.
+    ErrorsAboveRequests { errors: u64, requests: u64 },
+    /// Far more latencies than requests.
+    SamplesAboveRequests { samples: u64, requests: u64 },
+    /// Requests that were answered well have no latency.
+    NoLatencies { fine: u64 },
+}
+
+/// What speaks against counts of one minute, for the controller and for recordings
+/// alike. `answered` are the errors that a target answered: calls that fail before
+/// are in no request count.
+pub fn contradiction(
+    requests: u64,
+    errors: u64,
+    answered: u64,
+    samples: u64,
+    buckets: &[u64],
+) -> Option<Contradiction> {
+    let sum = buckets.iter().fold(0_u64, |sum, &bucket| sum.saturating_add(bucket));
+    if sum.abs_diff(samples) > samples / ONE_IN {
+        return Some(Contradiction::Buckets { sum, samples });
+    }
+    let most = requests.saturating_add(FEW.max(requests / ONE_IN));
+    if answered > most {
+        return Some(Contradiction::ErrorsAboveRequests { errors: answered, requests });
+    }
+    if samples > most {
+        return Some(Contradiction::SamplesAboveRequests { samples, requests });
+    }
+    let fine = requests.saturating_sub(errors);
+    (samples == 0 && fine >= FEW).then_some(Contradiction::NoLatencies { fine })
+}
+
 /// How many requests fell between which latencies.
 ///
 /// In JSON only the occupied stretch is written: `{"samples":3,"first":5,"counts":[2,0,1]}`

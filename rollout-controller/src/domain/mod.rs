@@ -6,38 +6,47 @@
 //! | module | holds |
 //! |---|---|
 //! | [`weight`], [`minute`], [`slo`], [`route`], [`calendar`], [`plan`] | what a rollout is made of |
-//! | [`observation`] | what a tick saw |
-//! | [`evidence`] | the engine that turns minutes into rollback, advance or hold |
-//! | [`event`], [`run`], [`journal`] | what happened, and the state that is its fold |
-//! | [`reconcile`], [`decide`], [`decision`], [`draft`] | from journal and observation to the next events |
+//! | [`observation`], [`code`], [`copy`], [`reading`] | what a look at the world saw |
+//! | [`evidence`], [`gathered`], [`limits`] | the engine, the minutes it was fed, and who breaks a limit |
+//! | [`event`], [`phase`], [`run`], [`journal`], [`draft`] | what happened, and the state that is its fold |
+//! | [`reconcile`], [`assess`], [`raise`], [`decide`], [`decision`] | from journal and observation to the next events |
 //! | [`command`] | what a person may order, and what becomes of it |
-//! | [`conditions`], [`message`] | what people should know of, and what they are sent |
-//! | [`explain`] | decisions and events as sentences |
+//! | [`protection`] | what is done while the journal cannot be used |
+//! | [`health`], [`conditions`], [`message`], [`outbox`] | how it stands, what people should know, what they are sent |
+//! | [`explain`] | decisions, events and health as sentences |
 
+pub mod assess;
 pub mod calendar;
+pub mod code;
 pub mod command;
 pub mod conditions;
+pub mod copy;
 pub mod decide;
 pub mod decision;
 pub mod draft;
 pub mod event;
 pub mod evidence;
 pub mod explain;
+pub mod gathered;
+pub mod health;
 pub mod journal;
+pub mod limits;
 pub mod message;
 pub mod minute;
 pub mod observation;
-mod outbox;
+pub mod outbox;
+pub mod phase;
 pub mod plan;
+pub mod protection;
+pub mod raise;
+pub mod reading;
 pub mod reconcile;
 pub mod route;
 pub mod run;
 pub mod slo;
 pub mod weight;
 
-pub use evidence::{
-    Engine, Evidence, EvidenceConfig, Family, HoldReason, Judged, Signal, StageDecision,
-};
+pub use evidence::{Engine, Evidence, EvidenceConfig, Family, HoldReason, Judged, Says, Signal};
 pub use minute::{CommittedMinute, Edges, Histogram, Minute, SideCounts};
 pub use slo::{Metric, Slo};
 pub use weight::Weight;

@@ -1,8 +1,141 @@
-//! What a tick saw: the load balancer, minutes and alarms, as plain values.
+//! What one look at the world saw. Each part is a value, or why it could not be
+//! read: never an empty list for a failure.
 
-use super::minute::{CommittedMinute, Minute, SideCounts};
+use super::code::RouteCodeSeen;
+use super::copy::{Copy, OutsideOrder};
+use super::minute::{Minute, SideCounts};
 use super::weight::Weight;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Why something could not be read: the foreign error with its causes, one line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(transparent)]
+#[error("{0}")]
+pub struct Unread(String);
+
+impl Unread {
+    /// From the words of whoever failed.
+    pub fn because(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// From an error with its causes.
+    pub fn of(error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            text.push_str(": ");
+            text.push_str(&inner.to_string());
+            cause = inner.source();
+        }
+        Self(text)
+    }
+}
+
+/// A part of the world as read, or why it could not be.
+pub type Seen<T> = Result<T, Unread>;
+
+/// The time a decision is made for.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Scheduled time of the tick in milliseconds: what is judged.
+    pub tick_ms: i64,
+    /// The clock in milliseconds. It can forbid a raise (a tick far behind it),
+    /// never cause one. A stand-in with fast time shares its own clock.
+    pub clock_ms: i64,
+    /// Real time in milliseconds, for deadlines of writes.
+    pub real_ms: i64,
+    /// Real time after which this process must not write any more.
+    pub deadline_ms: i64,
+}
+
+/// Everything that one look read about one rollout.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// Each route's rule, in the order of the terms.
+    pub rules: Vec<Seen<RouteSeen>>,
+    /// Each route's code, in the same order; empty if there was no need to look.
+    pub code: Vec<RouteCodeSeen>,
+    /// Minutes that were asked for.
+    pub minutes: Asked<Vec<MinuteRead>>,
+    /// The old side's history.
+    pub history: Asked<Vec<MinuteRead>>,
+    /// Alarm states.
+    pub alarms: Seen<Vec<AlarmSeen>>,
+    /// The copy of the run outside the journal.
+    pub copy: Seen<Option<Copy>>,
+    /// A rollback that was ordered while the journal could not be written.
+    pub order: Seen<Option<OutsideOrder>>,
+}
+
+/// Something that is read only when it is needed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Asked<T> {
+    /// There was no need.
+    No,
+    /// What came of it.
+    Answered(Seen<T>),
+}
+
+impl<T> Asked<T> {
+    /// The value, if it was asked for and read.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Answered(Ok(value)) => Some(value),
+            Self::Answered(Err(_)) | Self::No => None,
+        }
+    }
+
+    /// Why it could not be read.
+    pub fn problem(&self) -> Option<&Unread> {
+        match self {
+            Self::Answered(Err(why)) => Some(why),
+            Self::Answered(Ok(_)) | Self::No => None,
+        }
+    }
+}
+
+impl Observation {
+    /// What every rule shows, in order, if all could be read.
+    pub fn shares(&self) -> Seen<Vec<&Share>> {
+        let each = self.rules.iter();
+        each.map(|rule| rule.as_ref().map(|seen| &seen.share).map_err(Clone::clone)).collect()
+    }
+
+    /// Whether every rule was read and shows exactly this weight.
+    pub fn all_show(&self, weight: Weight) -> bool {
+        !self.rules.is_empty()
+            && self.rules.iter().all(|rule| match rule {
+                Ok(seen) => seen.share == Share::Weight(weight),
+                Err(_) => false,
+            })
+    }
+
+    /// Whether every rule was read and gives the new side nothing.
+    pub fn all_reached(&self) -> bool {
+        !self.rules.is_empty()
+            && self.rules.iter().all(|rule| rule.as_ref().is_ok_and(|seen| seen.share.is_reached()))
+    }
+
+    /// The first rule that could not be read.
+    pub fn unreadable_rule(&self) -> Option<&Unread> {
+        self.rules.iter().find_map(|rule| rule.as_ref().err())
+    }
+
+    /// What makes the rules unsafe beside their weights, one sentence each:
+    /// stickiness, which would keep clients on the new side after a rollback, and
+    /// the header rule.
+    pub fn unsafe_rules(&self) -> Vec<String> {
+        let readable = self.rules.iter().flatten();
+        readable.flat_map(RouteSeen::unsafe_findings).collect()
+    }
+
+    /// The alarm of this name, if alarms could be read.
+    pub fn alarm(&self, name: &str) -> Option<&AlarmSeen> {
+        self.alarms.as_ref().ok()?.iter().find(|alarm| alarm.name == name)
+    }
+}
 
 /// Share that a rule shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,15 +143,47 @@ pub enum Share {
     /// A forward to exactly our two groups with a share of whole tenths of a percent.
     Weight(Weight),
     /// Anything else: other groups, a redirect, weights 0 and 0, an odd share.
-    /// The text says what was found.
-    Foreign(String),
+    Foreign(Foreign),
 }
 
-impl std::fmt::Display for Share {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// Actions of a rule that are no share of ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Foreign {
+    /// What was found, with the groups' ids.
+    pub what: String,
+    /// Whether the new group gets any request by it.
+    pub reaches_new: bool,
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl Share {
+    /// The share of ours, if it is one.
+    pub fn weight(&self) -> Option<Weight> {
+        match self {
+            Self::Weight(weight) => Some(*weight),
+            Self::Foreign(_) => None,
+        }
+    }
+
+    /// Whether the new side gets nothing by it: a rollback has reached this rule.
+    pub fn is_reached(&self) -> bool {
+        match self {
+            Self::Weight(weight) => *weight == Weight::ZERO,
+            Self::Foreign(foreign) => !foreign.reaches_new,
+        }
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Weight(weight) => weight.fmt(f),
-            Self::Foreign(what) => f.write_str(what),
+            Self::Foreign(foreign) => foreign.fmt(f),
         }
     }
 }
@@ -26,7 +191,7 @@ impl std::fmt::Display for Share {
 /// One route as the load balancer shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteSeen {
-    /// Share of the Rust group.
+    /// Share of the new group.
     pub share: Share,
     /// Priority of the weighted rule; `None` for a listener's default rule.
     pub priority: Option<u32>,
@@ -37,15 +202,31 @@ pub struct RouteSeen {
     pub header_rule: Vec<String>,
 }
 
-/// One minute of one route. A side is `None` where CloudWatch has no
-/// `RequestCount` for it: that is "no data", never zero requests. Where it has,
-/// a missing error count or latency sample is zero (aws-facts 0.2).
+impl RouteSeen {
+    /// What makes this rule unsafe beside its weight, one sentence each.
+    pub fn unsafe_findings(&self) -> Vec<String> {
+        let sticky = self.sticky.then(|| {
+            "group stickiness is on: clients would keep their group after a rollback; switch it off"
+                .to_owned()
+        });
+        sticky.into_iter().chain(self.header_rule.iter().cloned()).collect()
+    }
+}
+
+/// One minute of one route.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RouteMinute {
-    /// The Python side.
-    pub old: Option<SideCounts>,
-    /// The Rust side.
-    pub new: Option<SideCounts>,
+pub enum RouteMinute {
+    /// Read and consistent. A side is `None` where CloudWatch has no
+    /// `RequestCount` for it: "no data", never zero requests. Where it has, a
+    /// missing error count or latency sample is zero (aws-facts 0.2).
+    Known {
+        /// The side being replaced.
+        old: Option<SideCounts>,
+        /// The side being rolled out.
+        new: Option<SideCounts>,
+    },
+    /// One of its numbers is missing, contradicts the others, or is no count.
+    Unknown(Unread),
 }
 
 /// One minute of all routes of a rollout, in the order asked.
@@ -55,25 +236,6 @@ pub struct MinuteRead {
     pub minute: Minute,
     /// One for each route.
     pub routes: Vec<RouteMinute>,
-}
-
-impl MinuteRead {
-    /// The sum over all routes, with the share that was in force.
-    pub fn committed(&self, weight: Weight) -> CommittedMinute {
-        let sum = |side: fn(&RouteMinute) -> Option<&SideCounts>| {
-            let mut sum = SideCounts::default();
-            for counts in self.routes.iter().filter_map(side) {
-                sum += counts;
-            }
-            sum
-        };
-        CommittedMinute {
-            minute: self.minute,
-            weight,
-            old: sum(|route| route.old.as_ref()),
-            new: sum(|route| route.new.as_ref()),
-        }
-    }
 }
 
 /// State of an alarm.
@@ -101,19 +263,4 @@ pub struct AlarmSeen {
     pub since_ms: Option<i64>,
     /// CloudWatch's words.
     pub reason: String,
-}
-
-/// Everything that one tick read about one rollout.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// Each route, in the order of the terms, or why it could not be read.
-    pub routes: Vec<Result<RouteSeen, String>>,
-    /// Minutes that are final and not judged yet, ascending without holes.
-    pub minutes: Vec<CommittedMinute>,
-    /// Why later minutes are missing that should be readable by now.
-    pub gap: Option<String>,
-    /// The old side's history, if it was asked for.
-    pub history: Option<Result<Vec<CommittedMinute>, String>>,
-    /// Alarm states, or why they could not be read.
-    pub alarms: Result<Vec<AlarmSeen>, String>,
 }

@@ -1,158 +1,375 @@
-//! Which events owe people a page and programs a state change.
+//! Messages that the journal owes, each on each channel by itself.
 //!
 //! The outbox is part of the fold: a message is owed from the append of its
-//! cause until an entry says that it was sent. So a crash between the two sends
-//! it again (the key removes doubles), and never loses it.
+//! cause until an entry says that the channel accepted it. So a crash between
+//! the two sends it again (its key removes doubles), and never loses it.
 
-use super::event::{End, Event, Stamped};
-use super::journal::{Debt, Journal, Owed};
-use super::message::{Page, StateChange, Topic, Urgency};
+use super::event::{End, Event, Item, LoweredBy, Stamped};
+use super::journal::{Before, Journal};
+use super::message::{Channel, Page, StateChange, Topic, Urgency};
 use super::plan::Mode;
 use super::run::Run;
 use super::weight::Weight;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Adds what `stamped` owes. `before` is the run's number, weight and end before
-/// the event.
-pub(super) fn owe(
-    journal: &mut Journal,
-    stamped: &Stamped,
-    before: Option<(u32, Weight, Option<End>)>,
-) {
-    let Some(run) = &journal.run else { return };
-    let name = journal.name.clone();
-    let from =
-        before.filter(|(number, ..)| *number == run.number).map_or(Weight::ZERO, |(_, w, _)| w);
+/// A message is tried at every tick while it is younger than this, then once in
+/// as long. 10 minutes.
+const OFTEN_MS: i64 = 10 * 60_000;
+/// A page or change that is this old helps nobody any more. 24 hours.
+const GIVEN_UP_MS: i64 = 24 * 60 * 60_000;
+/// The same for a page that only tells. 1 hour.
+const INFO_GIVEN_UP_MS: i64 = 60 * 60_000;
+/// A tick sends at most this many messages on one channel.
+const MOST_A_TICK: usize = 20;
+
+/// What is owed, and which channels are broken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outbox {
+    owed: Vec<Owed>,
+    broken: BTreeMap<Channel, Outage>,
+}
+
+/// A message, and the channels that have not accepted it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owed {
+    /// Its cause.
+    pub item: Item,
+    /// When that was, in milliseconds.
+    pub at_ms: i64,
+    /// The message.
+    pub what: Debt,
+    /// Where it is still owed.
+    pub channels: BTreeSet<Channel>,
+}
+
+/// Kinds of messages owed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Debt {
+    /// To people.
+    Page(Page),
+    /// To programs.
+    Change(StateChange),
+}
+
+/// A channel that refuses or does not answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// Since when, in milliseconds.
+    pub since_ms: i64,
+    /// The first error.
+    pub error: String,
+}
+
+/// One message to send on one channel, and the debts that it pays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// Paid when it is accepted.
+    pub items: Vec<Item>,
+    /// The message.
+    pub what: Debt,
+}
+
+impl Debt {
+    /// Alarms before clears before what only tells.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Page(page) => match page.urgency {
+                Urgency::Trigger => 0,
+                Urgency::Clear => 1,
+                Urgency::Info => 2,
+            },
+            Self::Change(_) => 2,
+        }
+    }
+
+    fn given_up_after_ms(&self) -> i64 {
+        match self {
+            Self::Page(page) if page.urgency == Urgency::Info => INFO_GIVEN_UP_MS,
+            Self::Page(_) | Self::Change(_) => GIVEN_UP_MS,
+        }
+    }
+}
+
+impl Outbox {
+    /// Whether nothing is owed anywhere.
+    pub fn is_empty(&self) -> bool {
+        self.owed.is_empty()
+    }
+
+    /// Everything that is owed, oldest first.
+    pub fn owed(&self) -> &[Owed] {
+        &self.owed
+    }
+
+    /// Channels that are broken.
+    pub fn broken(&self) -> &BTreeMap<Channel, Outage> {
+        &self.broken
+    }
+
+    /// Messages that a channel has not accepted, and when the oldest became due.
+    pub fn waiting(&self, channel: Channel) -> Option<(usize, i64)> {
+        let owed: Vec<&Owed> = self.on(channel).collect();
+        let oldest = owed.iter().map(|owed| owed.at_ms).min()?;
+        Some((owed.len(), oldest))
+    }
+
+    fn on(&self, channel: Channel) -> impl Iterator<Item = &Owed> {
+        self.owed.iter().filter(move |owed| owed.channels.contains(&channel))
+    }
+
+    /// Everything owed on a channel, for one that does not exist.
+    pub fn all_on(&self, channel: Channel) -> Vec<Item> {
+        self.on(channel).map(|owed| owed.item).collect()
+    }
+
+    /// What is too old to be sent on a channel.
+    pub fn too_old(&self, channel: Channel, now_ms: i64) -> Vec<Item> {
+        let old =
+            self.on(channel).filter(|owed| now_ms - owed.at_ms > owed.what.given_up_after_ms());
+        old.map(|owed| owed.item).collect()
+    }
+
+    /// What to send on a channel now: alarms, then clears, then what only tells,
+    /// oldest first. An alarm whose clear is owed as well is one message that
+    /// only tells.
+    pub fn due(&self, channel: Channel, now_ms: i64) -> Vec<Letter> {
+        let mut letters: Vec<(u8, i64, Letter)> = Vec::new();
+        let mut paired: BTreeSet<Item> = BTreeSet::new();
+        for owed in self.on(channel).filter(|owed| is_due(owed, now_ms)) {
+            if paired.contains(&owed.item) {
+                continue;
+            }
+            let mut items = vec![owed.item];
+            let mut what = owed.what.clone();
+            if let Some((clear, debt)) = self.clear_of(owed, channel) {
+                paired.insert(clear);
+                items.push(clear);
+                what = debt;
+            }
+            letters.push((what.rank(), owed.at_ms, Letter { items, what }));
+        }
+        letters.sort_by_key(|(rank, at_ms, _)| (*rank, *at_ms));
+        letters.truncate(MOST_A_TICK);
+        letters.into_iter().map(|(_, _, letter)| letter).collect()
+    }
+
+    /// The clear of an owed alarm, with one message that says both.
+    fn clear_of(&self, alarm: &Owed, channel: Channel) -> Option<(Item, Debt)> {
+        let Debt::Page(page) = &alarm.what else { return None };
+        if page.urgency != Urgency::Trigger {
+            return None;
+        }
+        let clears = self.on(channel).filter(|owed| owed.item.revision > alarm.item.revision);
+        clears.into_iter().find_map(|owed| match &owed.what {
+            Debt::Page(clear) if clear.urgency == Urgency::Clear && clear.key() == page.key() => {
+                let text = format!("{} It is over: {}", page.text, clear.text);
+                let both = Page { urgency: Urgency::Info, text, ..page.clone() };
+                Some((owed.item, Debt::Page(both)))
+            }
+            Debt::Page(_) | Debt::Change(_) => None,
+        })
+    }
+
+    pub(super) fn note(&mut self, stamped: &Stamped) {
+        match &stamped.event {
+            Event::Delivered { channel, items } | Event::GivenUp { channel, items } => {
+                self.paid(items, &[*channel]);
+            }
+            Event::ChannelFailed { channel, error } => {
+                let outage = Outage { since_ms: stamped.at_ms, error: error.clone() };
+                self.broken.entry(*channel).or_insert(outage);
+            }
+            Event::ChannelWorks { channel } => {
+                self.broken.remove(channel);
+            }
+            Event::PageSent { revision, topic } => {
+                let item = Item { revision: *revision, topic: Some(*topic) };
+                self.paid(&[item], &[Channel::Pager, Channel::Chat]);
+            }
+            Event::Announced { revision } => {
+                self.paid(&[Item { revision: *revision, topic: None }], &[Channel::Bus]);
+            }
+            _ => {}
+        }
+    }
+
+    fn paid(&mut self, items: &[Item], channels: &[Channel]) {
+        for owed in self.owed.iter_mut().filter(|owed| items.contains(&owed.item)) {
+            owed.channels.retain(|channel| !channels.contains(channel));
+        }
+        self.owed.retain(|owed| !owed.channels.is_empty());
+    }
+
+    fn add(&mut self, revision: i64, at_ms: i64, what: Debt) {
+        let (topic, channels) = match &what {
+            Debt::Page(page) => (Some(page.topic), vec![Channel::Pager, Channel::Chat]),
+            Debt::Change(_) => (None, vec![Channel::Bus]),
+        };
+        // The broken channel cannot carry the news that it is broken.
+        let news_of_channel = topic == Some(Topic::ChannelBroken);
+        let channels: BTreeSet<Channel> = channels
+            .into_iter()
+            .filter(|channel| !(news_of_channel && self.broken.contains_key(channel)))
+            .collect();
+        if !channels.is_empty() {
+            self.owed.push(Owed { item: Item { revision, topic }, at_ms, what, channels });
+        }
+    }
+}
+
+fn is_due(owed: &Owed, now_ms: i64) -> bool {
+    let age = (now_ms - owed.at_ms).max(0);
+    age < OFTEN_MS || age.rem_euclid(OFTEN_MS) < 60_000
+}
+
+/// Adds what `stamped` owes.
+pub(super) fn owe(journal: &mut Journal, stamped: &Stamped, before: Before) {
+    let pages = pages(journal, stamped, before);
+    let change = change(journal, stamped, before);
+    for page in pages {
+        journal.outbox.add(stamped.seq, stamped.at_ms, Debt::Page(page));
+    }
+    if let Some(change) = change {
+        journal.outbox.add(stamped.seq, stamped.at_ms, Debt::Change(change));
+    }
+}
+
+fn pages(journal: &Journal, stamped: &Stamped, before: Before) -> Vec<Page> {
+    let run = journal.run.as_ref();
+    let number = run.map_or(0, |run| run.number);
+    let to = run.map_or(Weight::ZERO, |run| run.weight);
+    let from = if before.run == number { before.weight } else { Weight::ZERO };
+    let name = &journal.name;
     let page = |topic, urgency, title: String, text: &str| Page {
         rollout: name.clone(),
-        run: run.number,
+        run: number,
         revision: stamped.seq,
         topic,
         urgency,
         title,
         text: text.to_owned(),
         from: Some(from),
-        to: Some(run.weight),
+        to: Some(to),
         at_ms: stamped.at_ms,
     };
-    let shadow = if run.mode == Mode::Shadow { " (shadow: nothing is moved)" } else { "" };
-    let pages = match &stamped.event {
-        Event::Started { who, .. } => {
+    match (&stamped.event, run) {
+        (Event::Started { who, .. }, Some(run)) => {
+            let shadow =
+                if run.mode == Mode::Shadow { " in shadow mode; nothing is moved" } else { "" };
             let text = format!("Started by {}: {}", who.identity, who.reason);
-            let title = format!("{name}: rollout {} started{shadow}", run.number);
+            let title = format!("{name}: run {number} started{shadow}");
             let mut pages = vec![page(Topic::Started, Urgency::Info, title, &text)];
-            if let Some((number, _, Some(End::RolledBack))) = before {
+            if before.rolled_back {
                 // The incident of the rollback before ends with the new start.
-                let mut clear = page(
-                    Topic::RolledBack,
-                    Urgency::Clear,
-                    format!("{name}: started again"),
-                    &text,
-                );
-                clear.run = number;
+                let title = format!("{name}: started again");
+                let mut clear = page(Topic::RolledBack, Urgency::Clear, title, &text);
+                clear.run = before.run;
                 pages.push(clear);
             }
             pages
         }
-        Event::Applied { to, cause, .. } if *to > Weight::ZERO => {
-            let title = format!("{name}: {from} → {to} on Rust");
+        (Event::Applied { from: was, to, cause }, _) if *to > Weight::ZERO => {
+            let title = format!("{name}: {was} → {to} on Rust");
             vec![page(Topic::StageReached, Urgency::Info, title, &cause.text)]
         }
-        Event::Raised { topic, text } => {
-            vec![page(*topic, Urgency::Trigger, title_of(&name, *topic), text)]
+        (Event::Raised { topic, text }, _) => {
+            // The planned end of a pause is no alarm.
+            let urgency =
+                if *topic == Topic::PauseExpires { Urgency::Info } else { Urgency::Trigger };
+            vec![page(*topic, urgency, title_of(name, *topic), text)]
         }
-        Event::Cleared { topic, text } => {
-            vec![page(*topic, Urgency::Clear, title_of(&name, *topic), text)]
+        (Event::Cleared { topic, text }, _) if *topic != Topic::PauseExpires => {
+            vec![page(*topic, Urgency::Clear, title_of(name, *topic), text)]
         }
-        Event::Finished { end, reason } => {
-            let mut pages = match end {
-                End::RolledBack => {
-                    let at = highest(run);
-                    vec![page(
-                        Topic::RolledBack,
-                        Urgency::Trigger,
-                        format!("{name}: rolled back, {at} → 0 %"),
-                        reason,
-                    )]
-                }
-                End::Completed => vec![page(
-                    Topic::Completed,
-                    Urgency::Info,
-                    format!("{name}: complete, all traffic on Rust"),
-                    reason,
-                )],
-            };
-            // What was triggered under this run is over with it.
-            pages.extend(run.raised.keys().map(|topic| {
-                page(*topic, Urgency::Clear, title_of(&name, *topic), "The rollout has ended.")
-            }));
+        (Event::CodeChanged { change, codes }, Some(run)) if change.touches_new() => {
+            let now: Vec<String> = codes
+                .iter()
+                .filter_map(|code| code.new.as_ref())
+                .map(ToString::to_string)
+                .collect();
+            let title = format!("{name}: other code on Rust; proving {} again", run.weight);
+            vec![page(
+                Topic::NewCode,
+                Urgency::Info,
+                title,
+                &format!("Rust runs {} now.", now.join(", ")),
+            )]
+        }
+        (Event::Finished { end: End::RolledBack, reason }, Some(run)) => {
+            let came_from = run.came_from();
+            let title = format!("{name}: rolled back, {came_from} → 0 % on Rust");
+            let urgency = if before.ordered { Urgency::Info } else { Urgency::Trigger };
+            let mut pages = vec![page(Topic::RolledBack, urgency, title, reason)];
+            pages.extend(over_with_the_run(journal, &page));
             pages
         }
-        Event::Baseline { .. }
-        | Event::Ticked { .. }
-        | Event::Intended { .. }
-        | Event::Applied { .. }
-        | Event::NotApplied { .. }
-        | Event::MovedByOther { .. }
-        | Event::FoundAtZero { .. }
-        | Event::Followed { .. }
-        | Event::Adopted { .. }
-        | Event::Paused { .. }
-        | Event::PauseEnded {}
-        | Event::Resumed { .. }
-        | Event::Promoted { .. }
-        | Event::RollbackOrdered { .. }
-        | Event::Activated { .. }
-        | Event::PageSent { .. }
-        | Event::Announced { .. } => Vec::new(),
-    };
-    let change = state_reason(&stamped.event).map(|reason| StateChange {
-        rollout: name.clone(),
-        run: run.number,
-        revision: stamped.seq,
-        state: run.state_name().to_owned(),
-        from,
-        to: run.weight,
-        reason,
-        at_ms: stamped.at_ms,
-    });
-    let debts = pages.into_iter().map(Debt::Page).chain(change.map(Debt::Change));
-    journal.outbox.extend(debts.map(|what| Owed {
-        revision: stamped.seq,
-        at_ms: stamped.at_ms,
-        what,
-    }));
-    if matches!(stamped.event, Event::Finished { .. })
-        && let Some(run) = &mut journal.run
-    {
-        run.raised.clear();
+        (Event::Finished { end: End::Completed, reason }, Some(_)) => {
+            let title = format!("{name}: completed, all traffic on Rust");
+            let mut pages = vec![page(Topic::Completed, Urgency::Info, title, reason)];
+            pages.extend(over_with_the_run(journal, &page));
+            pages
+        }
+        (Event::Abandoned { who, .. }, Some(_)) => over_with_the_run(journal, &page)
+            .into_iter()
+            .map(|mut clear| {
+                clear.text = format!("The run was abandoned by {}: {}", who.identity, who.reason);
+                clear
+            })
+            .collect(),
+        _ => Vec::new(),
     }
 }
 
-/// The largest weight of the run, which a rollback came down from.
-fn highest(run: &Run) -> Weight {
-    run.timeline
-        .iter()
-        .rev()
-        .map(|(_, weight)| *weight)
-        .find(|w| *w > Weight::ZERO)
-        .unwrap_or_default()
+/// What was triggered under a run is over with it.
+fn over_with_the_run(
+    journal: &Journal,
+    page: &impl Fn(Topic, Urgency, String, &str) -> Page,
+) -> Vec<Page> {
+    let raised = journal.raised.keys().filter(|topic| **topic != Topic::PauseExpires);
+    raised
+        .map(|topic| {
+            let title = title_of(&journal.name, *topic);
+            page(*topic, Urgency::Clear, title, "The run has ended.")
+        })
+        .collect()
+}
+
+fn change(journal: &Journal, stamped: &Stamped, before: Before) -> Option<StateChange> {
+    let run: &Run = journal.run.as_ref()?;
+    let reason = state_reason(&stamped.event)?;
+    Some(StateChange {
+        rollout: journal.name.clone(),
+        run: run.number,
+        revision: stamped.seq,
+        state: run.phase.words().to_owned(),
+        from: if before.run == run.number { before.weight } else { Weight::ZERO },
+        to: run.weight,
+        reason,
+        at_ms: stamped.at_ms,
+    })
 }
 
 /// One line for each condition.
-fn title_of(name: &str, topic: Topic) -> String {
+pub(super) fn title_of(name: &str, topic: Topic) -> String {
     let what = match topic {
         Topic::HoldingTooLong => "holding too long",
-        Topic::Blind => "blind: nothing to judge by",
+        Topic::Blind => "no metrics, alarms or rules to judge by",
         Topic::NoTraffic => "no request reaches Rust although its weight says so",
-        Topic::MovedBySomeoneElse => "a weight was changed by someone else",
-        Topic::HeaderRuleChanged => "the header rule is not as it must be",
-        Topic::RollbackIncomplete => "rollback did not reach every route",
-        Topic::PauseExpires => "a pause is about to end",
-        Topic::ControllerError => "the controller failed",
+        Topic::MovedBySomeoneElse => "a weight was moved by someone else",
+        Topic::HeaderRuleChanged => "the header rule or stickiness is not as it must be",
+        Topic::RollbackIncomplete => "ROLLBACK INCOMPLETE",
+        Topic::PauseExpires => "a pause ends soon",
+        Topic::BothSides => "a limit is broken, and Rust is not worse than Python",
+        Topic::WriteRefused => "the load balancer refuses the next step",
+        Topic::NewCode => "it is not known which code runs",
+        Topic::ChannelBroken => "messages do not get through",
+        Topic::ControllerError => "the controller fails",
         Topic::Started => "started",
         Topic::StageReached => "stage reached",
         Topic::RolledBack => "rolled back",
-        Topic::Completed => "complete",
+        Topic::Completed => "completed",
         Topic::Test => "test",
     };
     format!("{name}: {what}")
@@ -167,18 +384,35 @@ fn state_reason(event: &Event) -> Option<String> {
         | Event::Adopted { who, .. }
         | Event::Activated { who, .. }
         | Event::Promoted { who, .. }
+        | Event::Abandoned { who, .. }
         | Event::RollbackOrdered { who, .. } => Some(format!("{}: {}", who.identity, who.reason)),
         Event::Applied { cause, .. } => Some(cause.text.clone()),
         Event::PauseEnded {} => Some("the pause came to its end".to_owned()),
-        Event::MovedByOther { .. } => Some("a weight was changed by someone else".to_owned()),
-        Event::FoundAtZero { .. } => Some("the rule was found at 0 %".to_owned()),
+        Event::MovedByOther { .. } => Some("a weight was moved by someone else".to_owned()),
+        Event::FoundAtZero { .. } | Event::LoweredOutside { by: LoweredBy::Unknown, .. } => {
+            Some("every rule was found at 0 %".to_owned())
+        }
+        Event::LoweredOutside { by: LoweredBy::Person { who, .. }, .. } => {
+            Some(format!("{}: {}", who.identity, who.reason))
+        }
+        Event::LoweredOutside { by: LoweredBy::Protection { reason, .. }, .. } => {
+            Some(format!("rolled back while the journal was out of reach: {reason}"))
+        }
+        Event::CodeChanged { change, .. } if change.touches_new() => {
+            Some("other code answers on the new side".to_owned())
+        }
         Event::Finished { reason, .. } => Some(reason.clone()),
         Event::Raised { text, .. } | Event::Cleared { text, .. } => Some(text.clone()),
         Event::Baseline { .. }
         | Event::Ticked { .. }
+        | Event::CodeChanged { .. }
         | Event::Intended { .. }
         | Event::NotApplied { .. }
         | Event::Followed { .. }
+        | Event::Delivered { .. }
+        | Event::ChannelFailed { .. }
+        | Event::ChannelWorks { .. }
+        | Event::GivenUp { .. }
         | Event::PageSent { .. }
         | Event::Announced { .. } => None,
     }

@@ -50,6 +50,11 @@ impl Terms {
         self.stages.last() == Some(&weight)
     }
 
+    /// The share at which all bake minutes run: the last stage.
+    pub fn bake_share(&self) -> Weight {
+        self.stages.last().copied().unwrap_or(Weight::FULL)
+    }
+
     /// Number of the stage for people, from 1; 0 before the first.
     pub fn stage_number(&self, weight: Weight) -> usize {
         self.stages.iter().filter(|stage| **stage <= weight).count()
@@ -82,6 +87,19 @@ pub struct Settings {
     pub python_twin: BTreeMap<String, String>,
     /// When advancing is allowed.
     pub calendar: Calendar,
+    /// What other code on the new side does to the share.
+    pub on_new_code: OnNewCode,
+}
+
+/// What other code on the new side does to the share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnNewCode {
+    /// The present stage is proven again before the next step.
+    #[default]
+    Stay,
+    /// The share goes back to the first stage.
+    FirstStage,
 }
 
 impl Settings {

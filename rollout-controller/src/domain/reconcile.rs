@@ -1,144 +1,201 @@
 //! Brings the journal in line with what the rules show, before anything is decided.
 
-use super::draft::{Draft, Now};
-use super::event::{End, Event, RouteOutcome};
-use super::explain;
+use super::copy::{Copy, CopyState};
+use super::draft::Draft;
+use super::event::{End, Event, LoweredBy, RouteFound, Who};
 use super::journal::FoldError;
 use super::message::Topic;
-use super::observation::{AlarmState, Seen, Share};
-use super::plan::Mode;
-use super::run::Run;
+use super::observation::{Now, Observation, RouteSeen, Seen};
+use super::phase::Phase;
+use super::plan::{Mode, Terms};
+use super::raise::in_flight;
+use super::run::{Intent, Run};
 use super::weight::Weight;
 
-/// Grace after an intent's deadline before another process settles it.
-pub(super) const SETTLE_GRACE_MS: i64 = 2_000;
-
-/// What every rule shows, if all can be read: their shares in order.
-pub(super) fn shares(seen: &Seen) -> Option<Vec<&Share>> {
-    seen.routes.iter().map(|route| route.as_ref().ok().map(|seen| &seen.share)).collect()
-}
-
-pub(super) fn all_show(seen: &Seen, weight: Weight) -> bool {
-    shares(seen).is_some_and(|shares| shares.iter().all(|share| **share == Share::Weight(weight)))
-}
-
-fn outcomes(run: &Run, seen: &Seen) -> Vec<RouteOutcome> {
-    let routes = run.terms.routes.iter().zip(&seen.routes);
+/// What each rule shows, for the journal.
+pub fn found(terms: &Terms, rules: &[Seen<RouteSeen>]) -> Vec<RouteFound> {
+    let routes = terms.routes.iter().zip(rules);
     routes
         .map(|(route, seen)| match seen {
-            Ok(seen) => RouteOutcome {
+            Ok(seen) => RouteFound {
                 route: route.name.clone(),
-                weight: match seen.share {
-                    Share::Weight(weight) => Some(weight),
-                    Share::Foreign(_) => None,
-                },
+                weight: seen.share.weight(),
+                reached: seen.share.is_reached(),
                 text: format!("shows {}", seen.share),
             },
-            Err(error) => {
-                RouteOutcome { route: route.name.clone(), weight: None, text: error.clone() }
-            }
+            Err(why) => RouteFound {
+                route: route.name.clone(),
+                weight: None,
+                reached: false,
+                text: why.to_string(),
+            },
         })
         .collect()
 }
 
-/// Brings the journal in line with what the rules show.
-pub(super) fn settle(draft: &mut Draft, seen: &Seen, now: Now) -> Result<(), FoldError> {
+/// Settles the intent of a process that is gone, notices what others did, and
+/// takes in a rollback that was ordered without the journal.
+///
+/// # Errors
+/// [`FoldError`] if the events cannot follow.
+pub fn reconcile(draft: &mut Draft, seen: &Observation, now: Now) -> Result<(), FoldError> {
     let Some(run) = draft.journal.open_run().cloned() else {
-        return Ok(());
+        take_order(draft, seen, now)?;
+        return finish_rollback(draft, seen, now);
     };
     if run.mode == Mode::Shadow {
+        take_order(draft, seen, now)?;
+        // Nothing is moved in shadow mode, by nobody's order: it ends the run.
+        end_rollback(draft, now)?;
+        return follow(draft, seen, now);
+    }
+    if let Some(intent) = &run.intent
+        && !settle(draft, &run, intent, seen, now)?
+    {
+        return take_order(draft, seen, now);
+    }
+    take_order(draft, seen, now)?;
+    compare(draft, seen, now)
+}
+
+/// Settles an intent. `false`: it stays open, because its process may still be
+/// writing, a raise is half done, or a rule cannot be read.
+fn settle(
+    draft: &mut Draft,
+    run: &Run,
+    intent: &Intent,
+    seen: &Observation,
+    now: Now,
+) -> Result<bool, FoldError> {
+    let lowers_all = intent.to == Weight::ZERO && seen.all_reached();
+    if seen.all_show(intent.to) || lowers_all {
+        draft.add(now.tick_ms, intent.applied())?;
+        return Ok(true);
+    }
+    let Ok(shares) = seen.shares() else { return Ok(false) };
+    let ours = |weight: Weight| weight == intent.to || weight == intent.from;
+    let half_done = shares.iter().all(|share| share.weight().is_some_and(ours))
+        && shares.iter().any(|share| share.weight() == Some(intent.to));
+    if in_flight(run, now).is_some() || half_done {
+        return Ok(false);
+    }
+    draft.add(now.tick_ms, intent.not_applied(found(&run.terms, &seen.rules)))?;
+    Ok(true)
+}
+
+/// A rollback that was given while the journal could not be written is journalled
+/// with who and why.
+fn take_order(draft: &mut Draft, seen: &Observation, now: Now) -> Result<(), FoldError> {
+    let Ok(Some(order)) = &seen.order else { return Ok(()) };
+    if draft.journal.commands.iter().any(|(id, _)| *id == order.command) {
         return Ok(());
     }
-    if let Some(intent) = &run.intent {
-        if all_show(seen, intent.to) {
-            draft.add(now.tick_ms, intent.applied())?;
-            return finish_rollback(draft, now);
+    let who = Who { identity: order.identity.clone(), reason: order.reason.clone() };
+    let command = order.command.clone();
+    let Some(run) = draft.journal.run.clone() else {
+        let by = LoweredBy::Person { who, command };
+        return draft.add(now.tick_ms, Event::LoweredOutside { expected: Weight::ZERO, by });
+    };
+    if run.started_ms > order.at_ms {
+        return Ok(());
+    }
+    if run.is_open()
+        && run.weight > Weight::ZERO
+        && seen.all_reached()
+        && let Some(by) = protected_outside(&run, seen)
+    {
+        draft.add(now.tick_ms, Event::LoweredOutside { expected: run.weight, by })?;
+    }
+    let given_ms = Some(order.at_ms);
+    draft.add(now.tick_ms, Event::RollbackOrdered { who, command, given_ms })
+}
+
+fn compare(draft: &mut Draft, seen: &Observation, now: Now) -> Result<(), FoldError> {
+    let Some(run) = draft.journal.open_run().cloned() else { return Ok(()) };
+    if let Phase::RollingBack { .. } = run.phase {
+        return finish_rollback(draft, seen, now);
+    }
+    if seen.all_show(run.weight) {
+        if let Phase::Moved { .. } = run.phase {
+            let text = "Every rule shows the journal's weight again.".to_owned();
+            let topic = Topic::MovedBySomeoneElse;
+            return draft.add(now.tick_ms, Event::Cleared { topic, text });
         }
-        let expired = now.real_ms > intent.deadline_ms + SETTLE_GRACE_MS;
-        let ours = |share: &&Share| {
-            **share == Share::Weight(intent.to) || **share == Share::Weight(intent.from)
-        };
-        let half_done = shares(seen).is_some_and(|shares| {
-            shares.iter().all(ours) && shares.iter().any(|s| **s == Share::Weight(intent.to))
-        });
-        if expired && !half_done && shares(seen).is_some() {
-            draft.add(now.tick_ms, intent.not_applied(outcomes(&run, seen)))?;
-        } else {
-            return Ok(());
-        }
+        return Ok(());
     }
-    let as_journalled = all_show(seen, run.weight);
-    if as_journalled && run.moved.is_some() {
-        let text = "Every rule shows the journal's weight again.".to_owned();
-        return draft.add(now.tick_ms, Event::Cleared { topic: Topic::MovedBySomeoneElse, text });
+    if seen.unreadable_rule().is_some() {
+        return Ok(());
     }
-    if run.rolling_back.is_some() || as_journalled || shares(seen).is_none() {
-        return finish_rollback_if_there(draft, seen, now);
+    if seen.all_reached() && run.weight > Weight::ZERO {
+        return lowered_outside(draft, &run, seen, now);
     }
-    if all_show(seen, Weight::ZERO) && run.weight > Weight::ZERO {
-        draft.add(now.tick_ms, Event::FoundAtZero { expected: run.weight })?;
-        let reason = format!(
-            "every rule was found at 0 % instead of {}: rolled back by hand, or while the ledger was down",
-            run.weight
-        );
-        return draft.add(now.tick_ms, Event::Finished { end: End::RolledBack, reason });
-    }
-    let found = outcomes(&run, seen);
-    if run.moved.as_ref() != Some(&found) {
+    let found = found(&run.terms, &seen.rules);
+    let known = matches!(&run.phase, Phase::Moved { found: before, .. } if *before == found);
+    if !known {
         draft.add(now.tick_ms, Event::MovedByOther { expected: run.weight, found })?;
     }
     Ok(())
 }
 
-fn finish_rollback_if_there(draft: &mut Draft, seen: &Seen, now: Now) -> Result<(), FoldError> {
-    let rolling = draft.journal.open_run().is_some_and(|run| run.rolling_back.is_some());
-    if rolling && all_show(seen, Weight::ZERO) {
-        return finish_rollback(draft, now);
-    }
-    Ok(())
-}
-
-/// Ends the run, if it was rolling back: every route is at 0 now.
-///
-/// # Errors
-/// [`FoldError`] if the events cannot follow.
-pub fn finish_rollback(draft: &mut Draft, now: Now) -> Result<(), FoldError> {
-    let Some(run) = draft.journal.open_run() else {
-        return Ok(());
+/// Nothing reaches the new side, and the journal had not ordered that.
+fn lowered_outside(
+    draft: &mut Draft,
+    run: &Run,
+    seen: &Observation,
+    now: Now,
+) -> Result<(), FoldError> {
+    let by = protected_outside(run, seen).unwrap_or(LoweredBy::Unknown);
+    let reason = match &by {
+        LoweredBy::Protection { reason, .. } => {
+            format!("rolled back while the journal was out of reach: {reason}")
+        }
+        LoweredBy::Person { .. } | LoweredBy::Unknown => {
+            format!(
+                "every rule was found at 0 %, {} expected: rolled back outside the journal",
+                run.weight
+            )
+        }
     };
-    let Some(reason) = &run.rolling_back else {
-        return Ok(());
-    };
-    let reason = explain::rollback_reason(reason);
+    draft.add(now.tick_ms, Event::LoweredOutside { expected: run.weight, by })?;
     draft.add(now.tick_ms, Event::Finished { end: End::RolledBack, reason })
 }
 
-pub(super) fn shadow_follows(draft: &Draft, seen: &Seen) -> Option<Weight> {
-    let run = draft.journal.open_run().filter(|run| run.mode == Mode::Shadow)?;
-    match shares(seen)?.as_slice() {
-        [Share::Weight(first), rest @ ..]
-            if *first != run.weight && rest.iter().all(|s| **s == Share::Weight(*first)) =>
-        {
-            Some(*first)
+/// The controller's own protection, if the copy says that it lowered this run.
+fn protected_outside(run: &Run, seen: &Observation) -> Option<LoweredBy> {
+    let copy: &Copy = seen.copy.as_ref().ok()?.as_ref()?;
+    let left = matches!(copy.state, CopyState::RollingBack | CopyState::RolledBack);
+    let reason = copy.reason.clone().filter(|_| left && copy.run == run.number)?;
+    Some(LoweredBy::Protection { reason, at_ms: copy.at_ms })
+}
+
+/// Ends a run that is rolling back, once no route gives the new side anything.
+///
+/// # Errors
+/// [`FoldError`] if the event cannot follow.
+pub fn finish_rollback(draft: &mut Draft, seen: &Observation, now: Now) -> Result<(), FoldError> {
+    if seen.all_reached() { end_rollback(draft, now) } else { Ok(()) }
+}
+
+/// Ends a run that is rolling back: every route was read and is reached.
+///
+/// # Errors
+/// [`FoldError`] if the event cannot follow.
+pub fn end_rollback(draft: &mut Draft, now: Now) -> Result<(), FoldError> {
+    let Some(run) = draft.journal.open_run() else { return Ok(()) };
+    let Some(reason) = run.phase.rolling_back() else { return Ok(()) };
+    let reason = super::explain::rollback_reason(reason);
+    draft.add(now.tick_ms, Event::Finished { end: End::RolledBack, reason })
+}
+
+/// A shadow run follows the rules.
+fn follow(draft: &mut Draft, seen: &Observation, now: Now) -> Result<(), FoldError> {
+    let Some(run) = draft.journal.open_run() else { return Ok(()) };
+    let Ok(shares) = seen.shares() else { return Ok(()) };
+    let first = shares.first().and_then(|share| share.weight());
+    match first {
+        Some(weight) if weight != run.weight && seen.all_show(weight) => {
+            draft.add(now.tick_ms, Event::Followed { weight })
         }
-        _ => None,
+        Some(_) | None => Ok(()),
     }
-}
-
-pub(super) fn end_pause(draft: &mut Draft, now: Now) -> Result<(), FoldError> {
-    let until = draft.journal.open_run().and_then(|run| run.pause.as_ref()?.until_ms);
-    if until.is_some_and(|until| now.tick_ms >= until) {
-        draft.add(now.tick_ms, Event::PauseEnded {})?;
-    }
-    Ok(())
-}
-
-/// Alarms from before the start that are OK now: from here on they protect.
-pub(super) fn recovered(run: &Run, seen: &Seen) -> Vec<String> {
-    let Ok(alarms) = &seen.alarms else {
-        return Vec::new();
-    };
-    let is_ok =
-        |name: &&String| alarms.iter().any(|a| a.name == **name && a.state == AlarmState::Ok);
-    run.alarms_before.iter().filter(is_ok).cloned().collect()
 }

@@ -1,14 +1,69 @@
-//! One start of a rollout and what followed.
+//! One start and what followed.
 
-use super::decision::{Cause, CauseKind, Decision, RollBackReason};
-use super::event::{End, Event, RouteOutcome, Who};
-use super::evidence::{Engine, Evidence, Judged};
-use super::message::Topic;
-use super::minute::{CommittedMinute, Minute};
+use super::code::RouteCode;
+use super::decision::{Cause, Decision};
+use super::event::{Event, RouteFound, Who};
+use super::evidence::{ConfigError, Engine};
+use super::gathered::Gathered;
+use super::minute::Minute;
+use super::phase::{Leg, Pause, Phase};
 use super::plan::{Mode, Terms};
 use super::weight::Weight;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+
+/// One start and what followed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Counted from 1.
+    pub number: u32,
+    /// Who started it and why.
+    pub who: Who,
+    /// When. Milliseconds.
+    pub started_ms: i64,
+    /// What was agreed.
+    pub terms: Terms,
+    /// Acts, or only tells.
+    pub mode: Mode,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Share of the new side according to the journal.
+    pub weight: Weight,
+    /// When the present weight began. Milliseconds.
+    pub since_ms: i64,
+    /// Weights with the minute in which each began, oldest first.
+    pub timeline: Vec<(Minute, Weight)>,
+    /// First stage; `None` until the history was read.
+    pub first: Option<Weight>,
+    /// Requests a minute on both sides, over the history.
+    pub requests_per_minute: f64,
+    /// Minutes after its end until a minute's metrics are expected: the terms',
+    /// raised when CloudWatch was seen to need longer.
+    pub lag_minutes: u32,
+    /// The evidence, with the minutes it comes from.
+    pub gathered: Gathered,
+    /// Code behind each route's groups; empty before the first look.
+    pub codes: Vec<RouteCode>,
+    /// When the new side's code changed last under this run. Milliseconds.
+    pub new_code_ms: Option<i64>,
+    /// Since when the code is not known. Milliseconds.
+    pub code_unknown_ms: Option<i64>,
+    /// Whether the bake was left, by its gate or by a person.
+    pub baked: bool,
+    /// A change of weight whose outcome is not in the journal yet.
+    pub intent: Option<Intent>,
+    /// The last decision and the time of its tick in milliseconds.
+    pub last: Option<(Decision, i64)>,
+    /// Since when nothing could be read that a decision needs. Milliseconds.
+    pub blind_since_ms: Option<i64>,
+    /// Alarms that were in ALARM at the start and have not been OK since.
+    pub alarms_before: Vec<String>,
+    /// Steps that the load balancer refused in a row.
+    pub refused: Option<Refused>,
+    /// The share was lowered outside the journal, and nobody has signed that.
+    pub unsigned: bool,
+    /// Looks in a row at which a new group had no target.
+    pub no_target_looks: u32,
+}
 
 /// A change of weight whose outcome is not in the journal yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,79 +90,26 @@ impl Intent {
     }
 
     /// Not every route does.
-    pub fn not_applied(&self, routes: Vec<RouteOutcome>) -> Event {
+    pub fn not_applied(&self, routes: Vec<RouteFound>) -> Event {
         Event::NotApplied { from: self.from, to: self.to, cause: self.cause.clone(), routes }
     }
 }
 
-/// A pause.
+/// Steps that the load balancer refused in a row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pause {
-    /// Whose.
-    pub who: Who,
-    /// Since when. Milliseconds.
-    pub since_ms: i64,
-    /// Until when, if it ends by itself. Milliseconds.
-    pub until_ms: Option<i64>,
-}
-
-/// One start and what followed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Run {
-    /// Counted from 1.
-    pub number: u32,
-    /// Who started it and why.
-    pub who: Who,
-    /// When. Milliseconds.
-    pub started_ms: i64,
-    /// What was agreed.
-    pub terms: Terms,
-    /// Acts, or only tells.
-    pub mode: Mode,
-    /// Share of the new side according to the journal.
-    pub weight: Weight,
-    /// First stage; `None` until the history was read.
-    pub first: Option<Weight>,
-    /// When the present weight began. Milliseconds.
-    pub since_ms: i64,
-    /// Weights with the minute in which each began, oldest first.
-    pub timeline: Vec<(Minute, Weight)>,
-    /// Newest minute that needs no judging any more.
-    pub through: Option<Minute>,
-    /// Requests a minute on both sides, over the history.
-    pub requests_per_minute: f64,
-    /// The engine's state.
-    pub evidence: Evidence,
-    /// The last judgement.
-    pub judged: Option<Judged>,
-    /// Change under way.
-    pub intent: Option<Intent>,
-    /// Somebody's pause.
-    pub pause: Option<Pause>,
-    /// Somebody else's change, not taken over yet.
-    pub moved: Option<Vec<RouteOutcome>>,
-    /// A rollback was ordered or decided, and not every route is known to be at 0.
-    pub rolling_back: Option<RollBackReason>,
-    /// Routes that the last attempt to roll back did not reach.
-    pub rollback_failed: Option<Vec<RouteOutcome>>,
-    /// Since when nothing could be read that a decision needs. Milliseconds.
-    pub blind_since_ms: Option<i64>,
-    /// The end, with its reason and time in milliseconds.
-    pub end: Option<(End, String, i64)>,
-    /// Conditions that stand, since when (milliseconds).
-    pub raised: BTreeMap<Topic, i64>,
-    /// Alarms that were in ALARM at the start and have not been OK since.
-    pub alarms_before: Vec<String>,
-    /// Last decision and its time in milliseconds.
-    pub last: Option<(Decision, i64)>,
-    /// Shadow mode: what the rollback would have been.
-    pub would_have: Option<RollBackReason>,
+pub struct Refused {
+    /// How often.
+    pub times: u32,
+    /// Where the last one went.
+    pub to: Weight,
+    /// What each route answered.
+    pub routes: Vec<RouteFound>,
 }
 
 impl Run {
     /// Whether the run still goes on.
     pub fn is_open(&self) -> bool {
-        self.end.is_none()
+        self.phase.is_open()
     }
 
     /// The weight in force for most of a minute: the last one that began in it
@@ -117,169 +119,55 @@ impl Run {
         began.map_or(Weight::ZERO, |(_, weight)| *weight)
     }
 
-    /// One word for people and programs.
-    pub fn state_name(&self) -> &'static str {
-        match &self.end {
-            Some((End::Completed, ..)) => return "completed",
-            Some((End::RolledBack, ..)) => return "rolled back",
-            None => {}
-        }
-        if self.rolling_back.is_some() {
-            "rolling back"
-        } else if self.moved.is_some() {
-            "stopped: moved by someone else"
-        } else if self.pause.is_some() {
-            "paused"
-        } else if self.weight == Weight::ZERO && self.mode == Mode::Active {
-            "starting"
-        } else if self.mode == Mode::Shadow {
-            "shadow"
-        } else if self.terms.is_last(self.weight) {
-            "baking"
-        } else {
-            "advancing"
-        }
-    }
-
     /// The engine of this run's terms.
     ///
     /// # Errors
     /// The settings' problem, if the journalled terms do not pass today's checks.
-    pub fn engine(&self) -> Result<Engine, super::evidence::ConfigError> {
+    pub fn engine(&self) -> Result<Engine, ConfigError> {
         Engine::new(self.terms.evidence.clone(), self.terms.slo)
     }
 
-    /// Judges minutes that became due, in order. The last judgement stays.
-    ///
-    /// # Errors
-    /// What the engine says.
-    pub fn judge(&mut self, minutes: &[CommittedMinute]) -> Result<(), String> {
-        if minutes.is_empty() {
-            return Ok(());
-        }
-        let engine = self.engine().map_err(|error| error.to_string())?;
-        for minute in minutes {
-            let next = self.terms.next_after(minute.weight).unwrap_or(Weight::FULL);
-            let judged = engine
-                .judge(&mut self.evidence, minute, next)
-                .map_err(|error| error.to_string())?;
-            self.judged = Some(judged);
-            self.through = Some(minute.minute);
-        }
-        Ok(())
+    /// The newest minute that is due at this time: it ended `lag` minutes ago.
+    pub fn newest_due(&self, tick_ms: i64) -> Minute {
+        Minute(tick_ms.div_euclid(60_000) - 1 - i64::from(self.lag_minutes))
     }
 
-    fn set_weight(&mut self, weight: Weight, at_ms: i64) {
+    /// Minutes that are due and not judged; 0 before the history was read.
+    pub fn minutes_behind(&self, tick_ms: i64) -> u32 {
+        let newest = self.gathered.known_through().or(self.gathered.learnt_through());
+        let behind = newest.map_or(0, |newest| self.newest_due(tick_ms).since(newest));
+        u32::try_from(behind).unwrap_or(0)
+    }
+
+    /// The phase of a run that nothing stops: by its share.
+    pub(super) fn by_share(&self) -> Phase {
+        if self.weight == Weight::ZERO && self.mode == Mode::Active {
+            Phase::Starting
+        } else {
+            Phase::Advancing { leg: Leg::of(&self.terms, self.weight, self.baked) }
+        }
+    }
+
+    /// The phase once nothing but perhaps a pause stops the run.
+    pub(super) fn paused_or_by_share(&self, pause: Option<Pause>) -> Phase {
+        pause.map_or_else(|| self.by_share(), |pause| Phase::Paused { pause })
+    }
+
+    pub(super) fn set_weight(&mut self, weight: Weight, at_ms: i64) {
         self.weight = weight;
         self.since_ms = at_ms;
         self.timeline.push((Minute(at_ms.div_euclid(60_000)), weight));
-        // Only minutes that are not judged yet are asked for.
+        // Minutes up to three hours back may still be read.
         let excess = self.timeline.len().saturating_sub(64);
         self.timeline.drain(..excess);
+        if let Phase::Starting | Phase::Advancing { .. } = self.phase {
+            self.phase = self.by_share();
+        }
     }
 
-    /// Applies one event of this self. A `Started` makes a new run, see
-    /// [`Journal::apply`](super::journal::Journal::apply).
-    ///
-    /// # Errors
-    /// What the engine says of the event's minutes.
-    pub(super) fn apply(&mut self, seq: i64, at_ms: i64, event: &Event) -> Result<(), String> {
-        match event {
-            Event::Baseline { history, first, requests_per_minute, through } => {
-                let engine = self.engine().map_err(|error| error.to_string())?;
-                self.evidence.learn_history(&engine, history);
-                self.first = Some(*first);
-                self.requests_per_minute = *requests_per_minute;
-                self.through = Some(*through);
-            }
-            Event::Ticked { minutes, decision, recovered, .. } => {
-                self.alarms_before.retain(|name| !recovered.contains(name));
-                self.judge(minutes)?;
-                self.last = Some((decision.clone(), at_ms));
-                self.blind_since_ms =
-                    decision.is_blind().then(|| self.blind_since_ms.unwrap_or(at_ms));
-                if let Decision::RollBack { reason } = decision {
-                    let place = match self.mode {
-                        Mode::Active => &mut self.rolling_back,
-                        Mode::Shadow => &mut self.would_have,
-                    };
-                    place.get_or_insert_with(|| reason.clone());
-                }
-            }
-            Event::Intended { from, to, cause, deadline_ms } => {
-                self.intent = Some(Intent {
-                    seq,
-                    at_ms,
-                    from: *from,
-                    to: *to,
-                    cause: cause.clone(),
-                    deadline_ms: *deadline_ms,
-                });
-            }
-            Event::Applied { to, .. } => {
-                let began = self.intent.take().map_or(at_ms, |intent| intent.at_ms);
-                if self.weight != *to {
-                    self.set_weight(*to, began);
-                }
-            }
-            Event::NotApplied { cause, routes, .. } => {
-                self.intent = None;
-                if cause.kind == CauseKind::RollBack {
-                    self.rollback_failed = Some(routes.clone());
-                }
-            }
-            Event::MovedByOther { found, .. } => self.moved = Some(found.clone()),
-            Event::FoundAtZero { .. } => {
-                self.intent = None;
-                self.rolling_back = None;
-                self.set_weight(Weight::ZERO, at_ms);
-            }
-            Event::Followed { weight } => {
-                self.moved = None;
-                self.set_weight(*weight, at_ms);
-            }
-            Event::Adopted { weight, .. } => {
-                self.moved = None;
-                self.intent = None;
-                if self.weight != *weight {
-                    self.set_weight(*weight, at_ms);
-                }
-            }
-            Event::Paused { who, until_ms, .. } => {
-                let since_ms = self.pause.as_ref().map_or(at_ms, |pause| pause.since_ms);
-                self.pause = Some(Pause { who: who.clone(), since_ms, until_ms: *until_ms });
-            }
-            Event::PauseEnded {} | Event::Resumed { .. } => self.pause = None,
-            Event::RollbackOrdered { who, .. } => {
-                // A finished run goes on until every route is at 0.
-                self.end = None;
-                self.rolling_back = Some(RollBackReason::Ordered {
-                    by: who.identity.clone(),
-                    reason: who.reason.clone(),
-                });
-            }
-            Event::Activated { .. } => self.mode = Mode::Active,
-            Event::Raised { topic, .. } => {
-                self.raised.entry(*topic).or_insert(at_ms);
-            }
-            Event::Cleared { topic, .. } => {
-                self.raised.remove(topic);
-                if *topic == Topic::MovedBySomeoneElse {
-                    self.moved = None;
-                }
-            }
-            Event::Finished { end, reason } => {
-                self.end = Some((*end, reason.clone(), at_ms));
-                self.pause = None;
-                self.moved = None;
-                self.rolling_back = None;
-                self.rollback_failed = None;
-            }
-            Event::Promoted { .. }
-            | Event::Started { .. }
-            | Event::PageSent { .. }
-            | Event::Announced { .. } => {}
-        }
-        Ok(())
+    /// The largest weight of the run, which a rollback comes down from.
+    pub fn came_from(&self) -> Weight {
+        let above = self.timeline.iter().rev().map(|(_, weight)| *weight);
+        above.into_iter().find(|weight| *weight > Weight::ZERO).unwrap_or_default()
     }
 }

@@ -4,16 +4,17 @@
 //! door (`ROLLOUT_DOOR`) says which of the events are for it: `view` cannot be
 //! talked into a tick, even by somebody who may invoke it.
 
-use super::event::{Bell, Refusal, bell};
+use super::event::{Bell, Incoming, Refusal};
 use super::metrics;
-use crate::api::{CommandOutcome, Question};
-use crate::check::errand::Errand;
+use crate::api::CommandOutcome;
 use crate::config::Config;
-use crate::controller::tick::{self, TickReport};
+use crate::controller::tick;
 use crate::controller::{self, Schedule, command, query};
 use crate::domain::command::Request;
+use crate::domain::weight::Weight;
 use crate::errors::chain;
 use crate::ports::World;
+use crate::report::tick::TickReport;
 use crate::widget;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -86,9 +87,9 @@ async fn answer_inside(
 ) -> Result<Value, Refusal> {
     let latest = until.and_then(|until| until.checked_sub(MARGIN).ok());
     let deadline = controller::deadline(world, BUDGET, latest);
-    match door {
-        Door::Tick => {
-            let bell = bell(event)?;
+    let now = || Schedule { scheduled: world.clock.now(), deadline };
+    match Incoming::read(door, event)? {
+        Incoming::Tick(bell) => {
             if let Bell::Alarm { name, .. } = &bell {
                 tracing::info!(
                     alarm.name = name,
@@ -97,39 +98,12 @@ async fn answer_inside(
             }
             ticked(world, config, Schedule { scheduled: bell.time(), deadline }).await
         }
-        Door::Command => {
-            if widget::is_widget(event) {
-                let scheduled = world.clock.now();
-                let schedule = Schedule { scheduled, deadline };
-                return Ok(widget::press(world, config, event, schedule).await);
-            }
-            if let Some(errand) = Errand::of(event) {
-                let done = errand.run(world, config, deadline).await;
-                return to_json(&done);
-            }
-            let request: Request = parse(
-                event,
-                "a command such as {\"command\":\"pause\",\"id\":\"…\",\"identity\":\"…\",\"reason\":\"…\"}",
-            )?;
-            let schedule = Schedule { scheduled: world.clock.now(), deadline };
-            commanded(world, config, &request, schedule).await
-        }
-        Door::View if widget::is_widget(event) => Ok(widget::show(world, config, event).await),
-        Door::View => {
-            let question: Question = parse(
-                event,
-                "a question such as {\"view\":\"status\"} or {\"view\":\"history\",\"limit\":50}",
-            )?;
-            to_json(&query::view(world, config, &question).await)
-        }
+        Incoming::Press(event) => Ok(widget::press(world, config, &event, now()).await),
+        Incoming::Page(event) => Ok(widget::show(world, config, &event).await),
+        Incoming::Errand(errand) => to_json(&errand.run(world, config, deadline).await),
+        Incoming::Command(request) => commanded(world, config, &request, now()).await,
+        Incoming::Question(question) => to_json(&query::view(world, config, &question).await),
     }
-}
-
-fn parse<T: serde::de::DeserializeOwned>(event: &Value, accepted: &str) -> Result<T, Refusal> {
-    serde_json::from_value(event.clone()).map_err(|error| Refusal {
-        error_type: "UnknownEvent",
-        message: format!("{error}; this function takes {accepted}"),
-    })
 }
 
 fn to_json(answer: &impl serde::Serialize) -> Result<Value, Refusal> {
@@ -139,17 +113,21 @@ fn to_json(answer: &impl serde::Serialize) -> Result<Value, Refusal> {
 
 async fn ticked(world: &World, config: &Config, schedule: Schedule) -> Result<Value, Refusal> {
     let started = std::time::Instant::now();
-    let reports = tick::tick(world, config, schedule).await;
+    let outcomes = tick::tick(world, config, schedule).await;
     let tick_ms = started.elapsed().as_secs_f64() * 1000.0;
+    let at_ms = schedule.scheduled.as_millisecond();
+    let reports: Vec<TickReport> =
+        outcomes.iter().map(|outcome| TickReport::of(outcome, at_ms)).collect();
     for report in &reports {
         log_tick(report, tick_ms, schedule.scheduled);
         metrics::print(&metrics::tick(report, tick_ms, schedule.scheduled));
     }
-    match reports.iter().find(|report| report.error_type.is_some()) {
+    match reports.iter().find_map(|report| Some((report, report.error_type?))) {
         None => to_json(&reports),
-        Some(failed) => Err(Refusal {
-            error_type: match failed.error_type.as_deref() {
-                Some("ledger") => "LedgerError",
+        Some((failed, error_type)) => Err(Refusal {
+            error_type: match error_type {
+                "ledger" => "LedgerError",
+                "future" => "FutureTick",
                 _ => "FoldError",
             },
             message: failed.message.clone(),
@@ -160,7 +138,7 @@ async fn ticked(world: &World, config: &Config, schedule: Schedule) -> Result<Va
 fn log_tick(report: &TickReport, tick_ms: f64, scheduled: Timestamp) {
     let TickReport { rollout, run, revision, state, weight, stage, log_e, did, message, .. } =
         report;
-    if let Some(error_type) = &report.error_type {
+    if let Some(error_type) = report.error_type {
         tracing::error!(rollout.name = rollout, error_type, duration_ms = tick_ms, %scheduled, "{message}");
         return;
     }
@@ -169,12 +147,13 @@ fn log_tick(report: &TickReport, tick_ms: f64, scheduled: Timestamp) {
         rollout.run = run,
         rollout.revision = revision,
         rollout.state = state,
-        weight.percent = weight.percent(),
-        stage = stage.0,
-        stages = stage.1,
+        weight.percent = weight.map(Weight::percent),
+        stage = stage.map(|(stage, _)| stage),
+        stages = stage.map(|(_, stages)| stages),
         log_e,
         decision = did,
         blind_minutes = report.blind_minutes,
+        messages.unsent = report.unsent_messages,
         duration_ms = tick_ms,
         %scheduled,
         "{message}"

@@ -2,7 +2,7 @@
 //!
 //! Format: aws-facts B.6. No PutMetricData call, no permission.
 
-use crate::controller::tick::TickReport;
+use crate::report::tick::TickReport;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -25,26 +25,33 @@ pub fn tick(report: &TickReport, tick_ms: f64, scheduled: Timestamp) -> Value {
         ROLLOUT: report.rollout,
         HEARTBEAT: 1,
         "TickMs": tick_ms,
-        "LedgerErrors": u8::from(report.error_type.as_deref() == Some("ledger")),
+        "LedgerErrors": u8::from(report.error_type == Some("ledger")),
         "decision": report.message,
     });
     let mut add = |name: &str, unit: &str, value: f64| {
         metrics.push(metric(name, unit));
         body[name] = json!(value);
     };
+    add("StepRefused", "Count", f64::from(u8::from(report.refused)));
     if report.error_type.is_none() {
-        add("WeightRust", "Percent", report.weight.percent());
-        add("Stage", "Count", report.stage.0 as f64);
+        if let Some(weight) = report.weight {
+            add("WeightRust", "Percent", weight.percent());
+        }
+        if let Some((stage, _)) = report.stage {
+            add("Stage", "Count", stage as f64);
+        }
         add("MinutesBlind", "Count", f64::from(report.blind_minutes));
+        add("MessagesUnsent", "Count", report.unsent_messages as f64);
         if let Some(log_e) = report.log_e.filter(|log_e| log_e.is_finite()) {
             add("LogE", "None", log_e);
         }
     }
     // Decisions by kind: a metric each, so that a dashboard can sum them.
-    let kind = match report.did.as_str() {
+    let kind = match report.did {
         "advance" | "continue" => "DecisionAdvance",
         "rollback" => "DecisionRollback",
-        "finish" => "DecisionFinish",
+        "step back" => "DecisionStepBack",
+        "complete" => "DecisionComplete",
         "failed" => "DecisionFailed",
         _ => "DecisionHold",
     };

@@ -12,9 +12,9 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::domain::evidence::{
-    ConfigError, Engine, EvidenceConfig, HoldReason, JudgeError, Judged, Stage, StageDecision,
+    ConfigError, Engine, EvidenceConfig, HoldReason, JudgeError, Judged, Says, Stage,
 };
-use crate::domain::explain::evidence::{Clock, decision as sentence};
+use crate::domain::explain::evidence::{self as sentence, Clock};
 use crate::domain::minute::{EdgesError, Minute};
 use crate::domain::slo::Slo;
 use crate::domain::weight::{Weight, WeightError};
@@ -222,23 +222,23 @@ fn play(
             .map_err(|source| ReplayError::Judge { minute: minute.minute.0, source })?;
         replay.judged_minutes += 1;
         let stage = Stage { weight: at, next: next_after(at) };
-        let decision = engine.stage_gate(&evidence, &judged, stage);
-        let reason = sentence(&decision, at, &Clock::Counted);
-        let to = match decision {
-            StageDecision::Hold { reason: HoldReason::EarlierStage { .. } } => continue,
-            StageDecision::Hold { .. } => {
-                replay.holding = Some(reason);
-                continue;
-            }
-            StageDecision::Advance { to, .. } => to,
-            StageDecision::Complete { .. } => at,
-            StageDecision::Rollback { .. } => Weight::ZERO,
-        };
-        let (verdict, end) = match decision {
-            StageDecision::Complete { .. } => ("COMPLETE", End::Complete),
-            StageDecision::Rollback { .. } => ("ROLLBACK", End::Rollback),
-            StageDecision::Advance { .. } | StageDecision::Hold { .. } => ("ADVANCE", End::Running),
-        };
+        let (verdict, to, end, reason) =
+            match (engine.stage_gate(&evidence, &judged, stage), stage.next) {
+                (Says::Unproven { reason: HoldReason::EarlierStage { .. } }, _) => continue,
+                (Says::Unproven { reason }, _) => {
+                    replay.holding = Some(sentence::hold(at, &reason, &Clock::Counted));
+                    continue;
+                }
+                (Says::Breach { breach }, _) => {
+                    ("ROLLBACK", Weight::ZERO, End::Rollback, sentence::rollback(&breach))
+                }
+                (Says::Proven { proof }, Some(to)) => {
+                    ("ADVANCE", to, End::Running, sentence::advance(to, &proof))
+                }
+                (Says::Proven { proof }, None) => {
+                    ("COMPLETE", at, End::Complete, sentence::complete(&proof))
+                }
+            };
         replay.decisions.push(Decision::of(&judged, lag, verdict, at, to, reason));
         replay.holding = None;
         at = to;

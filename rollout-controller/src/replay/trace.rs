@@ -3,11 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::ReplayError;
-use crate::domain::minute::{CommittedMinute, Histogram, Minute, SideCounts};
+use crate::domain::minute::{
+    CommittedMinute, Contradiction, Histogram, Minute, SideCounts, contradiction,
+};
 use crate::domain::weight::Weight;
 
 const LEADING: [&str; 6] =
     ["minute", "side", "weight_pct", "requests", "errors", "latency_samples"];
+
+/// A minute farther from the first step than this is a time in another count.
+/// Two years.
+const FARTHEST_MINUTE: i64 = 2 * 366 * 24 * 60;
 
 /// A recording in order: minutes before 0 are the old side's history.
 pub(super) struct Trace {
@@ -38,16 +44,36 @@ struct Gathered {
 }
 
 impl Trace {
-    /// Reads the text of a CSV file whose latencies are in so many buckets.
+    /// Reads the text of a CSV file (RFC 4180) whose latencies are in so many
+    /// buckets. A first column without a name, as a data frame's index, is passed over.
     pub(super) fn parse(text: &str, buckets: usize) -> Result<Self, ReplayError> {
-        let mut lines = (1..).zip(text.lines());
-        let header = lines.next().map_or("", |(_, header)| header);
-        check_header(header, buckets)?;
+        let text = text.trim_start_matches('\u{feff}');
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .trim(csv::Trim::All)
+            .from_reader(text.as_bytes());
         let mut minutes = BTreeMap::new();
-        for (line, row) in lines.filter(|(_, row)| !row.trim().is_empty()) {
+        let mut skip = None;
+        for record in reader.records() {
+            let record = record.map_err(|error| ReplayError::Line {
+                line: error.position().map_or(1, |position| line_of(position.line())),
+                problem: error.to_string(),
+            })?;
+            let line = record.position().map_or(1, |position| line_of(position.line()));
             let refused = |problem| ReplayError::Line { line, problem };
-            let row = Row::parse(row, buckets).map_err(refused)?;
-            gather(&mut minutes, row).map_err(refused)?;
+            let fields: Vec<&str> = record.iter().collect();
+            let Some(skip) = skip else {
+                let index = usize::from(matches!(fields[0], "" | "index" | "Unnamed: 0"));
+                check_header(&fields[index..], buckets).map_err(refused)?;
+                skip = Some(index);
+                continue;
+            };
+            if fields.iter().all(|field| field.is_empty()) {
+                continue;
+            }
+            let row = Row::parse(fields.get(skip..).unwrap_or_default(), buckets);
+            gather(&mut minutes, row.map_err(refused)?).map_err(refused)?;
         }
         Self::fill(&minutes)
     }
@@ -87,42 +113,70 @@ impl Trace {
     }
 }
 
-fn check_header(header: &str, buckets: usize) -> Result<(), ReplayError> {
-    let expected = LEADING.map(str::to_owned).into_iter();
-    let expected = expected.chain((0..buckets).map(|b| format!("b{b}")));
-    let mut found = header.trim_start_matches('\u{feff}').trim_end().split(',');
-    let refused = |problem| Err(ReplayError::Line { line: 1, problem });
-    for (column, expected) in (1..).zip(expected) {
-        match found.next().map(str::trim) {
-            Some(name) if name == expected => {}
+fn line_of(line: u64) -> usize {
+    usize::try_from(line).unwrap_or(usize::MAX)
+}
+
+fn name_of(column: usize) -> String {
+    match LEADING.get(column) {
+        Some(name) => (*name).to_owned(),
+        None => format!("b{}", column - LEADING.len()),
+    }
+}
+
+fn check_header(found: &[&str], buckets: usize) -> Result<(), String> {
+    let wanted = LEADING.len() + buckets;
+    for column in 0..wanted {
+        let expected = name_of(column);
+        match found.get(column) {
+            Some(name) if *name == expected => {}
             Some(name) => {
-                return refused(format!("column {column} is {name:?}, expected {expected:?}"));
+                return Err(format!("column {} is {name:?}, expected {expected:?}", column + 1));
             }
-            None => return refused(format!("column {column}, {expected:?}, is missing")),
+            None => return Err(format!("column {}, {expected:?}, is missing", column + 1)),
         }
     }
-    match found.next() {
-        Some(name) => refused(format!(
+    match found.get(wanted) {
+        Some(name) => Err(format!(
             "has a column {name:?} too many: the meta file's edges make {buckets} buckets"
         )),
         None => Ok(()),
     }
 }
 
+/// A whole number, also as data frames write it: `12.0`.
+fn whole(column: usize, field: &str) -> Result<i64, String> {
+    let plain = field.parse::<i64>().ok();
+    let float = || {
+        let value = field.parse::<f64>().ok()?;
+        // Up to 2^53 every whole number has its own floating-point value.
+        let fits = value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0;
+        #[expect(clippy::cast_possible_truncation, reason = "checked above")]
+        fits.then_some(value as i64)
+    };
+    let name = name_of(column);
+    plain.or_else(float).ok_or_else(|| format!("{name} is {field:?}, expected a whole number"))
+}
+
+fn count(column: usize, field: &str) -> Result<u64, String> {
+    let name = name_of(column);
+    u64::try_from(whole(column, field)?)
+        .map_err(|_| format!("{name} is {field:?}, expected a count of 0 or more"))
+}
+
 impl Row {
-    fn parse(row: &str, buckets: usize) -> Result<Self, String> {
-        let fields: Vec<&str> = row.trim_end().split(',').map(str::trim).collect();
+    fn parse(fields: &[&str], buckets: usize) -> Result<Self, String> {
         let wanted = LEADING.len() + buckets;
         if fields.len() != wanted {
             return Err(format!("has {} fields, expected {wanted}", fields.len()));
         }
-        let number = |at: usize| -> Result<u64, String> {
-            let name = LEADING.get(at).map_or_else(|| format!("b{}", at - 6), ToString::to_string);
-            fields[at].parse().map_err(|_| format!("{name} is {:?}, expected a count", fields[at]))
-        };
-        let minute = fields[0]
-            .parse()
-            .map_err(|_| format!("minute is {:?}, expected a whole number", fields[0]))?;
+        let minute = whole(0, fields[0])?;
+        if minute.abs() > FARTHEST_MINUTE {
+            return Err(format!(
+                "minute is {minute}, which looks like a time since 1970; count minutes from the \
+                 first step of the rollout, and those of the history below 0"
+            ));
+        }
         let side = match fields[1] {
             "old" => Side::Old,
             "new" => Side::New,
@@ -132,13 +186,32 @@ impl Row {
             .parse()
             .map_err(|_| format!("weight_pct is {:?}, expected a percentage", fields[2]))
             .and_then(|percent| Weight::from_percent(percent).map_err(|e| e.to_string()))?;
-        let counts = (LEADING.len()..wanted).map(number).collect::<Result<_, _>>()?;
-        let counts = SideCounts {
-            requests: number(3)?,
-            errors: number(4)?,
-            latency: Histogram::new(number(5)?, counts),
-        };
-        Ok(Self { minute, side, weight, counts })
+        let number = |column: usize| count(column, fields[column]);
+        let (requests, errors, samples) = (number(3)?, number(4)?, number(5)?);
+        let counts: Vec<u64> = (LEADING.len()..wanted).map(number).collect::<Result<_, _>>()?;
+        if let Some(contradiction) = contradiction(requests, errors, errors, samples, &counts) {
+            return Err(in_columns(contradiction));
+        }
+        let latency = Histogram::new(samples, counts);
+        Ok(Self { minute, side, weight, counts: SideCounts { requests, errors, latency } })
+    }
+}
+
+/// A contradiction in the words of the columns, with the fix.
+fn in_columns(contradiction: Contradiction) -> String {
+    match contradiction {
+        Contradiction::Buckets { sum, samples } => format!(
+            "latency_samples is {samples}, and b0 to the last bucket together hold {sum}; export the buckets of the same minute"
+        ),
+        Contradiction::ErrorsAboveRequests { errors, requests } => format!(
+            "errors is {errors}, above requests, {requests}; export both for the same minute and side"
+        ),
+        Contradiction::SamplesAboveRequests { samples, requests } => format!(
+            "latency_samples is {samples}, above requests, {requests}; export both for the same minute and side"
+        ),
+        Contradiction::NoLatencies { fine } => format!(
+            "latency_samples is 0, and {fine} requests had no error; export the latencies too"
+        ),
     }
 }
 
@@ -158,4 +231,77 @@ fn gather(minutes: &mut BTreeMap<i64, Gathered>, row: Row) -> Result<(), String>
     }
     *slot = Some(counts);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = "minute,side,weight_pct,requests,errors,latency_samples,b0,b1";
+
+    fn read(rows: &[&str]) -> Result<Trace, String> {
+        Trace::parse(&rows.join("\n"), 2).map_err(|error| error.to_string())
+    }
+
+    fn counts(trace: &Trace) -> (u64, u64, u64) {
+        let old = &trace.history[0].old;
+        (old.requests, old.errors, old.latency.slower_than(0))
+    }
+
+    #[test]
+    fn what_spreadsheets_and_data_frames_write_is_read() {
+        let index = format!(",{HEADER}");
+        let quoted = format!("\"{}\"", HEADER.replace(',', "\",\""));
+        for rows in [
+            [HEADER, "-1,old,0,51,2,50,40,10"],
+            [HEADER, "-1.0,old,0.0,51.0,2.0,50.0,40.0,10.0"],
+            [&index, "0,-1,old,0,51,2,50,40,10"],
+            [&quoted, "\"-1\",\"old\",\"0\",\"51\",\"2\",\"50\",\"40\",\"10\""],
+            [
+                "\u{feff}minute, side, weight_pct, requests, errors, latency_samples, b0, b1\r",
+                "-1, old, 0, 51, 2, 50, 40, 10\r",
+            ],
+        ] {
+            let trace = read(&rows).unwrap_or_else(|error| panic!("{error}: {rows:?}"));
+            assert_eq!(counts(&trace), (51, 2, 10), "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_controller_would_not_take_is_refused_with_line_column_and_fix() {
+        for (row, expected) in [
+            (
+                "28999940,old,0,51,0,51,41,10",
+                "line 2: minute is 28999940, which looks like a time since 1970",
+            ),
+            ("1764354000,old,0,51,0,51,41,10", "count minutes from the first step"),
+            ("-1,old,0,51,102,51,41,10", "line 2: errors is 102, above requests, 51"),
+            ("-1,old,0,51,0,102,90,12", "line 2: latency_samples is 102, above requests, 51"),
+            (
+                "-1,old,0,51,0,51,0,0",
+                "line 2: latency_samples is 51, and b0 to the last bucket together hold 0",
+            ),
+            ("-1,old,0,51,0,0,0,0", "line 2: latency_samples is 0, and 51 requests had no error"),
+            ("-1,old,0,51.5,0,51,41,10", "line 2: requests is \"51.5\", expected a whole number"),
+            ("-1,old,0,51,-1,51,41,10", "line 2: errors is \"-1\", expected a count of 0 or more"),
+            ("-1,old,0,51,0,51,41,1e300", "line 2: b1 is \"1e300\", expected a whole number"),
+            ("-1,rust,0,51,0,51,41,10", "line 2: side is \"rust\""),
+            ("-1,old,0,51,0,51,41", "line 2: has 7 fields, expected 8"),
+            (
+                "-1,old,0,51,0,51,41,10\n-1,old,0,51,0,51,41,10",
+                "line 3: minute -1 has this side twice",
+            ),
+        ] {
+            let error = read(&[HEADER, row]).err().unwrap_or_default();
+            assert!(error.contains(expected), "{row}: {error}");
+        }
+        for (header, expected) in [
+            (HEADER.replace(",b1", ""), "column 8, \"b1\", is missing"),
+            (HEADER.replace("b1", "b0"), "column 8 is \"b0\", expected \"b1\""),
+            (format!("{HEADER},b2"), "has a column \"b2\" too many"),
+        ] {
+            let error = read(&[&header, "-1,old,0,51,0,51,41,10"]).err().unwrap_or_default();
+            assert!(error.contains(expected), "{header}: {error}");
+        }
+    }
 }

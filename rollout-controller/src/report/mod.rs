@@ -7,3 +7,4 @@ pub mod eventbridge;
 pub mod sns;
 pub mod stage_table;
 pub mod status;
+pub mod tick;

@@ -1,68 +1,106 @@
 //! `status`: what on-call wants first, in this order. Is traffic safe, what share
-//! goes where, must I act, why, and the one command that stops it.
+//! goes where, must I act, why, and the one command that helps.
 
 use super::stage_table::StageTable;
-use crate::api::{EvidenceShown, RouteShown, Standing, Status};
-use crate::domain::decision::{Decision, Hold};
-use crate::domain::event::End;
-use crate::domain::explain;
+use crate::api::{EvidenceShown, HealthShown, RouteShown, Status};
 use crate::domain::explain::number::{count, odds};
+use crate::domain::explain::{self, health as words};
+use crate::domain::health::{Health, JournalSeen, Standpoint};
 use crate::domain::journal::Journal;
+use crate::domain::message::Channel;
 use crate::domain::run::Run;
 use crate::domain::slo::Metric;
 
-/// Puts together what is shown. `routes` are as read right now.
-pub fn status(
-    journal: &Journal,
-    routes: Vec<RouteShown>,
-    readable: bool,
-    stages: usize,
-    history: Vec<String>,
-) -> Status {
+/// Puts together what is shown.
+pub fn status(name: &str, at: &Standpoint<'_>, health: &Health, history: Vec<String>) -> Status {
+    let journal = match &at.journal {
+        JournalSeen::Read(journal) => Some(*journal),
+        JournalSeen::Prefix(..) | JournalSeen::Behind(_) | JournalSeen::Failed(_) => None,
+    };
+    let run = journal.and_then(|journal| journal.run.as_ref());
+    let terms = run.map_or(at.terms, |run| &run.terms);
+    let also = health.also.iter().map(|case| words::case(case, at.clock_ms));
     let mut status = Status {
-        rollout: journal.name.clone(),
-        standing: if readable { Standing::Fine } else { Standing::Unknown },
-        state: "not started".to_owned(),
-        run: 0,
-        mode: "-".to_owned(),
-        revision: journal.revision,
-        weight_percent: 0.0,
-        stage: (0, stages),
-        routes,
-        why: "no rollout has been started".to_owned(),
-        next: "rolloutctl start --reason \"…\"".to_owned(),
+        rollout: name.to_owned(),
+        health: HealthShown {
+            kind: health.kind(),
+            headline: words::headline(health, at.clock_ms),
+            exit_code: health.first.exit_code(),
+            next: words::next(health.first.next()),
+            also: also.collect(),
+        },
+        state: journal.map(|journal| journal.words().to_owned()),
+        ended: run.is_some_and(|run| !run.is_open()),
+        run: journal.map(|_| run.map_or(0, |run| run.number)),
+        mode: None,
+        revision: journal.map(|journal| journal.revision),
+        weight_percent: run.map(|run| run.weight.percent()),
+        stage: run.map(|run| (run.terms.stage_number(run.weight), run.terms.stages.len())),
+        routes: RouteShown::of(&terms.routes, &at.seen.rules),
+        why: why(journal, run),
+        code: Vec::new(),
         evidence: None,
         table: None,
-        standing_pages: Vec::new(),
-        unsent_messages: journal.outbox.len(),
-        last_tick_ms: None,
+        standing_pages: journal.map(standing_pages).unwrap_or_default(),
+        unsent_messages: journal.map(|journal| journal.outbox.owed().len()),
+        unsent: journal.map(unsent).unwrap_or_default(),
+        last_tick_ms: journal.and_then(|journal| journal.ticked_ms),
         history,
     };
-    if let Some(run) = &journal.run {
-        fill(&mut status, run, readable);
+    if let Some(run) = run {
+        fill(&mut status, run);
     }
     status
 }
 
-fn fill(status: &mut Status, run: &Run, readable: bool) {
-    status.state = run.state_name().to_owned();
-    status.run = run.number;
-    status.mode = format!("{:?}", run.mode).to_lowercase();
-    status.weight_percent = run.weight.percent();
-    status.stage = (run.terms.stage_number(run.weight), run.terms.stages.len());
-    status.standing = standing(run, readable);
-    status.why = match &run.end {
-        Some((_, reason, at)) => format!("{reason} ({})", explain::clock_time(*at)),
-        None => explain::last_decision(run),
-    };
-    status.next = next(run).to_owned();
-    status.standing_pages = run
-        .raised
+fn why(journal: Option<&Journal>, run: Option<&Run>) -> String {
+    match (journal, run) {
+        (None, _) => "the journal cannot be used, so run, stage and share are not known".to_owned(),
+        (Some(_), None) => "no rollout has been started".to_owned(),
+        (Some(_), Some(run)) if run.is_open() => match &run.refused {
+            None => explain::last_decision(run),
+            Some(refused) => {
+                format!("{}. {}", explain::last_decision(run), explain::refused(refused))
+            }
+        },
+        (Some(_), Some(run)) => explain::ended(run),
+    }
+}
+
+fn standing_pages(journal: &Journal) -> Vec<String> {
+    let each = journal.raised.iter();
+    each.map(|(topic, since)| format!("{} since {}", topic.name(), explain::clock_time(*since)))
+        .collect()
+}
+
+fn unsent(journal: &Journal) -> Vec<String> {
+    let each = Channel::ALL.into_iter().filter_map(|channel| {
+        let (messages, oldest) = journal.outbox.waiting(channel)?;
+        let error = journal.outbox.broken().get(&channel).map(|outage| outage.error.as_str());
+        let error = error.map_or(String::new(), |error| format!(": {error}"));
+        Some(format!(
+            "{} for {}, the oldest of {}{error}",
+            count(messages as u64),
+            channel.name(),
+            explain::clock_time(oldest)
+        ))
+    });
+    each.collect()
+}
+
+fn fill(status: &mut Status, run: &Run) {
+    status.mode = Some(format!("{:?}", run.mode).to_lowercase());
+    status.code = run
+        .codes
         .iter()
-        .map(|(topic, since)| format!("{} since {}", topic.name(), explain::clock_time(*since)))
+        .map(|code| {
+            let side = |code: &Option<crate::domain::code::Code>| {
+                code.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string)
+            };
+            format!("{}: {} beside {}", code.route, side(&code.new), side(&code.old))
+        })
         .collect();
-    status.last_tick_ms = run.last.as_ref().map(|(_, at)| *at);
-    let (Some(judged), Ok(engine)) = (&run.judged, run.engine()) else {
+    let (Some(judged), Ok(engine)) = (run.gathered.judged(), run.engine()) else {
         return;
     };
     status.evidence = Some(EvidenceShown {
@@ -75,73 +113,36 @@ fn fill(status: &mut Status, run: &Run, readable: bool) {
         gate_ticks: judged.gate_ticks,
         judged: judged.minute.to_string(),
     });
-    status.table = Some(StageTable::new(&engine, &run.evidence).render());
-}
-
-fn standing(run: &Run, readable: bool) -> Standing {
-    match &run.end {
-        Some((End::RolledBack, ..)) => return Standing::RolledBack,
-        Some((End::Completed, ..)) if readable => return Standing::Fine,
-        Some((End::Completed, ..)) => return Standing::Unknown,
-        None => {}
-    }
-    if run.rolling_back.is_some() {
-        return Standing::RolledBack;
-    }
-    if !readable {
-        return Standing::Unknown;
-    }
-    if run.pause.is_some() || run.moved.is_some() || run.would_have.is_some() {
-        return Standing::Holding;
-    }
-    match &run.last {
-        Some((decision, _)) if decision.is_blind() => match decision {
-            Decision::Hold { reason: Hold::NoHistory { .. } } => Standing::Holding,
-            _ => Standing::Unknown,
-        },
-        Some((Decision::Hold { reason }, _)) => match reason {
-            Hold::Evidence { .. } | Hold::NotJudgedYet | Hold::InFlight { .. } => Standing::Fine,
-            Hold::MovedByOther
-            | Hold::RulesUnreadable { .. }
-            | Hold::RulesUnsafe { .. }
-            | Hold::Paused { .. }
-            | Hold::AlarmsUnreadable { .. }
-            | Hold::Alarm { .. }
-            | Hold::Blind { .. }
-            | Hold::NoHistory { .. }
-            | Hold::Calendar { .. }
-            | Hold::ShadowRolledBack => Standing::Holding,
-        },
-        Some((_, _)) | None => Standing::Fine,
-    }
-}
-
-fn next(run: &Run) -> &'static str {
-    match &run.end {
-        Some((End::RolledBack, ..)) => "study the cause; `rolloutctl start` begins a new rollout",
-        Some((End::Completed, ..)) => "nothing; see the runbook for decommissioning Python",
-        None if run.rolling_back.is_some() => {
-            "if a route does not reach 0 %: rolloutctl rollback --direct"
-        }
-        None if run.moved.is_some() => {
-            "rolloutctl resume --adopt, or set the weight back; to be safe: rolloutctl rollback"
-        }
-        None if run.pause.is_some() => "rolloutctl resume --reason \"…\"",
-        None => "nothing; to stop: rolloutctl pause, to be safe: rolloutctl rollback",
-    }
+    status.table = Some(StageTable::new(&engine, run.gathered.evidence()).render());
 }
 
 impl Status {
     /// For a terminal. Icons stand beside words, so colour is never the only signal.
     pub fn render(&self) -> String {
-        let mut lines = vec![
-            field("Name:", &format!("{} (run {}, {})", self.rollout, self.run, self.mode)),
-            field("Status:", &format!("{} {}", self.standing.icon(), self.state)),
-            field("Why:", &self.why),
-            field("Next:", &self.next),
-            field("Stage:", &format!("{}/{}", self.stage.0, self.stage.1)),
-            field("  Journal:", &format!("{} % on Rust", self.weight_percent)),
-        ];
+        let unknown = || "unknown".to_owned();
+        let icon = words::icon(self.health.kind);
+        let mut lines = vec![field("Health:", &format!("{icon} {}", self.health.headline))];
+        lines.extend(self.health.also.iter().map(|also| field("", also)));
+        lines.push(field("Next:", &self.health.next));
+        let run = match self.run {
+            None => "run unknown".to_owned(),
+            Some(0) => "not started".to_owned(),
+            Some(run) => format!("run {run}"),
+        };
+        let mode = self.mode.as_ref().map_or(String::new(), |mode| format!(", {mode}"));
+        lines.push(field("Name:", &format!("{} ({run}{mode})", self.rollout)));
+        if let (Some(state), Some(1..)) = (&self.state, self.run) {
+            lines.push(field("Phase:", state));
+        }
+        lines.push(field("Why:", &self.why));
+        if let Some((stage, of)) = self.stage {
+            lines.push(field("Stage:", &format!("{stage}/{of}")));
+        }
+        let share =
+            self.weight_percent.map_or_else(unknown, |percent| format!("{percent} % on Rust"));
+        if self.run != Some(0) {
+            lines.push(field("  Journal:", &share));
+        }
         for route in &self.routes {
             lines.push(field(
                 &format!("  {}:", route.route),
@@ -177,12 +178,13 @@ impl Status {
         for page in &self.standing_pages {
             lines.push(field("Page:", &format!("⚠ {page}")));
         }
-        lines.push(field("Revision:", &self.revision.to_string()));
-        if self.unsent_messages > 0 {
-            lines.push(field(
-                "Outbox:",
-                &format!("⚠ {} messages not sent yet", self.unsent_messages),
-            ));
+        for code in &self.code {
+            lines.push(field("Code:", code));
+        }
+        let revision = self.revision.map_or_else(unknown, |revision| revision.to_string());
+        lines.push(field("Revision:", &revision));
+        for unsent in &self.unsent {
+            lines.push(field("Unsent:", &format!("⚠ {unsent}")));
         }
         let mut text = lines.join("\n");
         text.push('\n');

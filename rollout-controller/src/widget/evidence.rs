@@ -14,7 +14,7 @@ pub(super) fn sections(scene: &Scene<'_>) -> String {
     let Some(run) = scene.run else {
         return String::new();
     };
-    let (Some(judged), Ok(engine)) = (&run.judged, run.engine()) else {
+    let (Some(judged), Ok(engine)) = (run.gathered.judged(), run.engine()) else {
         return "<section><h3>Evidence</h3><p class=\"soft\">No minute has been judged yet.</p></section>"
             .to_owned();
     };
@@ -39,7 +39,7 @@ fn row(name: &str, cells: [&str; 3]) -> String {
 
 /// Rates and quantiles of the stage the evidence is at.
 fn stage(run: &Run, judged: &Judged, engine: &Engine) -> String {
-    let table = StageTable::new(engine, &run.evidence);
+    let table = StageTable::new(engine, run.gathered.evidence());
     let [old, new] = table.requests.map(count);
     let mut rows = row("Requests", [&old, &new, "–"]);
     let [old, new] = table.errors.map(|rate| {

@@ -13,11 +13,10 @@ mod html;
 pub mod page;
 
 use self::page::{Frame, Pressed, Scene, Theme};
-use crate::api::{self, CommandOutcome, Question};
+use crate::api::CommandOutcome;
 use crate::config::Config;
-use crate::controller::{Schedule, command, query, store};
-use crate::domain::command::{Order, Request, Verdict};
-use crate::domain::journal::Journal;
+use crate::controller::{Schedule, command, query};
+use crate::domain::command::{Order, Request};
 use crate::errors::chain;
 use crate::ports::World;
 use serde::{Deserialize, Serialize};
@@ -157,21 +156,12 @@ pub async fn show(world: &World, config: &Config, event: &Value) -> Value {
         Ok(rollout) => rollout,
         Err(problem) => return page::problem(frame, &problem).into(),
     };
-    let name = Some(rollout.name.clone());
-    let asked = Question::History { rollout: name, before: None, limit: CHANGES, all: false };
-    let changes = match query::view(world, config, &asked).await {
-        api::Answer::History(history) => history.events,
-        // The status says what is wrong with the ledger.
-        _ => Vec::new(),
-    };
-    let journal = store::load(&*world.ledger, &rollout.name).await;
-    let journal: Option<Journal> = journal.ok().map(|loaded| loaded.journal);
-    let status = query::status_of(world, rollout).await;
+    let sight = query::sight_of(world, rollout, CHANGES).await;
     let scene = Scene {
         frame,
-        status: &status,
-        run: journal.as_ref().and_then(|journal| journal.run.as_ref()),
-        changes: &changes,
+        status: &sight.status,
+        run: sight.run.as_ref(),
+        changes: &sight.changes,
         params: &Params { widget: Which { rollout: Some(rollout.name.clone()) }, ..call.params },
     };
     page::render(&scene).into()
@@ -253,7 +243,7 @@ async fn give(
     schedule: Schedule,
 ) -> Result<CommandOutcome, String> {
     let typed = &call.context.forms.all;
-    let mut request = Request {
+    let request = Request {
         rollout: call.params.widget.rollout.clone(),
         id: button.id(),
         if_revision: Some(button.if_revision),
@@ -262,17 +252,7 @@ async fn give(
         dry_run: false,
         order: button.order(),
     };
-    let mut answer = carry_out(world, config, &request, schedule).await?;
-    if button.command == Verb::Rollback
-        && answer.outcome == Verdict::AlreadySo
-        && !matches!(answer.state.as_str(), "rolled back" | "rolling back")
-    {
-        // An old page whose rollback was carried out before a new start: the
-        // person still wants Rust out of traffic, and a rollback always counts.
-        request.id = format!("{}-again-{}", button.id(), answer.revision);
-        answer = carry_out(world, config, &request, schedule).await?;
-    }
-    Ok(answer)
+    carry_out(world, config, &request, schedule).await
 }
 
 async fn carry_out(

@@ -8,9 +8,9 @@ use super::{drawings, evidence, headline};
 use crate::api::{CommandOutcome, Status};
 use crate::domain::command::Verdict;
 use crate::domain::event::Stamped;
-use crate::domain::explain;
-use crate::domain::explain::clock_time;
+use crate::domain::explain::{self, clock_time, health as words};
 use crate::domain::minute::Minute;
+use crate::domain::phase::Phase;
 use crate::domain::run::Run;
 use crate::widget::{Button, Params, Verb};
 use serde_json::Value;
@@ -69,8 +69,7 @@ pub fn render(scene: &Scene<'_>) -> String {
 
 fn head(scene: &Scene<'_>) -> String {
     let Scene { status, run, .. } = scene;
-    let headline = headline::headline(status, *run);
-    let tone = headline.tone;
+    let tone = headline::Tone::of(status.health.kind);
     let mut list = String::new();
     let shows: Vec<String> = status
         .routes
@@ -78,22 +77,25 @@ fn head(scene: &Scene<'_>) -> String {
         .map(|route| format!("{} shows {}", route.route, route.shows))
         .collect();
     let stage = match status.stage {
-        (0, _) => String::new(),
-        (at, of) => format!(", stage {at} of {of}"),
+        Some((0, _)) | None => String::new(),
+        Some((at, of)) => format!(", stage {at} of {of}"),
+    };
+    let share = match status.weight_percent {
+        Some(percent) => format!("{percent} % by the journal{stage}"),
+        None => "unknown by the journal".to_owned(),
     };
     list.push_str(&entry(
         "Share of Rust",
-        &escape(&format!(
-            "{} % by the journal{stage}; read back just now: {}",
-            status.weight_percent,
-            shows.join(", ")
-        )),
+        &escape(&format!("{share}; read back just now: {}", shows.join(", "))),
     ));
-    list.push_str(&entry("Must I act?", &escape(headline.act)));
+    list.push_str(&entry("Must I act?", &escape(headline::act(status))));
     if let Some(who) = run.and_then(headline::acted) {
         list.push_str(&entry("Acting", &escape(who)));
     }
     list.push_str(&entry("Why", &escape(&status.why)));
+    for also in &status.health.also {
+        list.push_str(&entry("Also", &escape(also)));
+    }
     for page in &status.standing_pages {
         list.push_str(&entry("Page", &escape(&format!("⚠ {page}"))));
     }
@@ -101,23 +103,37 @@ fn head(scene: &Scene<'_>) -> String {
         || "no tick has decided yet".to_owned(),
         |ms| format!("last tick {}", clock_time(ms)),
     );
-    list.push_str(&entry("Journal", &escape(&format!("revision {}, {tick}", status.revision))));
-    if status.unsent_messages > 0 {
-        let text = format!("⚠ {} messages not sent yet", status.unsent_messages);
-        list.push_str(&entry("Outbox", &escape(&text)));
+    let revision = status
+        .revision
+        .map_or_else(|| "unknown".to_owned(), |revision| format!("revision {revision}"));
+    list.push_str(&entry("Journal", &escape(&format!("{revision}, {tick}"))));
+    for code in &status.code {
+        list.push_str(&entry("Code", &escape(code)));
     }
-    list.push_str(&entry("Command", &format!("<pre>{}</pre>", escape(headline.command))));
+    for unsent in &status.unsent {
+        list.push_str(&entry("Unsent", &escape(&format!("⚠ {unsent}"))));
+    }
+    list.push_str(&entry("Command", &format!("<pre>{}</pre>", escape(&status.health.next))));
     format!(
         "<div class=\"head {class}\"><h2><span class=\"icon\" aria-hidden=\"true\">{icon}</span> {safe}</h2>\
-         <p class=\"soft\">{name}: {state} (run {run}, {mode})</p></div><dl>{list}</dl>",
+         <p class=\"soft\">{}</p></div><dl>{list}</dl>",
+        escape(&run_line(status)),
         class = tone.class(),
-        icon = tone.icon(),
-        safe = escape(headline.safe),
-        name = escape(&status.rollout),
-        state = escape(&status.state),
-        run = status.run,
-        mode = escape(&status.mode),
+        icon = words::icon(status.health.kind),
+        safe = escape(&status.health.headline),
     )
+}
+
+/// `score: advancing (run 2, active)`
+fn run_line(status: &Status) -> String {
+    let name = &status.rollout;
+    match (status.run, &status.state, &status.mode) {
+        (Some(0), ..) => format!("{name}: not started"),
+        (Some(run), Some(phase), Some(mode)) => format!("{name}: {phase} (run {run}, {mode})"),
+        (None, ..) | (Some(_), None, _) | (Some(_), _, None) => {
+            format!("{name}: run and phase are unknown")
+        }
+    }
 }
 
 /// A button that calls a function. `cwdb-action` belongs to the element before it.
@@ -155,26 +171,27 @@ fn actions(scene: &Scene<'_>) -> String {
             "<p class=\"soft\">No buttons: the widget's parameter commandFunction is missing.</p>{refresh}"
         );
     };
-    let (name, at, revision) = (&status.rollout, run.weight, status.revision);
+    let Some(revision) = status.revision else { return refresh };
+    let (name, at) = (&status.rollout, run.weight);
     let press = |label: &str, class: &str, verb, adopt, question: String| {
         let press = Button { command: verb, adopt, if_revision: revision };
         let question = format!("{question} You saw journal revision {revision}.");
         button(label, class, command, Some(&question), &sends(&press, params))
     };
     let mut buttons = String::new();
-    let open = run.is_open() && run.rolling_back.is_none();
-    if open && run.moved.is_some() {
+    let open = run.is_open() && run.phase.rolling_back().is_none();
+    if let Phase::Moved { .. } = run.phase {
         let question = format!("Take over the weight that the rules of '{name}' show, and go on?");
         buttons += &press("Resume and adopt", "", Verb::Resume, true, question);
-    } else if open && run.pause.is_some() {
+    } else if run.phase.pause().is_some() {
         let question = format!("Resume '{name}' at {at}? A reason is needed.");
         buttons += &press("Resume", "", Verb::Resume, false, question);
     } else if open {
         let question = format!("Pause '{name}' at {at}? Breaches and alarms still roll back.");
         buttons += &press("Pause", "", Verb::Pause, false, question);
     }
-    let all_at_zero = status.routes.iter().all(|route| route.shows == "0 %");
-    if run.is_open() || !all_at_zero {
+    let all_reached = status.routes.iter().all(|route| route.reached);
+    if run.is_open() || !all_reached {
         let question = format!("Roll '{name}' back from {at} to 0 %, all traffic to Python?");
         buttons += &press("Roll back to 0 %", " btn-primary", Verb::Rollback, false, question);
     }
@@ -235,6 +252,9 @@ pub fn pressed(pressed: &Pressed<'_>) -> String {
             let (tone, word) = match answer.outcome {
                 Verdict::Applied => (headline::Tone::Ok, "done"),
                 Verdict::AlreadySo => (headline::Tone::Ok, "already so"),
+                Verdict::Incomplete => {
+                    (headline::Tone::Bad, "incomplete: not every route shows it")
+                }
                 Verdict::Refused => (headline::Tone::Bad, "refused, nothing was done"),
                 Verdict::Stale => (headline::Tone::Bad, "stale, nothing was done"),
             };
@@ -247,8 +267,7 @@ pub fn pressed(pressed: &Pressed<'_>) -> String {
             if !shows.is_empty() {
                 list += &entry("Read back", &escape(&shows.join(", ")));
             }
-            let now = format!("{} at revision {}", answer.state, answer.revision);
-            list += &entry("Now", &escape(&now));
+            list += &entry("Now", &escape(&answer.place()));
             for line in &answer.changed_since {
                 list += &entry("Since then", &escape(line));
             }

@@ -12,6 +12,12 @@ pub(super) struct Rows {
 }
 
 impl Rows {
+    pub(super) fn push(&mut self, at_ms: i64, kind: &str, body: &str) {
+        let seq = self.entries.last().map_or(1, |entry| entry.seq + 1);
+        let (kind, body) = (kind.to_owned(), body.to_owned());
+        self.entries.push(Entry { seq, at_ms, kind, body });
+    }
+
     pub(super) fn kinds(&self) -> Vec<(i64, String)> {
         self.entries.iter().map(|entry| (entry.seq, entry.kind.clone())).collect()
     }
@@ -54,6 +60,13 @@ impl Ledger for Pretend {
     ) -> Result<Inserted, LedgerError> {
         self.reach("writing", rollout)?;
         let mut state = self.state();
+        if state.trouble.ledger_read_only {
+            return Err(LedgerError::Unreachable {
+                operation: "writing",
+                rollout: rollout.to_owned(),
+                source: "cannot execute INSERT in a read-only transaction".into(),
+            });
+        }
         let rows = state.journals.entry(rollout.to_owned()).or_default();
         let next = rows.entries.last().map_or(1, |entry| entry.seq + 1);
         if entries.first().is_none_or(|first| first.seq != next) {
@@ -80,6 +93,19 @@ impl Ledger for Pretend {
         let earlier = rows.entries.iter().rev();
         let earlier = earlier.filter(|entry| before.is_none_or(|before| entry.seq < before));
         Ok(earlier.take(limit as usize).cloned().collect())
+    }
+
+    async fn history_of(
+        &self,
+        rollout: &str,
+        kinds: &[&str],
+        before: Option<Seq>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, LedgerError> {
+        let mut entries = self.history(rollout, before, u32::MAX).await?;
+        entries.retain(|entry| kinds.contains(&entry.kind.as_str()));
+        entries.truncate(limit as usize);
+        Ok(entries)
     }
 
     async fn prune(&self, rollout: &str, kind: &str, before_ms: i64) -> Result<u64, LedgerError> {

@@ -8,16 +8,17 @@ mod ledger;
 mod ports;
 mod traffic;
 
-use crate::domain::message::{Page, StateChange};
+use crate::domain::code::{Code, CodeSeen};
+use crate::domain::message::{Channel, Page, StateChange};
 use crate::domain::minute::{Edges, Minute};
-use crate::domain::observation::{AlarmSeen, AlarmState, MinuteRead, Share};
+use crate::domain::observation::{AlarmSeen, AlarmState, Foreign, MinuteRead, Share};
 use crate::domain::route::Route;
 use crate::domain::weight::Weight;
-use crate::ports::World;
+use crate::ports::{Outside, World};
 use jiff::Timestamp;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 pub use traffic::Side;
@@ -40,10 +41,20 @@ pub struct Trouble {
     pub metrics_silent_from: Option<Minute>,
     /// Alarms cannot be read.
     pub alarms_fail: bool,
+    /// Minutes of which one number is missing.
+    pub minutes_broken: BTreeSet<Minute>,
+    /// Minutes that CloudWatch has only from this time on, in milliseconds.
+    pub minutes_late: BTreeMap<Minute, i64>,
     /// The database is away.
     pub ledger_down: bool,
-    /// Messages are refused.
-    pub messages_fail: bool,
+    /// The database can be read and not written.
+    pub ledger_read_only: bool,
+    /// Channels that refuse every message.
+    pub channels_broken: BTreeSet<Channel>,
+    /// What is written beside the journal cannot be read or written.
+    pub outposts_fail: bool,
+    /// It cannot be told which code runs.
+    pub code_unreadable: bool,
     /// The process dies after this many writes of weights, before it can journal them.
     pub die_after_writes: Option<u32>,
 }
@@ -83,6 +94,12 @@ pub struct State {
     pub changes: Vec<StateChange>,
     /// Requests to the new side that failed or were slower than 500 ms.
     pub hurt: u64,
+    /// What the old groups run.
+    pub old_code: CodeSeen,
+    /// What the new groups run.
+    pub new_code: CodeSeen,
+    /// What is written about each rollout beside the journal.
+    pub outside: BTreeMap<String, Outside>,
     edges: Edges,
     minutes: BTreeMap<Minute, MinuteRead>,
     journals: BTreeMap<String, ledger::Rows>,
@@ -95,6 +112,16 @@ pub struct State {
 pub struct Pretend {
     state: Arc<Mutex<State>>,
     routes: Arc<Vec<Route>>,
+}
+
+/// A published version of a function.
+pub fn version(function: &str, number: u32) -> CodeSeen {
+    CodeSeen::Is(Code::Version { function: function.to_owned(), version: number.to_string() })
+}
+
+/// Actions of a rule that are no share of ours.
+pub fn foreign(what: &str, reaches_new: bool) -> Share {
+    Share::Foreign(Foreign { what: what.to_owned(), reaches_new })
 }
 
 impl Pretend {
@@ -117,6 +144,9 @@ impl Pretend {
             pages: Vec::new(),
             changes: Vec::new(),
             hurt: 0,
+            old_code: version("python", 1),
+            new_code: version("rust", 1),
+            outside: BTreeMap::new(),
             edges: Edges::default(),
             minutes: BTreeMap::new(),
             journals: BTreeMap::new(),
@@ -134,9 +164,11 @@ impl Pretend {
             traffic: this.clone(),
             metrics: this.clone(),
             alarms: this.clone(),
-            pager: this.clone(),
-            announcer: this.clone(),
+            deployments: this.clone(),
+            outposts: this.clone(),
+            messages: this.clone(),
             clock: this,
+            memory: Arc::default(),
         }
     }
 
@@ -173,7 +205,7 @@ impl Pretend {
         state
             .rules
             .get(route)
-            .map_or(Share::Foreign("no such route".to_owned()), |rule| rule.share.clone())
+            .map_or_else(|| foreign("no such route", false), |rule| rule.share.clone())
     }
 
     /// Somebody else writes a weight.
@@ -200,5 +232,22 @@ impl Pretend {
     pub fn journal_kinds(&self, rollout: &str) -> Vec<(i64, String)> {
         let state = self.state();
         state.journals.get(rollout).map_or_else(Vec::new, ledger::Rows::kinds)
+    }
+
+    /// Another version answers on the new side.
+    pub fn deploy(&self, number: u32) {
+        self.state().new_code = version("rust", number);
+    }
+
+    /// Adds a row to a journal as another version would have written it.
+    pub fn foreign_row(&self, rollout: &str, kind: &str, body: &str) {
+        let mut state = self.state();
+        let at_ms = state.now_ms;
+        state.journals.entry(rollout.to_owned()).or_default().push(at_ms, kind, body);
+    }
+
+    /// Empties a journal, as a database restored from nothing.
+    pub fn lose_journal(&self, rollout: &str) {
+        self.state().journals.remove(rollout);
     }
 }

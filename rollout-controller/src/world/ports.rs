@@ -1,15 +1,18 @@
 //! The other ports of the pretend world.
 
 use super::Pretend;
-use crate::domain::message::{Page, StateChange};
+use crate::domain::code::{CodeSeen, RouteCodeSeen};
+use crate::domain::copy::{Copy, OutsideOrder};
+use crate::domain::message::Channel;
 use crate::domain::observation::{
-    AlarmSeen, AlarmState, MinuteRead, RouteMinute, RouteSeen, Share,
+    AlarmSeen, AlarmState, MinuteRead, RouteMinute, RouteSeen, Share, Unread,
 };
+use crate::domain::outbox::Debt;
 use crate::domain::route::Route;
 use crate::domain::weight::Weight;
 use crate::ports::{
-    Alarms, AlarmsError, Announcer, Clock, MessageError, Metrics, MetricsError, MinutesWanted,
-    Pager, Traffic, TrafficError, Turn,
+    Alarms, AlarmsError, Clock, Deployments, MessageError, Messages, Metrics, MetricsError,
+    MinutesWanted, OutpostError, Outposts, Outside, Traffic, TrafficError, WritePermit,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -38,24 +41,28 @@ impl Traffic for Pretend {
 
     async fn shift(
         &self,
-        turn: &Turn,
+        permit: &WritePermit,
         route: &Route,
         from: Option<Weight>,
         to: Weight,
-    ) -> Result<Weight, TrafficError> {
+    ) -> Result<Share, TrafficError> {
         let found = Traffic::read(self, route).await?.share;
         let rule_arn = route.rule.clone();
         let mut state = self.state();
-        if state.now_ms > turn.deadline().as_millisecond() {
-            return Err(TrafficError::Late { rule: rule_arn, deadline: turn.deadline() });
+        if state.now_ms > permit.deadline().as_millisecond() {
+            return Err(TrafficError::Late { rule: rule_arn, deadline: permit.deadline() });
         }
         if found == Share::Weight(to) {
-            return Ok(to);
+            return Ok(found);
         }
         if let Some(expected) = from
             && found != Share::Weight(expected)
         {
             return Err(TrafficError::Moved { rule: rule_arn, expected, found });
+        }
+        let raises = from.is_none() && found.weight().is_some_and(|found| to > found);
+        if raises || !permit.allows(&found, to) {
+            return Err(TrafficError::NotAllowed { rule: rule_arn, to });
         }
         let trouble = &mut state.trouble;
         if trouble.dead_routes.contains(&route.name) {
@@ -79,10 +86,10 @@ impl Traffic for Pretend {
         if fails {
             return Err(TrafficError::Write { rule: rule_arn, source: "500 after commit".into() });
         }
-        Ok(to)
+        Ok(Share::Weight(to))
     }
 
-    async fn rewrite(&self, _turn: &Turn, route: &Route) -> Result<Share, TrafficError> {
+    async fn rewrite(&self, _permit: &WritePermit, route: &Route) -> Result<Share, TrafficError> {
         let found = Traffic::read(self, route).await?.share;
         let mut state = self.state();
         if state.trouble.dead_routes.contains(&route.name) || state.trouble.refuse_writes > 0 {
@@ -123,12 +130,19 @@ impl Pretend {
         Ok(all
             .map(|minute| {
                 let silent = state.trouble.metrics_silent_from.is_some_and(|from| minute >= from);
-                let read = state.minutes.get(&minute).filter(|_| !silent);
+                let late = state.trouble.minutes_late.get(&minute);
+                let hidden = silent || late.is_some_and(|from_ms| state.now_ms < *from_ms);
+                let broken = state.trouble.minutes_broken.contains(&minute);
+                let read = state.minutes.get(&minute).filter(|_| !hidden);
                 let routes = wish.routes.iter().map(|wished| {
                     let at = self.routes.iter().position(|route| route.name == wished.name);
+                    if broken {
+                        let why = "latency samples without a request count";
+                        return RouteMinute::Unknown(Unread::because(why));
+                    }
                     read.zip(at)
                         .and_then(|(read, at)| read.routes.get(at).cloned())
-                        .unwrap_or(RouteMinute { old: None, new: None })
+                        .unwrap_or(RouteMinute::Known { old: None, new: None })
                 });
                 MinuteRead { minute, routes: routes.collect() }
             })
@@ -156,36 +170,90 @@ impl Alarms for Pretend {
     }
 }
 
-impl Pretend {
-    fn deliverable(&self, message: &str) -> Result<(), MessageError> {
-        if self.state().trouble.messages_fail {
-            let (message, channel) = (message.to_owned(), "pretend".to_owned());
+#[async_trait]
+impl Messages for Pretend {
+    fn has(&self, _channel: Channel) -> bool {
+        true
+    }
+
+    async fn send(&self, channel: Channel, message: &Debt) -> Result<(), MessageError> {
+        let mut state = self.state();
+        if state.trouble.channels_broken.contains(&channel) {
+            let message = match message {
+                Debt::Page(page) => page.title.clone(),
+                Debt::Change(change) => change.state.clone(),
+            };
+            let channel = channel.name().to_owned();
             return Err(MessageError { message, channel, source: "500".into() });
+        }
+        match (channel, message) {
+            (Channel::Pager, Debt::Page(page)) => state.pages.push(page.clone()),
+            (Channel::Bus, Debt::Change(change)) => state.changes.push(change.clone()),
+            // The same pages as the pager's.
+            (Channel::Chat, _)
+            | (Channel::Pager, Debt::Change(_))
+            | (Channel::Bus, Debt::Page(_)) => {}
         }
         Ok(())
     }
 }
 
 #[async_trait]
-impl Pager for Pretend {
-    async fn send(&self, page: &Page) -> Result<(), MessageError> {
-        self.deliverable(&page.title)?;
-        self.state().pages.push(page.clone());
-        Ok(())
+impl Deployments for Pretend {
+    async fn look(&self, rollouts: &[&[Route]]) -> Vec<Vec<RouteCodeSeen>> {
+        let state = self.state();
+        let unread = || CodeSeen::Unread(Unread::because("AccessDenied"));
+        let one = || RouteCodeSeen { old: state.old_code.clone(), new: state.new_code.clone() };
+        let none = || RouteCodeSeen { old: unread(), new: unread() };
+        let each = |_: &Route| if state.trouble.code_unreadable { none() } else { one() };
+        rollouts.iter().map(|routes| routes.iter().map(each).collect()).collect()
     }
 }
 
+fn outpost(operation: &'static str, rollout: &str) -> OutpostError {
+    let parameter = format!("/rollout/{rollout}");
+    OutpostError { operation, parameter, source: "AccessDenied".into() }
+}
+
 #[async_trait]
-impl Announcer for Pretend {
-    async fn announce(&self, change: &StateChange) -> Result<(), MessageError> {
-        self.deliverable(&change.state)?;
-        self.state().changes.push(change.clone());
+impl Outposts for Pretend {
+    async fn read(&self, rollouts: &[&str]) -> Vec<Result<Outside, OutpostError>> {
+        let state = self.state();
+        let fails = state.trouble.outposts_fail;
+        let one = |name: &&str| {
+            if fails {
+                return Err(outpost("reading", name));
+            }
+            Ok(state.outside.get(*name).cloned().unwrap_or_default())
+        };
+        rollouts.iter().map(one).collect()
+    }
+
+    async fn write_run(&self, rollout: &str, copy: &Copy) -> Result<(), OutpostError> {
+        let mut state = self.state();
+        if state.trouble.outposts_fail || state.dead {
+            return Err(outpost("writing", rollout));
+        }
+        state.outside.entry(rollout.to_owned()).or_default().run = Some(copy.clone());
+        Ok(())
+    }
+
+    async fn write_order(&self, rollout: &str, order: &OutsideOrder) -> Result<(), OutpostError> {
+        let mut state = self.state();
+        if state.trouble.outposts_fail || state.dead {
+            return Err(outpost("writing", rollout));
+        }
+        state.outside.entry(rollout.to_owned()).or_default().order = Some(order.clone());
         Ok(())
     }
 }
 
 impl Clock for Pretend {
     fn now(&self) -> Timestamp {
+        Pretend::now(self)
+    }
+
+    fn real(&self) -> Timestamp {
         Pretend::now(self)
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn minute(state: &mut State, route: &str) -> RouteMinute {
     }
     let edges = state.edges.clone();
     let [old, new] = counts.map(|count| (count.requests > 0).then(|| count.finish(&edges)));
-    RouteMinute { old, new }
+    RouteMinute::Known { old, new }
 }
 
 #[derive(Default)]

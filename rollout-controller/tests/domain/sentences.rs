@@ -1,9 +1,9 @@
 //! The sentences people read, word for word.
 
 use rollout_controller::domain::evidence::{
-    Breach, Family, HoldReason, OpenGate, Proof, Rate, Silence, StageDecision, TimeLeft,
+    Breach, Family, HoldReason, OpenGate, Proof, Rate, Silence, TimeLeft,
 };
-use rollout_controller::domain::explain::evidence::{Clock, decision};
+use rollout_controller::domain::explain::evidence::{self as sentence, Clock};
 use rollout_controller::domain::minute::Minute;
 use rollout_controller::domain::slo::Metric;
 use rollout_controller::domain::weight::Weight;
@@ -31,18 +31,18 @@ fn breach() -> Breach {
     }
 }
 
-fn rollback(breach: Breach) -> String {
-    decision(&StageDecision::Rollback { breach }, percent(25.0), &Clock::utc())
+fn rollback(breach: &Breach) -> String {
+    sentence::rollback(breach)
 }
 
-fn hold(at: f64, reason: HoldReason) -> String {
-    decision(&StageDecision::Hold { reason }, percent(at), &Clock::utc())
+fn hold(at: f64, reason: &HoldReason) -> String {
+    sentence::hold(percent(at), reason, &Clock::utc())
 }
 
 #[test]
 fn rollbacks() {
     assert_eq!(
-        rollback(breach()),
+        rollback(&breach()),
         "rollback at 25 %: after 1,240 requests, 2.5 % took longer than 500 ms [1.2 %, 4.5 %], \
          limit 1 %; odds 1:2,000"
     );
@@ -55,7 +55,7 @@ fn rollbacks() {
         ..breach()
     };
     assert_eq!(
-        rollback(errors),
+        rollback(&errors),
         "rollback at 25 %: after 1,240 requests, errors 2.5 % [1.2 %, 4.5 %], old side 0.3 %, \
          allowed 2 times that plus 0.1 points; odds 1:2,000"
     );
@@ -67,7 +67,7 @@ fn rollbacks() {
         ..breach()
     };
     assert_eq!(
-        rollback(slower),
+        rollback(&slower),
         "rollback at 25 %: after 1,240 requests, 2.5 % took longer than 400 ms [1.2 %, 4.5 %], \
          but 0.3 % longer than 315 ms on the old side; odds 1:2,000"
     );
@@ -88,13 +88,13 @@ fn gate(to_disprove: f64, next: f64) -> OpenGate {
 fn holds() {
     let left = TimeLeft::Minutes { minutes: 14 };
     assert_eq!(
-        hold(50.0, HoldReason::NotProven { gate: gate(0.01, 100.0), left }),
+        hold(50.0, &HoldReason::NotProven { gate: gate(0.01, 100.0), left }),
         "hold at 50 %: errors 0.1 % [0.0 %, 1.0 %], limit 1 %; not proven yet, about 14 more \
          minutes at this traffic"
     );
     let left = TimeLeft::NotOnCourse { metric: Metric::Err };
     assert_eq!(
-        hold(25.0, HoldReason::NotProven { gate: gate(0.02, 50.0), left }),
+        hold(25.0, &HoldReason::NotProven { gate: gate(0.02, 50.0), left }),
         "hold at 25 %: errors 0.1 % [0.0 %, 1.0 %], limit 1 %, 50 % needs below 2 %; not on \
          course to be proven"
     );
@@ -109,29 +109,29 @@ fn holds() {
         excused,
     };
     assert_eq!(
-        hold(50.0, incident(Metric::Err, None, true, true)),
+        hold(50.0, &incident(Metric::Err, None, true, true)),
         "hold at 50 %: both sides above the error limit since 14:32 UTC, new no worse than old; \
          waiting"
     );
     assert_eq!(
-        hold(50.0, incident(Metric::P99, Some(500.0), false, false)),
+        hold(50.0, &incident(Metric::P99, Some(500.0), false, false)),
         "hold at 50 %: old side above the P99 limit of 500 ms since 14:32 UTC, new 9.0 % against \
          5.0 % in this stage; waiting"
     );
     let silence = Silence { minutes: 6, expected: 66.7 };
     assert_eq!(
-        hold(10.0, HoldReason::NoTrafficOnNew { silence }),
+        hold(10.0, &HoldReason::NoTrafficOnNew { silence }),
         "hold at 10 %: no traffic reached the new side for 6 minutes, about 67 requests were due; \
          check the weight and the target group"
     );
     assert_eq!(
-        hold(100.0, HoldReason::Baking { ticks: 12, required: 30 }),
+        hold(100.0, &HoldReason::Baking { ticks: 12, required: 30 }),
         "hold at 100 %: every limit shown to hold; bake 12 of 30 minutes"
     );
     assert_eq!(
         hold(
             25.0,
-            HoldReason::UnderSuspicion { breach: Breach { log_e: 15_f64.ln(), ..breach() } }
+            &HoldReason::UnderSuspicion { breach: Breach { log_e: 15_f64.ln(), ..breach() } }
         ),
         "hold at 25 %: 2.5 % took longer than 500 ms [1.2 %, 4.5 %], limit 1 %; suspicion at odds \
          1:15, not enough to roll back"
@@ -148,11 +148,7 @@ fn steps() {
         log_gate_weakest: 120_f64.ln(),
     };
     assert_eq!(
-        decision(
-            &StageDecision::Advance { to: percent(25.0), proof },
-            percent(12.5),
-            &Clock::Counted
-        ),
+        sentence::advance(percent(25.0), &proof),
         "advance from 12.5 % to 25 %: 1 request in 1 minute, errors 0.0 % [0.0 %, 90.0 %]; every \
          limit shown to hold by now, least clearly P99 at odds 1:120"
     );

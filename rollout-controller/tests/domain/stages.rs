@@ -2,8 +2,8 @@
 
 use crate::{engine, minute, percent, side};
 use rollout_controller::domain::evidence::{
-    Engine, Evidence, EvidenceConfig, FamilyWeights, HoldReason, JudgeError, Judged, Signal, Stage,
-    StageDecision, TimeLeft,
+    Engine, Evidence, EvidenceConfig, FamilyWeights, HoldReason, JudgeError, Judged, Says, Signal,
+    Stage, TimeLeft,
 };
 use rollout_controller::domain::minute::{CommittedMinute, Histogram, Minute};
 use rollout_controller::domain::slo::{Metric, Slo};
@@ -20,18 +20,18 @@ fn judge(engine: &Engine, evidence: &mut Evidence, minute: &CommittedMinute) -> 
     engine.judge(evidence, minute, percent(100.0)).unwrap()
 }
 
-fn gate(engine: &Engine, evidence: &Evidence, judged: &Judged, stage: Stage) -> StageDecision {
+fn gate(engine: &Engine, evidence: &Evidence, judged: &Judged, stage: Stage) -> Says {
     let decision = engine.stage_gate(evidence, judged, stage);
     // Decisions are journalled: what is written must read back.
     let written = serde_json::to_value((&decision, judged)).unwrap();
-    let read: (StageDecision, Judged) = serde_json::from_value(written).unwrap();
+    let read: (Says, Judged) = serde_json::from_value(written).unwrap();
     assert_eq!((&read.0, &read.1), (&decision, judged));
     decision
 }
 
-fn hold(decision: StageDecision) -> HoldReason {
+fn hold(decision: Says) -> HoldReason {
     match decision {
-        StageDecision::Hold { reason } => reason,
+        Says::Unproven { reason } => reason,
         other => panic!("expected a hold, got {other:?}"),
     }
 }
@@ -50,7 +50,7 @@ fn a_rollback_stays_one_even_if_the_new_side_recovers() {
         let new = side(&engine, 100, errors, &FAST);
         let judged = judge(&engine, &mut evidence, &minute(at, stage.weight, old, new));
         let decision = gate(&engine, &evidence, &judged, stage);
-        let rolls_back = matches!(decision, StageDecision::Rollback { .. });
+        let rolls_back = matches!(decision, Says::Breach { .. });
         assert_eq!(rolls_back, at >= 1, "minute {at}: {decision:?}");
         fell_again |= at > 3 && judged.signal != Signal::Rollback;
     }
@@ -70,8 +70,8 @@ fn a_stage_is_left_after_three_good_minutes_and_not_by_minutes_from_before_it() 
         let judged = engine.judge(&mut evidence, &minute, first.to_prove()).unwrap();
         decisions.push(gate(&engine, &evidence, &judged, first));
     }
-    assert!(decisions[..3].iter().all(|d| matches!(d, StageDecision::Hold { .. })));
-    assert!(matches!(decisions[3], StageDecision::Advance { to, .. } if to == quarter));
+    assert!(decisions[..3].iter().all(|d| matches!(d, Says::Unproven { .. })));
+    assert!(matches!(decisions[3], Says::Proven { .. }));
     // The step is taken; a minute at the old weight becomes due.
     let second = Stage { weight: quarter, next: Some(half) };
     let judged = engine.judge(&mut evidence, &quiet(&engine, 4, ten, 0), quarter).unwrap();
@@ -98,7 +98,7 @@ fn a_minute_from_before_the_step_can_still_roll_back() {
         let judged = judge(&engine, &mut evidence, &quiet(&engine, at, percent(10.0), 90));
         decision = Some(gate(&engine, &evidence, &judged, stage));
     }
-    assert!(matches!(decision, Some(StageDecision::Rollback { .. })));
+    assert!(matches!(decision, Some(Says::Breach { .. })));
 }
 
 #[test]
@@ -111,8 +111,8 @@ fn full_traffic_bakes_for_thirty_minutes_before_the_rollout_is_complete() {
         let counts = minute(at, Weight::FULL, side(&engine, 0, 0, &[]), new);
         let judged = judge(&engine, &mut evidence, &counts);
         match gate(&engine, &evidence, &judged, stage) {
-            StageDecision::Complete { proof } => assert_eq!((at, proof.ticks), (30, 30)),
-            StageDecision::Hold { reason: HoldReason::Baking { ticks, required } } => {
+            Says::Proven { proof } => assert_eq!((at, proof.ticks), (30, 30)),
+            Says::Unproven { reason: HoldReason::Baking { ticks, required } } => {
                 assert_eq!((i64::from(ticks), required), (at, 30));
             }
             other => assert!(at < 4, "minute {at}: {other:?}"),
@@ -183,13 +183,13 @@ fn tells_about_how_long_the_proof_will_take_and_when_it_never_will() {
     for at in 0..60 {
         let judged = judge(&engine, &mut evidence, &quiet(&engine, at, stage.weight, 0));
         match gate(&engine, &evidence, &judged, stage) {
-            StageDecision::Hold { reason: HoldReason::NotProven { left, gate } } => {
+            Says::Unproven { reason: HoldReason::NotProven { left, gate } } => {
                 assert_eq!(gate.to_disprove.to_bits(), gate.limit.to_bits());
                 if let (TimeLeft::Minutes { minutes }, 3) = (left, at) {
                     promised = Some(at + i64::try_from(minutes).unwrap());
                 }
             }
-            StageDecision::Advance { .. } => {
+            Says::Proven { .. } => {
                 let off = (at - promised.expect("an estimate in minute 3")).abs();
                 assert!(off <= 3, "promised {promised:?}, came in {at}");
                 break;

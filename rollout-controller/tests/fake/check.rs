@@ -9,9 +9,9 @@ use rollout_controller::check::{
 };
 use rollout_controller::config::Config;
 use rollout_controller::domain::command::Order;
-use rollout_controller::domain::message::Urgency;
+use rollout_controller::domain::message::{Channel, Urgency};
 use rollout_controller::domain::minute::Minute;
-use rollout_controller::domain::observation::{AlarmState, Share};
+use rollout_controller::domain::observation::{AlarmState, Foreign, Share};
 use rollout_controller::domain::route::GroupArn;
 use rollout_controller::domain::weight::Weight;
 use rollout_controller::lambda::handler::{Door, answer};
@@ -139,7 +139,10 @@ async fn every_fault_of_a_rule_is_bad() {
         let rule = state.rules.get_mut("public").unwrap();
         rule.sticky = true;
         rule.header_rule = vec!["no rule at priority 99".into(), "rule 50 comes before".into()];
-        rule.share = Share::Foreign("a redirect to https://example.com".into());
+        rule.share = Share::Foreign(Foreign {
+            what: "a redirect to https://example.com".into(),
+            reaches_new: false,
+        });
     }
     let found = examine(&night, &both()).await;
     the_finding(&found, Level::Bad, "sticky", "stickiness is on");
@@ -263,7 +266,7 @@ async fn a_silent_schedule_a_stuck_outbox_and_a_lost_ledger_are_bad() {
     let night = well(complete());
     night.order(Order::Start).await;
     night.until_weight(40, 5.0).await;
-    night.pretend.state().trouble.messages_fail = true;
+    night.pretend.state().trouble.channels_broken = Channel::ALL.into();
     night.until_weight(40, 10.0).await;
     for _ in 0..10 {
         night.pretend.pass_minute();
@@ -397,7 +400,7 @@ async fn a_refused_message_and_a_missing_channel_are_bad() {
     let run = || errand.run(&night.world, &night.config, night.pretend.now());
     assert_eq!(run().await.level(), Level::Ok);
     assert_eq!(night.pretend.state().changes.len(), 1);
-    night.pretend.state().trouble.messages_fail = true;
+    night.pretend.state().trouble.channels_broken = Channel::ALL.into();
     let found = run().await;
     the_finding(&found, Level::Bad, "page", "test page");
     the_finding(&found, Level::Bad, "event", "sending `test`");
@@ -406,4 +409,31 @@ async fn a_refused_message_and_a_missing_channel_are_bad() {
     let found = errand.run(&without.world, &without.config, without.pretend.now()).await;
     the_finding(&found, Level::Bad, "page", "nothing was sent");
     assert!(without.pretend.state().pages.is_empty());
+}
+
+#[tokio::test]
+async fn what_lies_outside_the_journal_is_looked_at_by_the_functions() {
+    use rollout_controller::domain::code::CodeSeen;
+    let night = well(complete());
+    night.order(Order::Start).await;
+    night.minutes(1).await;
+    let look = async || eyes_of(&night).await;
+    let well = look().await;
+    assert_eq!(of(&well, "copy", Level::Ok).len(), 1, "{}", well.render());
+    assert_eq!(of(&well, "code", Level::Ok).len(), 2, "{}", well.render());
+    night.pretend.state().outside.clear();
+    the_finding(&look().await, Level::Bad, "copy", "there is no copy");
+    night.pretend.state().trouble.outposts_fail = true;
+    the_finding(&look().await, Level::Bad, "copy", "reading parameter");
+    night.pretend.state().trouble.outposts_fail = false;
+    night.pretend.state().new_code = CodeSeen::NoTarget;
+    the_finding(&look().await, Level::Bad, "code", "new side: the group has no target");
+    night.pretend.state().trouble.code_unreadable = true;
+    let unread = look().await;
+    assert_eq!(of(&unread, "code", Level::Bad).len(), 2, "{}", unread.render());
+}
+
+async fn eyes_of(night: &Night) -> Examination {
+    let eyes = Examiner::function(&night.world, &night.config, None);
+    eyes.examine("the view function", None).await.unwrap()
 }

@@ -106,14 +106,17 @@ async fn promote_skips_waiting_and_not_the_proof() {
 }
 
 #[tokio::test]
-async fn promote_goes_past_a_closed_calendar_once_all_is_proven() {
+async fn nothing_promotes_past_a_closed_calendar() {
     let calendar = "[rollout.calendar]\nwindows = [\"Tue-Tue 08:00-09:10\"]";
     let night = Night::started(config_with("", calendar, &["public"])).await;
     night.until(60, |report| report.message.contains("the calendar allows it from")).await;
     let before = night.shows("public");
     let answer = night.order(Order::Promote { to: None, force: false }).await;
-    assert_eq!(word(&answer), "applied", "{}", answer.message);
-    assert!(night.shows("public") > before);
+    assert_eq!(word(&answer), "refused", "{}", answer.message);
+    assert!(answer.message.contains("the calendar allows it from"), "{}", answer.message);
+    let forced = night.order(Order::Promote { to: None, force: true }).await;
+    assert_eq!(word(&forced), "refused", "{}", forced.message);
+    assert!((night.shows("public") - before).abs() < f64::EPSILON);
 }
 
 #[tokio::test]
@@ -152,7 +155,7 @@ async fn a_new_start_begins_with_fresh_evidence_and_closes_the_old_incident() {
     assert_eq!(word(&night.order(Order::Start).await), "applied");
     let run = night.run().await;
     assert_eq!(run.number, 2);
-    assert!(run.evidence.last_minute().is_none());
+    assert!(run.gathered.evidence().last_minute().is_none());
     night.minutes(1).await;
     let pages = night.pretend.state().pages.clone();
     let rolled_back: Vec<_> =
@@ -169,7 +172,7 @@ async fn a_rollback_after_completion_works() {
     let answer = night.order(Order::Rollback).await;
     assert_eq!(word(&answer), "applied", "{}", answer.message);
     assert!(night.shows("public").abs() < f64::EPSILON);
-    assert_eq!(night.journal().await.run.unwrap().state_name(), "rolled back");
+    assert_eq!(night.journal().await.run.unwrap().phase.words(), "rolled back");
     assert_eq!(word(&night.order(Order::Rollback).await), "already so");
 }
 

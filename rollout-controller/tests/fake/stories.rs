@@ -12,14 +12,14 @@ use clap::Parser as _;
 use rollout_controller::api::{Answer, Question};
 use rollout_controller::cli::remote::{exit_code, render};
 use rollout_controller::cli::{Cli, Command};
-use rollout_controller::controller::tick::TickReport;
 use rollout_controller::controller::{command, query};
 use rollout_controller::domain::command::Request;
-use rollout_controller::domain::message::Urgency;
+use rollout_controller::domain::message::{Channel, Urgency};
 use rollout_controller::domain::minute::Minute;
 use rollout_controller::domain::observation::AlarmState;
 use rollout_controller::domain::plan::Mode;
 use rollout_controller::domain::weight::Weight;
+use rollout_controller::report::tick::TickReport;
 use rollout_controller::world::{Pretend, Side};
 use serde::Deserialize;
 use std::fmt::Write as _;
@@ -47,7 +47,7 @@ struct World {
     commands: usize,
     pages: usize,
     /// What the last printed tick was like.
-    last: Option<(String, String, Weight)>,
+    last: Option<(&'static str, String, Option<Weight>)>,
 }
 
 /// Words of a line; double quotes keep a phrase together.
@@ -139,7 +139,12 @@ impl World {
             ["rust", "slow", ratio] => state.new.slow_ratio = percent(ratio),
             ["rust", "healthy"] => state.new = Side::healthy_rust(),
             ["ledger", to] => trouble.ledger_down = *to == "down",
-            ["sns", to] => trouble.messages_fail = *to == "down",
+            ["sns", to] => {
+                trouble.channels_broken.clear();
+                if *to == "down" {
+                    trouble.channels_broken.extend([Channel::Pager, Channel::Chat]);
+                }
+            }
             ["cloudwatch", to] => trouble.metrics_fail = *to == "down",
             ["cloudwatch-silent", "on"] => trouble.metrics_silent_from = Some(now),
             ["cloudwatch-silent", "off"] => trouble.metrics_silent_from = None,
@@ -177,7 +182,7 @@ impl World {
     }
 
     fn tell(&mut self, at: &str, report: &TickReport, told: &mut String) {
-        let now = (report.did.clone(), report.state.clone(), report.weight);
+        let now = (report.did, report.state.clone(), report.weight);
         if self.last.as_ref() != Some(&now) {
             let _ = writeln!(told, "{at}  [{}] {}", report.state, report.message);
             self.last = Some(now);
@@ -191,7 +196,7 @@ impl World {
         for _ in 0..1440 {
             let (at, report) = self.minute().await;
             self.tell(&at, &report, &mut told);
-            if report.state == goal || weight.is_some_and(|weight| report.weight == weight) {
+            if report.state == goal || weight.is_some_and(|weight| report.weight == Some(weight)) {
                 return told;
             }
         }
@@ -225,15 +230,15 @@ impl World {
             Command::Status(_) => {
                 let rollout = &self.night.config.rollouts[0];
                 let status = query::status_of(&self.night.world, rollout).await;
-                (status.render(), status.standing.exit_code())
+                (status.render(), status.health.exit_code)
             }
-            Command::History(args) => (self.ask(&args.question()).await, 0),
+            Command::History(args) => (self.ask(&args.question(None)).await, 0),
             other => {
                 let (_, giving, order) = other.order().expect("an order, status or history");
                 let fresh = order.needs_fresh_sight() && giving.if_revision.is_none();
                 let revision = if fresh {
                     let rollout = &self.night.config.rollouts[0];
-                    Some(query::status_of(&self.night.world, rollout).await.revision)
+                    query::status_of(&self.night.world, rollout).await.revision
                 } else {
                     giving.if_revision
                 };

@@ -7,36 +7,37 @@ routes = ["public"]
 ---
 $ traffic-alone 60
 $ rolloutctl start --reason "watch it for a day" --yes
-✔ applied: score: rollout 1 started; shadow: it decides and reports, and moves nothing
+✔ applied: score: run 1 started; shadow: it decides and reports, and moves nothing
   public shows 0 %
-  shadow at revision 3
+  starting at revision 4
 $ minutes 3
-09:00  [shadow] score: hold at 0 %: the newest minute judged still had 0 %; waiting for minutes of this stage
+09:00  [starting] score: hold at 0 %: no minute of this stage has been judged yet
 
 # A person moves the weight; the shadow follows, and says what it would do.
 $ console public 5%
 $ minutes 20
-09:03  [shadow] score: hold at 0 %: no minute of this stage has been judged yet
-09:09  [shadow] score: advance from 5 % to 10 %: 92 requests in 3 minutes, errors 0.0 % [0.0 %, 7.3 %]; every limit shown to hold by now, least clearly errors at odds 1:570
+09:03  [advancing] score: hold at 0 %: no minute of this stage has been judged yet
+09:09  [advancing] score: advance from 5 % to 10 %: 92 requests in 3 minutes, errors 0.0 % [0.0 %, 7.3 %]; every limit shown to hold by now, least clearly errors at odds 1:570
 $ pages
-INFO    started: score: rollout 1 started (shadow: nothing is moved)
+INFO    started: score: run 1 started in shadow mode; nothing is moved
 $ rolloutctl promote --reason "go on" --yes
-✖ refused: score: a shadow rollout moves nothing; `activate` it first
+✖ refused: score: a shadow run moves nothing; `activate` it first
   public shows 5 %
-  shadow at revision 28
+  advancing at revision 30
 [exit 40]
 
 # It is trusted: from now on it acts.
 $ rolloutctl activate --reason "it agreed with us all day" --yes
 ✔ applied: score: active from now on, at 5 %
   public shows 5 %
-  advancing at revision 30
+  advancing at revision 32
 $ until 10%
 09:23  [advancing] score: advance from 5 % to 10 %: 525 requests in 17 minutes, errors 0.2 % [0.0 %, 2.1 %]; every limit shown to hold by now, least clearly errors at odds beyond 1:1,000,000,000
 $ rolloutctl history
      1  2026-11-24 09:00 UTC  rollout 1 started in shadow mode by arn:aws:sts::111122223333:assumed-role/oncall/ada: watch it for a day; stages 1 %, 5 %, 10 %, 25 %, 50 %, 100 %
-     4  2026-11-24 09:00 UTC  history of 58 minutes read, 598 requests a minute; first stage 1 %
-     8  2026-11-24 09:03 UTC  shadow: the rules show 5 % now
-    29  2026-11-24 09:23 UTC  made active by arn:aws:sts::111122223333:assumed-role/oncall/ada: it agreed with us all day
-    32  2026-11-24 09:23 UTC  5 % → 10 % intended: advance from 5 % to 10 %: 525 requests in 17 minutes, errors 0.2 % [0.0 %, 2.1 %]; every limit shown to hold by now, least clearly errors at odds beyond 1:1,000,000,000
-    33  2026-11-24 09:23 UTC  5 % → 10 % applied on every route, read back
+     5  2026-11-24 09:00 UTC  history of 58 minutes read, 598 requests a minute; first stage 1 %
+     7  2026-11-24 09:00 UTC  the code was seen: public runs rust version 1 beside python version 1
+    10  2026-11-24 09:03 UTC  shadow: the rules show 5 % now
+    31  2026-11-24 09:23 UTC  made active by arn:aws:sts::111122223333:assumed-role/oncall/ada: it agreed with us all day
+    34  2026-11-24 09:23 UTC  5 % → 10 % intended: advance from 5 % to 10 %: 525 requests in 17 minutes, errors 0.2 % [0.0 %, 2.1 %]; every limit shown to hold by now, least clearly errors at odds beyond 1:1,000,000,000
+    35  2026-11-24 09:23 UTC  5 % → 10 % applied on every route, read back

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use rollout_controller::api::CommandOutcome;
 use rollout_controller::config::{self, Config};
-use rollout_controller::controller::tick::{TickReport, tick};
+use rollout_controller::controller::tick::tick;
 use rollout_controller::controller::{Schedule, command, store};
 use rollout_controller::domain::command::{Order, Request};
 use rollout_controller::domain::event::Stamped;
@@ -13,6 +13,7 @@ use rollout_controller::domain::observation::Share;
 use rollout_controller::domain::run::Run;
 use rollout_controller::domain::weight::Weight;
 use rollout_controller::ports::World;
+use rollout_controller::report::tick::TickReport;
 use rollout_controller::world::Pretend;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -88,7 +89,14 @@ impl Night {
 
     /// One tick now.
     pub async fn tick(&self) -> TickReport {
-        tick(&self.world, &self.config, self.schedule()).await.remove(0)
+        self.tick_at(self.schedule()).await.remove(0)
+    }
+
+    /// One tick of every rollout for this schedule.
+    pub async fn tick_at(&self, schedule: Schedule) -> Vec<TickReport> {
+        let at_ms = schedule.scheduled.as_millisecond();
+        let outcomes = tick(&self.world, &self.config, schedule).await;
+        outcomes.iter().map(|outcome| TickReport::of(outcome, at_ms)).collect()
     }
 
     /// A tick, then a minute of traffic, this many times. The last report.
@@ -117,7 +125,7 @@ impl Night {
 
     pub async fn until_weight(&self, limit: usize, percent: f64) {
         let to = Weight::from_percent(percent).unwrap();
-        self.until(limit, |report| report.weight == to).await;
+        self.until(limit, |report| report.weight == Some(to)).await;
     }
 
     pub fn request(order: Order, revision: i64) -> Request {

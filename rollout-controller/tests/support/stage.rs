@@ -6,7 +6,10 @@
 use crate::cloud::{self, MINUTE, TICK, python};
 use jiff::{Timestamp, ToSpan as _};
 use local_cloud::metrics::Datum;
-use local_cloud::{AlarmSpec, ApiFault, ApiFaultKind, Fault, LocalCloud, Metric, Topology};
+use local_cloud::{
+    AlarmSpec, ApiFault, ApiFaultKind, Deployment, Fault, LocalCloud, Metric, Topology,
+};
+use rollout_controller::adapters::clock::VARIABLE as CLOCK_VARIABLE;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Output;
@@ -27,6 +30,8 @@ pub struct Stage {
     pub rust: Rust,
     /// Requests a minute, both sides together.
     pub requests: f64,
+    /// What most requests take, on both sides.
+    pub seconds: f64,
     /// Simulated minutes so far.
     pub minutes: u32,
 }
@@ -95,6 +100,7 @@ hold_on = ["rds-cpu"]
             dir,
             rust: Rust { errors: 0.0, reached: true },
             requests: 6_000.0,
+            seconds: 0.02,
             minutes: 0,
         }
     }
@@ -111,10 +117,11 @@ hold_on = ["rds-cpu"]
         let now_ms = self.cloud.clock().now_ms();
         let rust = f64::from(self.rust_percent()) / 100.0;
         let python = self.requests * (1.0 - rust);
-        cloud::put(&self.cloud, now_ms, "scorer-py", python, 0.0);
+        cloud::put_taking(&self.cloud, now_ms, "scorer-py", python, 0.0, self.seconds);
         if self.rust.reached {
             let requests = self.requests * rust;
-            cloud::put(&self.cloud, now_ms, "scorer-rs", requests, self.rust.errors);
+            let errors = self.rust.errors;
+            cloud::put_taking(&self.cloud, now_ms, "scorer-rs", requests, errors, self.seconds);
         } else {
             let none = self.cloud.group_metric("scorer", "scorer-rs", "RequestCount");
             let zero = Datum::Values(vec![(0.0, 1.0)]);
@@ -232,6 +239,18 @@ hold_on = ["rds-cpu"]
         pairs.map(|(name, value)| (name.to_owned(), value)).into()
     }
 
+    /// Lets the functions that people talk to, and people, have the cloud's time. It
+    /// only moves by hand here, so its present minute is told anew before each command.
+    fn agree_on_time(&self) -> (&'static str, String) {
+        let (now, real) = (self.cloud.clock().now(), Timestamp::now());
+        let clock = (CLOCK_VARIABLE, format!("start={now},anchor={real},speed=1"));
+        for function in ["rollout-command", "rollout-view"] {
+            let told = Deployment::new().env(clock.0, clock.1.as_str());
+            self.cloud.deploy(function, &told).expect("a new variable");
+        }
+        clock
+    }
+
     /// Runs a script as an operator would, in a folder with `rollout.toml`.
     pub async fn sh(&self, script: &str) -> Output {
         tokio::process::Command::new("bash")
@@ -239,6 +258,7 @@ hold_on = ["rds-cpu"]
             .current_dir(self.dir.path())
             .env_clear()
             .envs(self.env())
+            .envs([self.agree_on_time()])
             .stdin(std::process::Stdio::null())
             .output()
             .await
@@ -251,6 +271,7 @@ hold_on = ["rds-cpu"]
             .current_dir(self.dir.path())
             .env_clear()
             .envs(self.env())
+            .envs([self.agree_on_time()])
             .output()
             .await
             .unwrap()

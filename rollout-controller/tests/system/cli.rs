@@ -133,11 +133,59 @@ fn a_command_without_a_reason_is_refused_before_anything_is_called() {
 }
 
 #[test]
+fn a_direct_rollback_says_where_it_may_read_the_rules() {
+    let output = rolloutctl(&["rollback", "--direct", "--reason", "x"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(told.contains("--config FILE") && told.contains("rolloutctl setup"), "{told}");
+}
+
+#[test]
+fn a_profile_is_written_once_and_found_by_every_command() {
+    let home = tempfile::tempdir().expect("a folder");
+    let rolloutctl = |args: &[&str]| {
+        std::process::Command::new(env!("CARGO_BIN_EXE_rolloutctl"))
+            .args(args)
+            .env_clear()
+            .env("HOME", home.path())
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .output()
+            .expect("rolloutctl runs")
+    };
+    let lb = "arn:aws:elasticloadbalancing:eu-west-1:111122223333";
+    let profile = format!(
+        "[profile]\nrollout = \"score\"\nregion = \"eu-west-1\"\n\
+         command_function = \"score-command\"\nview_function = \"score-view\"\n\
+         [[rollout]]\nname = \"score\"\n[[rollout.route]]\nname = \"public\"\n\
+         rule = \"{lb}:listener-rule/app/lb/1/2/3\"\n\
+         old_group = \"{lb}:targetgroup/py/1\"\nnew_group = \"{lb}:targetgroup/rs/2\"\n"
+    );
+    let file = home.path().join("profile.toml");
+    let path = file.to_str().expect("a path");
+    std::fs::write(&file, profile.replace("region", "regain")).expect("a file");
+    let refused = rolloutctl(&["setup", path]);
+    assert!(text(&refused.stderr).contains("profile.region is missing"), "{refused:?}");
+    std::fs::write(&file, &profile).expect("a file");
+    let written = rolloutctl(&["setup", path]);
+    assert!(written.status.success(), "{written:?}");
+    let there = home.path().join(".config/rollout/profile.toml");
+    assert_eq!(std::fs::read_to_string(&there).expect("the profile"), profile);
+    assert!(rolloutctl(&["setup", path]).status.success(), "the same once more");
+    std::fs::write(&file, profile.replace("score-view", "other-view")).expect("a file");
+    let differs = rolloutctl(&["setup", path]);
+    assert!(text(&differs.stderr).contains("--force writes over it"), "{differs:?}");
+    assert!(rolloutctl(&["setup", path, "--force"]).status.success());
+    // Nobody answers here: the error names the function that the profile names.
+    let status = rolloutctl(&["status"]);
+    assert_eq!(status.status.code(), Some(30));
+    assert!(text(&status.stderr).contains("other-view"), "{status:?}");
+}
+
+#[test]
 fn usage_errors_name_what_is_missing_and_exit_with_2() {
     for (args, words) in [
         (&["check", "--direct"][..], "--config"),
         (&["notify"], "--test"),
-        (&["rollback", "--direct", "--reason", "x"], "--config"),
         (&["pause", "--for", "90s", "--reason", "x"], "whole minutes"),
         (&["promote", "--to", "101%"], "101%"),
         (&["history", "--limit", "0"], "1..=500"),

@@ -11,17 +11,20 @@
 
 use crate::stage::{self, Stage};
 use futures_util::StreamExt as _;
-use local_cloud::{ApiFaultKind, Fault, MetricsFault, MetricsFaultKind};
+use local_cloud::{ApiFaultKind, Deployment};
 use rollout_controller::domain::message::Topic;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Commands that cannot run here; each must still be recognised.
 const NOT_HERE: [&str; 3] = ["pulumi ", "make ", "docker "];
 
 /// Pages that are no answer to a page of the controller.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 9] = [
+    // Alarms say it: whoever is not there cannot.
+    "not-protected",
     "first-deploy",
     "start-a-rollout",
     "force-rust-for-one-request",
@@ -143,9 +146,6 @@ fn trimmed(text: &str) -> Vec<&str> {
 
 /// The cloud in the state that a page is about.
 async fn situation(name: &str) -> Option<Stage> {
-    let metrics = |kind, group: Option<&str>| {
-        Fault::Metrics(MetricsFault { kind, group: group.map(str::to_owned), minutes: None })
-    };
     Some(match name {
         "the controller is deployed, and its ledger is empty" => Stage::bare(62).await.past_hour(),
         "no rollout has been started" => Stage::ready(62).await,
@@ -181,8 +181,9 @@ async fn situation(name: &str) -> Option<Stage> {
         }
         "CloudWatch cannot be read" => {
             let mut stage = Stage::at(62, 10).await;
-            stage.cloud.add_fault(metrics(MetricsFaultKind::Stale, None));
+            stage.fail_api("GetMetricData", ApiFaultKind::Denied);
             stage.minutes(14).await;
+            stage.cloud.clear_faults(None);
             stage
         }
         "no request reaches Rust" => {
@@ -221,6 +222,48 @@ async fn situation(name: &str) -> Option<Stage> {
             stage.cloud.clear_faults(None);
             stage
         }
+        "Python and Rust are both slow" => {
+            let mut stage = Stage::at(62, 10).await;
+            stage.seconds = 0.15;
+            stage.minutes(6).await;
+            stage
+        }
+        "AWS refuses the step from 5 % to 10 %" => {
+            let mut stage = Stage::at(62, 5).await;
+            stage.fail_api("ModifyRule", ApiFaultKind::Denied);
+            stage.minutes(8).await;
+            stage.cloud.clear_faults(None);
+            stage
+        }
+        "Rust was deployed at 10 %" => {
+            let mut stage = Stage::at(62, 10).await;
+            let release = Deployment::new().env("RELEASE", "2.5");
+            stage.cloud.deploy("scorer-rs", &release).expect("a deployment");
+            stage.minutes(2).await;
+            stage
+        }
+        "an update of Rust does not settle" => {
+            let mut stage = Stage::at(62, 10).await;
+            let mut release = Deployment::new().env("RELEASE", "2.5");
+            release.settle = Duration::from_hours(2);
+            stage.cloud.deploy("scorer-rs", &release).expect("a deployment");
+            stage.minutes(13).await;
+            stage
+        }
+        "the topic refuses every page" => {
+            let mut stage = Stage::at(62, 10).await;
+            stage.fail_api("Publish", ApiFaultKind::Denied);
+            stage.console(30);
+            stage.minutes(8).await;
+            stage
+        }
+        "no tick for ten minutes" => {
+            let mut stage = Stage::at(62, 10).await;
+            for _ in 0..10 {
+                stage.pass_minute();
+            }
+            stage
+        }
         "complete" => {
             let mut stage = Stage::ready(62).await;
             stage.start().await;
@@ -235,6 +278,19 @@ async fn situation(name: &str) -> Option<Stage> {
             for function in ["rollout-tick", "rollout-command", "rollout-view"] {
                 stage.cloud.recycle(function).unwrap();
             }
+            stage.minutes(1).await;
+            stage
+        }
+        "the ledger was lost and made anew at 10 %" => {
+            let mut stage = Stage::at(62, 10).await;
+            let ledger = stage.dir.path().join("ledger");
+            std::fs::rename(&ledger, stage.dir.path().join("gone")).unwrap();
+            std::fs::create_dir(&ledger).unwrap();
+            for function in ["rollout-tick", "rollout-command", "rollout-view"] {
+                stage.cloud.recycle(function).unwrap();
+            }
+            let made = stage.rolloutctl(&["migrate", "--config", "rollout.toml"]).await;
+            assert!(made.status.success(), "{made:?}");
             stage.minutes(1).await;
             stage
         }
@@ -353,31 +409,49 @@ fn links_lead_somewhere() {
     }
 }
 
+/// The parts of a page, in order: the first screen with safety, then what a reader
+/// asks. Older pages still have the first outline.
+const OUTLINES: [&[&str]; 2] = [
+    &[
+        "**Is it hurting users?**",
+        "rolloutctl rollback",
+        "## Meaning",
+        "## Impact",
+        "## Diagnosis",
+        "## Mitigation",
+        "## Normal messages",
+    ],
+    &[
+        "**Users:**",
+        "**Traffic:**",
+        "**Do now:**",
+        "rolloutctl ",
+        "[manual-rollback](manual-rollback.md)",
+        "## What happened",
+        "## Find the cause",
+        "## Put it right",
+        "## Normal, not a fault",
+    ],
+];
+
 /// The first screen of an answer to a page: is it hurting users, and the one
-/// command that makes it safe; then the four parts, in order.
+/// command that makes it safe; then the other parts, in order.
 #[test]
-fn every_answer_to_a_page_begins_with_safety_and_has_its_four_parts() {
-    for topic in Topic::ALL.into_iter().filter(|topic| *topic != Topic::Test) {
-        let text = page(topic.name());
+fn every_answer_to_a_page_begins_with_safety_and_has_its_parts() {
+    let topics = Topic::ALL.into_iter().filter(|topic| *topic != Topic::Test);
+    for name in topics.map(Topic::name).chain(["not-protected"]) {
+        let text = page(name);
+        let outline = OUTLINES[usize::from(text.contains("**Users:**"))];
         let mut from = 0;
-        for part in [
-            "**Is it hurting users?**",
-            "rolloutctl rollback",
-            "## Meaning",
-            "## Impact",
-            "## Diagnosis",
-            "## Mitigation",
-            "## Normal messages",
-        ] {
+        for part in outline {
             let at = text[from..].find(part);
-            from += at.unwrap_or_else(|| panic!("{}.md: `{part}` missing or late", topic.name()));
+            from += at.unwrap_or_else(|| panic!("{name}.md: `{part}` missing or late"));
         }
-        let first = text.split("## Meaning").next().unwrap();
-        assert!(first.lines().count() <= 30, "{}.md: first screen", topic.name());
+        let first = text.split("\n## ").next().unwrap();
+        assert!(first.lines().count() <= 30, "{name}.md: first screen");
         assert!(
-            text.lines().next() == Some(&format!("# {}", topic.name())),
-            "{}.md: the title is the page's name",
-            topic.name()
+            text.lines().next() == Some(&format!("# {name}")),
+            "{name}.md: the title is the page's name"
         );
     }
 }

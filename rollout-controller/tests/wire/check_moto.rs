@@ -1,7 +1,7 @@
 //! Target groups as somebody else's load balancer describes them.
 
 use crate::peers;
-use crate::scenes::{Scene, percent, scene_at_moto, turn};
+use crate::scenes::{Scene, percent, permit, scene_at_moto};
 use aws_sdk_elasticloadbalancingv2::types::TargetDescription;
 use rollout_controller::check::{GroupError, Groups as _};
 use rollout_controller::domain::route::GroupArn;
@@ -41,7 +41,7 @@ async fn groups_are_read_and_a_rule_is_written_as_it_is() {
 
     // The other rule has 90 and 10; not one number, condition or action changes.
     let before = scene.rule(scene.other.rule.as_str()).await;
-    let shown = scene.alb.rewrite(&turn(), &scene.other).await.expect("written");
+    let shown = scene.alb.rewrite(&permit(), &scene.other).await.expect("written");
     assert_eq!(shown, Share::Weight(percent(10.0)));
     assert_eq!(scene.rule(scene.other.rule.as_str()).await, before);
 }

@@ -18,18 +18,21 @@ async fn a_journal(url: &str) {
     let ledger = ledger_at(url);
     let unready = ledger.read("scorer", 1).await.expect_err("no tables yet");
     assert!(matches!(unready, LedgerError::NotMigrated { .. }), "{unready:?}");
+    let unready = ledger.history_of("scorer", &["started"], None, 1).await.unwrap_err();
+    assert!(matches!(unready, LedgerError::NotMigrated { .. }), "{unready:?}");
     let unready = ledger.insert("scorer", &[entry(1, "started")], None).await.unwrap_err();
     assert!(matches!(unready, LedgerError::NotMigrated { .. }), "{unready:?}");
 
     let login = Login::in_url();
     let first = migrate(&address(url), &login).await.expect("tables");
-    assert_eq!((first.applied.as_slice(), first.version), ([1].as_slice(), 1));
+    assert_eq!((first.applied.as_slice(), first.version), ([1, 2].as_slice(), 2));
     let again = migrate(&address(url), &login).await.expect("nothing to do");
-    assert_eq!((again.applied.as_slice(), again.version), ([].as_slice(), 1));
+    assert_eq!((again.applied.as_slice(), again.version), ([].as_slice(), 2));
 
     only_the_next_number_is_written(&ledger).await;
     snapshots_shorten_reading(&ledger).await;
     history_pages_backwards(&ledger).await;
+    history_of_kinds_passes_over_the_rest(&ledger).await;
     pruning_keeps_the_count(&ledger).await;
     any_text_comes_back(&ledger).await;
 }
@@ -78,6 +81,52 @@ async fn history_pages_backwards(ledger: &SqlLedger) {
     assert_eq!(seqs(ledger.history("scorer", None, 2).await.unwrap()), [4, 3]);
     assert_eq!(seqs(ledger.history("scorer", Some(3), 100).await.unwrap()), [2, 1]);
     assert_eq!(seqs(ledger.history("scorer", Some(1), 100).await.unwrap()), [0; 0]);
+}
+
+/// Hundreds of minutes with a change here and there.
+async fn history_of_kinds_passes_over_the_rest(ledger: &SqlLedger) {
+    let kind = |seq: Seq| match seq % 100 {
+        0 => "applied",
+        1 => "intended",
+        _ => "minute",
+    };
+    let entries: Vec<Entry> = (1..=500).map(|seq| entry(seq, kind(seq))).collect();
+    for rollout in ["long", "long too"] {
+        // An insert has two seconds, and each entry is a statement.
+        for some in entries.chunks(50) {
+            let won = ledger.insert(rollout, some, None).await.expect("written");
+            assert_eq!(won, Inserted::Won);
+        }
+    }
+    let seqs = async |kinds: &[&str], before, limit| -> Vec<Seq> {
+        let found = ledger.history_of("long", kinds, before, limit).await.expect("read");
+        assert!(found.iter().all(|found| *found == entry(found.seq, kind(found.seq))), "{found:?}");
+        found.into_iter().map(|entry| entry.seq).collect()
+    };
+    let both = ["intended", "applied"];
+    let all = [500, 401, 400, 301, 300, 201, 200, 101, 100, 1];
+    assert_eq!(seqs(&both, None, 100).await, all, "newest first, of this rollout alone");
+    assert_eq!(seqs(&["applied", "intended"], None, 100).await, all, "in whatever order asked");
+    // Page by page it is the same list.
+    let (mut paged, mut before) = (Vec::new(), None);
+    loop {
+        let page = seqs(&both, before, 3).await;
+        assert!(page.len() <= 3);
+        let Some(last) = page.last() else { break };
+        before = Some(*last);
+        paged.extend(page);
+    }
+    assert_eq!(paged, all);
+    assert_eq!(seqs(&["intended"], Some(301), 2).await, [201, 101]);
+    assert_eq!(seqs(&["minute"], None, 2).await, [499, 498]);
+    for nothing in [&[][..], &["paused"], &["intend"], &["intended' OR '1'='1"]] {
+        assert_eq!(seqs(nothing, None, 100).await, [0; 0], "{nothing:?}");
+    }
+    let unknown = ledger.history_of("nobody", &both, None, 100).await.expect("read");
+    assert_eq!(unknown, []);
+    // As many kinds as there are, each of them asked for once.
+    let every = rollout_controller::domain::event::Event::CHANGES;
+    assert_eq!(seqs(&every, None, 4).await, all[..4]);
 }
 
 async fn pruning_keeps_the_count(ledger: &SqlLedger) {
@@ -167,7 +216,7 @@ async fn several_migrations_at_once_make_the_tables_once() {
             tasks.spawn(async move { migrate(&address(&url), &Login::in_url()).await });
         }
         for result in tasks.join_all().await {
-            assert_eq!(result.expect("tables").version, 1);
+            assert_eq!(result.expect("tables").version, 2);
         }
         assert_eq!(ledger_at(&url).read("scorer", 1).await.unwrap().entries, []);
     }

@@ -7,7 +7,9 @@
 //! |---|---|---|
 //! | traffic | moto | throttling, answers lost after the commit |
 //! | metrics, alarms | ministack | `TC(…)`, incomplete answers |
-//! | pages | ministack | the exact message |
+//! | code | – | all of it |
+//! | the run outside the journal | moto | outages, texts that make no sense |
+//! | messages | ministack | the exact message, one broken channel of several |
 //! | ledger | PostgreSQL, pgbouncer in transaction mode | – |
 //!
 //! A peer that is not installed fails the test under `CI=true` or
@@ -25,12 +27,14 @@ mod bad_input;
 mod boto3;
 mod check_cloud;
 mod check_moto;
+mod deployments;
 mod invoke;
 mod ledger;
 mod ledger_pooled;
 mod messages;
 mod metrics;
 mod scenes;
+mod ssm;
 mod telemetry;
 mod traffic;
 mod traffic_faults;

@@ -10,7 +10,9 @@ use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum};
 use jiff::Timestamp;
 use local_cloud::metrics::Datum;
-use local_cloud::{ApiFault, ApiFaultKind, Fault, LocalCloud, Metric, Topology};
+use local_cloud::{
+    ApiFault, ApiFaultKind, Fault, LocalCloud, Metric, MetricsFault, MetricsFaultKind, Topology,
+};
 use rollout_controller::adapters::aws::Aws;
 use rollout_controller::adapters::cloudwatch::CloudWatch;
 use rollout_controller::domain::minute::{Edges, Histogram, Minute, SideCounts};
@@ -146,27 +148,44 @@ fn counts(requests: u64, errors: u64) -> SideCounts {
     SideCounts { requests, errors, latency: Histogram::default() }
 }
 
+/// Both sides of the first route of a minute that was read.
+fn sides(minute: &MinuteRead) -> [Option<SideCounts>; 2] {
+    match &minute.routes[0] {
+        RouteMinute::Known { old, new } => [old.clone(), new.clone()],
+        RouteMinute::Unknown(why) => panic!("{}: {why}", minute.minute),
+    }
+}
+
+/// Why the first route of a minute is not known.
+fn unknown(minute: &MinuteRead) -> String {
+    match &minute.routes[0] {
+        RouteMinute::Unknown(why) => why.to_string(),
+        RouteMinute::Known { .. } => panic!("known: {minute:?}"),
+    }
+}
+
 /// Everything that both must do.
 async fn a_source_of_minutes(source: &Source) {
     let (first, second) = (&source.routes[0], &source.routes[1]);
     source.put(&first.old_group, "RequestCount", 0, &[1.0; 150]).await;
     source.put(&first.old_group, "HTTPCode_Target_5XX_Count", 0, &[1.0; 3]).await;
     source.put(&first.old_group, "LambdaUserError", 0, &[1.0]).await;
-    source.put(&first.old_group, "LambdaInternalError", 0, &[1.0; 2]).await;
-    source.put(&first.new_group, "RequestCount", 0, &[1.0; 8]).await;
+    // Without latencies, so no more than a few may have been answered well.
+    source.put(&first.old_group, "LambdaInternalError", 0, &[1.0; 142]).await;
+    source.put(&first.new_group, "RequestCount", 0, &[1.0; 4]).await;
     // Minute 1: nothing. Minute 2: one side only, the other too large a request.
-    source.put(&first.old_group, "RequestCount", 2, &[1.0; 5]).await;
+    source.put(&first.old_group, "RequestCount", 2, &[1.0; 3]).await;
     source.put(&first.new_group, "LambdaUserError", 2, &[1.0]).await;
     source.put(&second.new_group, "RequestCount", 2, &[1.0; 4]).await;
 
     let side = |minute, old, new| MinuteRead {
         minute: source.minute(minute),
-        routes: vec![RouteMinute { old, new }],
+        routes: vec![RouteMinute::Known { old, new }],
     };
     let expected = [
-        side(0, Some(counts(150, 6)), Some(counts(8, 0))),
+        side(0, Some(counts(150, 146)), Some(counts(4, 0))),
         side(1, None, None),
-        side(2, Some(counts(5, 0)), None),
+        side(2, Some(counts(3, 0)), None),
     ];
     assert_eq!(source.read(0, 3).await.expect("read"), expected);
     // The end is not part of it, and neither are older minutes.
@@ -181,19 +200,20 @@ async fn a_source_of_minutes(source: &Source) {
     ];
     let answers = CloudWatch::new(source.aws.clone()).minutes(&wanted).await;
     let answers: Vec<_> = answers.into_iter().map(|answer| answer.expect("read")).collect();
-    assert_eq!(answers[0][0].routes, [RouteMinute { old: None, new: Some(counts(4, 0)) }]);
+    assert_eq!(answers[0][0].routes, [RouteMinute::Known { old: None, new: Some(counts(4, 0)) }]);
     assert_eq!(answers[1], expected[..2]);
     let both = [expected[2].routes[0].clone(), answers[0][0].routes[0].clone()];
     assert_eq!(answers[2][0].routes, both);
 
-    // An answered error without requests is a window that does not match.
+    // An answered error without requests: that minute is not known, and those
+    // before and after it are.
     source.put(&first.new_group, "HTTPCode_Target_5XX_Count", 5, &[1.0]).await;
-    match source.read(4, 6).await {
-        Err(MetricsError::Contradiction { group, minute, .. }) => {
-            assert_eq!((&group, minute), (&first.new_group, source.minute(5)));
-        }
-        other => panic!("{other:?}"),
-    }
+    source.put(&first.new_group, "RequestCount", 6, &[1.0; 2]).await;
+    let read = source.read(4, 7).await.expect("read");
+    let told = unknown(&read[1]);
+    assert_eq!(told, "scores-rs: RequestCount is missing, and HTTPCode_Target_5XX_Count is 1");
+    assert_eq!(sides(&read[0]), [None, None]);
+    assert_eq!(sides(&read[2]), [None, Some(counts(2, 0))]);
 }
 
 #[tokio::test]
@@ -208,12 +228,8 @@ async fn ministack_keeps_the_contract() {
     let group = &source.routes[0].new_group;
     source.put(group, "RequestCount", 8, &[1.0; 4]).await;
     source.put(group, "TargetResponseTime", 8, &[0.1, 0.2, 0.3, 0.4]).await;
-    match source.read(8, 9).await {
-        Err(MetricsError::Contradiction { what, .. }) => {
-            assert!(what.contains("latency"), "{what}");
-        }
-        other => panic!("an average passed for a count: {other:?}"),
-    }
+    let told = unknown(&source.read(8, 9).await.expect("read")[0]);
+    assert!(told.starts_with("scores-rs: TargetResponseTime"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -231,7 +247,8 @@ async fn latencies_come_back_in_the_buckets_they_belong_to() {
     source.put(group, "RequestCount", 0, &[1.0; 12]).await;
     source.put(group, "TargetResponseTime", 0, &seconds).await;
     let read = source.read(0, 1).await.expect("read");
-    let new = read[0].routes[0].new.as_ref().expect("counts");
+    let [_, new] = sides(&read[0]);
+    let new = new.expect("counts");
     assert_eq!(new.latency, Histogram::of_latencies(&source.edges, millis));
     assert_eq!((new.requests, new.latency.samples()), (12, 11), "one was never answered");
 }
@@ -241,11 +258,11 @@ async fn newest_minutes_that_are_not_published_yet_are_no_zeros() {
     let mut source = Source::local().await;
     source.start = Minute(source.cloud().clock().minute()).plus(-1);
     let group = source.routes[0].old_group.clone();
-    source.put(&group, "RequestCount", 0, &[1.0; 9]).await;
-    let old = |read: &[MinuteRead]| read[0].routes[0].old.clone();
+    source.put(&group, "RequestCount", 0, &[1.0; 4]).await;
+    let old = |read: &[MinuteRead]| sides(&read[0])[0].clone();
     assert_eq!(old(&source.read(0, 1).await.expect("read")), None);
     source.cloud().clock().advance(std::time::Duration::from_mins(3));
-    assert_eq!(old(&source.read(0, 1).await.expect("read")), Some(counts(9, 0)));
+    assert_eq!(old(&source.read(0, 1).await.expect("read")), Some(counts(4, 0)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -265,6 +282,150 @@ async fn an_answer_that_is_not_whole_is_not_measured() {
     }
 }
 
+/// Minutes 0 to 3 of both routes, each with requests, errors and latencies on both sides.
+async fn full_minutes(source: &Source) {
+    for route in &source.routes {
+        for (group, requests) in [(&route.old_group, 60), (&route.new_group, 20)] {
+            for minute in 0..4 {
+                source.put(group, "RequestCount", minute, &vec![1.0; requests]).await;
+                source.put(group, "HTTPCode_Target_5XX_Count", minute, &[1.0; 2]).await;
+                source.put(group, "LambdaUserError", minute, &[1.0]).await;
+                source.put(group, "LambdaInternalError", minute, &[1.0]).await;
+                let latencies: Vec<f64> = (0..requests).map(|n| 0.001 * (n + 1) as f64).collect();
+                source.put(group, "TargetResponseTime", minute, &latencies).await;
+            }
+        }
+    }
+}
+
+/// Everything of both routes, as it is when nothing is wrong.
+async fn both_routes(source: &Source) -> Vec<MinuteRead> {
+    let wanted = [source.wanted(&source.routes, 0, 4)];
+    let mut answers = CloudWatch::new(source.aws.clone()).minutes(&wanted).await;
+    answers.remove(0).unwrap_or_else(|error| panic!("{}", chain(&error)))
+}
+
+/// A fault of one minute of one side of the first route.
+fn of_minute(source: &Source, kind: MetricsFaultKind, minute: i64) -> MetricsFault {
+    let start = Timestamp::from_second(source.minute(minute).epoch_secs()).expect("a time");
+    MetricsFault::new(kind).group("scores-rs").minute(start)
+}
+
+/// All as it was, but for minute 2 of the first route: that is not known. Returns why.
+fn all_but_one(read: &[MinuteRead], healthy: &[MinuteRead]) -> String {
+    let why = unknown(&read[2]);
+    let mut rest = read.to_vec();
+    rest[2].routes[0] = healthy[2].routes[0].clone();
+    assert_eq!(rest, healthy);
+    why
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_metric_of_one_minute_that_is_missing_leaves_that_minute_unknown() {
+    let source = Source::local().await;
+    full_minutes(&source).await;
+    let healthy = both_routes(&source).await;
+    assert_eq!(sides(&healthy[2])[1].as_ref().map(|new| (new.requests, new.errors)), Some((20, 4)));
+    // 16 latencies of 20 are in the buckets from 5 ms on.
+    for (metric, statistic, told) in [
+        ("RequestCount", None, "RequestCount is missing"),
+        ("TargetResponseTime", Some("SampleCount"), "SampleCount is 0"),
+        ("TargetResponseTime", Some("TC"), "all buckets together hold 0"),
+        ("TargetResponseTime", None, "TargetResponseTime SampleCount is missing"),
+    ] {
+        let mut fault = of_minute(&source, MetricsFaultKind::Absent, 2).metric(metric);
+        fault.statistic = statistic.map(str::to_owned);
+        let fault = source.cloud().add_fault(Fault::Metrics(fault));
+        let why = all_but_one(&both_routes(&source).await, &healthy);
+        assert!(why.starts_with("scores-rs: ") && why.contains(told), "{metric}: {why}");
+        source.cloud().clear_faults(Some(fault));
+        assert_eq!(both_routes(&source).await, healthy, "{metric} came");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_minute_that_cloudwatch_itself_calls_incomplete_is_unknown_and_the_others_are_not() {
+    let source = Source::local().await;
+    full_minutes(&source).await;
+    let healthy = both_routes(&source).await;
+    // These are there in every minute, so that what an incomplete answer does have is known.
+    for metric in
+        ["RequestCount", "HTTPCode_Target_5XX_Count", "LambdaUserError", "LambdaInternalError"]
+    {
+        let fault = of_minute(&source, MetricsFaultKind::PartialData, 2).metric(metric);
+        let fault = source.cloud().add_fault(Fault::Metrics(fault));
+        let why = all_but_one(&both_routes(&source).await, &healthy);
+        assert_eq!(why, format!("scores-rs: query `{metric} Sum` came back as PartialData"));
+        source.cloud().clear_faults(Some(fault));
+    }
+    // A query without any answer leaves its route unknown, and no other.
+    let fault = of_minute(&source, MetricsFaultKind::InternalError, 2).metric("RequestCount");
+    source.cloud().add_fault(Fault::Metrics(fault));
+    let read = both_routes(&source).await;
+    for (minute, before) in read.iter().zip(&healthy) {
+        assert!(unknown(minute).contains("came back as InternalError"), "{minute:?}");
+        assert_eq!(minute.routes[1], before.routes[1]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_makes_no_sense_leaves_its_minute_unknown() {
+    let source = Source::local().await;
+    full_minutes(&source).await;
+    let healthy = both_routes(&source).await;
+    let at = |fault: MetricsFault| {
+        let of = of_minute(&source, fault.kind, 2);
+        MetricsFault { group: of.group, from: of.from, to: of.to, ..fault }
+    };
+    for (fault, told) in [
+        (MetricsFault::reading(0.5).metric("RequestCount"), "RequestCount is 0.5, no count"),
+        (
+            MetricsFault::reading(-3.0).metric("HTTPCode_Target_5XX_Count"),
+            "HTTPCode_Target_5XX_Count is -3, no count",
+        ),
+        (
+            MetricsFault::adding(900.0).metric("HTTPCode_Target_5XX_Count"),
+            "HTTPCode_Target_5XX_Count is 902, and RequestCount only 20",
+        ),
+        (MetricsFault::reading(1.0).metric("RequestCount"), "and RequestCount only 1"),
+        (
+            MetricsFault::adding(5.0).metric("TargetResponseTime").statistic("SampleCount"),
+            "SampleCount is 25, and all buckets together hold 20",
+        ),
+    ] {
+        let fault = source.cloud().add_fault(Fault::Metrics(at(fault)));
+        let why = all_but_one(&both_routes(&source).await, &healthy);
+        assert!(why.starts_with("scores-rs: ") && why.contains(told), "{why}");
+        source.cloud().clear_faults(Some(fault));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_minute_that_comes_late_is_unknown_until_it_is_there_as_it_was() {
+    let mut source = Source::local().await;
+    source.start = Minute(source.cloud().clock().minute()).plus(-8);
+    full_minutes(&source).await;
+    let start = of_minute(&source, MetricsFaultKind::Late, 2);
+    let late = MetricsFault {
+        group: start.group,
+        from: start.from,
+        to: start.to,
+        ..MetricsFault::late(20)
+    };
+    source.cloud().add_fault(Fault::Metrics(late.metric("RequestCount")));
+    let early = both_routes(&source).await;
+    assert!(unknown(&early[2]).contains("RequestCount is missing"), "{early:?}");
+    let mut known: Vec<_> =
+        early.iter().filter(|minute| minute.minute != source.minute(2)).collect();
+    assert!(known.drain(..).all(|minute| sides(minute)[1].is_some()));
+    source.cloud().clock().advance(std::time::Duration::from_mins(30));
+    let later = both_routes(&source).await;
+    assert_eq!(sides(&later[2]), sides(&later[1]), "late is as good as in time");
+    for (now, then) in later.iter().zip(&early).filter(|(now, _)| now.minute != source.minute(2)) {
+        assert_eq!(now, then);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_throttled_call_is_repeated_and_a_refused_one_is_told() {
     let source = Source::local().await;
@@ -281,7 +442,7 @@ async fn a_throttled_call_is_repeated_and_a_refused_one_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_rollout_that_aws_refuses_does_not_blind_the_others() {
     let source = Source::local().await;
-    source.put(&source.routes[0].old_group, "RequestCount", 0, &[1.0; 9]).await;
+    source.put(&source.routes[0].old_group, "RequestCount", 0, &[1.0; 4]).await;
     let mut refused = source.wanted(&source.routes[1..], 0, 1);
     // They do not rise, so one bucket has its bounds the wrong way round.
     let edges = [5.0, 4.0];
@@ -290,5 +451,5 @@ async fn one_rollout_that_aws_refuses_does_not_blind_the_others() {
     let answers = CloudWatch::new(source.aws.clone()).minutes(&wanted).await;
     assert!(answers[0].is_err(), "{:?}", answers[0]);
     let read = answers[1].as_ref().expect("read");
-    assert_eq!(read[0].routes[0].old, Some(counts(9, 0)));
+    assert_eq!(sides(&read[0]), [Some(counts(4, 0)), None]);
 }

@@ -8,13 +8,16 @@ use aws_sdk_elasticloadbalancingv2::types::{
     PathPatternConditionConfig, ProtocolEnum, Rule, RuleCondition, TargetGroupTuple,
     TargetTypeEnum,
 };
+use futures_util::FutureExt as _;
 use jiff::{Timestamp, ToSpan as _};
 use local_cloud::{FunctionSpec, LoadBalancerSpec, LocalCloud, RuleSpec, Topology};
 use rollout_controller::adapters::alb::Alb;
 use rollout_controller::adapters::aws::Aws;
+use rollout_controller::domain::observation::Foreign;
 use rollout_controller::domain::route::{GroupArn, HeaderRule, Route, RuleArn};
 use rollout_controller::domain::weight::Weight;
-use rollout_controller::ports::{LedgerError, Share, SystemClock, Traffic as _, Turn};
+use rollout_controller::ports::{Entry, Share, SystemClock, Traffic as _, WritePermit, append};
+use rollout_controller::world::Pretend;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::peers;
@@ -83,22 +86,34 @@ impl Scene {
     }
 }
 
-/// A turn without a journal: these tests are about the load balancer alone.
-pub(crate) fn turn_until(deadline: Timestamp) -> Turn {
-    let down = LedgerError::Unreachable {
-        operation: "reading",
-        rollout: "scorer".into(),
-        source: "not part of this test".into(),
-    };
-    Turn::unjournalled(&down, deadline)
+/// Leave to write, from a journal in memory: these tests are about the load
+/// balancer alone.
+pub(crate) fn permit_until(deadline: Timestamp) -> WritePermit {
+    let journal = Pretend::new(1, &[], Timestamp::now());
+    let (kind, body) = ("intended".to_owned(), "{}".to_owned());
+    let entry = Entry { seq: 1, at_ms: 0, kind, body };
+    let appended = append(&journal, "scorer", &[entry], None, deadline).now_or_never();
+    appended.expect("no waiting").expect("appended").expect("first")
 }
 
-pub(crate) fn turn() -> Turn {
-    turn_until(Timestamp::now() + 1.minute())
+pub(crate) fn permit() -> WritePermit {
+    permit_until(Timestamp::now() + 1.minute())
 }
 
 pub(crate) fn percent(percent: f64) -> Weight {
     Weight::from_percent(percent).expect("a weight")
+}
+
+/// Name and id of a group, as people see it.
+pub(crate) fn shown(group: &GroupArn) -> &str {
+    group.as_str().split_once(":targetgroup/").expect("an ARN of a group").1
+}
+
+/// What is no share of ours: a forward to these groups.
+pub(crate) fn foreign(groups: &[(&GroupArn, u32)], reaches_new: bool) -> Share {
+    let named = groups.iter().map(|(group, weight)| format!("{} {weight}", shown(group)));
+    let named = named.collect::<Vec<_>>().join(", ");
+    Share::Foreign(Foreign { what: format!("a forward to {named}"), reaches_new })
 }
 
 pub(crate) fn forward(groups: &[(&GroupArn, i32)]) -> Vec<Action> {

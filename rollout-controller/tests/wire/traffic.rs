@@ -4,14 +4,15 @@ use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, FixedResponseActionConfig, TargetGroupStickinessConfig,
 };
 use jiff::{Timestamp, ToSpan as _};
+use rollout_controller::domain::observation::Foreign;
 use rollout_controller::domain::route::RuleArn;
 use rollout_controller::domain::weight::Weight;
 use rollout_controller::ports::{Share, Traffic as _, TrafficError};
 
 use crate::peers;
 use crate::scenes::{
-    HEADER, Scene, forward, header_condition, local_cloud, path_condition, percent, rule,
-    scene_at_moto, scene_of, turn, turn_until,
+    HEADER, Scene, foreign, forward, header_condition, local_cloud, path_condition, percent,
+    permit, permit_until, rule, scene_at_moto, scene_of, shown,
 };
 
 /// Everything that both must do.
@@ -39,8 +40,8 @@ async fn shows_shares_and_moves_them(scene: &Scene) {
 
     for (from, to) in [(0.0, 0.1), (0.1, 5.0), (5.0, 100.0), (100.0, 37.5), (37.5, 0.0)] {
         let (from, to) = (percent(from), percent(to));
-        let shown = scene.alb.shift(&turn(), &scene.route, Some(from), to).await;
-        assert_eq!(shown.expect("moved"), to);
+        let after = scene.alb.shift(&permit(), &scene.route, Some(from), to).await;
+        assert_eq!(after.expect("moved"), Share::Weight(to));
         assert_eq!(scene.share(&scene.route).await, Share::Weight(to));
         assert_eq!(scene.share(&scene.other).await, Share::Weight(percent(10.0)));
     }
@@ -58,8 +59,8 @@ async fn changes_nothing_but_weights(scene: &Scene) {
     let seen = scene.alb.read(&scene.route).await.expect("read");
     assert_eq!((seen.share, seen.sticky), (Share::Weight(percent(20.0)), true));
 
-    let moved = scene.alb.shift(&turn(), &scene.route, Some(percent(20.0)), percent(30.0)).await;
-    assert_eq!(moved.expect("moved"), percent(30.0));
+    let moved = scene.alb.shift(&permit(), &scene.route, Some(percent(20.0)), percent(30.0)).await;
+    assert_eq!(moved.expect("moved"), Share::Weight(percent(30.0)));
     let mut expected = before;
     let actions = expected.actions.as_mut().expect("actions");
     let config = actions[0].forward_config.as_mut().expect("a forward");
@@ -77,7 +78,7 @@ async fn does_not_fight(scene: &Scene) {
     scene.act(arn, forward(&[(python, 80), (rust, 20)])).await;
     let shift = |from: Option<f64>, to: f64| {
         let from = from.map(percent);
-        async move { scene.alb.shift(&turn(), &scene.route, from, percent(to)).await }
+        async move { scene.alb.shift(&permit(), &scene.route, from, percent(to)).await }
     };
     match shift(Some(5.0), 10.0).await {
         Err(TrafficError::Moved { expected, found, .. }) => {
@@ -87,22 +88,40 @@ async fn does_not_fight(scene: &Scene) {
     }
     assert_eq!(scene.share(&scene.route).await, Share::Weight(percent(20.0)), "nothing written");
     // Somebody was faster with the same wish.
-    assert_eq!(shift(Some(5.0), 20.0).await.expect("there already"), percent(20.0));
+    let there = shift(Some(5.0), 20.0).await.expect("there already");
+    assert_eq!(there, Share::Weight(percent(20.0)));
     // A rollback takes whatever it finds, odd shares too.
     scene.act(arn, forward(&[(python, 2), (rust, 1)])).await;
-    assert_eq!(
-        scene.share(&scene.route).await,
-        Share::Foreign("a forward to python 2, rust 1".into())
-    );
-    assert_eq!(shift(None, 0.0).await.expect("rolled back"), Weight::ZERO);
+    assert_eq!(scene.share(&scene.route).await, foreign(&[(python, 2), (rust, 1)], true));
+    let rolled_back = shift(None, 0.0).await.expect("rolled back");
+    assert_eq!(rolled_back, Share::Weight(Weight::ZERO));
 
     // A third group: its weight is not ours to change, and the share is not ours to name.
+    // A rollback gives Rust's part to Python, and that Rust gets nothing is all it asks.
     let third = &scene.route.header_rule.as_ref().expect("a header rule").group;
-    scene.act(arn, forward(&[(python, 60), (rust, 30), (third, 10)])).await;
-    match shift(None, 0.0).await {
-        Err(TrafficError::NotTaken { found: Share::Foreign(words), .. }) => {
-            assert_eq!(words, "a forward to python 100, rust 0, testers 10");
+    let beside = [(python, 60), (rust, 30), (third, 10)];
+    scene.act(arn, forward(&beside)).await;
+    match shift(None, 10.0).await {
+        Err(TrafficError::Moved { found, .. }) => {
+            assert_eq!(found, foreign(&[(python, 60), (rust, 30), (third, 10)], true));
         }
+        other => panic!("{other:?}"),
+    }
+    let without_rust = foreign(&[(python, 90), (rust, 0), (third, 10)], false);
+    assert_eq!(shift(None, 0.0).await.expect("rolled back"), without_rust);
+    assert_eq!(scene.share(&scene.route).await, without_rust);
+    let before = scene.rule(arn).await;
+    assert_eq!(shift(None, 0.0).await.expect("there already"), without_rust);
+    assert_eq!(scene.rule(arn).await, before);
+
+    // Python alone, and Rust's group made anew under its old name: nothing of Rust's
+    // group is in the rule, so there is nothing to roll back.
+    scene.act(arn, forward(&[(python, 1)])).await;
+    assert_eq!(shift(None, 0.0).await.expect("nothing to do"), foreign(&[(python, 1)], false));
+    // Rust alone: no place for Python, so a rollback cannot be written, and says so.
+    scene.act(arn, forward(&[(rust, 1)])).await;
+    match shift(None, 0.0).await {
+        Err(TrafficError::Moved { found, .. }) => assert_eq!(found, foreign(&[(rust, 1)], true)),
         other => panic!("{other:?}"),
     }
 
@@ -110,24 +129,26 @@ async fn does_not_fight(scene: &Scene) {
     let closed =
         Action::builder().r#type(ActionTypeEnum::FixedResponse).fixed_response_config(closed);
     scene.act(arn, vec![closed.build()]).await;
-    match shift(None, 0.0).await {
-        Err(TrafficError::Moved { found: Share::Foreign(words), .. }) => {
-            assert_eq!(words, "a fixed response 503");
-        }
+    let shut = Foreign { what: "a fixed response 503".to_owned(), reaches_new: false };
+    let shut = Share::Foreign(shut);
+    assert_eq!(shift(None, 0.0).await.expect("Rust gets nothing"), shut);
+    match shift(None, 5.0).await {
+        Err(TrafficError::Moved { found, .. }) => assert_eq!(found, shut),
         other => panic!("{other:?}"),
     }
     scene.act(arn, forward(&[(python, 100), (rust, 0)])).await;
 }
 
 async fn keeps_its_deadline(scene: &Scene) {
-    let late = turn_until(Timestamp::now() - 1.second());
+    let late = permit_until(Timestamp::now() - 1.second());
     let shift = |to| scene.alb.shift(&late, &scene.route, Some(Weight::ZERO), to);
     match shift(percent(5.0)).await {
         Err(TrafficError::Late { .. }) => {}
         other => panic!("{other:?}"),
     }
     assert_eq!(scene.share(&scene.route).await, Share::Weight(Weight::ZERO));
-    assert_eq!(shift(Weight::ZERO).await.expect("nothing to write"), Weight::ZERO);
+    let there = shift(Weight::ZERO).await.expect("nothing to write");
+    assert_eq!(there, Share::Weight(Weight::ZERO));
 }
 
 async fn knows_what_does_not_exist(scene: &Scene) {
@@ -139,7 +160,7 @@ async fn knows_what_does_not_exist(scene: &Scene) {
         gone.rule = RuleArn::parse(&wrong).unwrap();
         let read = scene.alb.read(&gone).await;
         assert!(matches!(read, Err(TrafficError::Unknown { .. })), "{wrong}: {read:?}");
-        let shifted = scene.alb.shift(&turn(), &gone, None, Weight::ZERO).await;
+        let shifted = scene.alb.shift(&permit(), &gone, None, Weight::ZERO).await;
         assert!(matches!(shifted, Err(TrafficError::Unknown { .. })), "{wrong}: {shifted:?}");
     }
 }
@@ -169,7 +190,14 @@ async fn watches_the_header_rule(scene: &Scene) {
     told(scene.complaints().await, &[]);
     let testers = &scene.route.header_rule.as_ref().expect("a header rule").group;
     scene.act(header, forward(&[(&scene.route.old_group, 1)])).await;
-    told(scene.complaints().await, &["a forward to python 1: expected a forward to testers alone"]);
+    told(
+        scene.complaints().await,
+        &[&format!(
+            "a forward to {} 1: expected a forward to {} alone",
+            shown(&scene.route.old_group),
+            shown(testers)
+        )],
+    );
     scene.act(header, forward(&[(testers, 1)])).await;
 
     let mut route = scene.route.clone();
@@ -215,6 +243,7 @@ async fn rules_past_the_first_page_are_seen_and_shadows_told() {
     rule(client, &listener, 50, vec![path_condition("/v2/*")], forward(&[(python, 1)])).await;
     let told = scene.complaints().await;
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].starts_with("rule at priority 50 (a forward to python 1)"), "{told:?}");
+    let start = format!("rule at priority 50 (a forward to {} 1)", shown(python));
+    assert!(told[0].starts_with(&start), "{told:?}");
     assert!(told[0].contains("before the header rule at 99"), "{told:?}");
 }

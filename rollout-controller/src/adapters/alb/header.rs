@@ -5,7 +5,7 @@ use aws_sdk_elasticloadbalancingv2::types::Rule;
 use super::conditions::{self, Condition};
 use super::reader::priority;
 use super::weights;
-use crate::domain::route::{GroupArn, HeaderRule, Route};
+use crate::domain::route::{HeaderRule, Route};
 
 /// What is wrong, one sentence each, saying what was found and what is expected.
 /// `rules` are all rules of the listener by priority; `weighted` is one of them.
@@ -21,7 +21,7 @@ pub(super) fn complaints(rules: &[Rule], weighted: &Rule, route: &Route) -> Vec<
                 wanted.priority,
                 wanted.header,
                 wanted.value,
-                wanted.group.short_name()
+                weights::name_and_id(wanted.group.as_str())
             )),
             Some(found) => check(found, weighted, wanted, &mut said),
         }
@@ -110,7 +110,7 @@ fn check(found: &Rule, weighted: &Rule, wanted: &HeaderRule, said: &mut Vec<Stri
         said.push(format!(
             "rule at priority {number} is {}: expected a forward to {} alone",
             weights::describe_actions(found),
-            GroupArn::short_name(&wanted.group)
+            weights::name_and_id(wanted.group.as_str())
         ));
     }
 }

@@ -19,7 +19,7 @@ use self::reader::Reader;
 use crate::adapters::aws::Aws;
 use crate::domain::route::Route;
 use crate::domain::weight::Weight;
-use crate::ports::{Clock, RouteSeen, Share, Traffic, TrafficError, Turn};
+use crate::ports::{Clock, RouteSeen, Share, Traffic, TrafficError, WritePermit};
 
 /// The load balancers of one region.
 pub struct Alb {
@@ -57,16 +57,16 @@ impl Traffic for Alb {
 
     async fn shift(
         &self,
-        turn: &Turn,
+        permit: &WritePermit,
         route: &Route,
         from: Option<Weight>,
         to: Weight,
-    ) -> Result<Weight, TrafficError> {
-        shift::shift(&self.reader, self.clock.as_ref(), turn.deadline(), route, from, to).await
+    ) -> Result<Share, TrafficError> {
+        shift::shift(&self.reader, self.clock.as_ref(), permit, route, from, to).await
     }
 
-    async fn rewrite(&self, turn: &Turn, route: &Route) -> Result<Share, TrafficError> {
+    async fn rewrite(&self, permit: &WritePermit, route: &Route) -> Result<Share, TrafficError> {
         let clock = self.clock.as_ref();
-        rewrite::rewrite(&self.reader, clock, turn.deadline(), route).await
+        rewrite::rewrite(&self.reader, clock, permit, route).await
     }
 }

@@ -10,7 +10,7 @@ use super::weights;
 use crate::adapters::aws::{CallError, OPERATION};
 use crate::domain::route::Route;
 use crate::domain::weight::Weight;
-use crate::ports::{Clock, Share, TrafficError};
+use crate::ports::{Clock, Share, TrafficError, WritePermit};
 
 /// Pauses before each attempt to write. A throttled or unanswered write is tried
 /// again, each time from the read on.
@@ -24,11 +24,11 @@ const BEFORE_READS: [Duration; 3] =
 pub(super) async fn shift(
     reader: &Reader,
     clock: &dyn Clock,
-    deadline: Timestamp,
+    permit: &WritePermit,
     route: &Route,
     from: Option<Weight>,
     to: Weight,
-) -> Result<Weight, TrafficError> {
+) -> Result<Share, TrafficError> {
     let mut failed: Option<CallError> = None;
     for pause in BEFORE_WRITES {
         sleep(pause).await;
@@ -42,8 +42,8 @@ pub(super) async fn shift(
             (Err(_), Some(write)) => return Err(write_error(route, write)),
         };
         let found = weights::share(&rule, route);
-        if found == Share::Weight(to) {
-            return Ok(to);
+        if arrived(&found, to) {
+            return Ok(found);
         }
         if let Some(expected) = from.filter(|&from| found != Share::Weight(from)) {
             return Err(TrafficError::Moved { rule: route.rule.clone(), expected, found });
@@ -52,11 +52,12 @@ pub(super) async fn shift(
             // Only without `from`: the rule has no place for our weights any more.
             return Err(TrafficError::Moved { rule: route.rule.clone(), expected: to, found });
         };
-        let left = clock.now().duration_until(deadline);
-        let limit = match Duration::try_from(left) {
-            Ok(left) if !left.is_zero() => left.min(OPERATION),
-            _ => return Err(late(route, deadline, failed)),
+        let Some(limit) = time_left(clock, permit.deadline()) else {
+            return Err(late(route, permit.deadline(), failed));
         };
+        if !may_write(permit, &found, from, to) {
+            return Err(TrafficError::NotAllowed { rule: route.rule.clone(), to });
+        }
         match reader.write(route, actions, limit).await {
             Ok(()) => return read_back(reader, route, to).await,
             Err(error) if says_unknown(&error) => return Err(unknown(route)),
@@ -66,7 +67,7 @@ pub(super) async fn shift(
     }
     let shown = reader.rule(route).await.map(|rule| weights::share(&rule, route));
     match (shown, failed) {
-        (Ok(Share::Weight(shown)), _) if shown == to => Ok(to),
+        (Ok(shown), _) if arrived(&shown, to) => Ok(shown),
         (_, Some(write)) => Err(write_error(route, write)),
         // Every way to here left a failed write behind.
         (Ok(found), None) => Err(TrafficError::NotTaken { rule: route.rule.clone(), to, found }),
@@ -74,16 +75,35 @@ pub(super) async fn shift(
     }
 }
 
-async fn read_back(reader: &Reader, route: &Route, to: Weight) -> Result<Weight, TrafficError> {
+/// Whether there is nothing to do: the rule shows the share, or it gives the new
+/// group nothing, which is all that 0 asks for.
+fn arrived(shown: &Share, to: Weight) -> bool {
+    *shown == Share::Weight(to) || (to == Weight::ZERO && shown.is_reached())
+}
+
+/// Whether this write is one that was permitted. Without the weight that the caller
+/// saw, nothing may rise, whatever the permit says.
+fn may_write(permit: &WritePermit, found: &Share, from: Option<Weight>, to: Weight) -> bool {
+    let lowers = match found {
+        Share::Weight(found) => to <= *found,
+        Share::Foreign(_) => to == Weight::ZERO,
+    };
+    permit.allows(found, to) && (lowers || from.is_some())
+}
+
+/// Time of one write until the permit ends; `None` if it has ended.
+pub(super) fn time_left(clock: &dyn Clock, deadline: Timestamp) -> Option<Duration> {
+    let left = Duration::try_from(clock.real().duration_until(deadline)).ok()?;
+    (!left.is_zero()).then(|| left.min(OPERATION))
+}
+
+async fn read_back(reader: &Reader, route: &Route, to: Weight) -> Result<Share, TrafficError> {
     let mut shown = None;
     for pause in BEFORE_READS {
         sleep(pause).await;
-        match reader.rule(route).await {
-            Ok(rule) => match weights::share(&rule, route) {
-                Share::Weight(weight) if weight == to => return Ok(to),
-                found => shown = Some(Ok(found)),
-            },
-            Err(error) => shown = Some(Err(error)),
+        match reader.rule(route).await.map(|rule| weights::share(&rule, route)) {
+            Ok(share) if arrived(&share, to) => return Ok(share),
+            other => shown = Some(other),
         }
     }
     match shown {
@@ -93,7 +113,7 @@ async fn read_back(reader: &Reader, route: &Route, to: Weight) -> Result<Weight,
                 format!("accepted, but reading it back failed: {}", crate::errors::chain(&error));
             Err(write_error(route, CallError::finding("ModifyRule", words)))
         }
-        None => Ok(to),
+        None => Ok(Share::Weight(to)),
     }
 }
 
@@ -106,5 +126,34 @@ fn late(route: &Route, deadline: Timestamp, failed: Option<CallError>) -> Traffi
     match failed {
         Some(error) => write_error(route, error),
         None => TrafficError::Late { rule: route.rule.clone(), deadline },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::observation::Foreign;
+
+    fn tenths(tenths: u16) -> Weight {
+        Weight::from_tenths(tenths).unwrap()
+    }
+
+    #[test]
+    fn a_permit_to_lower_raises_nothing_and_neither_does_a_write_that_expects_nothing() {
+        let lower_only = WritePermit::lower_only(Timestamp::MAX);
+        let foreign = Share::Foreign(Foreign { what: "rs/2 1".to_owned(), reaches_new: true });
+        let at = |share| Share::Weight(tenths(share));
+        let may = |found: &Share, from, to| may_write(&lower_only, found, from, tenths(to));
+        assert!(may(&at(250), None, 0) && may(&at(250), Some(tenths(250)), 100));
+        assert!(!may(&at(250), Some(tenths(250)), 500));
+        assert!(may(&foreign, None, 0) && !may(&foreign, None, 10));
+    }
+
+    #[test]
+    fn a_rule_that_gives_the_new_group_nothing_has_arrived_at_0_and_at_nothing_else() {
+        let foreign = |reaches_new| Share::Foreign(Foreign { what: String::new(), reaches_new });
+        assert!(arrived(&foreign(false), Weight::ZERO) && !arrived(&foreign(true), Weight::ZERO));
+        assert!(!arrived(&foreign(false), tenths(10)));
+        assert!(arrived(&Share::Weight(tenths(10)), tenths(10)));
     }
 }

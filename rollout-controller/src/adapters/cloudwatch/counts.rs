@@ -3,52 +3,70 @@
 //! - No `RequestCount`: no data. With it, an absent error count or latency count is
 //!   zero, since CloudWatch publishes those only when there is something.
 //! - Answered errors or latencies without `RequestCount` come from the same source,
-//!   so one of them is missing: a contradiction, not a minute.
+//!   so one of them is missing: a contradiction, not a minute. The same if they are
+//!   far more than the requests, or if answered requests have no latencies.
 //! - `LambdaUserError` alone is no contradiction: a request that is too large fails
 //!   before a target is chosen and is in no `RequestCount`. It is no data either.
-//! - The buckets must add up to the samples, within 2 %. What little is missing then
-//!   counts as slow, the safe reading; more means that somebody counts differently
-//!   (one stand-in answers every unknown statistic with the average).
+//! - What speaks against the counts themselves: [`contradiction`].
 
 use super::queries::Side;
-use crate::domain::minute::{Histogram, SideCounts};
+use crate::domain::minute::{Contradiction, Histogram, SideCounts, contradiction};
 
-/// Samples that may be missing from the buckets or be too many there, as 1 in so many.
-const ONE_IN: u64 = 50;
+const REQUESTS: &str = "RequestCount";
+const ANSWERED: &str = "HTTPCode_Target_5XX_Count";
+const SAMPLES: &str = "TargetResponseTime SampleCount";
 
-/// Reads a side; `value` gives the value of the query at a position, if there is one.
-/// The error says what does not fit.
+/// Reads a side; `value` gives the value of the query at a position, if there is one,
+/// or why that is not known. The error says which metric does not fit.
 pub(super) fn side(
     side: &Side,
-    value: impl Fn(usize) -> Option<f64>,
+    value: impl Fn(usize) -> Result<Option<f64>, String>,
 ) -> Result<Option<SideCounts>, String> {
-    let count = |what: &str, position: usize| match value(position) {
+    let count = |what: &str, position: usize| match value(position)? {
         None => Ok(None),
-        Some(value) => whole(value).map(Some).ok_or_else(|| format!("{what} is {value}")),
+        Some(value) => whole(value).map(Some).ok_or_else(|| format!("{what} is {value}, no count")),
     };
     let or_zero = |what, position| count(what, position).map(Option::unwrap_or_default);
-    let requests = count("RequestCount", side.requests)?;
-    let answered = or_zero("HTTPCode_Target_5XX_Count", side.answered_errors)?;
+    let requests = count(REQUESTS, side.requests)?;
+    let answered = or_zero(ANSWERED, side.answered_errors)?;
     let [user, internal] = side.failed_calls;
-    let failed = or_zero("LambdaUserError", user)? + or_zero("LambdaInternalError", internal)?;
-    let samples = or_zero("the number of latency samples", side.samples)?;
+    let failed =
+        or_zero("LambdaUserError", user)?.saturating_add(or_zero("LambdaInternalError", internal)?);
+    let samples = or_zero(SAMPLES, side.samples)?;
     let mut buckets = Vec::with_capacity(side.buckets.len());
     for &position in &side.buckets {
-        buckets.push(or_zero("a latency bucket", position)?);
-    }
-    let sum = buckets.iter().fold(0_u64, |sum, &bucket| sum.saturating_add(bucket));
-    if sum.abs_diff(samples) > samples / ONE_IN {
-        return Err(format!("{samples} latency samples, but {sum} in all buckets"));
+        buckets.push(or_zero("TargetResponseTime TC of a bucket", position)?);
     }
     let Some(requests) = requests else {
         return match (answered, samples) {
             (0, 0) => Ok(None),
-            (0, samples) => Err(format!("{samples} latency samples without a request count")),
-            (errors, _) => Err(format!("{errors} answered errors without a request count")),
+            (0, samples) => Err(format!("{REQUESTS} is missing, and {SAMPLES} is {samples}")),
+            (errors, _) => Err(format!("{REQUESTS} is missing, and {ANSWERED} is {errors}")),
         };
     };
     let errors = answered.saturating_add(failed);
+    if let Some(problem) = contradiction(requests, errors, answered, samples, &buckets) {
+        return Err(in_metrics(problem));
+    }
     Ok(Some(SideCounts { requests, errors, latency: Histogram::new(samples, buckets) }))
+}
+
+/// A contradiction in the words of the metrics.
+fn in_metrics(contradiction: Contradiction) -> String {
+    match contradiction {
+        Contradiction::Buckets { sum, samples } => {
+            format!("{SAMPLES} is {samples}, and all buckets together hold {sum}")
+        }
+        Contradiction::ErrorsAboveRequests { errors, requests } => {
+            format!("{ANSWERED} is {errors}, and {REQUESTS} only {requests}")
+        }
+        Contradiction::SamplesAboveRequests { samples, requests } => {
+            format!("{SAMPLES} is {samples}, and {REQUESTS} only {requests}")
+        }
+        Contradiction::NoLatencies { fine } => {
+            format!("{SAMPLES} is missing, and {fine} requests had no error")
+        }
+    }
 }
 
 /// A count from its floating-point form; `None` if it is not one.
@@ -76,16 +94,42 @@ mod tests {
             buckets: vec![5, 6, 7],
         };
         side(&positions, |position| {
-            values.iter().find(|(name, _)| *name == SIDE[position]).map(|(_, value)| *value)
+            let found = values.iter().find(|(name, _)| *name == SIDE[position]);
+            Ok(found.map(|(_, value)| *value))
         })
     }
 
     #[test]
     fn what_is_absent_beside_requests_is_zero() {
-        let counts = read(&[("requests", 12.0)]).unwrap().unwrap();
-        assert_eq!(counts, SideCounts { requests: 12, ..SideCounts::default() });
+        let counts = read(&[("requests", 4.0)]).unwrap().unwrap();
+        assert_eq!(counts, SideCounts { requests: 4, ..SideCounts::default() });
         let zero = read(&[("requests", 0.0), ("5xx", 0.0)]).unwrap();
         assert_eq!(zero, Some(SideCounts::default()), "an explicit zero is data");
+    }
+
+    #[test]
+    fn answered_requests_have_latencies() {
+        assert!(read(&[("requests", 5.0)]).is_err());
+        assert!(read(&[("requests", 100.0), ("5xx", 95.0)]).is_err());
+        // Those that failed need none: a function that crashes at once answers nothing.
+        assert!(read(&[("requests", 100.0), ("user", 96.0)]).is_ok());
+        assert!(read(&[("requests", 100.0), ("user", 900.0)]).is_ok());
+        assert!(read(&[("requests", 100.0), ("samples", 1.0), ("slow", 1.0)]).is_ok());
+    }
+
+    #[test]
+    fn more_answers_than_requests_contradict_but_for_a_few_at_the_edge_of_the_minute() {
+        let errors = |requests: f64, errors: f64| {
+            read(&[
+                ("requests", requests),
+                ("5xx", errors),
+                ("samples", requests),
+                ("slow", requests),
+            ])
+        };
+        assert!(errors(10.0, 15.0).is_ok() && errors(10.0, 16.0).is_err());
+        assert!(errors(1000.0, 1020.0).is_ok() && errors(1000.0, 1021.0).is_err());
+        assert!(read(&[("requests", 10.0), ("samples", 600.0), ("fast", 600.0)]).is_err());
     }
 
     #[test]
@@ -97,7 +141,14 @@ mod tests {
 
     #[test]
     fn errors_of_all_three_kinds_add_up() {
-        let values = [("requests", 100.0), ("5xx", 1.0), ("user", 2.0), ("internal", 4.0)];
+        let values = [
+            ("requests", 100.0),
+            ("5xx", 1.0),
+            ("user", 2.0),
+            ("internal", 4.0),
+            ("samples", 93.0),
+            ("fast", 93.0),
+        ];
         assert_eq!(read(&values).unwrap().unwrap().errors, 7);
     }
 

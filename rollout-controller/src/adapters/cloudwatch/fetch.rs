@@ -15,30 +15,61 @@ use crate::domain::minute::Minute;
 /// Queries in one call.
 const MOST_QUERIES: usize = 500;
 /// Data points in one answer, over all its pages.
-const MOST_POINTS: i32 = 100_800;
+pub(super) const MOST_POINTS: i32 = 100_800;
 /// Calls at a time. AWS takes 50 a second in a region.
 const MOST_CALLS: usize = 8;
 /// Pages of one call; more mean that the token leads in circles.
 const MOST_PAGES: usize = 100;
 
-/// Values of one query by minute.
-pub(super) type Series = BTreeMap<Minute, f64>;
-
-/// One result for each query, in the order asked.
-pub(super) type Answers = Vec<Result<Series, Trouble>>;
-
-/// Why a query has no values.
-#[derive(Clone, Debug)]
-pub(super) enum Trouble {
-    /// Its call failed.
-    Call(CallError),
-    /// It was answered, and not completely.
-    Status(String),
+/// What one query was answered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Series {
+    values: BTreeMap<Minute, f64>,
+    gaps: Vec<Gap>,
 }
+
+/// Minutes for which an answer was not complete: a value that is there counts, and
+/// one that is absent may exist all the same.
+#[derive(Clone, Debug)]
+struct Gap {
+    from: Minute,
+    until: Minute,
+    status: String,
+}
+
+impl Series {
+    /// The value of a minute, if it has one. The error is the status of an answer
+    /// that does not tell.
+    pub(super) fn at(&self, minute: Minute) -> Result<Option<f64>, &str> {
+        if let Some(value) = self.values.get(&minute) {
+            return Ok(Some(*value));
+        }
+        let gap = self.gaps.iter().find(|gap| gap.from <= minute && minute < gap.until);
+        gap.map_or(Ok(None), |gap| Err(&gap.status))
+    }
+
+    /// The first status that was not complete.
+    pub(super) fn incomplete(&self) -> Option<&str> {
+        self.gaps.first().map(|gap| gap.status.as_str())
+    }
+
+    fn join(&mut self, other: Self) {
+        self.values.extend(other.values);
+        self.gaps.extend(other.gaps);
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(values: impl IntoIterator<Item = (Minute, f64)>) -> Self {
+        Self { values: values.into_iter().collect(), gaps: Vec::new() }
+    }
+}
+
+/// One result for each query, in the order asked; the error is its call's.
+pub(super) type Answers = Vec<Result<Series, CallError>>;
 
 /// Values of all queries from a minute until before another.
 pub(super) async fn all(aws: &Aws, queries: &[Query], from: Minute, until: Minute) -> Answers {
-    let mut answers: Answers = queries.iter().map(|_| Ok(Series::new())).collect();
+    let mut answers: Answers = queries.iter().map(|_| Ok(Series::default())).collect();
     if queries.is_empty() || until <= from {
         return answers;
     }
@@ -79,7 +110,7 @@ fn spans(queries: usize, from: Minute, until: Minute) -> Vec<(usize, usize, Minu
 
 type Called = (usize, Result<Answers, CallError>);
 
-/// Adds the answers of one call; the first trouble of a query stays.
+/// Adds the answers of one call; the first failure of a query stays.
 fn settle(answers: &mut Answers, called: Option<Result<Called, tokio::task::JoinError>>) {
     let (first, result) = match called {
         None => return,
@@ -91,8 +122,8 @@ fn settle(answers: &mut Answers, called: Option<Result<Called, tokio::task::Join
         Ok(series) => {
             for (known, new) in answers[first..].iter_mut().zip(series) {
                 match (known, new) {
-                    (Ok(known), Ok(new)) => known.extend(new),
-                    (known @ Ok(_), Err(trouble)) => *known = Err(trouble),
+                    (Ok(known), Ok(new)) => known.join(new),
+                    (known @ Ok(_), Err(error)) => *known = Err(error),
                     (Err(_), _) => {}
                 }
             }
@@ -101,7 +132,7 @@ fn settle(answers: &mut Answers, called: Option<Result<Called, tokio::task::Join
             let end = answers.len().min(first + MOST_QUERIES);
             for known in &mut answers[first..end] {
                 if known.is_ok() {
-                    *known = Err(Trouble::Call(error.clone()));
+                    *known = Err(error.clone());
                 }
             }
         }
@@ -111,7 +142,7 @@ fn settle(answers: &mut Answers, called: Option<Result<Called, tokio::task::Join
 /// What the pages said about one query so far.
 #[derive(Default)]
 struct Heard {
-    series: Series,
+    values: BTreeMap<Minute, f64>,
     status: Option<StatusCode>,
     messages: Vec<String>,
 }
@@ -149,7 +180,8 @@ async fn call(
         }
         token = page.next_token.filter(|token| !token.is_empty());
         if token.is_none() {
-            return Ok(heard.into_iter().map(|heard| conclude(heard, &general)).collect());
+            let whole = |heard| Ok(conclude(heard, &general, from, until));
+            return Ok(heard.into_iter().map(whole).collect());
         }
     }
     Err(CallError::finding(OPERATION, format!("more than {MOST_PAGES} pages")))
@@ -159,7 +191,7 @@ fn hear(heard: &mut Heard, result: &MetricDataResult, from: Minute, until: Minut
     for (time, value) in result.timestamps().iter().zip(result.values()) {
         let minute = Minute(time.secs().div_euclid(60));
         if minute >= from && minute < until {
-            heard.series.insert(minute, *value);
+            heard.values.insert(minute, *value);
         }
     }
     if result.timestamps().len() != result.values().len() {
@@ -171,16 +203,17 @@ fn hear(heard: &mut Heard, result: &MetricDataResult, from: Minute, until: Minut
     heard.messages.extend(words(result.messages()));
 }
 
-fn conclude(heard: Heard, general: &[String]) -> Result<Series, Trouble> {
-    match heard.status {
-        Some(StatusCode::Complete) => Ok(heard.series),
+fn conclude(heard: Heard, general: &[String], from: Minute, until: Minute) -> Series {
+    let gaps = match heard.status {
+        Some(StatusCode::Complete) => Vec::new(),
         status => {
             let status = status.as_ref().map_or("missing from the answer", StatusCode::as_str);
             let messages = heard.messages.iter().chain(general).map(String::as_str);
             let told: Vec<&str> = std::iter::once(status).chain(messages).collect();
-            Err(Trouble::Status(told.join("; ")))
+            vec![Gap { from, until, status: told.join("; ") }]
         }
-    }
+    };
+    Series { values: heard.values, gaps }
 }
 
 fn words(messages: &[MessageData]) -> impl Iterator<Item = String> + '_ {
@@ -267,25 +300,34 @@ mod tests {
         let client = Client::new(&config);
         // Eighteen points in pages of four.
         let answers = call(&client, &queries, (from, until), 4).await.unwrap();
-        let points: Vec<f64> =
-            answers.iter().flat_map(|series| series.as_ref().unwrap().values().copied()).collect();
+        let points: Vec<f64> = answers
+            .iter()
+            .flat_map(|series| series.as_ref().unwrap().values.values().copied())
+            .collect();
         let each: Vec<f64> = (0..9_i16).map(f64::from).collect();
         assert_eq!(points, [each.clone(), each].concat());
     }
 
     #[test]
-    fn a_query_without_a_complete_answer_has_no_values() {
-        let heard = |status| Heard { status, ..Heard::default() };
-        assert!(conclude(heard(Some(StatusCode::Complete)), &[]).is_ok());
+    fn an_answer_that_is_not_complete_says_nothing_of_what_it_leaves_out() {
+        let heard = |status, messages: &[String]| {
+            let values = BTreeMap::from([(Minute(7), 3.0)]);
+            conclude(Heard { values, status, ..Heard::default() }, messages, Minute(7), Minute(9))
+        };
+        let whole = heard(Some(StatusCode::Complete), &[]);
+        assert_eq!((whole.at(Minute(7)), whole.at(Minute(8))), (Ok(Some(3.0)), Ok(None)));
+        assert_eq!(whole.incomplete(), None);
         for (status, told) in [
             (None, "missing from the answer; Busy try later"),
             (Some(StatusCode::PartialData), "PartialData; Busy try later"),
             (Some(StatusCode::Forbidden), "Forbidden; Busy try later"),
         ] {
-            match conclude(heard(status), &["Busy try later".to_owned()]) {
-                Err(Trouble::Status(words)) => assert_eq!(words, told),
-                other => panic!("{other:?}"),
-            }
+            let mut series = heard(status, &["Busy try later".to_owned()]);
+            assert_eq!((series.at(Minute(7)), series.at(Minute(8))), (Ok(Some(3.0)), Err(told)));
+            assert_eq!(series.incomplete(), Some(told));
+            // Another call answered for the minutes after it.
+            series.join(Series::of([(Minute(9), 4.0)]));
+            assert_eq!((series.at(Minute(9)), series.at(Minute(10))), (Ok(Some(4.0)), Ok(None)));
         }
     }
 }

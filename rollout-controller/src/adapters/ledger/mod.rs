@@ -6,8 +6,8 @@ mod migrate;
 mod session;
 
 use async_trait::async_trait;
-use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row as _};
 
 pub use address::{Backend, LedgerUrl, LedgerUrlError};
 pub use login::{Login, LoginError};
@@ -103,6 +103,20 @@ impl Ledger for SqlLedger {
     ) -> Result<Vec<Entry>, LedgerError> {
         let before = before.unwrap_or(Seq::MAX);
         self.transact("reading", rollout, &History { rollout, before, limit }).await
+    }
+
+    async fn history_of(
+        &self,
+        rollout: &str,
+        kinds: &[&str],
+        before: Option<Seq>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, LedgerError> {
+        if kinds.is_empty() {
+            return Ok(Vec::new());
+        }
+        let before = before.unwrap_or(Seq::MAX);
+        self.transact("reading", rollout, &HistoryOf { rollout, kinds, before, limit }).await
     }
 
     async fn prune(&self, rollout: &str, kind: &str, before_ms: i64) -> Result<u64, LedgerError> {
@@ -213,6 +227,46 @@ impl Job for History<'_> {
     }
 }
 
+struct HistoryOf<'a> {
+    rollout: &'a str,
+    kinds: &'a [&'a str],
+    before: Seq,
+    limit: u32,
+}
+
+impl HistoryOf<'_> {
+    /// The newest entries of each kind by itself, then the newest of these. A plain
+    /// `kind IN (…)` leaves it to the planner to walk the whole journal backwards
+    /// instead of using the index.
+    fn sql(&self) -> String {
+        let each = (0..self.kinds.len()).map(|index| {
+            format!(
+                "SELECT * FROM (SELECT seq, at_ms, kind, body FROM rollout_journal \
+                 WHERE rollout = $1 AND kind = ${} AND seq < $2 \
+                 ORDER BY seq DESC LIMIT $3) AS of_{index}",
+                index + 4
+            )
+        });
+        let each = each.collect::<Vec<_>>().join(" UNION ALL ");
+        format!("SELECT seq, at_ms, kind, body FROM ({each}) AS newest ORDER BY seq DESC LIMIT $3")
+    }
+}
+
+#[async_trait]
+impl Job for HistoryOf<'_> {
+    type Output = Vec<Entry>;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Entry>, sqlx::Error> {
+        let mut binds = vec![
+            Bind::Text(self.rollout),
+            Bind::Int(self.before),
+            Bind::Int(i64::from(self.limit)),
+        ];
+        binds.extend(self.kinds.iter().copied().map(Bind::Text));
+        tx.rows(AssertSqlSafe(self.sql()), &binds).await?.iter().map(entry).collect()
+    }
+}
+
 struct Prune<'a> {
     rollout: &'a str,
     kind: &'a str,
@@ -249,4 +303,93 @@ fn snapshot(row: &AnyRow) -> Result<Snapshot, sqlx::Error> {
         version: row.try_get("version")?,
         body: row.try_get("body")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(url: &str) -> SqlLedger {
+        SqlLedger::new(url.parse().expect("an address"), Login::in_url())
+    }
+
+    async fn on_disk(directory: &tempfile::TempDir) -> SqlLedger {
+        let url = format!("sqlite://{}?mode=rwc", directory.path().join("ledger.db").display());
+        migrate(&url.parse().expect("an address"), &Login::in_url()).await.expect("migrated");
+        at(&url)
+    }
+
+    fn entry_of(seq: Seq, kind: &str) -> Entry {
+        Entry { seq, at_ms: seq, kind: kind.to_owned(), body: "{}".to_owned() }
+    }
+
+    /// A hundred minutes with a change after each ten.
+    async fn filled(ledger: &SqlLedger, rollout: &str) {
+        let kind = |seq: Seq| match seq % 20 {
+            0 => "applied",
+            10 => "intended",
+            _ => "ticked",
+        };
+        let entries: Vec<Entry> = (1..=100).map(|seq| entry_of(seq, kind(seq))).collect();
+        assert_eq!(ledger.insert(rollout, &entries, None).await.expect("written"), Inserted::Won);
+    }
+
+    #[tokio::test]
+    async fn changes_are_found_by_their_kinds_newest_first() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let ledger = on_disk(&directory).await;
+        filled(&ledger, "scorer").await;
+        filled(&ledger, "other").await;
+        let seqs = async |kinds: &[&str], before, limit| -> Vec<Seq> {
+            let found = ledger.history_of("scorer", kinds, before, limit).await.expect("read");
+            found.into_iter().map(|entry| entry.seq).collect()
+        };
+        let both = ["intended", "applied"];
+        assert_eq!(seqs(&both, None, 3).await, [100, 90, 80]);
+        assert_eq!(seqs(&both, Some(90), 3).await, [80, 70, 60]);
+        assert_eq!(seqs(&["intended"], None, 100).await, [90, 70, 50, 30, 10]);
+        assert_eq!(seqs(&["paused"], None, 100).await, [0; 0]);
+        assert_eq!(seqs(&[], None, 100).await, [0; 0]);
+        let all = crate::domain::event::Event::CHANGES;
+        assert_eq!(seqs(&all, None, 1).await, [100]);
+    }
+
+    /// How SQLite would run a page of changes.
+    struct Plan<'a>(HistoryOf<'a>);
+
+    #[async_trait]
+    impl Job for Plan<'_> {
+        type Output = Vec<String>;
+
+        async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<String>, sqlx::Error> {
+            let rows = tx.rows(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", self.0.sql())), &[]);
+            rows.await?.iter().map(|row| row.try_get("detail")).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn changes_are_read_from_the_index_and_not_from_the_journal() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let ledger = on_disk(&directory).await;
+        let kinds = ["intended", "applied"];
+        let page = HistoryOf { rollout: "scorer", kinds: &kinds, before: Seq::MAX, limit: 8 };
+        let plan = ledger.transact("planning", "scorer", &Plan(page)).await.expect("a plan");
+        let searches = plan.iter().filter(|step| step.contains("rollout_journal"));
+        let searches: Vec<&String> = searches.collect();
+        assert_eq!(searches.len(), kinds.len(), "{plan:#?}");
+        for step in searches {
+            let by = "USING INDEX rollout_journal_by_kind (rollout=? AND kind=? AND seq<?)";
+            assert!(step.contains(by), "{plan:#?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_database_that_does_not_answer_is_unreachable() {
+        // Takes connections and says nothing.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let ledger = at(&format!("postgres://u:p@127.0.0.1:{port}/d?sslmode=disable"));
+        let silent = ledger.read("scorer", 1).await.expect_err("nobody answers");
+        assert!(matches!(silent, LedgerError::Unreachable { .. }), "{silent:?}");
+    }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::any::{AnyConnectOptions, AnyRow};
-use sqlx::{Any, AnyConnection, ConnectOptions as _, Connection as _, Transaction};
+use sqlx::{Any, AnyConnection, ConnectOptions as _, Connection as _, SqlSafeStr, Transaction};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -20,9 +20,15 @@ use super::login::{Login, LoginError};
 
 /// Time to open a connection: name, TCP, TLS, login.
 const CONNECT: Duration = Duration::from_secs(2);
-/// Time of a whole transaction. A stuck lock, a proxy without free servers and a
-/// connection that died while the Lambda was frozen all end here.
-const TRANSACTION: Duration = Duration::from_secs(3);
+/// Time of a whole transaction. A stuck lock and a proxy without free servers end
+/// here: a slow database is one that cannot be reached, and protection goes on
+/// without it. Only this side gives up. A `SET statement_timeout` would pin the
+/// session of RDS Proxy to its server, so the server's own limit belongs to the role
+/// (`ALTER ROLE … SET statement_timeout`).
+const TRANSACTION: Duration = Duration::from_secs(2);
+/// Time in which a kept connection must begin a transaction. One that died while the
+/// Lambda was frozen says nothing, and a new one still fits into the tick's patience.
+const KEPT: Duration = Duration::from_millis(500);
 
 /// A value of a statement.
 #[derive(Clone, Copy)]
@@ -37,7 +43,7 @@ pub(super) struct Tx<'c>(Transaction<'c, Any>);
 impl Tx<'_> {
     pub(super) async fn rows(
         &mut self,
-        sql: &'static str,
+        sql: impl SqlSafeStr,
         binds: &[Bind<'_>],
     ) -> Result<Vec<AnyRow>, sqlx::Error> {
         unnamed(sql, binds).fetch_all(&mut *self.0).await
@@ -54,7 +60,7 @@ impl Tx<'_> {
 }
 
 fn unnamed(
-    sql: &'static str,
+    sql: impl SqlSafeStr,
     binds: &[Bind<'_>],
 ) -> sqlx::query::Query<'static, Any, sqlx::any::AnyArguments> {
     binds.iter().fold(sqlx::query(sql).persistent(false), |query, bind| match *bind {
@@ -76,7 +82,7 @@ pub(super) trait Job: Sync {
 pub(super) enum Failure {
     #[error("no login for the database")]
     Login(#[source] LoginError),
-    #[error("the database did not answer within {} s while {doing}", .limit.as_secs())]
+    #[error("the database did not answer within {} s while {doing}", .limit.as_secs_f64())]
     Slow { doing: &'static str, limit: Duration },
     #[error("connecting to the database")]
     Connect(#[source] sqlx::Error),
@@ -101,7 +107,7 @@ impl Failure {
     /// Whether the connection itself is to blame.
     fn is_lost_connection(&self) -> bool {
         match self {
-            Self::Slow { doing, .. } => *doing == WORKING,
+            Self::Slow { doing, .. } => *doing == BEGINNING,
             Self::Statement(error) => match error {
                 sqlx::Error::Io(_)
                 | sqlx::Error::Tls(_)
@@ -120,6 +126,7 @@ impl Failure {
 }
 
 const CONNECTING: &str = "connecting";
+const BEGINNING: &str = "beginning a transaction";
 const WORKING: &str = "running a transaction";
 const COMMITTING: &str = "committing";
 
@@ -147,7 +154,7 @@ impl Session {
     pub(super) async fn transact<J: Job>(&self, job: &J) -> Result<J::Output, Failure> {
         let mut idle = self.idle.lock().await;
         if let Some(kept) = idle.take() {
-            match attempt(kept, job).await {
+            match attempt(kept, job, KEPT).await {
                 (Err(failure), _) if failure.is_lost_connection() => {}
                 (result, kept) => {
                     *idle = kept;
@@ -156,7 +163,7 @@ impl Session {
             }
         }
         let opened = self.connect().await?;
-        let (result, kept) = attempt(opened, job).await;
+        let (result, kept) = attempt(opened, job, TRANSACTION).await;
         *idle = kept;
         result
     }
@@ -209,9 +216,10 @@ async fn open(url: &url::Url) -> Result<AnyConnection, sqlx::Error> {
 async fn attempt<J: Job>(
     mut connection: AnyConnection,
     job: &J,
+    begin: Duration,
 ) -> (Result<J::Output, Failure>, Option<AnyConnection>) {
-    let mut doing = WORKING;
-    match timeout(TRANSACTION, work(&mut connection, job, &mut doing)).await {
+    let mut doing = BEGINNING;
+    match timeout(TRANSACTION, work(&mut connection, job, begin, &mut doing)).await {
         Ok(Ok(output)) => (Ok(output), Some(connection)),
         Ok(Err((failure, After::RolledBack))) => (Err(failure), Some(connection)),
         Ok(Err((failure, After::Unknown))) => (Err(failure), None),
@@ -229,10 +237,15 @@ enum After {
 async fn work<J: Job>(
     connection: &mut AnyConnection,
     job: &J,
+    begin: Duration,
     doing: &mut &'static str,
 ) -> Result<J::Output, (Failure, After)> {
-    let begun = connection.begin().await;
-    let mut tx = Tx(begun.map_err(|error| (Failure::Statement(error), After::Unknown))?);
+    let opened = match timeout(begin, connection.begin()).await {
+        Ok(opened) => opened.map_err(Failure::Statement),
+        Err(_) => Err(Failure::Slow { doing: BEGINNING, limit: begin }),
+    };
+    let mut tx = Tx(opened.map_err(|failure| (failure, After::Unknown))?);
+    *doing = WORKING;
     match job.run(&mut tx).await {
         Ok(output) => {
             *doing = COMMITTING;

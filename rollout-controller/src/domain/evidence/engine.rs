@@ -139,6 +139,50 @@ impl Engine {
         Ok(judged)
     }
 
+    /// Lets a minute count against the new side and for nothing: one that is not
+    /// known on every route, or that came too late to prove anything. Its order
+    /// does not matter, and nothing is learnt from it.
+    ///
+    /// # Errors
+    /// [`JudgeError::OtherSettings`]; the state is then unchanged.
+    pub fn count_against(
+        &self,
+        evidence: &mut Evidence,
+        minute: &CommittedMinute,
+    ) -> Result<(), JudgeError> {
+        if !evidence.fits(self) {
+            return Err(JudgeError::OtherSettings);
+        }
+        let tally = self.tally_minute(minute, evidence.relative_edges());
+        if tally.new.requests == 0 {
+            return Ok(());
+        }
+        let dispersion = self.dispersion(evidence);
+        let entry = evidence.weight != Some(minute.weight);
+        self.bet_on_breaches(evidence, &tally, entry, &dispersion);
+        if self.log_e(evidence) >= self.rollback_threshold() {
+            evidence.rolled_back_at.get_or_insert(minute.minute);
+        }
+        Ok(())
+    }
+
+    /// `ln E` of each family, and of all.
+    fn log_e_families(&self, evidence: &Evidence) -> [f64; 8] {
+        let reserve =
+            self.prior.left(evidence.data_ticks, evidence.entered, evidence.stages_planned);
+        std::array::from_fn(|f| evidence.breach[f].log_value(reserve))
+    }
+
+    fn weighted(&self, log_e_family: &[f64; 8]) -> [f64; 8] {
+        let weights = self.config.family_weights.to_array();
+        std::array::from_fn(|f| weights[f].ln() + log_e_family[f])
+    }
+
+    /// `ln E` over all families.
+    fn log_e(&self, evidence: &Evidence) -> f64 {
+        log_sum_exp(self.weighted(&self.log_e_families(evidence)))
+    }
+
     /// The six steps of one minute. The last one must stay last: that bets are
     /// placed before the counts they are judged by is what the guarantee rests on.
     ///
@@ -178,7 +222,8 @@ impl Engine {
             }
         }
         self.watch_the_old_side(evidence, now, &dispersion); // 4.
-        let mut judged = self.verdict(evidence, now, gate_limits); // 5.
+        let traffic = Traffic::of(now.old.requests, now.new.requests);
+        let mut judged = self.verdict(evidence, now.minute, now.weight, traffic, gate_limits); // 5.
         evidence.learn(self, &now.old.counts, &now.new.counts); // 6.
         judged.dispersion = self.dispersion(evidence);
         Ok(judged)
@@ -296,12 +341,25 @@ impl Engine {
         }
     }
 
-    fn verdict(&self, evidence: &mut Evidence, now: &TallyMinute, gate_limits: [f64; 4]) -> Judged {
-        let reserve =
-            self.prior.left(evidence.data_ticks, evidence.entered, evidence.stages_planned);
-        let log_e_family: [f64; 8] = std::array::from_fn(|f| evidence.breach[f].log_value(reserve));
-        let weights = self.config.family_weights.to_array();
-        let weighted: [f64; 8] = std::array::from_fn(|f| weights[f].ln() + log_e_family[f]);
+    /// What a state says by itself, without a minute of its own.
+    pub(super) fn judgement_of(&self, evidence: &Evidence, weight: Weight) -> Judged {
+        let minute = evidence.rolled_back_at.or(evidence.last).unwrap_or(Minute(0));
+        let mut state = evidence.clone();
+        let mut judged = self.verdict(&mut state, minute, weight, Traffic::Both, self.limits);
+        judged.dispersion = self.dispersion(evidence);
+        judged
+    }
+
+    fn verdict(
+        &self,
+        evidence: &mut Evidence,
+        minute: Minute,
+        weight: Weight,
+        traffic: Traffic,
+        gate_limits: [f64; 4],
+    ) -> Judged {
+        let log_e_family = self.log_e_families(evidence);
+        let weighted = self.weighted(&log_e_family);
         let log_e = log_sum_exp(weighted);
         let mut lead = Family::AbsErr;
         for family in Family::ALL {
@@ -317,7 +375,6 @@ impl Engine {
                 std::array::from_fn(|j| evidence.gates[j].log_value(reserve))
             }
         };
-        let traffic = Traffic::of(now.old.requests, now.new.requests);
         let incident_since = evidence.incident_since;
         let proven = log_gates.iter().all(|&g| g >= self.gate_threshold())
             && evidence.gate_ticks >= self.config.min_gate_ticks;
@@ -333,11 +390,11 @@ impl Engine {
             Signal::Hold
         };
         if signal == Signal::Rollback {
-            evidence.rolled_back_at.get_or_insert(now.minute);
+            evidence.rolled_back_at.get_or_insert(minute);
         }
         Judged {
-            minute: now.minute,
-            weight: now.weight,
+            minute,
+            weight,
             signal,
             rolled_back_at: evidence.rolled_back_at,
             log_e,

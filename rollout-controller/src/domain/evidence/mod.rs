@@ -35,7 +35,7 @@ pub use estimate::TimeLeft;
 pub use family::Family;
 pub use interval::{Interval, Quantile, interval, quantile};
 pub use judged::{Judged, Signal, Traffic};
-pub use stage_gate::{Breach, HoldReason, OpenGate, Proof, Rate, Stage, StageDecision};
+pub use stage_gate::{Breach, HoldReason, OpenGate, Proof, Rate, Says, Stage};
 pub use start::start_weight;
 pub use state::{Count, Evidence, RelativeEdges, Silence, StageTotals};
 pub use tally::{Tally, TallyMinute};

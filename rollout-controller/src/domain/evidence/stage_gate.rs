@@ -180,32 +180,25 @@ pub enum HoldReason {
     },
 }
 
-/// What the evidence allows in this stage. Calendars, pauses and alarms are
-/// asked by the caller.
+/// What the evidence says about a stage. What follows from it, with calendars,
+/// pauses and alarms, is [`crate::domain::decide`]'s.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[must_use]
-pub enum StageDecision {
-    /// Take the new side out of traffic.
-    Rollback {
-        /// Why.
+pub enum Says {
+    /// The new side breaks an objective.
+    Breach {
+        /// Which, and how clearly.
         breach: Breach,
     },
-    /// Take the next step.
-    Advance {
-        /// The next weight.
-        to: Weight,
-        /// Why.
+    /// Every objective is proven for the next step, or for the end of the bake.
+    Proven {
+        /// What it rests on.
         proof: Proof,
     },
-    /// The bake is over.
-    Complete {
-        /// Why.
-        proof: Proof,
-    },
-    /// Stay.
-    Hold {
-        /// Why.
+    /// Neither.
+    Unproven {
+        /// What is missing.
         reason: HoldReason,
     },
 }
@@ -215,20 +208,18 @@ impl Engine {
     ///
     /// A minute of an earlier stage may become due after the step was taken: it
     /// is judged, but cannot advance again.
-    pub fn stage_gate(&self, evidence: &Evidence, judged: &Judged, stage: Stage) -> StageDecision {
+    pub fn stage_gate(&self, evidence: &Evidence, judged: &Judged, stage: Stage) -> Says {
         if judged.verdict() == Signal::Rollback {
-            return StageDecision::Rollback { breach: self.breach(evidence, judged) };
+            return Says::Breach { breach: self.breach(evidence, judged) };
         }
-        let hold = |reason| StageDecision::Hold { reason };
+        let hold = |reason| Says::Unproven { reason };
         if judged.weight != stage.weight {
             return hold(HoldReason::EarlierStage { weight: judged.weight });
         }
         match (judged.signal, stage.next) {
-            (Signal::Advance, Some(to)) => {
-                StageDecision::Advance { to, proof: proof(evidence, judged) }
-            }
+            (Signal::Advance, Some(_)) => Says::Proven { proof: proof(evidence, judged) },
             (Signal::Advance, None) if judged.gate_ticks >= self.config().bake_ticks => {
-                StageDecision::Complete { proof: proof(evidence, judged) }
+                Says::Proven { proof: proof(evidence, judged) }
             }
             (Signal::Advance, None) => hold(HoldReason::Baking {
                 ticks: judged.gate_ticks,
@@ -305,6 +296,12 @@ impl Engine {
             to_disprove: judged.gate_limits[at],
             next,
         }
+    }
+
+    /// The breach of a state that has latched, where the newest minute made no
+    /// judgement of its own.
+    pub fn latched_breach(&self, evidence: &Evidence, weight: Weight) -> Breach {
+        self.breach(evidence, &self.judgement_of(evidence, weight))
     }
 
     /// The evidence against the new side as it stands, led by its strongest family.

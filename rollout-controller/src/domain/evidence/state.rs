@@ -275,6 +275,14 @@ impl Evidence {
         self.stage = StageTotals::default();
     }
 
+    /// Proof begins anew: a gap, or other code. What counts against stays.
+    pub(crate) fn restart_gates(&mut self) {
+        self.gate_ticks = 0;
+        let cells = self.gates[0].cells();
+        self.gates = std::array::from_fn(|_| Masses::none(cells));
+        self.stage.gate = [Count::default(); 4];
+    }
+
     /// Follows the new side's silence: `old` are the old side's requests.
     pub(super) fn note_silence(&mut self, weight: Weight, old: u64, new: u64) {
         if new > 0 || weight == Weight::ZERO {

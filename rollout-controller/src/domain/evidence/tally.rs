@@ -32,7 +32,7 @@ pub struct TallyMinute {
 
 impl Engine {
     /// Bad among counted of each metric.
-    pub(super) fn counts(&self, side: &SideCounts) -> [Count; 4] {
+    pub(crate) fn counts(&self, side: &SideCounts) -> [Count; 4] {
         let slow = |edge| Count { k: side.latency.slower_than(edge), n: side.latency.samples() };
         let [p50, p95, p99] = self.limit_edges;
         let errors = Count { k: side.failed(), n: side.requests };

@@ -2,8 +2,10 @@
 
 use super::evidence::Clock;
 use super::number::whole;
+use crate::domain::code::{Code, CodeChange};
 use crate::domain::decision::Decision;
-use crate::domain::event::{Event, RouteOutcome, Stamped};
+use crate::domain::event::{Event, LoweredBy, MinuteEntry, RouteFound, Stamped};
+use crate::domain::minute::Minute;
 use crate::domain::plan::Mode;
 
 /// One line: revision, time, what happened.
@@ -12,7 +14,7 @@ pub fn line(stamped: &Stamped) -> String {
     format!("{seq:>6}  {}  {}", super::clock_time(*at_ms), sentence(event))
 }
 
-fn routes(outcomes: &[RouteOutcome]) -> String {
+fn routes(outcomes: &[RouteFound]) -> String {
     let each: Vec<String> =
         outcomes.iter().map(|route| format!("{} {}", route.route, route.text)).collect();
     each.join("; ")
@@ -45,11 +47,7 @@ pub fn sentence(event: &Event) -> String {
             whole(*requests_per_minute)
         ),
         Event::Ticked { minutes, decision, alarms, .. } => {
-            let judged = match minutes.as_slice() {
-                [] => "nothing new to judge".to_owned(),
-                [one] => format!("minute {} judged", one.minute),
-                [first, .., last] => format!("minutes {} to {} judged", first.minute, last.minute),
-            };
+            let judged = read(minutes);
             let alarms = if alarms.is_empty() {
                 String::new()
             } else {
@@ -66,11 +64,39 @@ pub fn sentence(event: &Event) -> String {
         Event::NotApplied { from, to, routes: outcomes, .. } => {
             format!("{from} → {to} did not happen: {}", routes(outcomes))
         }
+        Event::CodeChanged { change, codes } => {
+            let now: Vec<String> = codes
+                .iter()
+                .map(|code| {
+                    let name = |side: &Option<Code>| {
+                        side.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string)
+                    };
+                    format!("{} runs {} beside {}", code.route, name(&code.new), name(&code.old))
+                })
+                .collect();
+            let what = match change {
+                CodeChange::First => "the code was seen",
+                CodeChange::New => "other code on the new side",
+                CodeChange::Old => "other code on the old side",
+                CodeChange::Both => "other code on both sides",
+            };
+            format!("{what}: {}", now.join("; "))
+        }
         Event::MovedByOther { expected, found } => {
             format!("moved by someone else: {} expected, {}", expected, routes(found))
         }
         Event::FoundAtZero { expected } => {
             format!("every rule was found at 0 %, {expected} expected")
+        }
+        Event::LoweredOutside { expected, by } => {
+            let by = match by {
+                LoweredBy::Protection { reason, at_ms } => {
+                    format!("by protection at {}: {reason}", super::clock_time(*at_ms))
+                }
+                LoweredBy::Person { who, .. } => format!("by {}: {}", who.identity, who.reason),
+                LoweredBy::Unknown => "outside the journal".to_owned(),
+            };
+            format!("every rule at 0 % instead of {expected}, {by}")
         }
         Event::Followed { weight } => format!("shadow: the rules show {weight} now"),
         Event::Adopted { who, weight, .. } => {
@@ -87,10 +113,16 @@ pub fn sentence(event: &Event) -> String {
             let how = if *forced { " by force" } else { "" };
             format!("promoted to {to}{how} by {}: {}", who.identity, who.reason)
         }
-        Event::RollbackOrdered { who, .. } => {
-            format!("rollback ordered by {}: {}", who.identity, who.reason)
+        Event::RollbackOrdered { who, given_ms, .. } => {
+            let given = given_ms.map_or(String::new(), |at| {
+                format!(" at {}, while the journal could not be written", super::clock_time(at))
+            });
+            format!("rollback ordered by {}{given}: {}", who.identity, who.reason)
         }
         Event::Activated { who, .. } => format!("made active by {}: {}", who.identity, who.reason),
+        Event::Abandoned { who, left, .. } => {
+            format!("abandoned by {}: {}; {}", who.identity, who.reason, routes(left))
+        }
         Event::Raised { topic, text } => format!("page {}: {text}", topic.name()),
         Event::Cleared { topic, text } => format!("page {} cleared: {text}", topic.name()),
         Event::Finished { end, reason } => {
@@ -100,11 +132,45 @@ pub fn sentence(event: &Event) -> String {
             };
             format!("{end}: {reason}")
         }
+        Event::Delivered { channel, items } => {
+            format!("{} messages delivered to {}", items.len(), channel.name())
+        }
+        Event::ChannelFailed { channel, error } => {
+            format!("{} does not take messages: {error}", channel.name())
+        }
+        Event::ChannelWorks { channel } => format!("{} takes messages again", channel.name()),
+        Event::GivenUp { channel, items } => {
+            format!("{} messages for {} given up: too old", items.len(), channel.name())
+        }
         Event::PageSent { revision, topic } => {
             format!("page {} of revision {revision} sent", topic.name())
         }
         Event::Announced { revision } => format!("state change of revision {revision} announced"),
     }
+}
+
+/// What a tick read: `minute … judged`, and what stayed unknown or is lost.
+fn read(minutes: &[MinuteEntry]) -> String {
+    let mut told: Vec<Minute> = Vec::new();
+    let mut missing: Vec<String> = Vec::new();
+    let mut gone = String::new();
+    for entry in minutes {
+        match entry.minute() {
+            Ok(minute) if entry.is_known() => told.push(minute),
+            Ok(minute) => missing.push(minute.to_string()),
+            Err(span) => gone = format!("; minutes {} to {} are lost", span.from, span.to),
+        }
+    }
+    let judged = match told.as_slice() {
+        [] => "nothing new to judge".to_owned(),
+        [one] => format!("minute {one} judged"),
+        [first, .., last] => format!("minutes {first} to {last} judged"),
+    };
+    let unknown = match missing.as_slice() {
+        [] => String::new(),
+        all => format!("; unknown: {}", all.join(", ")),
+    };
+    format!("{judged}{unknown}{gone}")
 }
 
 fn decided(decision: &Decision) -> String {
@@ -114,7 +180,8 @@ fn decided(decision: &Decision) -> String {
         Decision::Advance { to, proof: None } => format!("start at {to}"),
         Decision::Continue { to } => format!("finish the change to {to} that was left half done"),
         Decision::Hold { reason } => format!("hold: {}", super::hold(reason, &clock)),
+        Decision::StepBack { to, why } => super::step_back(*to, why),
         Decision::RollBack { reason } => super::rollback_reason(reason),
-        Decision::Finish { proof } => super::evidence::complete(proof),
+        Decision::Complete { proof } => super::evidence::complete(proof),
     }
 }

@@ -6,7 +6,7 @@
 use jiff::tz::TimeZone;
 
 use super::number::{count, limit, odds, share, share_with_interval, whole};
-use crate::domain::evidence::{Breach, HoldReason, OpenGate, Proof, Rate, StageDecision, TimeLeft};
+use crate::domain::evidence::{Breach, HoldReason, OpenGate, Proof, Rate, TimeLeft};
 use crate::domain::minute::Minute;
 use crate::domain::slo::Metric;
 use crate::domain::weight::Weight;
@@ -33,18 +33,6 @@ impl Clock {
             }
             (Self::Counted, _) | (_, None) => format!("minute {}", minute.0),
         }
-    }
-}
-
-/// The decision and its reason in one sentence, without a full stop.
-///
-/// `stage` is the weight the rollout is at, as the plan has it.
-pub fn decision(decision: &StageDecision, stage: Weight, clock: &Clock) -> String {
-    match decision {
-        StageDecision::Rollback { breach } => rollback(breach),
-        StageDecision::Advance { to, proof } => advance(*to, proof),
-        StageDecision::Complete { proof } => complete(proof),
-        StageDecision::Hold { reason } => hold(stage, reason, clock),
     }
 }
 

@@ -2,12 +2,15 @@
 
 pub mod event;
 pub mod evidence;
+pub mod health;
 pub(crate) mod number;
 
 use self::evidence::Clock;
 use self::number::whole;
-use crate::domain::decision::{AlarmHolds, Decision, Hold, RollBackReason};
-use crate::domain::run::Run;
+use crate::domain::decision::{AlarmHolds, Decision, Hold, RollBackReason, StepBackReason};
+use crate::domain::event::RouteFound;
+use crate::domain::run::{Refused, Run};
+use crate::domain::weight::Weight;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -25,6 +28,32 @@ pub fn last_decision(run: &Run) -> String {
     }
 }
 
+/// `the step to 25 % was refused twice: public AccessDenied`
+pub fn refused(refused: &Refused) -> String {
+    let times = match refused.times {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        times => format!("{times} times"),
+    };
+    let routes = RouteFound::list(&refused.routes);
+    format!("The load balancer refused the step to {} {times}: {routes}", refused.to)
+}
+
+/// How a run ended, or that it goes on.
+pub fn ended(run: &Run) -> String {
+    use crate::domain::phase::Phase;
+    match &run.phase {
+        Phase::RolledBack { reason, .. } => format!("rolled back: {reason}"),
+        Phase::Completed { at_ms } => format!("completed at {}", clock_time(*at_ms)),
+        Phase::Abandoned { by, .. } => format!("abandoned by {}: {}", by.identity, by.reason),
+        Phase::Starting
+        | Phase::Advancing { .. }
+        | Phase::Paused { .. }
+        | Phase::Moved { .. }
+        | Phase::RollingBack { .. } => run.phase.words().to_owned(),
+    }
+}
+
 /// What was decided and why. `run` is the run before the decision took effect.
 pub fn decision(decision: &Decision, run: &Run, clock: &Clock) -> String {
     let at = run.weight;
@@ -36,8 +65,23 @@ pub fn decision(decision: &Decision, run: &Run, clock: &Clock) -> String {
         ),
         Decision::Continue { to } => format!("finish the change to {to} that was left half done"),
         Decision::Hold { reason } => format!("hold at {at}: {}", hold(reason, clock)),
+        Decision::StepBack { to, why } => step_back(*to, why),
         Decision::RollBack { reason } => rollback_reason(reason),
-        Decision::Finish { proof } => evidence::complete(proof),
+        Decision::Complete { proof } => evidence::complete(proof),
+    }
+}
+
+/// Why the share goes back without leaving traffic.
+pub fn step_back(to: Weight, why: &StepBackReason) -> String {
+    match why {
+        StepBackReason::Undo { to: going } => {
+            format!(
+                "back to {to}: the change to {going} reached some routes only and may not go on"
+            )
+        }
+        StepBackReason::NewCode => {
+            format!("back to {to}: other code answers on Rust, and it has proven nothing yet")
+        }
     }
 }
 
@@ -48,8 +92,7 @@ pub fn hold(reason: &Hold, clock: &Clock) -> String {
             format!("another process is changing the weight to {to}; its time is not over yet")
         }
         Hold::MovedByOther => {
-            "somebody else changed a weight; `resume --adopt` takes it over, or set it back"
-                .to_owned()
+            "someone else moved a weight; `resume --adopt` takes it over, or set it back".to_owned()
         }
         Hold::RulesUnreadable { error } => format!("the load balancer cannot be read: {error}"),
         Hold::RulesUnsafe { finding } => finding.clone(),
@@ -83,6 +126,32 @@ pub fn hold(reason: &Hold, clock: &Clock) -> String {
         },
         Hold::NotJudgedYet => "no minute of this stage has been judged yet".to_owned(),
         Hold::Evidence { reason } => evidence::hold_reason(reason, clock),
+        Hold::Behind { minutes: 1 } => {
+            "the newest minute that is due has not been judged".to_owned()
+        }
+        Hold::Behind { minutes } => {
+            format!("{minutes} minutes that are due have not been judged")
+        }
+        Hold::StaleTick { minutes } => {
+            format!("this tick is {minutes} minutes late, so it may not raise anything")
+        }
+        Hold::RoutesApart => "the routes do not stand at one share".to_owned(),
+        Hold::CodeUnknown { error } => format!("it is not known which code runs: {error}"),
+        Hold::NewCode => {
+            "the code that answers has just been seen; it is proven from here".to_owned()
+        }
+        Hold::OrderedOutside => {
+            "a rollback was ordered while the journal could not be written".to_owned()
+        }
+        Hold::CopyUnreadable { error } => {
+            format!("the copy of this run outside the journal cannot be read: {error}")
+        }
+        Hold::CopyDiffers => {
+            "the copy of this run outside the journal does not say that it is open yet".to_owned()
+        }
+        Hold::NotOpen => "the run does not go on".to_owned(),
+        Hold::Shadow => "shadow: nothing is moved".to_owned(),
+        Hold::Breach => "the evidence says roll back".to_owned(),
         Hold::ShadowRolledBack => {
             "shadow: it would have rolled back; start again to judge afresh".to_owned()
         }
@@ -100,6 +169,9 @@ pub fn rollback_reason(reason: &RollBackReason) -> String {
             format!("rollback: alarm `{name}` stands: {}", reason.trim_end_matches('.'))
         }
         RollBackReason::Ordered { by, reason } => format!("rollback ordered by {by}: {reason}"),
+        RollBackReason::NoTarget { routes } => {
+            format!("rollback: the new group of {} has no target", routes.join(", "))
+        }
         RollBackReason::PutBack => {
             "a weight was raised within 15 minutes after a rollback; put back to 0 %".to_owned()
         }

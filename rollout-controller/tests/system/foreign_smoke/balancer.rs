@@ -3,7 +3,8 @@
 use super::peers::{PATIENCE, aws_at, call};
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, ForwardActionConfig, HttpHeaderConditionConfig,
-    PathPatternConditionConfig, ProtocolEnum, RuleCondition, TargetGroupTuple, TargetTypeEnum,
+    PathPatternConditionConfig, ProtocolEnum, RuleCondition, TargetDescription, TargetGroupTuple,
+    TargetTypeEnum,
 };
 use rollout_controller::adapters::aws::Aws;
 use std::time::Duration;
@@ -57,6 +58,11 @@ impl Balancer {
             let create = elb.create_target_group().name(name);
             let made = create.target_type(TargetTypeEnum::Lambda).send().await.expect("a group");
             let arn = made.target_groups()[0].target_group_arn().expect("an ARN");
+            // A published version tells its code by its ARN.
+            let function = format!("arn:aws:lambda:eu-west-1:000000000000:function:{name}:1");
+            let target = TargetDescription::builder().id(function).build();
+            let register = elb.register_targets().target_group_arn(arn).targets(target);
+            register.send().await.expect("a target");
             groups.push(arn.to_owned());
         }
         let [python, rust, testers] = <[String; 3]>::try_from(groups).expect("three groups");

@@ -99,7 +99,7 @@ async fn an_alarm_takes_users_off_rust_without_waiting_for_the_schedule() {
     assert_eq!(scene.changes().last(), Some(&("ModifyRule".to_owned(), 0)));
     let journal = scene.journal().await;
     let run = journal.run.as_ref().expect("a run");
-    assert_eq!(run.state_name(), "rolled back");
+    assert_eq!(run.phase.words(), "rolled back");
     assert!(journal.outbox.is_empty(), "{:?}", journal.outbox);
 
     // Users are served, by Python, although Rust still fails.

@@ -36,7 +36,7 @@ async fn a_write_that_was_committed_and_answered_500_counts_once() {
     scene.heal();
     let report = scene.minute().await;
     assert_eq!(report["state"], "rolled back", "{report}");
-    assert_eq!(scene.paged("ALARM", "rolled-back"), 1);
+    assert_eq!(scene.paged("INFO", "rolled-back"), 1, "a person ordered it");
     assert_eq!(scene.paged("ALARM", "rollback-incomplete"), 0);
 }
 
@@ -78,7 +78,7 @@ async fn a_blind_controller_holds_pages_and_then_judges_each_minute_once() {
         return;
     };
     scene.reach(1).await;
-    let stale = MetricsFault { kind: MetricsFaultKind::Stale, group: None, minutes: None };
+    let stale = MetricsFault::new(MetricsFaultKind::Stale);
     scene.cloud.add_fault(Fault::Metrics(stale));
     // Late metrics, then a CloudWatch that does not answer at all.
     let report = scene.minutes(6).await;
@@ -98,10 +98,14 @@ async fn a_blind_controller_holds_pages_and_then_judges_each_minute_once() {
         Event::Ticked { minutes, .. } => Some(minutes),
         _ => None,
     });
-    let judged: Vec<i64> = judged.flatten().map(|minute| minute.minute.0).collect();
+    let judged: Vec<i64> = judged
+        .flatten()
+        .filter(|entry| entry.is_known())
+        .filter_map(|entry| Some(entry.minute().ok()?.0))
+        .collect();
     let holes = judged.windows(2).filter(|pair| pair[1] != pair[0] + 1).count();
     assert_eq!(holes, 0, "every minute once: {judged:?}");
-    assert!(judged.len() >= 15, "the blind minutes too: {judged:?}");
+    assert!(judged.len() >= 12, "the blind minutes too: {judged:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,7 +122,7 @@ async fn pages_wait_for_sns_and_come_once() {
     scene.console(5);
     scene.minute().await;
     assert_eq!(scene.page_ids().len(), before, "nothing got through");
-    let owed = scene.journal().await.outbox.len();
+    let owed = scene.journal().await.outbox.owed().len();
     assert_eq!(owed, 4, "two stages, moved, and moved back");
 
     scene.heal();
@@ -128,8 +132,8 @@ async fn pages_wait_for_sns_and_come_once() {
     let expected = [
         "INFO: score: 0 % -> 1 % on Rust",
         "INFO: score: 1 % -> 5 % on Rust",
-        "ALARM: score: a weight was changed by someone else",
-        "OK: score: a weight was changed by someone else",
+        // Over before anybody could hear of it.
+        "INFO: score: a weight was moved by someone else",
     ];
     assert_eq!(subjects, expected, "all of them, in order");
     scene.minutes(2).await;

@@ -8,6 +8,7 @@ use super::scene::{PATIENCE, Scene, Setup};
 use super::servers::Database;
 use local_cloud::{ApiFault, ApiFaultKind, Fault};
 use rollout_controller::domain::event::Event;
+use rollout_controller::domain::message::Channel;
 use sqlx::{Connection as _, PgConnection};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -228,13 +229,13 @@ async fn sound(scene: &Scene, place: Place) {
     let mut last_minute = None;
     for stamped in scene.events().await {
         match stamped.event {
-            Event::PageSent { .. } => noted += 1,
+            Event::Delivered { channel: Channel::Pager, items } => noted += items.len(),
             Event::Started { .. } => last_minute = None,
             Event::Ticked { minutes, .. } => {
-                for minute in minutes {
-                    let next = last_minute.is_none_or(|last| minute.minute.0 == last + 1);
+                for minute in minutes.iter().filter_map(|entry| entry.minute().ok()) {
+                    let next = last_minute.is_none_or(|last| minute.0 == last + 1);
                     assert!(next, "{place:?}: each minute once, in order");
-                    last_minute = Some(minute.minute.0);
+                    last_minute = Some(minute.0);
                 }
             }
             _ => {}

@@ -60,12 +60,12 @@ async fn a_night_by_script_and_the_journal_explains_each_line() {
     // Somebody at the console.
     scene.console(40);
     let report = scene.minutes(2).await;
-    assert_eq!(report["state"], "stopped: moved by someone else", "{report}");
+    assert_eq!(report["state"], "moved by someone else", "{report}");
     assert_eq!(scene.rust_percent(), 40, "nothing is written");
     assert_eq!(scene.paged("ALARM", "moved-by-someone-else"), 1);
     let plain = ["resume", "--reason", "go on", "--yes"];
     let refused = scene.refused(&plain).await;
-    assert!(refused.contains("somebody else changed a weight"), "{refused}");
+    assert!(refused.contains("someone else moved a weight"), "{refused}");
     let adopt = ["resume", "--adopt", "--reason", "that was me", "--yes"];
     scene.order(&adopt).await;
     let report = scene.minute().await;
@@ -118,6 +118,7 @@ async fn explained(scene: &Scene) {
             "rollout 1 started by {who}: scorer 2.4, change 1187; stages 1 %, 5 %, 25 %, 50 %, 100 %"
         ),
         "history of * minutes read, 6,000 requests a minute; first stage 1 %".to_owned(),
+        "the code was seen: public runs scorer-rs $LATEST * beside scorer-py $LATEST *".to_owned(),
         "0 % → 1 % intended: start at 1 %: *".to_owned(),
         "0 % → 1 % applied on every route, read back".to_owned(),
         "1 % → 5 % intended: advance from 1 % to 5 %: * requests in * minutes, *".to_owned(),
@@ -136,6 +137,7 @@ async fn explained(scene: &Scene) {
         "ended, rolled back: rollback: alarm `scorer-rs-errors` stands: *".to_owned(),
         format!("rollout 2 started by {who}: 2.4.1 with the fix; stages *"),
         "history of * minutes read, * requests a minute; first stage 1 %".to_owned(),
+        "the code was seen: public runs scorer-rs $LATEST * beside scorer-py $LATEST *".to_owned(),
         "0 % → 1 % intended: start at 1 %: *".to_owned(),
         "0 % → 1 % applied on every route, read back".to_owned(),
     ];
@@ -147,15 +149,15 @@ async fn explained(scene: &Scene) {
 
     let subjects: Vec<String> = scene.page_ids().into_iter().map(|(_, subject)| subject).collect();
     let expected = [
-        "INFO: score: rollout 1 started",
+        "INFO: score: run 1 started",
         "INFO: score: 0 % -> 1 % on Rust",
         "INFO: score: 1 % -> 5 % on Rust",
         "INFO: score: 5 % -> 25 % on Rust",
-        "ALARM: score: a weight was changed by someone else",
-        "OK: score: a weight was changed by someone else",
-        "ALARM: score: rolled back, 40 % -> 0 %",
-        "INFO: score: rollout 2 started",
+        "ALARM: score: a weight was moved by someone else",
+        "OK: score: a weight was moved by someone else",
+        "ALARM: score: rolled back, 40 % -> 0 % on Rust",
         "OK: score: started again",
+        "INFO: score: run 2 started",
         "INFO: score: 0 % -> 1 % on Rust",
     ];
     assert_eq!(subjects, expected);

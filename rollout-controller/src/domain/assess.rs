@@ -1,0 +1,162 @@
+//! What an observation says about the run: pure, and nothing is decided here.
+
+use super::code::{CodeChange, CodeLook, CodeSeen, RouteCode, compare};
+use super::event::MinuteEntry;
+use super::evidence::{HoldReason, Says, Stage, start_weight};
+use super::journal::FoldError;
+use super::minute::{CommittedMinute, Minute};
+use super::observation::{AlarmState, Asked, Now, Observation, Unread};
+use super::plan::StartAt;
+use super::reading;
+use super::run::Run;
+use super::weight::Weight;
+
+/// What the numbers say.
+#[derive(Clone, Debug)]
+pub struct Assessment {
+    /// The run with every minute that was read judged.
+    pub run: Run,
+    /// What to journal of the minutes.
+    pub entries: Vec<MinuteEntry>,
+    /// Why minutes that are due could not be read.
+    pub unread: Option<Unread>,
+    /// The history, where the first step waits for it.
+    pub baseline: Baseline,
+    /// What the evidence of the present stage says.
+    pub says: Says,
+    /// The code as it was seen.
+    pub code: CodeFinding,
+    /// Routes whose new group has no target.
+    pub no_target: Vec<String>,
+    /// Alarms from before the start that are OK now: from here on they protect.
+    pub recovered: Vec<String>,
+    /// A longer lag for this run, by measurement.
+    pub lag_minutes: Option<u32>,
+}
+
+/// The old side's history.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Baseline {
+    /// The run has it already.
+    Known(Weight),
+    /// It has just been read.
+    Read(NewBaseline),
+    /// Why there is none yet.
+    Missing(String),
+}
+
+/// A history, and the first stage that follows from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewBaseline {
+    /// The first stage.
+    pub first: Weight,
+    /// Requests a minute on both sides.
+    pub requests_per_minute: f64,
+    /// Judging begins after this minute.
+    pub through: Minute,
+    /// The minutes.
+    pub history: Vec<CommittedMinute>,
+}
+
+/// The code behind the groups, against the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CodeFinding {
+    /// As journalled.
+    Same,
+    /// Known, and not as journalled.
+    Changed(CodeChange, Vec<RouteCode>),
+    /// Not known; nothing may rise.
+    Unknown(String),
+}
+
+/// Reads the observation.
+///
+/// # Errors
+/// [`FoldError::Engine`] if the engine refuses the minutes: our own bug.
+pub fn assess(run: &Run, seen: &Observation, now: Now) -> Result<Assessment, FoldError> {
+    let mut judged = run.clone();
+    let recovered = recovered(run, seen);
+    judged.alarms_before.retain(|name| !recovered.contains(name));
+    let (entries, unread) = match &seen.minutes {
+        Asked::No => (Vec::new(), None),
+        Asked::Answered(read) => {
+            (reading::entries(run, read, now.tick_ms), read.as_ref().err().cloned())
+        }
+    };
+    let trouble = |problem: String| FoldError::Engine { seq: 0, kind: "ticked", problem };
+    let engine = run.engine().map_err(|error| trouble(error.to_string()))?;
+    judged
+        .gathered
+        .take(&engine, &run.terms, &entries)
+        .map_err(|error| trouble(error.to_string()))?;
+    let says = says(&judged);
+    let routes: Vec<&str> = run.terms.routes.iter().map(|route| route.name.as_str()).collect();
+    let code = match compare(&run.codes, &routes, &seen.code) {
+        CodeLook::AsJournalled => CodeFinding::Same,
+        CodeLook::Changed(change, codes) => CodeFinding::Changed(change, codes),
+        CodeLook::Unknown(why) => CodeFinding::Unknown(why),
+    };
+    let gone = routes.iter().zip(&seen.code).filter(|(_, look)| look.new == CodeSeen::NoTarget);
+    Ok(Assessment {
+        lag_minutes: reading::measured_lag(&judged),
+        no_target: gone.map(|(route, _)| (*route).to_owned()).collect(),
+        baseline: baseline(run, seen, now),
+        run: judged,
+        entries,
+        unread,
+        says,
+        code,
+        recovered,
+    })
+}
+
+/// What the newest judgement means for the present stage.
+pub fn says(run: &Run) -> Says {
+    // A stage without a judged minute has proven nothing.
+    let not_yet = || Says::Unproven { reason: HoldReason::EarlierStage { weight: run.weight } };
+    let Ok(engine) = run.engine() else { return not_yet() };
+    let evidence = run.gathered.evidence();
+    let stage = Stage { weight: run.weight, next: run.terms.next_after(run.weight) };
+    match run.gathered.judged() {
+        Some(judged) => engine.stage_gate(evidence, judged, stage),
+        None => not_yet(),
+    }
+}
+
+/// Alarms from before the start that are OK now.
+fn recovered(run: &Run, seen: &Observation) -> Vec<String> {
+    let is_ok =
+        |name: &&String| seen.alarm(name).is_some_and(|alarm| alarm.state == AlarmState::Ok);
+    run.alarms_before.iter().filter(is_ok).cloned().collect()
+}
+
+fn baseline(run: &Run, seen: &Observation, now: Now) -> Baseline {
+    if let Some(first) = run.first {
+        return Baseline::Known(first);
+    }
+    let read = match &seen.history {
+        Asked::No => return Baseline::Missing("the history was not asked for".to_owned()),
+        Asked::Answered(read) => read,
+    };
+    let history = match reading::history(run, read, now.tick_ms) {
+        Ok(history) => history,
+        Err(problem) => return Baseline::Missing(problem.to_string()),
+    };
+    let requests: u64 = history.iter().map(|one| one.old.requests + one.new.requests).sum();
+    let requests_per_minute = requests as f64 / history.len().max(1) as f64;
+    let first = match run.terms.start {
+        StartAt::Stage(weight) => Some(weight),
+        StartAt::Auto => {
+            start_weight(&run.terms.stages, requests_per_minute, run.terms.lag_minutes)
+        }
+    };
+    match first {
+        Some(first) => Baseline::Read(NewBaseline {
+            first,
+            requests_per_minute,
+            through: run.newest_due(now.tick_ms),
+            history,
+        }),
+        None => Baseline::Missing("the plan has no stage to begin with".to_owned()),
+    }
+}

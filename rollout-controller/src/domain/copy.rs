@@ -1,0 +1,125 @@
+//! What is known of the run outside the journal.
+//!
+//! Two small texts beside the journal, in another service: protection without
+//! the journal knows by the first which run it protects, and by the second which
+//! rollback the journal has not learnt of yet.
+
+use super::journal::Journal;
+use super::phase::Phase;
+use super::plan::Mode;
+use serde::{Deserialize, Serialize};
+
+/// Version of the text's form. Unknown members are ignored.
+pub const VERSION: u32 = 1;
+
+/// The run as it was last known, written by the tick whenever it differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copy {
+    /// [`VERSION`].
+    pub v: u32,
+    /// Number of the run; 0 before the first.
+    pub run: u32,
+    /// Where it stands.
+    pub state: CopyState,
+    /// Acts or only tells.
+    pub mode: Mode,
+    /// Journal revision it was made from.
+    pub revision: i64,
+    /// When, in milliseconds.
+    pub at_ms: i64,
+    /// Why the run is rolling back or was rolled back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Alarms that stood before the start and have not been OK since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms_before: Vec<String>,
+}
+
+/// Where the run stood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CopyState {
+    /// No run was ever started.
+    None,
+    /// It goes on.
+    Open,
+    /// Not every route is known to be at 0.
+    RollingBack,
+    /// The new side is out of traffic.
+    RolledBack,
+    /// All traffic is on the new side.
+    Completed,
+    /// A person closed it.
+    Abandoned,
+}
+
+impl Copy {
+    /// The copy that a journal asks for.
+    pub fn of(journal: &Journal) -> Self {
+        let Some(run) = &journal.run else {
+            return Self {
+                v: VERSION,
+                run: 0,
+                state: CopyState::None,
+                mode: Mode::Active,
+                revision: journal.changed,
+                at_ms: journal.at_ms,
+                reason: None,
+                alarms_before: Vec::new(),
+            };
+        };
+        let (state, reason) = match &run.phase {
+            Phase::Starting
+            | Phase::Advancing { .. }
+            | Phase::Paused { .. }
+            | Phase::Moved { .. } => (CopyState::Open, None),
+            Phase::RollingBack { reason, .. } => {
+                (CopyState::RollingBack, Some(super::explain::rollback_reason(reason)))
+            }
+            Phase::RolledBack { reason, .. } => (CopyState::RolledBack, Some(reason.clone())),
+            Phase::Completed { .. } => (CopyState::Completed, None),
+            Phase::Abandoned { .. } => (CopyState::Abandoned, None),
+        };
+        Self {
+            v: VERSION,
+            run: run.number,
+            state,
+            mode: run.mode,
+            revision: journal.changed,
+            at_ms: journal.at_ms,
+            reason,
+            alarms_before: run.alarms_before.clone(),
+        }
+    }
+
+    /// Whether it says the same about the run; revision and time are no difference.
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        let Self { v, run, state, mode, revision: _, at_ms: _, reason: _, alarms_before } = self;
+        (*v, *run, *state, *mode) == (other.v, other.run, other.state, other.mode)
+            && *alarms_before == other.alarms_before
+    }
+
+    /// Whether this copy lets a raise of the journal's run go ahead.
+    pub fn lets_rise(&self, run: u32) -> bool {
+        self.state == CopyState::Open && self.run == run && self.mode == Mode::Active
+    }
+}
+
+/// A rollback that was given while the journal could not be written: by the
+/// command function, or by a person with `rollback --direct`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutsideOrder {
+    /// The command's id; the same order is journalled once.
+    pub command: String,
+    /// What was ordered: `rollback`.
+    pub verb: String,
+    /// Who gave it.
+    pub identity: String,
+    /// Why.
+    pub reason: String,
+    /// When it was given, in milliseconds.
+    pub at_ms: i64,
+    /// What each rule showed before.
+    #[serde(default)]
+    pub found: Vec<String>,
+}

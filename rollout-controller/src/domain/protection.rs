@@ -1,0 +1,227 @@
+//! What to do for a rollout whose journal cannot be used. Pure.
+//!
+//! Nothing rises. Whether the share may be lowered depends on which run was last
+//! known: an open one is taken out of traffic by a breach or an alarm, a finished
+//! one is nobody's to move, and of an unknown one only the load balancer speaks.
+
+use super::code::CodeSeen;
+use super::copy::{Copy, CopyState};
+use super::decision::RollBackReason;
+use super::evidence::{Engine, Says, Stage};
+use super::limits::visible;
+use super::minute::{CommittedMinute, SideCounts};
+use super::observation::{AlarmState, MinuteRead, Now, Observation, RouteMinute};
+use super::plan::{Mode, Settings, Terms};
+use super::raise::{AlarmSays, alarm_means};
+use super::weight::Weight;
+
+/// For this long after a rollback a raised share is lowered again. 15 minutes.
+const PUT_BACK_MS: i64 = super::decide::PUT_BACK_MS;
+
+/// What protection does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Protection {
+    /// No rule gives the new side traffic.
+    NothingToProtect,
+    /// Every rule goes to 0.
+    Lower {
+        /// Why.
+        reason: RollBackReason,
+    },
+    /// Nothing is moved, and a person must look.
+    Page {
+        /// Why, one sentence.
+        why: String,
+    },
+    /// Nothing is moved, and nothing speaks for it.
+    Hold,
+}
+
+/// The run as it was last known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LastKnown {
+    Open,
+    RollingBack,
+    Finished,
+    Unknown,
+}
+
+fn last_known(copy: Option<&Copy>, now: Now) -> LastKnown {
+    let Some(copy) = copy else { return LastKnown::Unknown };
+    match (copy.state, copy.mode) {
+        (CopyState::Open, Mode::Active) => LastKnown::Open,
+        (CopyState::RollingBack, _) => LastKnown::RollingBack,
+        // A shadow run moved nothing, so nothing is put back.
+        (CopyState::RolledBack, Mode::Active) if now.tick_ms - copy.at_ms <= PUT_BACK_MS => {
+            LastKnown::RollingBack
+        }
+        (
+            CopyState::Open
+            | CopyState::RolledBack
+            | CopyState::None
+            | CopyState::Completed
+            | CopyState::Abandoned,
+            _,
+        ) => LastKnown::Finished,
+    }
+}
+
+/// Decides. `known` is the newest of what is remembered, copied, or readable.
+pub fn protection(
+    known: Option<&Copy>,
+    seen: &Observation,
+    terms: &Terms,
+    settings: &Settings,
+    now: Now,
+) -> Protection {
+    if let Ok(Some(order)) = &seen.order
+        && known.is_none_or(|copy| copy.at_ms <= order.at_ms)
+        && !seen.all_reached()
+    {
+        let (by, reason) = (order.identity.clone(), order.reason.clone());
+        return Protection::Lower { reason: RollBackReason::Ordered { by, reason } };
+    }
+    if seen.all_reached() {
+        return Protection::NothingToProtect;
+    }
+    let trouble = trouble(known, seen, terms, settings);
+    match (last_known(known, now), trouble) {
+        (LastKnown::RollingBack, trouble) => {
+            Protection::Lower { reason: trouble.unwrap_or(RollBackReason::PutBack) }
+        }
+        (LastKnown::Open, Some(reason)) => match old_side(seen, terms, settings) {
+            OldSide::Dead(why) => Protection::Page {
+                why: format!("nothing is moved, because {why}; otherwise {}", words(&reason)),
+            },
+            OldSide::Alive | OldSide::Unknown => Protection::Lower { reason },
+        },
+        (LastKnown::Open, None) => blind_or_hold(seen),
+        (LastKnown::Finished, Some(reason)) => Protection::Page {
+            why: format!("nothing is moved, because no run is open; otherwise {}", words(&reason)),
+        },
+        (LastKnown::Finished, None) => Protection::Hold,
+        (LastKnown::Unknown, Some(reason)) => {
+            let split = shown(seen).is_some_and(|share| share < Weight::FULL);
+            match old_side(seen, terms, settings) {
+                OldSide::Alive if split => Protection::Lower { reason },
+                OldSide::Alive | OldSide::Dead(_) | OldSide::Unknown => Protection::Page {
+                    why: format!(
+                        "nothing is moved, because it is not known which run this is; otherwise {}",
+                        words(&reason)
+                    ),
+                },
+            }
+        }
+        (LastKnown::Unknown, None) => Protection::Page {
+            why: "it is not known which run this is; only a person can tell whether this share is right"
+                .to_owned(),
+        },
+    }
+}
+
+fn words(reason: &RollBackReason) -> String {
+    super::explain::rollback_reason(reason)
+}
+
+fn blind_or_hold(seen: &Observation) -> Protection {
+    let metrics = seen.minutes.value().is_some();
+    match (&seen.alarms, metrics) {
+        (Err(alarms), false) => {
+            Protection::Page { why: format!("neither metrics nor alarms can be read: {alarms}") }
+        }
+        (Err(_) | Ok(_), _) => Protection::Hold,
+    }
+}
+
+/// The largest share that any rule shows.
+pub fn shown(seen: &Observation) -> Option<Weight> {
+    seen.rules.iter().flatten().filter_map(|rule| rule.share.weight()).max()
+}
+
+/// A standing alarm, or the verdict of the last hour.
+fn trouble(
+    known: Option<&Copy>,
+    seen: &Observation,
+    terms: &Terms,
+    settings: &Settings,
+) -> Option<RollBackReason> {
+    let before = known.map_or(&[][..], |copy| &copy.alarms_before);
+    if let Ok(alarms) = &seen.alarms {
+        let standing = alarms.iter().find(|alarm| {
+            matches!(alarm_means(settings, before, alarms, alarm), AlarmSays::RollBack)
+        });
+        if let Some(alarm) = standing {
+            let (name, reason) = (alarm.name.clone(), alarm.reason.clone());
+            return Some(RollBackReason::Alarm { name, reason });
+        }
+    }
+    breach(seen, terms)
+}
+
+/// The verdict of the known minutes of the last hour at the share that is shown.
+fn breach(seen: &Observation, terms: &Terms) -> Option<RollBackReason> {
+    let weight = shown(seen)?;
+    let engine = Engine::new(terms.evidence.clone(), terms.slo).ok()?;
+    let mut evidence = engine.start(u32::try_from(terms.stages.len()).unwrap_or(u32::MAX));
+    let stage = Stage { weight, next: terms.next_after(weight) };
+    for read in seen.minutes.value()? {
+        let Some(minute) = known_sum(read, weight) else { continue };
+        let judged = engine.judge(&mut evidence, &minute, stage.to_prove()).ok()?;
+        if let Says::Breach { breach } = engine.stage_gate(&evidence, &judged, stage) {
+            return Some(RollBackReason::Evidence { breach });
+        }
+    }
+    None
+}
+
+fn known_sum(read: &MinuteRead, weight: Weight) -> Option<CommittedMinute> {
+    let mut sum = CommittedMinute {
+        minute: read.minute,
+        weight,
+        old: SideCounts::default(),
+        new: SideCounts::default(),
+    };
+    for route in &read.routes {
+        let RouteMinute::Known { old, new } = route else { return None };
+        sum.old += old.as_ref().unwrap_or(&SideCounts::default());
+        sum.new += new.as_ref().unwrap_or(&SideCounts::default());
+    }
+    Some(sum)
+}
+
+/// Whether there is somebody to give the traffic to.
+enum OldSide {
+    Alive,
+    Dead(String),
+    Unknown,
+}
+
+/// Known dead: no target, visibly bad, or its own alarm. Known alive: requests in
+/// three of the last five minutes, and not visibly bad.
+fn old_side(seen: &Observation, terms: &Terms, settings: &Settings) -> OldSide {
+    if seen.code.iter().any(|code| code.old == CodeSeen::NoTarget) {
+        return OldSide::Dead("the old side's group has no target".to_owned());
+    }
+    let standing = settings
+        .python_twin
+        .values()
+        .find(|name| seen.alarm(name).is_some_and(|alarm| alarm.state == AlarmState::Alarm));
+    if let Some(name) = standing {
+        return OldSide::Dead(format!("the old side's alarm `{name}` stands"));
+    }
+    let Ok(engine) = Engine::new(terms.evidence.clone(), terms.slo) else {
+        return OldSide::Unknown;
+    };
+    let Some(minutes) = seen.minutes.value() else { return OldSide::Unknown };
+    let last: Vec<CommittedMinute> =
+        minutes.iter().rev().take(5).filter_map(|read| known_sum(read, Weight::ZERO)).collect();
+    let bad = last.iter().filter(|minute| {
+        let counts = engine.counts(&minute.old);
+        counts.iter().zip(engine.limits()).any(|(count, limit)| visible(*count, *limit))
+    });
+    if bad.count() >= 2 {
+        return OldSide::Dead("the old side is visibly bad as well".to_owned());
+    }
+    let served = last.iter().filter(|minute| minute.old.requests > 0).count();
+    if served >= 3 { OldSide::Alive } else { OldSide::Unknown }
+}

@@ -1,0 +1,254 @@
+//! What a raise needs: one list for a step, a promotion, and the second half of a
+//! raise. The first condition that fails is the reason.
+
+use super::assess::{Assessment, CodeFinding};
+use super::code::CodeChange;
+use super::copy::Copy;
+use super::decision::{AlarmHolds, Hold};
+use super::evidence::{Proof, Says};
+use super::observation::{AlarmSeen, AlarmState, Now, Observation};
+use super::phase::Phase;
+use super::plan::{Mode, Settings};
+use super::run::{Intent, Run};
+use super::weight::Weight;
+use jiff::Timestamp;
+
+/// A tick this far behind the clock raises nothing: who knows what happened since.
+/// 5 minutes.
+const STALE_MS: i64 = 5 * 60_000;
+/// Grace after an intent's deadline before another process settles it.
+pub const SETTLE_GRACE_MS: i64 = 2_000;
+
+/// What a person may waive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waived {
+    /// A step by the controller itself.
+    Nothing,
+    /// `promote`: the least minutes of a stage.
+    Minutes,
+    /// `promote --force`: the minutes and the proof.
+    Proof,
+}
+
+/// The facts that a raise is judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Raise<'a> {
+    /// The run with everything judged that was read.
+    pub run: &'a Run,
+    /// What was seen now.
+    pub seen: &'a Observation,
+    /// The settings of today.
+    pub settings: &'a Settings,
+    /// When.
+    pub now: Now,
+    /// Time of the last journalled tick, in milliseconds.
+    pub ticked_ms: Option<i64>,
+}
+
+impl<'a> Raise<'a> {
+    /// For a tick, with what it has just assessed.
+    pub fn of(
+        assessment: &'a Assessment,
+        seen: &'a Observation,
+        settings: &'a Settings,
+        now: Now,
+        ticked_ms: Option<i64>,
+    ) -> Self {
+        Self { run: &assessment.run, seen, settings, now, ticked_ms }
+    }
+
+    /// What speaks against raising the share at all, before any evidence.
+    pub fn obstacle(&self, code: &CodeFinding) -> Option<Hold> {
+        self.phase()
+            .or_else(|| self.rules())
+            .or_else(|| self.outside())
+            .or_else(|| self.alarms())
+            .or_else(|| self.stale())
+            .or_else(|| self.behind())
+            .or_else(|| self.code(code))
+    }
+
+    /// The proof of the present stage, or what is missing.
+    ///
+    /// # Errors
+    /// The hold.
+    pub fn proof(&self, says: &Says, waived: Waived) -> Result<Option<Proof>, Box<Hold>> {
+        use super::evidence::HoldReason;
+        if waived == Waived::Proof {
+            return Ok(None);
+        }
+        // The run's judgement is of another share, or of other code.
+        let judged = self.run.gathered.judged();
+        if judged.is_none_or(|judged| judged.weight != self.run.weight) {
+            return Err(Box::new(Hold::NotJudgedYet));
+        }
+        match (says, waived) {
+            (Says::Proven { proof }, _) => Ok(Some(*proof)),
+            (
+                Says::Unproven { reason: HoldReason::TooShort { .. } | HoldReason::Baking { .. } },
+                Waived::Minutes,
+            ) => Ok(None),
+            (Says::Unproven { reason }, _) => {
+                Err(Box::new(Hold::Evidence { reason: reason.clone() }))
+            }
+            (Says::Breach { .. }, _) => Err(Box::new(Hold::Breach)),
+        }
+    }
+
+    /// Whether the calendar allows a raise now.
+    pub fn calendar(&self, to: Weight) -> Option<Hold> {
+        let time = Timestamp::from_millisecond(self.now.tick_ms).unwrap_or_default();
+        let calendar = &self.settings.calendar;
+        (!calendar.allows(time)).then(|| Hold::Calendar {
+            to,
+            next_ms: calendar.next_allowed(time).map(Timestamp::as_millisecond),
+        })
+    }
+
+    fn phase(&self) -> Option<Hold> {
+        if self.run.mode == Mode::Shadow {
+            return None;
+        }
+        if self.run.gathered.evidence().rolled_back_at().is_some() {
+            return Some(Hold::Breach);
+        }
+        match &self.run.phase {
+            Phase::Starting | Phase::Advancing { .. } => None,
+            Phase::Paused { pause } => Some(Hold::Paused {
+                by: pause.who.identity.clone(),
+                reason: pause.who.reason.clone(),
+                until_ms: pause.until_ms,
+            }),
+            Phase::Moved { .. } => Some(Hold::MovedByOther),
+            Phase::RollingBack { .. }
+            | Phase::RolledBack { .. }
+            | Phase::Completed { .. }
+            | Phase::Abandoned { .. } => Some(Hold::NotOpen),
+        }
+    }
+
+    fn rules(&self) -> Option<Hold> {
+        if let Some(why) = self.seen.unreadable_rule() {
+            return Some(Hold::RulesUnreadable { error: why.to_string() });
+        }
+        if let Some(intent) = in_flight(self.run, self.now) {
+            return Some(Hold::InFlight { to: intent.to });
+        }
+        let half_done = self.run.intent.is_some();
+        if !half_done && !self.seen.all_show(self.run.weight) {
+            return Some(Hold::RoutesApart);
+        }
+        let finding = self.seen.unsafe_rules().into_iter().next()?;
+        Some(Hold::RulesUnsafe { finding })
+    }
+
+    fn outside(&self) -> Option<Hold> {
+        match &self.seen.order {
+            Err(why) => return Some(Hold::CopyUnreadable { error: why.to_string() }),
+            Ok(Some(_)) => return Some(Hold::OrderedOutside),
+            Ok(None) => {}
+        }
+        match &self.seen.copy {
+            Err(why) => Some(Hold::CopyUnreadable { error: why.to_string() }),
+            Ok(copy) => {
+                let open = copy.as_ref().is_some_and(|copy: &Copy| copy.lets_rise(self.run.number));
+                (!open && self.run.mode == Mode::Active).then_some(Hold::CopyDiffers)
+            }
+        }
+    }
+
+    fn alarms(&self) -> Option<Hold> {
+        let alarms = match &self.seen.alarms {
+            Ok(alarms) => alarms,
+            Err(why) => return Some(Hold::AlarmsUnreadable { error: why.to_string() }),
+        };
+        alarms.iter().find_map(|alarm| {
+            let because = match alarm_says(self.run, self.settings, alarms, alarm) {
+                AlarmSays::Nothing => return None,
+                AlarmSays::Hold(because) => because,
+                AlarmSays::RollBack => AlarmHolds::Listed,
+            };
+            Some(Hold::Alarm { name: alarm.name.clone(), because })
+        })
+    }
+
+    fn stale(&self) -> Option<Hold> {
+        let behind_clock = self.now.clock_ms - self.now.tick_ms;
+        let behind_last = self.ticked_ms.map_or(0, |last| last - self.now.tick_ms);
+        let stale = behind_clock > STALE_MS || behind_last > 0;
+        let minutes = behind_clock.max(behind_last).div_euclid(60_000);
+        stale.then_some(Hold::StaleTick { minutes })
+    }
+
+    fn behind(&self) -> Option<Hold> {
+        self.run.first?;
+        let minutes = self.run.minutes_behind(self.now.tick_ms);
+        (minutes > 0).then_some(Hold::Behind { minutes })
+    }
+
+    fn code(&self, code: &CodeFinding) -> Option<Hold> {
+        match code {
+            CodeFinding::Same => None,
+            // The first step rests on no proof; the code gets into the journal with it.
+            CodeFinding::Changed(CodeChange::First, _) if self.run.phase == Phase::Starting => None,
+            // Seen first or anew: it has to be in the journal before a raise rests on it.
+            CodeFinding::Changed(_, _) => Some(Hold::NewCode),
+            CodeFinding::Unknown(why) => Some(Hold::CodeUnknown { error: why.clone() }),
+        }
+    }
+}
+
+/// Another process may still be writing for this intent.
+pub fn in_flight(run: &Run, now: Now) -> Option<&Intent> {
+    let intent = run.intent.as_ref()?;
+    (now.real_ms <= intent.deadline_ms + SETTLE_GRACE_MS).then_some(intent)
+}
+
+/// What one alarm means for a run.
+pub enum AlarmSays {
+    /// Nothing, or it is not one of ours.
+    Nothing,
+    /// Nothing rises.
+    Hold(AlarmHolds),
+    /// The new side leaves traffic.
+    RollBack,
+}
+
+/// An alarm and its counterpart on the old side.
+pub fn alarm_says(
+    run: &Run,
+    settings: &Settings,
+    all: &[AlarmSeen],
+    alarm: &AlarmSeen,
+) -> AlarmSays {
+    alarm_means(settings, &run.alarms_before, all, alarm)
+}
+
+/// The same for a run of which only the alarms from before its start are known.
+pub fn alarm_means(
+    settings: &Settings,
+    before: &[String],
+    all: &[AlarmSeen],
+    alarm: &AlarmSeen,
+) -> AlarmSays {
+    let rolls_back = settings.rollback_on.contains(&alarm.name);
+    if !rolls_back && !settings.hold_on.contains(&alarm.name) {
+        return AlarmSays::Nothing;
+    }
+    match alarm.state {
+        AlarmState::Ok | AlarmState::InsufficientData => return AlarmSays::Nothing,
+        AlarmState::Missing => return AlarmSays::Hold(AlarmHolds::Missing),
+        AlarmState::Alarm => {}
+    }
+    if !rolls_back {
+        return AlarmSays::Hold(AlarmHolds::Listed);
+    }
+    if before.contains(&alarm.name) {
+        return AlarmSays::Hold(AlarmHolds::StoodBefore);
+    }
+    let twin = settings.python_twin.get(&alarm.name);
+    let twin_stands = twin.is_some_and(|twin| {
+        all.iter().any(|other| other.name == *twin && other.state == AlarmState::Alarm)
+    });
+    if twin_stands { AlarmSays::Hold(AlarmHolds::TwinStands) } else { AlarmSays::RollBack }
+}

@@ -1,0 +1,450 @@
+//! What the controller must survive, one test for each way it once did not: ledgers
+//! that fail in every manner, runs that cannot end, evidence of another build, late
+//! and early ticks, and persons who act meanwhile.
+
+use crate::pretend::{Night, config, config_with, word};
+use jiff::SignedDuration;
+use rollout_controller::api::CommandOutcome;
+use rollout_controller::controller::command::command;
+use rollout_controller::controller::{Schedule, query};
+use rollout_controller::domain::code::CodeSeen;
+use rollout_controller::domain::command::Order;
+use rollout_controller::domain::event::Event;
+use rollout_controller::domain::health::Kind;
+use rollout_controller::domain::message::{Channel, Page, Urgency};
+use rollout_controller::domain::minute::Minute;
+use rollout_controller::domain::observation::AlarmState;
+use rollout_controller::domain::plan::Mode;
+use rollout_controller::domain::weight::Weight;
+use rollout_controller::world::foreign;
+
+const ALARM: &str = "[rollout.alarms]\nrollback_on = [\"rs\"]";
+
+fn percent(value: f64) -> Weight {
+    Weight::from_percent(value).unwrap()
+}
+
+async fn at(share: f64) -> Night {
+    let night = Night::started(config()).await;
+    night.until_weight(200, share).await;
+    night
+}
+
+/// A rollback by a person who has only just woken up.
+async fn roll_back(night: &Night) -> CommandOutcome {
+    let request = Night::request(Order::Rollback, 0);
+    command(&night.world, &night.config, &request, night.schedule()).await.expect("an answer")
+}
+
+fn alarmed(night: &Night, topic: &str) -> bool {
+    night.pages().iter().any(|(name, urgency)| *name == topic && *urgency == Urgency::Trigger)
+}
+
+async fn health(night: &Night) -> Kind {
+    query::status_of(&night.world, &night.config.rollouts[0]).await.health.kind
+}
+
+// ------------------------------------------------------------------ the ledger
+
+#[tokio::test]
+async fn a_ledger_that_can_be_read_and_not_written_does_not_stop_protection() {
+    for by_alarm in [false, true] {
+        let night = Night::new(config_with("", ALARM, &["public"]));
+        night.pretend.alarm("rs", AlarmState::Ok);
+        night.hour_of_python();
+        night.order(Order::Start).await;
+        night.until_weight(200, 25.0).await;
+        night.pretend.state().trouble.ledger_read_only = true;
+        if by_alarm {
+            night.pretend.alarm("rs", AlarmState::Alarm);
+        } else {
+            night.pretend.state().new.error_ratio = 0.5;
+        }
+        night.minutes(15).await;
+        assert!(night.shows("public").abs() < f64::EPSILON, "by alarm: {by_alarm}");
+        assert!(alarmed(&night, "rolled-back"), "{:?}", night.pages());
+        night.pretend.state().trouble.ledger_read_only = false;
+        night.pretend.alarm("rs", AlarmState::Ok);
+        assert_eq!(night.minutes(2).await.state, "rolled back");
+        let kinds: Vec<&str> = night.events().await.iter().map(|s| s.event.kind()).collect();
+        assert!(kinds.contains(&"lowered_outside"), "it is journalled later: {kinds:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_persons_rollback_is_journalled_later_with_who_and_why_however_the_ledger_fails() {
+    for read_only in [false, true] {
+        let night = at(25.0).await;
+        if read_only {
+            night.pretend.state().trouble.ledger_read_only = true;
+        } else {
+            night.pretend.state().trouble.ledger_down = true;
+        }
+        let answer = roll_back(&night).await;
+        assert_eq!(word(&answer), "applied", "{}", answer.message);
+        assert_eq!(answer.revision, None, "nothing is claimed of the journal");
+        assert!(night.shows("public").abs() < f64::EPSILON);
+        night.minutes(3).await;
+        night.pretend.state().trouble.ledger_read_only = false;
+        night.pretend.state().trouble.ledger_down = false;
+        let report = night.minutes(2).await;
+        assert_eq!(report.state, "rolled back", "read only: {read_only}: {}", report.message);
+        let signed = night.events().await.into_iter().find_map(|stamped| match stamped.event {
+            Event::RollbackOrdered { who, given_ms, .. } => Some((who, given_ms)),
+            _ => None,
+        });
+        let (who, given_ms) = signed.expect("the order");
+        assert_eq!((who.reason.as_str(), given_ms.is_some()), ("story", true));
+        night.minutes(30).await;
+        assert!(night.shows("public").abs() < f64::EPSILON, "and nothing rises after it");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_makes_no_sense_ends_in_protection_and_a_persons_rollback_works() {
+    let rows = [
+        ("from_the_future", r#"{"event":"from_the_future","x":1}"#),
+        ("applied", "{"),
+        ("applied", r#"{"event":"applied","from":"much"}"#),
+    ];
+    for (kind, body) in rows {
+        let night = at(25.0).await;
+        night.minutes(1).await;
+        night.pretend.foreign_row("score", kind, body);
+        assert_eq!(health(&night).await, Kind::Unknown, "{body}");
+        let pause = Night::request(Order::Pause { for_minutes: None }, 0);
+        let paused = command(&night.world, &night.config, &pause, night.schedule()).await;
+        assert!(paused.is_err(), "nothing is appended behind a row that cannot be read");
+        night.pretend.state().new.error_ratio = 0.5;
+        night.minutes(15).await;
+        assert!(night.shows("public").abs() < f64::EPSILON, "{body}");
+        assert!(alarmed(&night, "rolled-back"));
+
+        let night = at(25.0).await;
+        night.pretend.foreign_row("score", kind, body);
+        let answer = roll_back(&night).await;
+        assert_eq!(word(&answer), "applied", "{}", answer.message);
+        assert!(night.shows("public").abs() < f64::EPSILON);
+    }
+}
+
+#[tokio::test]
+async fn a_finished_run_is_nobodys_to_move_while_the_ledger_is_down() {
+    let night = Night::started(config_with("bake = \"5m\"", "", &["public"])).await;
+    night.until(400, |report| report.state == "completed").await;
+    night.minutes(3).await;
+    night.pretend.state().trouble.ledger_down = true;
+    night.pretend.state().new.error_ratio = 0.2;
+    night.minutes(30).await;
+    assert!(
+        (night.shows("public") - 100.0).abs() < f64::EPSILON,
+        "there may be no Python any more"
+    );
+    assert!(alarmed(&night, "controller-error"), "{:?}", night.pages());
+    night.pretend.state().trouble.ledger_down = false;
+    assert_eq!(night.minutes(2).await.state, "completed");
+}
+
+#[tokio::test]
+async fn an_unknown_share_is_lowered_only_where_the_old_side_is_alive() {
+    // No run was ever started, and nothing says so: the copy is absent too.
+    for (share, expected) in [(20.0, 0.0), (100.0, 100.0)] {
+        let night = Night::new(config());
+        night.hour_of_python();
+        night.pretend.console_change("public", percent(share));
+        night.pretend.state().trouble.ledger_down = true;
+        night.pretend.state().new.error_ratio = 0.5;
+        for _ in 0..15 {
+            night.tick().await;
+            night.pretend.pass_minute();
+        }
+        assert!((night.shows("public") - expected).abs() < f64::EPSILON, "{share} %");
+        assert!(!night.pages().is_empty(), "{share} %: a person hears of it");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_ledger_with_a_share_is_shown_and_paged_and_raises_nothing() {
+    let night = at(25.0).await;
+    night.pretend.lose_journal("score");
+    night.pretend.state().new.error_ratio = 0.5;
+    night.minutes(15).await;
+    assert!(night.shows("public").abs() < f64::EPSILON, "the copy knows the open run");
+    // A new start is a person's decision, and works.
+    night.pretend.state().new.error_ratio = 0.001;
+    let revision = night.journal().await.revision;
+    let start = Night::request(Order::Start, revision);
+    let answer = command(&night.world, &night.config, &start, night.schedule()).await.unwrap();
+    assert_eq!(word(&answer), "applied", "{}", answer.message);
+}
+
+#[tokio::test]
+async fn the_runs_own_mode_decides_and_not_todays_config() {
+    // Shadow in the config, active by `activate`: protected.
+    let mut shadow = config();
+    shadow.rollouts[0].mode = Mode::Shadow;
+    let night = Night::started(shadow.clone()).await;
+    night.minutes(5).await;
+    assert_eq!(word(&night.order(Order::Activate).await), "applied");
+    night.until_weight(200, 25.0).await;
+    night.pretend.state().trouble.ledger_down = true;
+    night.pretend.state().new.error_ratio = 0.5;
+    night.minutes(15).await;
+    assert!(night.shows("public").abs() < f64::EPSILON);
+
+    // A shadow run, and the config says active by now: nothing is moved.
+    let mut night = Night::started(shadow).await;
+    night.pretend.console_change("public", percent(25.0));
+    night.minutes(5).await;
+    night.config.rollouts[0].mode = Mode::Active;
+    for down in [false, true] {
+        night.pretend.state().trouble.ledger_down = down;
+        night.pretend.state().new.error_ratio = 0.5;
+        night.minutes(15).await;
+        assert!((night.shows("public") - 25.0).abs() < f64::EPSILON, "ledger down: {down}");
+    }
+    assert_eq!(night.writes(), 0);
+}
+
+// -------------------------------------------------------------------- channels
+
+#[tokio::test]
+async fn a_broken_channel_keeps_no_other_waiting_and_sends_nothing_twice() {
+    for broken in Channel::ALL {
+        let night = at(5.0).await;
+        night.pretend.state().trouble.channels_broken = [broken].into();
+        for _ in 0..10 {
+            night.order(Order::Pause { for_minutes: None }).await;
+            night.minutes(1).await;
+            night.order(Order::Resume { adopt: false }).await;
+            night.minutes(1).await;
+        }
+        night.pretend.state().new.error_ratio = 0.5;
+        night.until(60, |report| report.state == "rolled back").await;
+        night.minutes(2).await;
+        let paged = alarmed(&night, "rolled-back");
+        assert_eq!(paged, broken != Channel::Pager, "{broken:?}: {:?}", night.pages());
+        if broken != Channel::Pager {
+            let mut ids: Vec<String> = night.pretend.state().pages.iter().map(Page::id).collect();
+            let sent = ids.len();
+            ids.sort();
+            ids.dedup();
+            assert_eq!(ids.len(), sent, "{broken:?}: nothing twice on the pager");
+            assert!(alarmed(&night, "channel-broken"), "{broken:?}: {:?}", night.pages());
+        }
+        night.pretend.state().trouble.channels_broken.clear();
+        night.minutes(12).await;
+        assert!(alarmed(&night, "rolled-back"), "{broken:?}");
+        assert!(night.journal().await.outbox.is_empty(), "{broken:?}");
+    }
+}
+
+// --------------------------------------------------------------------- minutes
+
+#[tokio::test]
+async fn minutes_that_come_half_an_hour_late_still_count_against() {
+    let night = at(25.0).await;
+    let first = Minute::containing(night.pretend.now());
+    {
+        let mut state = night.pretend.state();
+        let shown_from = state.now_ms + 40 * 60_000;
+        for minute in 0..40 {
+            state.trouble.minutes_late.insert(first.plus(minute), shown_from);
+        }
+        state.new.error_ratio = 0.3;
+    }
+    night.minutes(25).await;
+    night.pretend.state().new.error_ratio = 0.001;
+    let held = night.minutes(14).await;
+    assert!(held.message.contains("have not been judged"), "{}", held.message);
+    assert!((night.shows("public") - 25.0).abs() < f64::EPSILON, "nothing rises meanwhile");
+    night.until(10, |report| report.state == "rolled back").await;
+    assert!(night.shows("public").abs() < f64::EPSILON);
+}
+
+#[tokio::test]
+async fn a_minute_of_which_one_number_is_missing_is_never_good_and_delays_no_rollback() {
+    let night = at(25.0).await;
+    let broken = Minute::containing(night.pretend.now()).plus(1);
+    night.pretend.state().trouble.minutes_broken.insert(broken);
+    night.pretend.state().new.error_ratio = 0.5;
+    night.until(15, |report| report.state == "rolled back").await;
+    let unknown = night.events().await.iter().any(|stamped| match &stamped.event {
+        Event::Ticked { minutes, .. } => minutes.iter().any(|entry| !entry.is_known()),
+        _ => false,
+    });
+    assert!(unknown, "it is journalled as unknown");
+}
+
+#[tokio::test]
+async fn promote_waives_neither_a_pause_nor_blindness_nor_an_alarm() {
+    let night = Night::new(config_with("", ALARM, &["public"]));
+    night.pretend.alarm("rs", AlarmState::Ok);
+    night.hour_of_python();
+    night.order(Order::Start).await;
+    night.until_weight(200, 10.0).await;
+    let refused = async |why: &str| {
+        for force in [false, true] {
+            let answer = night.order(Order::Promote { to: None, force }).await;
+            assert_eq!(word(&answer), "refused", "{why}, force {force}: {}", answer.message);
+            assert!((night.shows("public") - 10.0).abs() < f64::EPSILON, "{why}, force {force}");
+        }
+    };
+    night.order(Order::Pause { for_minutes: None }).await;
+    refused("paused").await;
+    night.order(Order::Resume { adopt: false }).await;
+    night.pretend.state().trouble.metrics_fail = true;
+    night.minutes(5).await;
+    refused("blind").await;
+    night.pretend.state().trouble.metrics_fail = false;
+    night.pretend.state().trouble.alarms_fail = true;
+    refused("alarms cannot be read").await;
+    night.pretend.state().trouble.alarms_fail = false;
+    for _ in 0..6 {
+        night.pretend.pass_minute();
+    }
+    refused("no tick for six minutes").await;
+}
+
+#[tokio::test]
+async fn a_tick_of_another_time_raises_nothing_and_spoils_nothing() {
+    // At the minute before a step; the tick is hours old, and after it hours ahead.
+    let night = at(10.0).await;
+    let before = night.run().await.weight;
+    for hours in [-10, 24] {
+        let now = night.pretend.now();
+        let schedule = Schedule {
+            scheduled: now.saturating_add(SignedDuration::from_hours(hours)).unwrap(),
+            deadline: now.saturating_add(SignedDuration::from_secs(20)).unwrap(),
+        };
+        for _ in 0..3 {
+            night.tick_at(schedule).await;
+        }
+        assert!((night.shows("public") - before.percent()).abs() < f64::EPSILON, "{hours} h");
+    }
+    night.until_weight(60, 25.0).await;
+    night.pretend.state().new.error_ratio = 0.5;
+    night.until(15, |report| report.state == "rolled back").await;
+}
+
+// ------------------------------------------------------------------------ ends
+
+#[tokio::test]
+async fn a_run_that_cannot_end_is_closed_by_a_person_with_who_and_why() {
+    let night = at(10.0).await;
+    night.pretend.state().rules.get_mut("public").unwrap().share =
+        foreign("a forward to somebody's groups", true);
+    night.minutes(2).await;
+    assert_eq!(word(&night.order(Order::Resume { adopt: true }).await), "refused");
+    let abandoned = night.order(Order::Abandon).await;
+    assert_eq!(word(&abandoned), "applied", "{}", abandoned.message);
+    assert_eq!(night.journal().await.words(), "abandoned");
+    let by = night.events().await.into_iter().find_map(|stamped| match stamped.event {
+        Event::Abandoned { who, .. } => Some(who),
+        _ => None,
+    });
+    assert_eq!(by.expect("who and why").reason, "story");
+    assert_eq!(health(&night).await, Kind::NotProtected, "its share is nobody's now");
+}
+
+#[tokio::test]
+async fn abandon_is_refused_while_the_run_can_end_by_itself() {
+    let night = at(10.0).await;
+    let refused = night.order(Order::Abandon).await;
+    assert_eq!(word(&refused), "refused");
+    assert!(refused.message.contains("rollback"), "{}", refused.message);
+}
+
+#[tokio::test]
+async fn a_button_means_now_and_not_when_it_was_first_pressed() {
+    let night = at(5.0).await;
+    let revision = night.journal().await.revision;
+    let pause = Night::request(Order::Pause { for_minutes: None }, revision);
+    let press =
+        async || command(&night.world, &night.config, &pause, night.schedule()).await.unwrap();
+    assert_eq!(word(&press().await), "applied");
+    assert_eq!(word(&press().await), "already so", "a double click");
+    night.order(Order::Resume { adopt: false }).await;
+    assert_eq!(word(&press().await), "applied", "after a resume it pauses again");
+    assert!(night.run().await.phase.pause().is_some());
+}
+
+// ------------------------------------------------------------------------ code
+
+#[tokio::test]
+async fn a_new_build_proves_itself_before_the_next_step() {
+    for first_stage in [false, true] {
+        let settings = if first_stage { "on_new_code = \"first-stage\"" } else { "" };
+        let night = Night::started(config_with(settings, "", &["public"])).await;
+        night.until_weight(200, 25.0).await;
+        night.minutes(4).await;
+        let ready = night.run().await.gathered.evidence().gate_ticks();
+        assert!(ready > 0, "the old build has proven something");
+        night.pretend.deploy(2);
+        let report = night.minutes(1).await;
+        assert!(report.weight <= Some(percent(25.0)), "{}", report.message);
+        let run = night.run().await;
+        assert_eq!(run.gathered.evidence().gate_ticks(), 0, "and the new one nothing");
+        let expected = if first_stage { run.first.unwrap() } else { percent(25.0) };
+        assert_eq!(run.weight, expected);
+        let told = night.events().await.iter().any(|s| s.event.kind() == "code_changed");
+        assert!(told);
+        // Bad from its first minute: the old build's proof does not raise it.
+        night.pretend.state().new.error_ratio = 0.5;
+        night.until(15, |report| report.state == "rolled back").await;
+    }
+}
+
+#[tokio::test]
+async fn what_spoke_against_the_old_build_stays() {
+    let night = at(25.0).await;
+    night.pretend.state().new.error_ratio = 0.02;
+    night.minutes(3).await;
+    let before = night.run().await.gathered.judged().map_or(0.0, |judged| judged.log_e);
+    night.pretend.deploy(2);
+    night.minutes(1).await;
+    night.pretend.state().new.error_ratio = 0.5;
+    night.until(12, |report| report.state == "rolled back").await;
+    assert!(before > -5.0);
+}
+
+#[tokio::test]
+async fn a_group_without_a_target_is_a_breach_at_the_second_look() {
+    let night = at(50.0).await;
+    night.pretend.state().new_code = CodeSeen::NoTarget;
+    let first = night.minutes(1).await;
+    assert_ne!(first.state, "rolled back", "one look may be a deployment");
+    night.until(3, |report| report.state == "rolled back").await;
+    assert!(night.shows("public").abs() < f64::EPSILON);
+    assert!(alarmed(&night, "rolled-back"));
+}
+
+#[tokio::test]
+async fn nothing_rises_while_it_is_not_known_which_code_runs() {
+    let night = at(10.0).await;
+    night.pretend.state().trouble.code_unreadable = true;
+    let held = night.minutes(30).await;
+    assert!((night.shows("public") - 10.0).abs() < f64::EPSILON);
+    assert!(held.message.contains("which code"), "{}", held.message);
+    assert!(alarmed(&night, "new-code"));
+    assert_eq!(health(&night).await, Kind::Degraded);
+    night.pretend.state().trouble.code_unreadable = false;
+    night.until_weight(30, 25.0).await;
+}
+
+// -------------------------------------------------------------------- commands
+
+#[tokio::test]
+async fn a_reason_has_a_thousand_characters_at_most() {
+    let night = at(5.0).await;
+    let before = night.journal().await;
+    let mut request = Night::request(Order::Pause { for_minutes: None }, before.revision);
+    request.reason = "ü".repeat(1_001);
+    let long = command(&night.world, &night.config, &request, night.schedule()).await.unwrap();
+    assert_eq!(word(&long), "refused");
+    assert!(long.message.contains("1001 characters; 1000 at most"), "{}", long.message);
+    assert_eq!(night.journal().await, before);
+    request.reason = "ü".repeat(1_000);
+    let fits = command(&night.world, &night.config, &request, night.schedule()).await.unwrap();
+    assert_eq!(word(&fits), "applied");
+}
