@@ -2,8 +2,13 @@ import { stack } from "./src/stack";
 
 export const {
   controllerToml,
+  rolloutctlProfile,
+  runbookShell,
+  allToPython,
+  region,
   commandFunction,
   viewFunction,
+  tickFunction,
   dashboard,
   operatorRoleArn,
   emergencyRoleArn,

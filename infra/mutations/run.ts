@@ -25,7 +25,18 @@ const WORKERS = 2;
 /** A copy of everything that the tests read. */
 function copy(): string {
   const root = mkdtempSync(join(tmpdir(), "rollout-mutation-"));
-  for (const part of [".github", "docs", "Makefile", "infra", "scorer-fn/src/log.rs", "scripts/dev-env"]) {
+  const read = [
+    ".github",
+    "docs",
+    "Makefile",
+    "infra",
+    "rollout-controller/src/adapters",
+    "rollout-controller/src/lambda",
+    "runbooks",
+    "scorer-fn/src/log.rs",
+    "scripts/dev-env",
+  ];
+  for (const part of read) {
     cpSync(join(ROOT, part), join(root, part), {
       recursive: true,
       filter: (source) => !source.includes("node_modules"),

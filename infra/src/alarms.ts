@@ -153,7 +153,7 @@ export class Alarms extends pulumi.ComponentResource {
     const { common, args } = this;
     const own = { namespace: CONTROLLER, dimensions: { Rollout: common.name }, period: 60 };
     const page = { alarmActions: [args.topicArn], okActions: [args.topicArn] };
-    this.metric("rollout-silent", "The controller has not ticked for minutes", "controller-error", {
+    this.metric("rollout-silent", "The controller has not ticked for minutes", "not-protected", {
       ...own,
       ...page,
       metricName: "Heartbeat",
@@ -176,18 +176,49 @@ export class Alarms extends pulumi.ComponentResource {
       datapointsToAlarm: 3,
       treatMissingData: "notBreaching",
     });
+    // Counts what was sent to the queue, not what lies in it: a dead letter is kept for
+    // two weeks, and the alarm would stand that long after one failed tick. One alone is
+    // no page either, since the next minute's tick is its retry; two within five minutes
+    // are. An idle queue's metrics come up to 15 minutes late, which is why the two alarms
+    // above do not rest on it.
     this.metric("rollout-dead-letters", "Ticks failed or were never delivered", "controller-error", {
       ...page,
       namespace: "AWS/SQS",
-      metricName: "ApproximateNumberOfMessagesVisible",
+      metricName: "NumberOfMessagesSent",
       dimensions: { QueueName: args.deadLetters.name },
       period: 60,
-      statistic: "Maximum",
+      statistic: "Sum",
       threshold: 0,
       comparisonOperator: "GreaterThanThreshold",
-      evaluationPeriods: 1,
-      datapointsToAlarm: 1,
+      evaluationPeriods: 5,
+      datapointsToAlarm: 2,
       // An idle queue reports nothing.
+      treatMissingData: "notBreaching",
+    });
+    // The controller pages both of these by itself. These alarms are for the night on which
+    // it cannot: CloudWatch publishes with rights of its own.
+    this.metric("rollout-refused", "AWS refuses the controller's changes of weights", "write-refused", {
+      ...own,
+      ...page,
+      metricName: "StepRefused",
+      statistic: "Sum",
+      threshold: 0,
+      comparisonOperator: "GreaterThanThreshold",
+      evaluationPeriods: 5,
+      datapointsToAlarm: 3,
+      treatMissingData: "notBreaching",
+    });
+    this.metric("rollout-unsent", "The controller's messages do not get through", "channel-broken", {
+      ...own,
+      ...page,
+      metricName: "MessagesUnsent",
+      // Messages come and go; this one asks for a minute after which none was left.
+      statistic: "Minimum",
+      threshold: 0,
+      comparisonOperator: "GreaterThanThreshold",
+      evaluationPeriods: 10,
+      datapointsToAlarm: 10,
+      // Not known while the journal is away, which has an alarm of its own.
       treatMissingData: "notBreaching",
     });
   }

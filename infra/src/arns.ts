@@ -32,6 +32,11 @@ export class Names {
     return `arn:aws:lambda:${this.region}:${this.account}:function:${this.function(role)}`;
   }
 
+  /** What the controller keeps of its run outside the journal (rollout-controller/src/adapters/ssm.rs). */
+  parameterArn(which: "run" | "order"): string {
+    return `arn:aws:ssm:${this.region}:${this.account}:parameter/rollout/${this.name}/${which}`;
+  }
+
   /** Log group of a function. */
   logGroupArn(functionName: string): string {
     return `arn:aws:logs:${this.region}:${this.account}:log-group:/aws/lambda/${functionName}`;

@@ -5,6 +5,7 @@ import { Names } from "./arns";
 import { ConfigError, Section } from "./checks";
 import type { Problem, Shape } from "./checks";
 import { checkRoutes } from "./config-routes";
+import { FAST_CLOCK, FAST_CLOCK_REFUSED } from "./function";
 import * as shapes from "./shapes";
 import { controllerToml } from "./toml";
 import type {
@@ -164,6 +165,7 @@ function scorer(section: Section, here: shapes.Here): ScorerSettings {
       section.problem(key, "is set by another key of this configuration, or by Lambda");
     if (name === "LOCAL_CLOUD_FAULTS")
       section.problem(key, "breaks requests on purpose; never set it in AWS");
+    if (name === FAST_CLOCK) section.problem(key, FAST_CLOCK_REFUSED);
     if (name in result.environment && secretNames.includes(name)) {
       section.problem(key, "stands in `environment` and in `secretEnvironment`; keep one");
     }
@@ -243,6 +245,7 @@ function controller(section: Section, here: shapes.Here): ControllerSettings {
     maxHoldMinutes: minutes("maxHoldMinutes", 10, 43_200),
     blindAfterMinutes: minutes("blindAfterMinutes", 2, 120),
     keepDays: section.maybeInt("keepDays", { min: 1, max: 3650 }),
+    onNewCode: section.maybeChoice("onNewCode", ["stay", "first-stage"]),
     evidence: section.anything("evidence"),
     calendar: calendar && {
       timeZone: calendar.text("timeZone"),
@@ -285,6 +288,7 @@ function route(section: Section, here: shapes.Here): RouteSettings {
     name: section.text("name", shapes.shortName),
     listener: section.text("listener"),
     pythonTargetGroupArn: section.text("pythonTargetGroupArn", here.targetGroup),
+    pythonFunctionArn: section.text("pythonFunctionArn", here.function),
     priority: section.int("priority", { min: 1, max: 50_000 }),
     paths: section.texts("paths", { min: 1, max: 3, shape: shapes.pathPattern }),
     hosts: section.texts("hosts", { max: 3, shape: shapes.hostPattern }),

@@ -4,15 +4,15 @@
  *
  * | function | may |
  * |---|---|
- * | `tick` | read rules, metrics, alarms; set weights of exactly our rules; write the journal; page |
- * | `command` | the same (`rolloutctl check --write-test` reads metrics here too) |
- * | `view` | read rules, metrics, alarms, and the journal as a user that may only read |
+ * | `tick` | read rules, metrics, alarms, and which code runs; set weights of exactly our rules; write the journal and the copy of the run outside it; page |
+ * | `command` | the same (`rolloutctl check --write-test` reads metrics here too), and leave a rollback for the next tick while the journal cannot be written |
+ * | `view` | read all of this, the journal as a user that may only read |
  */
 
 import * as pulumi from "@pulumi/pulumi";
 import { Names } from "./arns";
 import { ContainerFunction } from "./function";
-import { encrypts, readSecret, useKey } from "./iam";
+import { encrypts, readParameters, readSecret, useKey, writeParameter } from "./iam";
 import type { Statement } from "./iam";
 import type { Paging } from "./paging";
 import type { Common, ControllerSettings, LedgerSettings } from "./settings";
@@ -24,6 +24,8 @@ export interface RolloutControllerArgs {
   readonly paging: Paging;
   /** The weighted rules, and nothing but them. */
   readonly weightedRuleArns: readonly pulumi.Input<string>[];
+  /** Functions behind the groups of both sides, without version or alias. */
+  readonly functionArns: readonly pulumi.Input<string>[];
   /** Configuration of the functions that write the journal, and of the one that reads it. */
   readonly toml: { readonly writer: pulumi.Output<string>; readonly reader: pulumi.Output<string> };
   /** Alarms whose rising starts a tick at once. */
@@ -45,14 +47,18 @@ export class RolloutController extends pulumi.ComponentResource {
     const { toml } = args;
     const names = new Names(common.name, common.region, common.accountId);
     const queueArn = `arn:aws:sqs:${common.region}:${common.accountId}:${names.function("tick")}-dead`;
-    const acts = [...this.looks(), ...this.setsWeights(), ...this.tells()];
+    const acts = [...this.looks(), ...this.setsWeights(), this.remembers("run"), ...this.tells()];
     this.tick = this.door("tick", toml.writer, [
       ...acts,
       ...this.journal("writer"),
       { sid: "KeepFailedTicks", actions: ["sqs:SendMessage"], resources: [queueArn] },
       ...encrypts("KeepEncrypted", common, "sqs"),
     ]);
-    this.command = this.door("command", toml.writer, [...acts, ...this.journal("writer")]);
+    this.command = this.door("command", toml.writer, [
+      ...acts,
+      this.remembers("order"),
+      ...this.journal("writer"),
+    ]);
     this.view = this.door("view", toml.reader, [...this.looks(), ...this.journal("reader")]);
     this.triggers = new TickTriggers(
       common,
@@ -91,10 +97,24 @@ export class RolloutController extends pulumi.ComponentResource {
     );
   }
 
-  /** None of these knows resources; alarms on `*`, because composite ones are only returned then. */
+  /** None of those on `*` knows resources; alarms on `*`, because composite ones are only returned then. */
   private looks(): Statement[] {
+    const { functionArns } = this.args;
     return [
-      { sid: "ReadRules", actions: ["elasticloadbalancing:DescribeRules"], resources: ["*"] },
+      {
+        sid: "ReadRulesAndTargets",
+        actions: ["elasticloadbalancing:DescribeRules", "elasticloadbalancing:DescribeTargetHealth"],
+        resources: ["*"],
+      },
+      {
+        // The code asks for a function and names version or alias beside it, so IAM sees
+        // the ARN without one. GetFunctionConfiguration shows environment variables too;
+        // the code keeps three other fields.
+        sid: "ReadWhichCodeRuns",
+        actions: ["lambda:GetAlias", "lambda:GetFunctionConfiguration"],
+        resources: functionArns,
+      },
+      readParameters(this.common),
       {
         sid: "ReadMetricsAndAlarms",
         actions: ["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"],
@@ -107,6 +127,12 @@ export class RolloutController extends pulumi.ComponentResource {
   private setsWeights(): Statement[] {
     const actions = ["elasticloadbalancing:ModifyRule"] as const;
     return [{ sid: "SetWeights", actions, resources: this.args.weightedRuleArns }];
+  }
+
+  /** What protection needs to know while the journal cannot be read. */
+  private remembers(which: "run" | "order"): Statement {
+    const sid = which === "run" ? "RememberRun" : "LeaveOrder";
+    return writeParameter(sid, this.common, which);
   }
 
   /** Pages, chat messages and state changes. */

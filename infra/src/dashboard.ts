@@ -45,7 +45,7 @@ export class Dashboard extends pulumi.ComponentResource {
     const routes = [...new Set(args.sides.map((side) => side.route))];
     const rows: Widget[][] = [
       [this.page()],
-      [this.weights(), this.evidence(), this.decisions()],
+      [this.weights(), this.evidence(), this.decisions(), this.trouble()],
       ...routes.map((route) => [this.latency(route), this.errors(route), this.requests(route)]),
       [this.scorerAnswers(), this.scorerDuration(), this.scorerDatabase()],
       [this.alarms()],
@@ -76,24 +76,40 @@ export class Dashboard extends pulumi.ComponentResource {
 
   private weights(): Widget {
     const line = (label: string, metric: string) => this.own(metric, { label, stat: "Maximum" });
-    return this.graph("Share of requests to Rust", 8, [line("Rust, percent", "WeightRust")], {
+    return this.graph("Share of requests to Rust", 6, [line("Rust, percent", "WeightRust")], {
       yAxis: { left: { min: 0, max: 100, label: "percent", showUnits: false } },
     });
   }
 
   private evidence(): Widget {
-    return this.graph("Evidence against Rust (ln E)", 8, [
+    return this.graph("Evidence against Rust (ln E)", 6, [
       this.own("LogE", { label: "ln E", stat: "Maximum" }),
       this.own("MinutesBlind", { label: "minutes without data", stat: "Maximum", yAxis: "right" }),
     ]);
   }
 
   private decisions(): Widget {
-    const kinds = ["Advance", "Hold", "Rollback", "Finish", "Failed"];
-    const lines = kinds.map((kind) =>
-      this.own(`Decision${kind}`, { label: kind.toLowerCase(), stat: "Sum" }),
+    const kinds = {
+      Advance: "advance",
+      Hold: "hold",
+      StepBack: "step back",
+      Rollback: "rollback",
+      Complete: "complete",
+      Failed: "failed",
+    };
+    const lines = Object.entries(kinds).map(([kind, label]) =>
+      this.own(`Decision${kind}`, { label, stat: "Sum" }),
     );
-    return this.graph("Decisions", 8, lines, { stacked: true });
+    return this.graph("Decisions", 6, lines, { stacked: true });
+  }
+
+  /** What the controller could not do. */
+  private trouble(): Widget {
+    return this.graph("What did not work", 6, [
+      this.own("StepRefused", { label: "changes of weights refused", stat: "Sum" }),
+      this.own("MessagesUnsent", { label: "messages waiting", stat: "Maximum" }),
+      this.own("LedgerErrors", { label: "journal not usable", stat: "Sum" }),
+    ]);
   }
 
   private latency(route: string): Widget {

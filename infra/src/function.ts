@@ -7,6 +7,11 @@ import { leastRole, useKey } from "./iam";
 import type { Statement } from "./iam";
 import type { Common } from "./settings";
 
+/** The variable by which stand-ins on a laptop run an hour in a minute (rollout-controller/src/adapters/clock.rs). */
+export const FAST_CLOCK = "ROLLOUT_CLOCK";
+export const FAST_CLOCK_REFUSED =
+  "is the clock of stand-ins with fast time; in AWS pauses, ages and windows would be wrong. Remove it";
+
 export interface ContainerFunctionArgs {
   readonly description: string;
   /** `REPOSITORY@sha256:…`. */
@@ -32,6 +37,10 @@ export class ContainerFunction extends pulumi.ComponentResource {
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super("rollout:infra:ContainerFunction", name, {}, opts);
+    // Every function of the stack is made here, so no way leads around this.
+    if (FAST_CLOCK in args.environment) {
+      throw new Error(`${name}: environment variable ${FAST_CLOCK} ${FAST_CLOCK_REFUSED}`);
+    }
     const parent = { parent: this };
     const names = new Names(common.name, common.region, common.accountId);
     // Made here, or Lambda makes one that keeps everything forever.

@@ -2,6 +2,7 @@
 
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
+import { Names } from "./arns";
 import type { Common } from "./settings";
 
 /** One thing a role may do. Actions are whole names: a `*` in one does not compile. */
@@ -104,6 +105,26 @@ export function readSecret(
   const read: Statement = { sid, actions: ["secretsmanager:GetSecretValue"], resources: [secretArn] };
   if (kmsKeyArn === undefined) return [read];
   return [read, useKey(`${sid}Key`, ["kms:Decrypt"], kmsKeyArn, `secretsmanager.${region}.amazonaws.com`)];
+}
+
+/** To read what the controller keeps of its run outside the journal. One call asks for both. */
+export function readParameters(common: Common): Statement {
+  const names = new Names(common.name, common.region, common.accountId);
+  return {
+    sid: "ReadLastKnownRun",
+    actions: ["ssm:GetParameters"],
+    resources: [names.parameterArn("run"), names.parameterArn("order")],
+  };
+}
+
+/**
+ * To write one of the two. The first write makes it: they are no resources of this
+ * stack, since a deployment that replaced them would take from protection what it
+ * needs to know.
+ */
+export function writeParameter(sid: string, common: Common, which: "run" | "order"): Statement {
+  const names = new Names(common.name, common.region, common.accountId);
+  return { sid, actions: ["ssm:PutParameter"], resources: [names.parameterArn(which)] };
 }
 
 /** To use a key, through one service only. */

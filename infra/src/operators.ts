@@ -3,10 +3,10 @@
  *
  * | role | may |
  * |---|---|
- * | reader | see status, history, dashboard, alarms, rules and logs |
+ * | reader | see status, history, dashboard, alarms, rules, logs, and the last known run |
  * | operator | the same, and give every command |
  * | tester | read the header's secret value |
- * | emergency | set the weights without the controller (`rolloutctl rollback --direct`) |
+ * | emergency | set the weights without the controller, and leave word of it for the controller (`rolloutctl rollback --direct`) |
  *
  * IAM sees which function is called, not with which command: who may pause may
  * also start. The journal has every command with its caller.
@@ -15,13 +15,15 @@
 import type * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { Names } from "./arns";
-import { leastRole } from "./iam";
+import { leastRole, readParameters, writeParameter } from "./iam";
 import type { Statement } from "./iam";
 import type { Common, OperatorSettings } from "./settings";
 
 export interface OperatorRoleArgs {
   readonly settings: OperatorSettings;
   readonly weightedRuleArns: readonly pulumi.Input<string>[];
+  /** Functions behind the groups of both sides, without version or alias. */
+  readonly functionArns: readonly pulumi.Input<string>[];
   readonly dashboardArn: pulumi.Input<string>;
   readonly headerSecretArn?: string;
 }
@@ -77,6 +79,9 @@ export class OperatorRole extends pulumi.ComponentResource {
           actions: ["elasticloadbalancing:ModifyRule"],
           resources: args.weightedRuleArns,
         },
+        // Without it a raise that is under way would not learn of the rollback.
+        readParameters(common),
+        writeParameter("LeaveOrder", common, "order"),
       ],
     );
     this.registerOutputs();
@@ -115,6 +120,9 @@ export class OperatorRole extends pulumi.ComponentResource {
         ],
         resources: ["*"],
       },
+      // Environment variables stay out of sight: no GetFunctionConfiguration.
+      { sid: "ReadWhichCodeRuns", actions: ["lambda:GetAlias"], resources: this.args.functionArns },
+      readParameters(this.common),
       {
         sid: "ReadMetricsAndAlarms",
         actions: ["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "cloudwatch:GetMetricStatistics"],

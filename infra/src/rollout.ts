@@ -19,6 +19,7 @@ import { Names } from "./arns";
 import { Audit } from "./audit";
 import { RolloutController } from "./controller";
 import { Dashboard } from "./dashboard";
+import type { Handover } from "./handover";
 import { side } from "./metrics";
 import type { Side } from "./metrics";
 import { OperatorRole } from "./operators";
@@ -35,6 +36,8 @@ export type RolloutArgs = Omit<Settings, "name">;
 export class Rollout extends pulumi.ComponentResource {
   /** The controller's configuration, for `rolloutctl --config`. */
   readonly controllerToml: pulumi.Output<string>;
+  /** What people need when the controller does not answer. */
+  readonly handover: pulumi.Output<Handover>;
   readonly names: Names;
   readonly routing: Routing;
   readonly targetGroups: TargetGroups;
@@ -60,6 +63,10 @@ export class Rollout extends pulumi.ComponentResource {
     };
     this.controllerToml = toml.writer;
     const weightedRuleArns = [...this.routing.weightedRules.values()].map((rule) => rule.arn);
+    const functionArns = [
+      this.names.functionArn("scorer"),
+      ...new Set(settings.routes.map((route) => route.pythonFunctionArn)),
+    ];
     const controller = new RolloutController(
       settings,
       {
@@ -67,6 +74,7 @@ export class Rollout extends pulumi.ComponentResource {
         ledger: settings.ledger,
         paging,
         weightedRuleArns,
+        functionArns,
         toml,
         alarmNames: [this.names.sideAlarm("rust"), ...settings.controller.holdOnAlarms],
       },
@@ -101,11 +109,13 @@ export class Rollout extends pulumi.ComponentResource {
       {
         settings: settings.operators,
         weightedRuleArns,
+        functionArns,
         dashboardArn: this.dashboard.arn,
         headerSecretArn: settings.header.valueSecretArn,
       },
       parent,
     );
+    this.handover = this.handsOver();
     if (settings.auditBucket !== undefined) new Audit(settings, settings.auditBucket, parent);
     this.registerOutputs();
   }
@@ -118,6 +128,36 @@ export class Rollout extends pulumi.ComponentResource {
       side(route.name, "python", listener, groups.pythonArn),
       side(route.name, "rust", listener, groups.rust.arn),
     ];
+  }
+
+  private handsOver(): pulumi.Output<Handover> {
+    const { settings, names, routing, targetGroups, operators, dashboard } = this;
+    const routes = settings.routes.map((route) => ({
+      name: route.name,
+      rule: routing.weightedRules.get(route.name)?.arn ?? "",
+      pythonGroup: route.pythonTargetGroupArn,
+      rustGroup: targetGroups.routes.get(route.name)?.rust.arn ?? "",
+      listener: this.listener(route),
+      headerRule: routing.headerRules.get(route.listener)?.arn ?? "",
+      testerGroup: targetGroups.testers.get(route.listener)?.arn ?? "",
+      split: route.adopt?.step !== "import",
+    }));
+    return pulumi.output({
+      name: settings.name,
+      region: settings.region,
+      accountId: settings.accountId,
+      functions: {
+        tick: names.function("tick"),
+        command: names.function("command"),
+        view: names.function("view"),
+      },
+      scorerFunction: names.function("scorer"),
+      dashboard: dashboard.name,
+      operatorRoleArn: operators.operator.arn,
+      emergencyRoleArn: operators.emergency.arn,
+      runbooksUrl: settings.controller.runbooksUrl,
+      routes,
+    });
   }
 
   private listener(route: RouteSettings): pulumi.Input<string> {

@@ -116,6 +116,8 @@ export interface ControllerSettings {
   readonly maxHoldMinutes?: number;
   readonly blindAfterMinutes?: number;
   readonly keepDays?: number;
+  /** Whether other Rust code in the middle of a rollout keeps its share, or begins again at the first stage. */
+  readonly onNewCode?: "stay" | "first-stage";
   /** Numbers of the evidence engine, by its own names. */
   readonly evidence: Readonly<Record<string, string | number>>;
   readonly calendar?: {
@@ -159,6 +161,8 @@ export interface RouteSettings {
   readonly listener: string;
   /** The Python side's group, as found. */
   readonly pythonTargetGroupArn: Input<string>;
+  /** The function in that group, without version or alias: the controller asks which code it runs. */
+  readonly pythonFunctionArn: Input<string>;
   readonly priority: number;
   readonly paths: readonly string[];
   readonly hosts: readonly string[];

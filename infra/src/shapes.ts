@@ -57,6 +57,7 @@ export const bucket = shape(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "the name of a
 
 /** Shapes of ARNs that must lie in the stack's own account and region. */
 export interface Here {
+  readonly function: Shape;
   readonly image: Shape;
   readonly kmsKey: Shape;
   readonly listener: Shape;
@@ -79,6 +80,7 @@ export function inAccount(knownRegion: string | undefined, knownAccount: string 
   const id = "[0-9a-f]{16}";
   const load = "[A-Za-z0-9-]{1,32}";
   return {
+    function: arn("lambda", "function:[\\w-]{1,64}", "Lambda function, without version or alias,"),
     image: shape(
       new RegExp(`^\\d{12}\\.dkr\\.ecr\\.${where}\\.amazonaws\\.com/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$`),
       `an image in a registry in ${where} by its digest: ACCOUNT.dkr.ecr.${where}.amazonaws.com/NAME@sha256:…, no tag`,

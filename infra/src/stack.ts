@@ -2,13 +2,22 @@
 
 import * as pulumi from "@pulumi/pulumi";
 import { readSettings } from "./config";
+import { allToPython, profile, shell } from "./handover";
 import { Rollout } from "./rollout";
 
 /** What the pipeline and people ask for with `pulumi stack output`. */
 export interface Outputs {
   readonly controllerToml: pulumi.Output<string>;
+  /** For `rolloutctl`: names, region, roles, rules. See `handover.ts`. */
+  readonly rolloutctlProfile: pulumi.Output<string>;
+  /** Variables of the runbooks' commands. */
+  readonly runbookShell: pulumi.Output<string>;
+  /** A ready `aws elbv2 modify-rule` for each weighted rule: Python 100, Rust 0. */
+  readonly allToPython: pulumi.Output<string>;
+  readonly region: string;
   readonly commandFunction: string;
   readonly viewFunction: string;
+  readonly tickFunction: string;
   readonly dashboard: string;
   readonly operatorRoleArn: pulumi.Output<string>;
   readonly emergencyRoleArn: pulumi.Output<string>;
@@ -25,8 +34,13 @@ export function stack(project?: string): Outputs {
   const rules = [...routing.weightedRules].map(([route, rule]) => [route, rule.arn] as const);
   return {
     controllerToml: rollout.controllerToml,
+    rolloutctlProfile: rollout.handover.apply(profile),
+    runbookShell: rollout.handover.apply(shell),
+    allToPython: rollout.handover.apply(allToPython),
+    region: settings.region,
     commandFunction: names.function("command"),
     viewFunction: names.function("view"),
+    tickFunction: names.function("tick"),
     dashboard: dashboard.name,
     operatorRoleArn: operators.operator.arn,
     emergencyRoleArn: operators.emergency.arn,

@@ -3,7 +3,7 @@
  *
  * A tick that does not work out is not repeated: the next minute is the retry.
  * Whatever failed is kept in the dead-letter queue for a look, and an alarm
- * watches the queue.
+ * watches what is sent there.
  */
 
 import * as aws from "@pulumi/aws";

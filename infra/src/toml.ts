@@ -87,6 +87,7 @@ export function controllerToml(text: ControllerText): string {
       history: minutes(controller.historyMinutes),
       max_hold: minutes(controller.maxHoldMinutes),
       blind_after: minutes(controller.blindAfterMinutes),
+      on_new_code: controller.onNewCode,
     }),
     ...table("[rollout.slo]", {
       error_rate: `${slo.errorRatePercent}%`,

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { graphOf } from "./example";
 import type { Graph } from "./graph";
@@ -151,28 +153,75 @@ describe("the controller itself", () => {
     assert.deepEqual(inputs.alarmActions, [TOPIC]);
   });
 
-  test("a tick in the dead-letter queue pages", () => {
-    const inputs = alarm("rollout-dead-letters");
-    assert.deepEqual(
-      [inputs.namespace, inputs.metricName],
-      ["AWS/SQS", "ApproximateNumberOfMessagesVisible"],
-    );
-    assert.deepEqual(inputs.dimensions, { QueueName: "score-rollout-tick-dead" });
-    assert.equal(inputs.statistic, "Maximum");
-    assert.deepEqual([inputs.threshold, inputs.comparisonOperator], [0, "GreaterThanThreshold"]);
+  /** States of an alarm over the minutes of a metric; an absent minute has no data. */
+  function states(inputs: any, minutes: readonly (number | undefined)[]): boolean[] {
+    assert.equal(inputs.comparisonOperator, "GreaterThanThreshold");
     assert.equal(inputs.treatMissingData, "notBreaching");
-    assert.deepEqual(inputs.alarmActions, [TOPIC]);
+    assert.equal(inputs.period, 60);
+    const bad = minutes.map((value) => value !== undefined && value > inputs.threshold);
+    return minutes.map((_, now) => {
+      const window = bad.slice(Math.max(0, now + 1 - inputs.evaluationPeriods), now + 1);
+      return window.filter(Boolean).length >= inputs.datapointsToAlarm;
+    });
+  }
+
+  test("dead letters page when they come, not for as long as they lie there", () => {
+    const inputs = alarm("rollout-dead-letters");
+    // `ApproximateNumberOf…` would tell of one letter for the two weeks that it is kept.
+    assert.deepEqual([inputs.namespace, inputs.metricName], ["AWS/SQS", "NumberOfMessagesSent"]);
+    assert.deepEqual(inputs.dimensions, { QueueName: "score-rollout-tick-dead" });
+    assert.equal(inputs.statistic, "Sum");
+    assert.deepEqual([inputs.alarmActions, inputs.okActions], [[TOPIC], [TOPIC]]);
+    const quiet = Array.from({ length: 10 }, () => undefined);
+    const stands = (...letters: (number | undefined)[]) => states(inputs, [...quiet, ...letters, ...quiet]);
+    assert.ok(!stands(1).includes(true), "the next minute is the retry of one failed tick");
+    assert.ok(stands(1, 1).includes(true), "two in a row page");
+    assert.ok(stands(1, undefined, undefined, 1).includes(true), "and two within five minutes");
+    assert.equal(stands(1, 1, 1).at(-1), false, "it is over some minutes after the last one");
+  });
+
+  test("refused changes of weights page, and the runbook is theirs", () => {
+    const inputs = alarm("rollout-refused");
+    assert.deepEqual([inputs.metricName, inputs.dimensions, inputs.statistic], ["StepRefused", own, "Sum"]);
+    assert.deepEqual(states(inputs, [0, 1, 0, 1, 1, 0, 0, 0, 0, undefined]), [
+      false,
+      false,
+      false,
+      false,
+      true,
+      true,
+      false,
+      false,
+      false,
+      false,
+    ]);
+    assert.deepEqual([inputs.alarmActions, inputs.okActions], [[TOPIC], [TOPIC]]);
+    assert.match(inputs.alarmDescription, /write-refused\.md$/);
+  });
+
+  test("messages that do not get through page by CloudWatch's own rights", () => {
+    const inputs = alarm("rollout-unsent");
+    assert.deepEqual(
+      [inputs.metricName, inputs.dimensions, inputs.statistic],
+      ["MessagesUnsent", own, "Minimum"],
+    );
+    const waiting = Array.from({ length: 10 }, () => 2);
+    assert.equal(states(inputs, waiting).at(-1), true);
+    assert.ok(!states(inputs, [...waiting.slice(1), 0, ...waiting.slice(1)]).includes(true));
+    assert.match(inputs.alarmDescription, /channel-broken\.md$/);
   });
 });
 
 test("every alarm says what to read", () => {
   const alarms = [...graph.all(METRIC), ...graph.all(COMPOSITE)];
-  assert.equal(alarms.length, 24 + 3 + 2);
+  assert.equal(alarms.length, 24 + 5 + 2);
   for (const { inputs } of alarms) {
     assert.match(
       inputs.alarmDescription,
       /Runbook: https:\/\/wiki\.example\.com\/rollout\/runbooks\/[a-z-]+\.md$/,
     );
+    const file = String(inputs.alarmDescription).split("/").at(-1) ?? "";
+    assert.ok(existsSync(join(__dirname, "..", "..", "runbooks", file)), `${file} is no runbook`);
   }
 });
 

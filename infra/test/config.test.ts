@@ -87,6 +87,35 @@ const WRONG: [what: string, change: Change, problem: RegExp][] = [
     (c) => (c.scorer.environment.DATABASE_HOST = "db"),
     /^scorer.environment.DATABASE_HOST: is set by another key/,
   ],
+  ...["environment", "secretEnvironment"].map((table): [string, Change, RegExp] => [
+    `a fast clock in ${table}`,
+    (c) =>
+      (c.scorer[table].ROLLOUT_CLOCK =
+        table === "environment"
+          ? "start=2026-11-24T08:00:00Z,anchor=2026-11-24T12:34:56Z,speed=60"
+          : c.scorer.secretEnvironment.REDIS_URL),
+    new RegExp(`^scorer\\.${table}\\.ROLLOUT_CLOCK: is the clock of stand-ins.*Remove it`),
+  ]),
+  [
+    "a fast clock for the controller",
+    (c) => (c.controller.environment = { ROLLOUT_CLOCK: "speed=60" }),
+    /^controller\.environment: is not a known key/,
+  ],
+  [
+    "a Python function by its alias",
+    (c) => (c.routes[0].pythonFunctionArn += ":live"),
+    /^routes\[0\]\.pythonFunctionArn: .*without version or alias/,
+  ],
+  [
+    "no Python function",
+    (c) => delete c.routes[1].pythonFunctionArn,
+    /^routes\[1\]\.pythonFunctionArn: is missing/,
+  ],
+  [
+    "an unknown answer to new code",
+    (c) => (c.controller.onNewCode = "panic"),
+    /^controller\.onNewCode: .*stay, first-stage/,
+  ],
   [
     "faults in production",
     (c) => (c.scorer.environment.LOCAL_CLOUD_FAULTS = "1"),

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
-import { graphOf } from "./example";
-import { isSecret, revealed } from "./graph";
+import { readSettings } from "../src/config";
+import { ContainerFunction } from "../src/function";
+import type { Settings } from "../src/settings";
+import { changed, graphOf } from "./example";
+import { build, isSecret, PROJECT, revealed } from "./graph";
 import type { Graph, Node } from "./graph";
 
 const FUNCTION = "aws:lambda/function:Function";
@@ -144,6 +147,38 @@ describe("the scorer", () => {
     });
   });
 });
+
+test("no function is made with the clock of a stand-in, whoever calls the component", async () => {
+  for (const { inputs } of graph.all(FUNCTION)) {
+    assert.ok(!("ROLLOUT_CLOCK" in inputs.environment.variables), inputs.name);
+  }
+  const settings = await readSettingsOfExample();
+  const made = build(
+    () =>
+      new ContainerFunction("score-rollout-tick", settings, {
+        description: "Rollout controller, tick",
+        image: settings.controller.image,
+        memoryMb: 256,
+        timeoutSeconds: 45,
+        publish: false,
+        environment: { ROLLOUT_CLOCK: "start=2026-11-24T08:00:00Z,anchor=2026-11-24T12:34:56Z,speed=60" },
+        statements: [],
+      }),
+    {},
+  );
+  await assert.rejects(
+    made,
+    /^Error: score-rollout-tick: environment variable ROLLOUT_CLOCK is the clock of stand-ins/,
+  );
+});
+
+/** The example's settings, for a component that is made by itself. */
+async function readSettingsOfExample(): Promise<Settings> {
+  let settings: Settings | undefined;
+  await build(() => (settings = readSettings(PROJECT)), changed());
+  assert.ok(settings);
+  return settings;
+}
 
 describe("what makes the controller tick", () => {
   const DEAD = `arn:aws:sqs:${REGION}:score-rollout-tick-dead`;

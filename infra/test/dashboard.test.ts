@@ -64,11 +64,20 @@ test("weight, evidence and decisions of this rollout", () => {
       "MinutesBlind",
       "DecisionAdvance",
       "DecisionHold",
+      "DecisionStepBack",
       "DecisionRollback",
-      "DecisionFinish",
+      "DecisionComplete",
       "DecisionFailed",
+      "StepRefused",
+      "MessagesUnsent",
+      "LedgerErrors",
     ],
   );
+  const emitted = readFileSync(
+    join(__dirname, "..", "..", "rollout-controller", "src", "lambda", "metrics.rs"),
+    "utf8",
+  );
+  for (const [, name] of own) assert.ok(emitted.includes(`"${name}"`), `${name} in metrics.rs`);
   for (const line of own) assert.deepEqual(line.slice(2, 4), ["Rollout", "score"]);
   assert.deepEqual(titled(/^Share of requests/)[0].properties.yAxis.left, {
     min: 0,
@@ -161,6 +170,6 @@ test("the scorer's own metrics, by the names that it writes into its log", () =>
 
 test("all alarms", () => {
   const [last] = widgets.filter((widget) => widget.type === "alarm");
-  assert.equal(last.properties.alarms.length, 29);
-  assert.equal(new Set(last.properties.alarms).size, 29);
+  assert.equal(last.properties.alarms.length, 31);
+  assert.equal(new Set(last.properties.alarms).size, 31);
 });

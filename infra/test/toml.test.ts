@@ -60,6 +60,7 @@ const everything: Change = (c) => {
     maxHoldMinutes: 600,
     blindAfterMinutes: 15,
     keepDays: 60,
+    onNewCode: "first-stage",
     eventBus: "default",
     evidence: { alpha: 0.02, beta: 0.02 },
   });

@@ -1,0 +1,140 @@
+/**
+ * What people need on the day when the controller does not answer, written from the
+ * same values as the infrastructure: a profile for `rolloutctl`, the variables of the
+ * runbooks, and one AWS CLI command for each weighted rule. None of it is secret.
+ */
+
+/** One route with the ARNs that AWS gave. */
+export interface RouteHandover {
+  readonly name: string;
+  readonly rule: string;
+  readonly pythonGroup: string;
+  readonly rustGroup: string;
+  readonly listener: string;
+  readonly headerRule: string;
+  readonly testerGroup: string;
+  /** Whether the rule leads to both groups already; an imported one leads to Python alone. */
+  readonly split: boolean;
+}
+
+export interface Handover {
+  readonly name: string;
+  readonly region: string;
+  readonly accountId: string;
+  readonly functions: { readonly tick: string; readonly command: string; readonly view: string };
+  readonly scorerFunction: string;
+  readonly dashboard: string;
+  readonly operatorRoleArn: string;
+  readonly emergencyRoleArn: string;
+  readonly runbooksUrl?: string;
+  readonly routes: readonly RouteHandover[];
+}
+
+/**
+ * The profile, TOML:
+ *
+ * - `[profile]`: `rollout`, `region`, `account`, `command_function`, `view_function`,
+ *   `tick_function`, `operator_role_arn`, `emergency_role_arn`, `dashboard`, and
+ *   `runbooks` if it is known;
+ * - `[[rollout]]` with `name`, and for each route `[[rollout.route]]` with `name`,
+ *   `rule`, `old_group`, `new_group`: the keys of the controller's own configuration
+ *   that `rollback --direct` reads, and no others.
+ *
+ * Every value is a text without quotes or backslashes, by the checks of its key.
+ */
+export function profile(of: Handover): string {
+  const line = (key: string, value: string | undefined) =>
+    value === undefined ? [] : [`${key} = "${value}"`];
+  const lines = [
+    `# Where the rollout \`${of.name}\` is, for rolloutctl. Written by the stack; holds no secret.`,
+    "[profile]",
+    ...line("rollout", of.name),
+    ...line("region", of.region),
+    ...line("account", of.accountId),
+    ...line("command_function", of.functions.command),
+    ...line("view_function", of.functions.view),
+    ...line("tick_function", of.functions.tick),
+    ...line("operator_role_arn", of.operatorRoleArn),
+    ...line("emergency_role_arn", of.emergencyRoleArn),
+    ...line("dashboard", of.dashboard),
+    ...line("runbooks", of.runbooksUrl),
+    "",
+    "[[rollout]]",
+    ...line("name", of.name),
+    ...of.routes.flatMap((route) => [
+      "",
+      "[[rollout.route]]",
+      ...line("name", route.name),
+      ...line("rule", route.rule),
+      ...line("old_group", route.pythonGroup),
+      ...line("new_group", route.rustGroup),
+    ]),
+  ];
+  return lines.join("\n") + "\n";
+}
+
+/**
+ * Variables of the runbooks' commands, for a POSIX shell: those of the first route,
+ * and of the others as comments.
+ */
+export function shell(of: Handover): string {
+  const exported = (name: string, value: string) => `export ${name}='${value}'`;
+  const route = (one: RouteHandover) => [
+    exported("RULE", one.rule),
+    exported("HEADER_RULE", one.headerRule),
+    exported("LISTENER", one.listener),
+    exported("PYTHON_GROUP", one.pythonGroup),
+    exported("RUST_GROUP", one.rustGroup),
+    exported("TESTER_GROUP", one.testerGroup),
+  ];
+  const lines = [
+    exported("AWS_REGION", of.region),
+    exported("ROLLOUT_NAME", of.name),
+    exported("ROLLOUT_COMMAND_FUNCTION", of.functions.command),
+    exported("ROLLOUT_VIEW_FUNCTION", of.functions.view),
+    exported("TICK_FUNCTION", of.functions.tick),
+    exported("SCORER_FUNCTION", of.scorerFunction),
+    ...of.routes.flatMap((one, index) => [
+      `# route ${one.name}`,
+      ...route(one).map((text) => (index === 0 ? text : `# ${text}`)),
+    ]),
+  ];
+  return lines.join("\n") + "\n";
+}
+
+/**
+ * One command for each rule that gives Python all requests and Rust none, and prints
+ * the weights as AWS has them after it.
+ *
+ * ModifyRule replaces the actions as a whole. This stack's rules have one, a forward:
+ * a rule that somebody gave an authenticate action by hand would lose it, and needs
+ * `rolloutctl rollback --direct`, which writes the others as it finds them.
+ */
+export function allToPython(of: Handover): string {
+  const lines = of.routes.flatMap((route) => [
+    `# route ${route.name}`,
+    [
+      "aws elbv2 modify-rule",
+      `--region ${of.region}`,
+      `--rule-arn ${route.rule}`,
+      `--actions '${JSON.stringify([action(route)])}'`,
+      "--query 'Rules[].Actions[].ForwardConfig.TargetGroups[].[Weight,TargetGroupArn]' --output text",
+    ].join(" "),
+  ]);
+  return lines.join("\n") + "\n";
+}
+
+function action(route: RouteHandover): Record<string, unknown> {
+  if (!route.split) return { Type: "forward", Order: 1, TargetGroupArn: route.pythonGroup };
+  return {
+    Type: "forward",
+    Order: 1,
+    ForwardConfig: {
+      TargetGroups: [
+        { TargetGroupArn: route.pythonGroup, Weight: 100 },
+        { TargetGroupArn: route.rustGroup, Weight: 0 },
+      ],
+      TargetGroupStickinessConfig: { Enabled: false },
+    },
+  };
+}
