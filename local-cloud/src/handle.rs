@@ -427,6 +427,15 @@ impl LocalCloud {
         self.cloud.functions.stats()
     }
 
+    /// Ends when every process of a function asks for an event: it may still write and
+    /// print when its answer is out.
+    ///
+    /// # Errors
+    /// [`InvokeError::NotFound`].
+    pub async fn at_rest(&self, function: &str) -> Result<(), InvokeError> {
+        self.cloud.functions.at_rest(function).await
+    }
+
     /// What a function has printed lately; nothing for an unknown one.
     pub fn logs(&self, function: &str) -> Vec<LogLine> {
         self.cloud.functions.logs(function).unwrap_or_default()

@@ -5,8 +5,8 @@
 //! and everything else falls back to it: the contract looks at the last and the
 //! third last segment of any path, and at no method.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -15,12 +15,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::answer::Answer;
 use crate::config::Config;
 use crate::event::Event;
 use crate::log::{self, Line};
-use crate::score::{Notes, Scorer};
+use crate::score::{Answered, Notes, Scorer};
 use crate::telemetry::Telemetry;
 use crate::time;
 
@@ -41,6 +42,8 @@ pub struct App {
     cold: AtomicBool,
     lines: Lines,
     telemetry: Telemetry,
+    /// What is still to be done for answers that are out.
+    loose_ends: Mutex<JoinSet<()>>,
 }
 
 /// What becomes of the line per request.
@@ -73,28 +76,39 @@ impl App {
             cold: AtomicBool::new(true),
             lines,
             telemetry,
+            loose_ends: Mutex::default(),
         })
     }
 
-    /// Answers a raw ALB event in the form that an ALB takes.
-    pub async fn serve_alb(&self, raw: &Value, call: Call) -> Value {
+    /// Answers a raw ALB event in the form that an ALB takes. [`flush`](Self::flush)
+    /// waits for the rest.
+    pub async fn serve_alb(self: &Arc<Self>, raw: &Value, call: Call) -> Value {
         self.answer(&Event::from_alb(raw), call).await.to_alb()
     }
 
-    /// Answers an event, and says so in the log and to the collector.
-    async fn answer(&self, event: &Event, call: Call) -> Answer {
+    /// Answers an event. Its analytics row, its line in the log and its report to
+    /// the collector come when the answer is out, in a task of their own.
+    async fn answer(self: &Arc<Self>, event: &Event, call: Call) -> Answer {
         let started = Instant::now();
         let now = time::now();
         let cold = self.cold.swap(false, Ordering::Relaxed);
         let until = call.deadline.map(|deadline| deadline.checked_sub(MARGIN).unwrap_or(started));
-        let (answer, notes) = self.suffer_or_score(event, now, until).await;
-        let trace = event.header(TRACE).unwrap_or_default();
+        let Answered { answer, mut notes, unsettled } =
+            self.suffer_or_score(event, now, until).await;
         let took = started.elapsed();
-        let line = Line { call: &call, trace, answer: &answer, notes: &notes, took, cold };
-        if self.lines == Lines::Print {
-            log::print(&line.to_json());
-        }
-        self.telemetry.note(&line);
+        let (app, status) = (self.clone(), answer.status);
+        let trace = event.header(TRACE).unwrap_or_default().to_owned();
+        let mut loose_ends = self.loose_ends();
+        while loose_ends.try_join_next().is_some() {}
+        loose_ends.spawn(async move {
+            app.scorer.settle(unsettled, &mut notes).await;
+            let (call, trace, notes) = (&call, trace.as_str(), &notes);
+            let line = Line { call, trace, status, notes, started, took, cold };
+            if app.lines == Lines::Print {
+                log::print(&line.to_json());
+            }
+            app.telemetry.note(&line);
+        });
         answer
     }
 
@@ -103,12 +117,12 @@ impl App {
         event: &Event,
         now: time::Micros,
         until: Option<Instant>,
-    ) -> (Answer, Notes) {
+    ) -> Answered {
         #[cfg(feature = "faults")]
         if self.scorer.obeys_faults()
             && let Some(answer) = crate::fault::suffer(event).await
         {
-            return (answer, Notes::default());
+            return Answered { answer, notes: Notes::default(), unsettled: None };
         }
         // Boxed: it is deep, and what holds it need not be laid out with it.
         within(until, Box::pin(self.scorer.answer(event, now, until))).await
@@ -124,19 +138,27 @@ impl App {
         }
     }
 
-    /// Sends what the collector has not got yet. Call it when the answer is
-    /// out: it takes up to 200 ms, and never goes past a request's deadline.
+    /// Waits for the analytics rows of answers that are out, and sends what the
+    /// collector has not got yet. Call it when the answer is out and before the
+    /// process may be frozen: it never goes past a request's deadline. A row takes up
+    /// to 500 ms, the collector up to 200 ms.
     pub async fn flush(&self) {
+        let mut loose_ends = std::mem::take(&mut *self.loose_ends());
+        while loose_ends.join_next().await.is_some() {}
         self.telemetry.flush().await;
     }
 
-    /// Flushes after each request, until dropped. For plain HTTP, where nobody
-    /// else knows when an answer is out.
+    /// Sends to the collector after each request, until dropped. For plain HTTP,
+    /// where nobody else knows when an answer is out, and no process is frozen.
     pub async fn flush_always(&self) {
         loop {
             self.telemetry.noted().await;
-            self.flush().await;
+            self.telemetry.flush().await;
         }
+    }
+
+    fn loose_ends(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
+        self.loose_ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -160,10 +182,7 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
 
 /// Answers 503 when `until` has come: a stopped function is a 502 at the load
 /// balancer, and nobody knows why.
-async fn within(
-    until: Option<Instant>,
-    work: impl Future<Output = (Answer, Notes)>,
-) -> (Answer, Notes) {
+async fn within(until: Option<Instant>, work: impl Future<Output = Answered>) -> Answered {
     let Some(until) = until else {
         return work.await;
     };
@@ -172,8 +191,6 @@ async fn within(
     }
     let text = "the work was given up shortly before the function's timeout";
     let trouble = Some(("deadline", text.to_owned()));
-    (
-        Answer::plain_error(503, "The service is busy, try again."),
-        Notes { trouble, ..Notes::default() },
-    )
+    let answer = Answer::plain_error(503, "The service is busy, try again.");
+    Answered { answer, notes: Notes { trouble, ..Notes::default() }, unsettled: None }
 }

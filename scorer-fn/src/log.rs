@@ -6,11 +6,10 @@
 use std::io::Write;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::answer::Answer;
 use crate::app::Call;
 use crate::score::Notes;
 use crate::time::{self, OffsetTime};
@@ -30,11 +29,13 @@ pub struct Line<'a> {
     pub call: &'a Call,
     /// The load balancer's trace header, perhaps empty.
     pub trace: &'a str,
-    /// What was answered.
-    pub answer: &'a Answer,
+    /// HTTP status of the answer.
+    pub status: u16,
     /// What happened meanwhile.
     pub notes: &'a Notes,
-    /// From the arrival of the event to the answer.
+    /// When the event arrived.
+    pub started: Instant,
+    /// From then to the answer.
     pub took: Duration,
     /// Whether this was the first request of the process.
     pub cold: bool,
@@ -43,7 +44,7 @@ pub struct Line<'a> {
 impl Line<'_> {
     /// Whether the answer is an error of ours.
     pub fn is_error(&self) -> bool {
-        self.answer.status >= 500
+        self.status >= 500
     }
 
     /// Milliseconds, to the microsecond.
@@ -54,7 +55,7 @@ impl Line<'_> {
     /// The line.
     pub fn to_json(&self) -> Value {
         let now = time::now();
-        let status = self.answer.status;
+        let status = self.status;
         let took = self.took_ms();
         let mut line = json!({
             "timestamp": OffsetTime::from_micros(now).event_spelling(),

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::pool::Pool;
 use super::{Build, CallContext, InvokeError, platform_error, runtime_api};
@@ -65,6 +65,8 @@ pub(super) struct Environment {
     started: Instant,
     slot: Mutex<Slot>,
     wake: Notify,
+    /// Whether the process asks for an event, or has ended.
+    at_rest: watch::Sender<bool>,
     /// Its API server and output readers; they end with it.
     tasks: Tasks,
 }
@@ -100,6 +102,7 @@ impl Environment {
             started,
             slot: Mutex::default(),
             wake: Notify::new(),
+            at_rest: watch::Sender::new(false),
             tasks: tasks.clone(),
         });
         if let Some(stdout) = child.stdout.take() {
@@ -195,14 +198,22 @@ impl Environment {
                     slot.running = Some((request_id.clone(), done));
                     // Fails only if the caller has given up waiting; then `done` tells it.
                     let _ = taken.send(());
+                    self.at_rest.send_replace(false);
                     let deadline = SystemTime::now() + self.build.spec.timeout;
                     let deadline_ms = deadline.duration_since(UNIX_EPOCH).unwrap_or_default();
                     let deadline_ms = u64::try_from(deadline_ms.as_millis()).unwrap_or(u64::MAX);
                     return Some(Taken { request_id, payload, arn, context, deadline_ms });
                 }
             }
+            self.at_rest.send_replace(true);
             woken.await;
         }
+    }
+
+    /// Ends when the process asks for an event: it may work on after an answer.
+    pub(super) async fn rests(&self) {
+        // The sender lives as long as we do.
+        let _ = self.at_rest.subscribe().wait_for(|at_rest| *at_rest).await;
     }
 
     /// Takes the result of an event; false if no such event is running.
@@ -261,6 +272,7 @@ impl Environment {
         // Dropping the senders is the message.
         slot.queued = None;
         slot.running = None;
+        self.at_rest.send_replace(true);
     }
 }
 

@@ -301,6 +301,12 @@ impl Functions {
         self.queue.records()
     }
 
+    /// Ends when every process of one function asks for an event.
+    pub(crate) async fn at_rest(&self, name: &str) -> Result<(), InvokeError> {
+        self.pool(name)?.rests().await;
+        Ok(())
+    }
+
     /// Ends every process of one function, as a deployment would.
     pub(crate) fn recycle(&self, name: &str) -> Result<usize, InvokeError> {
         Ok(self.pool(name)?.kill_all())

@@ -352,6 +352,14 @@ impl Pool {
         state.peak_rss_kib = state.peak_rss_kib.max(peak);
     }
 
+    /// Ends when every process asks for an event.
+    pub(super) async fn rests(&self) {
+        let live: Vec<_> = self.lock().live.values().cloned().collect();
+        for environment in live {
+            environment.rests().await;
+        }
+    }
+
     pub(super) fn stats(&self) -> FunctionStats {
         self.sample_memory();
         let state = self.lock();

@@ -205,6 +205,9 @@ impl Bench<'_> {
             // A request without an answer may still write, so no later step can be judged.
             let mut differences =
                 answered.with_context(|| format!("step {number} of {}", case.steps.len()))?;
+            // A row may be on its way when the answer is out.
+            let rests = tokio::time::timeout(self.limit, cloud.at_rest(FUNCTION)).await;
+            rests.context("the function does not ask for another event")??;
             let after = observer.look(case.analytics).await?;
             differences.extend(compare::writes(step, &before, &after, via));
             outcome

@@ -5,8 +5,8 @@
 //! that needs them. Only an environment with provisioned concurrency connects
 //! to the database first, since it is started before anybody waits for it.
 //!
-//! Telemetry is sent between the answer and the next `next`: the client has
-//! its answer, and the process is not frozen yet.
+//! The analytics row is waited for and telemetry sent between the answer and the
+//! next `next`: the client has its answer, and the process is not frozen yet.
 
 use std::time::{Duration, Instant, SystemTime};
 

@@ -97,18 +97,18 @@ impl Attempt<'_, '_> {
         let mut visit = Visit { api_key_id: row.id, event, payload: None };
         let limit = row.rate_limit.as_deref();
         if let Some(answer) = self.check_rate(limit, prefix).await {
-            return Ok(self.settle(&visit, answer).await);
+            return Ok(self.settle(&visit, answer));
         }
         visit.payload = match event.payload() {
             Ok(payload) => Some(payload),
             Err(text) => {
                 let answer = internal(self.notes, "bad_event", text);
-                return Ok(self.settle(&visit, answer).await);
+                return Ok(self.settle(&visit, answer));
             }
         };
         let work = match examine(event, target.is_some(), community, address, self.notes) {
             Ok(work) => work,
-            Err(answer) => return Ok(self.settle(&visit, answer).await),
+            Err(answer) => return Ok(self.settle(&visit, answer)),
         };
         self.score(&visit, &work, &wallet).await
     }
@@ -129,7 +129,7 @@ impl Attempt<'_, '_> {
                 let text =
                     format!("stamp {provider} of a trusted issuer has a proof of type {kind}");
                 let answer = internal(self.notes, "unsupported_proof", text);
-                return Ok(self.settle(visit, answer).await);
+                return Ok(self.settle(visit, answer));
             }
         };
         let deduplicated = match (stamps, &self.memory.without_links) {
@@ -156,7 +156,7 @@ impl Attempt<'_, '_> {
                 let text = error.to_string();
                 self.notes.trouble = Some(("scorer_misconfigured", text.clone()));
                 let answer = Answer::error(500, "DB Error: DataError", text);
-                return Ok(self.settle(visit, answer).await);
+                return Ok(self.settle(visit, answer));
             }
         };
         let answer = Answer::ok(body);
@@ -171,10 +171,9 @@ impl Attempt<'_, '_> {
         // The analytics row goes behind the score and looks whether it is there, by
         // its time. A score error has none, so there it goes when the rest is done.
         let scored_here = scored.is_ok().then_some((address.as_str(), community.id));
-        let note = self.note_of(visit, &answer, scored_here);
-        let behind = note.as_ref().filter(|_| scored_here.is_some());
-        let (written, noted) = queries::write(self.lease, change, behind).await;
-        match written {
+        let mut note = self.note_of(visit, &answer, scored_here);
+        let behind = if scored_here.is_some() { note.take() } else { None };
+        match queries::write(self.lease, change, behind).await {
             Ok(Written::All) => {}
             Ok(Written::Outrun) => return Err(Failure::Outrun),
             Err(DbError::Refused { code, message })
@@ -190,12 +189,8 @@ impl Attempt<'_, '_> {
                 return Err(error.into());
             }
         }
-        let noted = match note {
-            Some(note) if scored_here.is_none() => self.lease.note(&note).await,
-            Some(_) | None => noted,
-        };
-        if let Err(error) = noted {
-            self.notes.analytics_lost = Some(error.to_string());
+        if let Some(note) = note {
+            self.lease.note(note);
         }
         Ok(answer)
     }
@@ -220,11 +215,9 @@ impl Attempt<'_, '_> {
     }
 
     /// Notes an authenticated but refused request.
-    async fn settle(&mut self, visit: &Visit<'_>, answer: Answer) -> Answer {
-        if let Some(note) = self.note_of(visit, &answer, None)
-            && let Err(error) = self.lease.note(&note).await
-        {
-            self.notes.analytics_lost = Some(error.to_string());
+    fn settle(&mut self, visit: &Visit<'_>, answer: Answer) -> Answer {
+        if let Some(note) = self.note_of(visit, &answer, None) {
+            self.lease.note(note);
         }
         answer
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::answer::Answer;
 use crate::config::{Config, Settings};
 use crate::event::Event;
-use crate::store::{Database, DbError, Trips};
+use crate::store::{Database, DbError, Trips, Unsettled, queries};
 use crate::time::Micros;
 use attempt::{Attempt, Failure, Memory};
 use dedup::LinksFailed;
@@ -52,6 +52,17 @@ pub struct Notes {
     pub trouble: Option<(&'static str, String)>,
 }
 
+/// An answer, and what is to be done when it is out.
+#[derive(Debug)]
+pub struct Answered {
+    /// For the caller.
+    pub answer: Answer,
+    /// What happened so far.
+    pub notes: Notes,
+    /// The analytics row on its way: [`Scorer::settle`].
+    pub unsettled: Option<Unsettled>,
+}
+
 impl Scorer {
     /// Connects to nothing yet.
     pub fn new(config: Config) -> Self {
@@ -70,24 +81,22 @@ impl Scorer {
     /// # Errors
     /// [`DbError`] if that takes too long or is refused.
     pub async fn connect(&self) -> Result<(), DbError> {
-        self.database.lease(None).await?.keep();
+        drop(self.database.lease(None).await?.keep());
         Ok(())
     }
 
     /// Answers one request, by `until` if that can be done.
-    pub async fn answer(
-        &self,
-        event: &Event,
-        now: Micros,
-        until: Option<Instant>,
-    ) -> (Answer, Notes) {
-        let mut notes = Notes::default();
+    pub async fn answer(&self, event: &Event, now: Micros, until: Option<Instant>) -> Answered {
+        let (mut notes, mut unsettled) = (Notes::default(), None);
         let mut memory = Memory::default();
         let patience = Instant::now() + self.database.limits().statement;
         let give_up = until.map_or(patience, |until| until.min(patience));
         let answer = loop {
             match self.try_once(event, now, until, &mut memory, &mut notes).await {
-                Ok(answer) => break answer,
+                Ok((answer, rest)) => {
+                    unsettled = rest;
+                    break answer;
+                }
                 Err(Failure::Unstorable(text)) => memory.without_links = Some(text),
                 Err(Failure::Race) if memory.without_links.is_none() => {
                     notes.retries += 1;
@@ -116,7 +125,18 @@ impl Scorer {
                 Err(Failure::Database(error)) => break database_answer(&error, &mut notes),
             }
         };
-        (answer, notes)
+        Answered { answer, notes, unsettled }
+    }
+
+    /// Waits for the analytics row of an answer that is out. Until then its
+    /// connection serves no other request.
+    pub async fn settle(&self, unsettled: Option<Unsettled>, notes: &mut Notes) {
+        let Some(unsettled) = unsettled else { return };
+        let (written, trips) = queries::noted(&self.database, unsettled).await;
+        notes.trips += trips;
+        if let Err(error) = written {
+            notes.analytics_lost = Some(error.to_string());
+        }
     }
 
     async fn try_once(
@@ -126,20 +146,21 @@ impl Scorer {
         until: Option<Instant>,
         memory: &mut Memory,
         notes: &mut Notes,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<(Answer, Option<Unsettled>), Failure> {
         // PostgreSQL has no text with NUL, so such a key is not there.
         let key = self.api_key(event).filter(|key| !key.contains('\0'));
         let Some(key) = key else {
-            return Ok(unauthorized());
+            return Ok((unauthorized(), None));
         };
         let mut lease = self.database.lease(until).await?;
         let mut attempt = Attempt { scorer: self, lease: &mut lease, event, now, memory, notes };
         let answer = attempt.run(key).await;
         notes.trips += lease.take_trips();
-        if !matches!(answer, Err(Failure::Database(DbError::Lost(_) | DbError::Unavailable(_)))) {
-            lease.keep();
+        if matches!(answer, Err(Failure::Database(DbError::Lost(_) | DbError::Unavailable(_)))) {
+            return answer.map(|answer| (answer, None));
         }
-        answer
+        let rest = lease.keep();
+        answer.map(|answer| (answer, rest))
     }
 
     fn api_key<'e>(&'e self, event: &'e Event) -> Option<&'e str> {

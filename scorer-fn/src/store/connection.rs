@@ -1,6 +1,7 @@
 //! One connection, and what keeps it from holding anybody up.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::TryStreamExt;
@@ -31,12 +32,27 @@ pub(super) struct Statement<'a> {
     pub(super) values: &'a str,
 }
 
+/// A statement that nobody waits for yet. It is sent when it is first polled.
+pub(super) struct Behind {
+    /// As [`Statement::what`].
+    pub(super) what: &'static str,
+    /// When it was made, which is when it is sent.
+    pub(super) at: Instant,
+    answer: Pin<Box<dyn Future<Output = Result<Vec<Row>, DbError>> + Send>>,
+}
+
+impl std::fmt::Debug for Behind {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Behind").field("what", &self.what).finish_non_exhaustive()
+    }
+}
+
 /// An open connection. Dropped, it is closed, and a statement that runs on it is
 /// asked to stop: a backend that waits for a lock does not notice that its
 /// client has gone.
 #[derive(Debug)]
 pub(super) struct Connection {
-    client: Client,
+    client: Arc<Client>,
     io: JoinHandle<()>,
     stop: Stop,
     used: Moment,
@@ -56,6 +72,7 @@ impl Connection {
         let stop = Stop { token: client.cancel_token(), tls };
         // Its error reaches whoever waits for a statement, or the next one.
         let io = tokio::spawn(async move { drop(io.await) });
+        let client = Arc::new(client);
         Self { client, io, stop, used: Moment::now(), busy: false, given_up: false }
     }
 
@@ -98,23 +115,48 @@ impl Connection {
         Err(DbError::Lost(format!("no sign of life within {PROBE:?}")))
     }
 
-    /// Runs two statements in one round trip, each a transaction of its own.
-    ///
-    /// The second has `patience` once the first is done; what becomes of it is
-    /// of no consequence to the first.
-    pub(super) async fn run_both(
+    /// A statement to be sent later, or behind another one.
+    pub(super) fn later(&self, what: &'static str, sql: &'static str, values: String) -> Behind {
+        let client = self.client.clone();
+        let answer = async move { rows(&client, Statement { what, sql, values: &values }).await };
+        Behind { what, at: Instant::now(), answer: Box::pin(answer) }
+    }
+
+    /// Runs a statement and sends another one in the same packet, which is a
+    /// transaction of its own: what becomes of it is of no consequence to the
+    /// first. [`settle`](Self::settle) waits for it.
+    pub(super) async fn run_before(
         &mut self,
-        both: [Statement<'_>; 2],
+        statement: Statement<'_>,
+        behind: &mut Behind,
         limit: Duration,
-        patience: Duration,
-    ) -> [Result<Vec<Row>, DbError>; 2] {
+    ) -> Result<Vec<Row>, DbError> {
         self.busy = true;
-        let (first, second) = rows_of_both(&self.client, both, limit, patience).await;
-        if first.is_err() {
-            return [self.ended(limit, first).await, Err(late(patience))];
-        }
-        let second = self.ended(patience, second).await;
-        [first.unwrap_or_else(|_| Err(late(limit))), second]
+        let client = self.client.clone();
+        let first = pin!(timeout(limit, rows(&client, statement)));
+        // The first to be looked at is the first to be sent.
+        let done = match select(first, &mut behind.answer).await {
+            Either::Left((done, _)) => done,
+            Either::Right((early, first)) => {
+                behind.answer = Box::pin(std::future::ready(early));
+                first.await
+            }
+        };
+        let rows = self.ended(limit, done).await;
+        self.busy = !self.given_up;
+        rows
+    }
+
+    /// Waits for a statement that nobody has waited for. The connection is of no
+    /// use to others before.
+    pub(super) async fn settle(
+        &mut self,
+        behind: Behind,
+        patience: Duration,
+    ) -> Result<Vec<Row>, DbError> {
+        self.busy = true;
+        let done = timeout(patience, behind.answer).await;
+        self.ended(patience, done).await
     }
 
     /// Notes the end of a statement, and stops it if it is late.
@@ -173,22 +215,6 @@ async fn rows_after_sign(
         Either::Left((Ok(Err(error)), _)) => Ok(Ok(Err(DbError::new(&error)))),
         Either::Left((Err(silent), _)) => Err(silent),
         Either::Right((answer, _)) => Ok(Ok(answer)),
-    }
-}
-
-/// [`rows`] of two statements, sent together.
-async fn rows_of_both(
-    client: &Client,
-    [first, second]: [Statement<'_>; 2],
-    limit: Duration,
-    patience: Duration,
-) -> (InTime<Vec<Row>>, InTime<Vec<Row>>) {
-    let first = pin!(timeout(limit, rows(client, first)));
-    let second = pin!(rows(client, second));
-    match select(first, second).await {
-        Either::Left((Err(late), _)) => (Err(late), Ok(Ok(Vec::new()))),
-        Either::Left((first, second)) => (first, timeout(patience, second).await),
-        Either::Right((second, first)) => (first.await, Ok(second)),
     }
 }
 

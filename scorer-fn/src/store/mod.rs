@@ -32,10 +32,10 @@ mod connection;
 pub mod queries;
 mod tls;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::error::Severity;
@@ -43,7 +43,7 @@ use tokio_postgres::error::Severity;
 pub use connect::{Address, Overrides, SecretSource, Source};
 pub use tls::{Roots, TlsMode};
 
-use connection::{CANCEL, Connection, Statement};
+use connection::{Behind, CANCEL, Connection, Statement};
 
 /// What went wrong with the database.
 #[derive(Debug, thiserror::Error)]
@@ -158,14 +158,14 @@ pub struct Limits {
 pub struct Database {
     source: Source,
     limits: Limits,
-    free: Semaphore,
+    free: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Database {
     /// Opens nothing yet: the first [`lease`](Self::lease) does.
     pub fn new(source: Source, limits: Limits) -> Self {
-        let free = Semaphore::new(limits.connections);
+        let free = Arc::new(Semaphore::new(limits.connections));
         Self { source, limits, free, idle: Mutex::new(Vec::new()) }
     }
 
@@ -180,7 +180,7 @@ impl Database {
     /// # Errors
     /// [`DbError`] if the database cannot be reached in time.
     pub async fn lease(&self, until: Option<Instant>) -> Result<Lease<'_>, DbError> {
-        let permit = timeout(self.limits.connect, self.free.acquire())
+        let permit = timeout(self.limits.connect, self.free.clone().acquire_owned())
             .await
             .map_err(|_| DbError::Unavailable("all connections are busy".to_owned()))?
             .map_err(|error| DbError::Unavailable(error.to_string()))?;
@@ -192,7 +192,34 @@ impl Database {
                 None => break self.source.connect(self.limits.connect).await?,
             }
         };
-        Ok(Lease { database: self, connection, _permit: permit, until, trips: Trips::default() })
+        let trips = Trips::default();
+        Ok(Lease { database: self, connection, permit, until, trips, behind: None })
+    }
+
+    /// Waits for a statement that an answer did not wait for, and takes the
+    /// connection back.
+    ///
+    /// # Errors
+    /// [`DbError`], also if it takes longer than `patience`, or than its request has.
+    async fn settle(
+        &self,
+        unsettled: Unsettled,
+        patience: Duration,
+    ) -> (Result<Vec<Row>, DbError>, Trips) {
+        let Unsettled { mut connection, behind, alone, until, _permit } = unsettled;
+        let Behind { what, at, .. } = behind;
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let patience = left.map_or(patience, |left| patience.min(left.saturating_sub(CANCEL)));
+        let rows = connection.settle(behind, patience).await;
+        let timings = vec![Timing { what, at, took: at.elapsed() }];
+        self.take_back(connection);
+        (rows, Trips { statements: 1, round_trips: u32::from(alone), timings })
+    }
+
+    fn take_back(&self, connection: Connection) {
+        if !connection.is_closed() {
+            self.idle().push(connection);
+        }
     }
 
     /// Closes what is idle: where one connection has died, the others have, too.
@@ -241,18 +268,36 @@ impl std::ops::AddAssign for Trips {
 pub struct Lease<'d> {
     database: &'d Database,
     connection: Connection,
-    _permit: SemaphorePermit<'d>,
+    permit: OwnedSemaphorePermit,
     until: Option<Instant>,
     trips: Trips,
+    behind: Option<(Behind, Alone)>,
 }
 
+/// A connection on which a statement runs that the answer did not wait for.
+/// Dropped, it is closed, and the statement asked to stop.
+#[derive(Debug)]
+pub struct Unsettled {
+    connection: Connection,
+    behind: Behind,
+    alone: Alone,
+    until: Option<Instant>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Whether a statement is not in the packet of another one.
+type Alone = bool;
+
 impl Lease<'_> {
-    /// Hands the connection back for the next request, if it is of use.
-    pub fn keep(self) {
-        let Self { database, connection, .. } = self;
-        if !connection.is_closed() {
-            database.idle().push(connection);
-        }
+    /// Hands the connection back for the next request, if it is of use and no
+    /// statement runs on it.
+    pub fn keep(self) -> Option<Unsettled> {
+        let Self { database, connection, permit, until, behind, .. } = self;
+        let Some((behind, alone)) = behind else {
+            database.take_back(connection);
+            return None;
+        };
+        Some(Unsettled { connection, behind, alone, until, _permit: permit })
     }
 
     /// Cost since the last time it was taken.
@@ -268,37 +313,44 @@ impl Lease<'_> {
         } else {
             self.connection.run(statement, limit).await
         };
-        self.count(&[statement], at);
+        self.count(statement, at);
         rows
     }
 
     /// Runs a statement.
     async fn run(&mut self, statement: Statement<'_>) -> Result<Vec<Row>, DbError> {
-        self.run_within(statement, Duration::MAX).await
+        let at = Instant::now();
+        let rows = self.connection.run(statement, self.limit()).await;
+        self.count(statement, at);
+        rows
     }
 
-    async fn run_within(
+    /// Sends a statement when the answer is out.
+    fn later(&mut self, what: &'static str, sql: &'static str, values: String) {
+        self.behind = Some((self.connection.later(what, sql, values), true));
+    }
+
+    /// Runs a statement and sends another one behind it, in the same packet.
+    async fn run_before(
         &mut self,
         statement: Statement<'_>,
-        patience: Duration,
+        (what, sql, values): (&'static str, &'static str, String),
     ) -> Result<Vec<Row>, DbError> {
+        let mut behind = self.connection.later(what, sql, values);
         let at = Instant::now();
-        let rows = self.connection.run(statement, self.limit().min(patience)).await;
-        self.count(&[statement], at);
+        let rows = self.connection.run_before(statement, &mut behind, self.limit()).await;
+        self.count(statement, at);
+        self.behind = Some((behind, false));
         rows
     }
 
-    /// Runs two statements in one round trip, the second within `patience` after
-    /// the first.
-    async fn run_both(
-        &mut self,
-        both: [Statement<'_>; 2],
-        patience: Duration,
-    ) -> [Result<Vec<Row>, DbError>; 2] {
-        let at = Instant::now();
-        let rows = self.connection.run_both(both, self.limit(), patience).await;
-        self.count(&both, at);
-        rows
+    /// Waits for a statement behind another one that came to nothing.
+    async fn abandon_behind(&mut self, patience: Duration) {
+        if let Some((behind, _)) = self.behind.take() {
+            let patience = self.limit().min(patience);
+            // Its rows and its failure are of no consequence: it is made again.
+            let _ = self.connection.settle(behind, patience).await;
+        }
     }
 
     /// So long that there is time left to stop a statement that is late.
@@ -308,11 +360,9 @@ impl Lease<'_> {
         left.map_or(limit, |left| limit.min(left.saturating_sub(CANCEL)))
     }
 
-    fn count(&mut self, together: &[Statement<'_>], at: Instant) {
+    fn count(&mut self, statement: Statement<'_>, at: Instant) {
         self.trips.round_trips += 1;
-        for statement in together {
-            self.trips.statements += 1;
-            self.trips.timings.push(Timing { what: statement.what, at, took: at.elapsed() });
-        }
+        self.trips.statements += 1;
+        self.trips.timings.push(Timing { what: statement.what, at, took: at.elapsed() });
     }
 }

@@ -47,9 +47,9 @@ impl Report {
         Self {
             deadline: line.call.deadline,
             trace: TraceHeader::of(line.trace, &line.call.xray),
-            started: Instant::now().checked_sub(line.took).unwrap_or_else(Instant::now),
+            started: line.started,
             took: line.took,
-            status: line.answer.status,
+            status: line.status,
             cold: line.cold,
             request_id: line.call.request_id.clone(),
             trouble: line.notes.trouble.clone(),

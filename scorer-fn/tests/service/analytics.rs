@@ -132,6 +132,49 @@ async fn an_analytics_table_that_is_locked_or_gone_costs_the_row_and_nothing_els
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_answer_waits_for_its_analytics_row_and_a_lost_one_is_counted() -> anyhow::Result<()> {
+    let postgres = PrivatePostgres::start().await?;
+    load(&postgres, "tests/golden/seed.sql").await?;
+    let url = postgres.url("scorer");
+    let mut settings: Vec<(String, String)> = golden_environment()?.into_iter().collect();
+    settings.push(("DATABASE_URL".to_owned(), url.clone()));
+    let function = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
+    let plain = function.invoke(get(PATH, KEY)).await?;
+    let mut admin = PgConnection::connect(&url).await?;
+    let mut locked = admin.begin().await?;
+    locked.execute("LOCK TABLE account_accountapikeyanalytics IN ACCESS EXCLUSIVE MODE").await?;
+    for (path, status) in [(PATH, 200), ("/v2/stamps/9/score/0x", 404)] {
+        let answer = function.invoke(get(path, KEY)).await?;
+        assert_eq!(answer["statusCode"], status, "{answer}");
+        let answered = std::time::Instant::now();
+        // The next event is not taken before the row is given up.
+        let next = function.invoke(get(path, "Nobody.1")).await?;
+        assert_eq!(next["statusCode"], 401, "{next}");
+        let waited = answered.elapsed();
+        assert!(waited > Duration::from_millis(250), "the answer has waited instead: {waited:?}");
+    }
+    locked.rollback().await?;
+    // Something takes the event away by which the row finds its score.
+    let sql = "CREATE FUNCTION gone() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+               CREATE TRIGGER gone BEFORE INSERT ON registry_event FOR EACH ROW EXECUTE FUNCTION gone()";
+    admin.execute(sql).await?;
+    let answer = function.invoke(get(PATH, KEY)).await?;
+    assert_eq!(score(&answer), score(&plain));
+    admin.execute("DROP TRIGGER gone ON registry_event").await?;
+    assert_eq!(function.invoke(get(PATH, KEY)).await?["statusCode"], 200);
+    assert_eq!(rows(&url).await?, 2, "of the first and of the last");
+    let printed = function.end().await?;
+    let lines: Vec<Value> = printed.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let lost: Vec<i64> =
+        lines.iter().map(|line| line["AnalyticsLost"].as_i64().unwrap_or(0)).collect();
+    assert_eq!(lost, [0, 1, 0, 1, 0, 1, 0], "{printed}");
+    for line in &lines {
+        assert_eq!(line["analytics_error"].is_string(), line["AnalyticsLost"] == 1, "{line}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_secret_of_a_request_is_in_a_table_or_in_the_log() -> anyhow::Result<()> {
     let postgres = PrivatePostgres::start().await?;
     load(&postgres, "tests/golden/seed.sql").await?;

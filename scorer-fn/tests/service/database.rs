@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::runtime::Function;
-use crate::support::{Service, app_on, demo_environment, get};
+use crate::support::{Service, app_on, ask, demo_environment, get};
 use local_cloud::pgbouncer::{self, Pgbouncer};
 use local_cloud::postgres::PrivatePostgres;
 use scorer_fn::app::Call;
@@ -71,7 +71,7 @@ async fn eight_clients_behind_a_pooler_get_their_own_answers() -> anyhow::Result
             let paths: Vec<_> = expected.iter().collect();
             for turn in 0..40 {
                 let (path, expected) = paths[(client * 11 + turn * 7) % paths.len()];
-                let answer = app.serve_alb(&get(path, KEY), Call::default()).await;
+                let answer = ask(&app, &get(path, KEY)).await;
                 anyhow::ensure!(answer["statusCode"] == 200, "{path}: {answer}");
                 anyhow::ensure!(
                     lasting(&answer) == *expected,
@@ -109,7 +109,9 @@ async fn a_score_takes_few_round_trips() -> anyhow::Result<()> {
     let addresses: Vec<&str> = list.lines().collect();
     let trips = async |path: &str, key| {
         let event = Event::from_alb(&get(path, key));
-        scorer.answer(&event, scorer_fn::time::now(), None).await.1.trips.round_trips
+        let mut answered = scorer.answer(&event, scorer_fn::time::now(), None).await;
+        scorer.settle(answered.unsettled, &mut answered.notes).await;
+        answered.notes.trips.round_trips
     };
     let score = |address: &str| format!("/v2/stamps/1/score/{address}");
     assert_eq!(trips(&score(addresses[3]), KEY).await, 2, "three new stamps; Python makes 37");
@@ -159,7 +161,7 @@ async fn a_connection_that_is_cut_in_the_middle_of_a_request_is_replaced() -> an
     let before = service.ask(&event).await;
     let mut holder = hold_passports(&service.url).await?;
     let app = service.app.clone();
-    let asked = tokio::spawn(async move { app.serve_alb(&event, Call::default()).await });
+    let asked = tokio::spawn(async move { ask(&app, &event).await });
     let mut admin = PgConnection::connect(&service.url).await?;
     let end = format!("SELECT pg_terminate_backend(pid) {WAITING}");
     while admin.fetch_all(sqlx::AssertSqlSafe(end.as_str())).await?.is_empty() {
@@ -231,7 +233,7 @@ async fn a_wrong_password_is_an_outage_that_keeps_the_password() -> anyhow::Resu
     let postgres = PrivatePostgres::start().await?;
     let url = postgres.url("postgres").replace(postgres.password(), "swordfish");
     let app = app_on(&url, &demo_environment()?)?;
-    let answer = app.serve_alb(&get("/v2/stamps/1/score/0x00", KEY), Call::default()).await;
+    let answer = ask(&app, &get("/v2/stamps/1/score/0x00", KEY)).await;
     assert_eq!(answer["statusCode"], 503, "{answer}");
     assert!(!answer.to_string().contains("swordfish"));
     Ok(())
@@ -342,8 +344,8 @@ async fn an_environment_that_is_paid_for_ahead_connects_ahead() -> anyhow::Resul
         .push(("AWS_LAMBDA_INITIALIZATION_TYPE".to_owned(), "provisioned-concurrency".to_owned()));
     let provisioned = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
     // Either asks for an event when it has done what it does before.
-    on_demand.asks().await;
-    provisioned.asks().await;
+    on_demand.asks().await?;
+    provisioned.asks().await?;
     let mut admin = PgConnection::connect(&postgres.url("scorer")).await?;
     let connected: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'scorer-fn'",

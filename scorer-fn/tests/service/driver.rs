@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use local_cloud::postgres::PrivatePostgres;
 use local_cloud::tls::Authority;
-use scorer_fn::app::Call;
 use scorer_fn::config::Config;
 use scorer_fn::store::Database;
 use scorer_fn::store::queries::{self, Asked};
@@ -19,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{app_on, demo_environment, get, load};
+use crate::support::{app_on, ask, demo_environment, get, load};
 
 const KEY: &str = "DemoKeyA.3f1c86c2a9d04b57b8e6d1a2f7935c40";
 
@@ -118,7 +117,7 @@ async fn a_statement_costs_one_round_trip_and_a_score_two() -> anyhow::Result<()
     for (number, address) in list.lines().enumerate() {
         let event: Value = get(&format!("/v2/stamps/1/score/{address}"), KEY);
         turns.take();
-        let answer = app.serve_alb(&event, Call::default()).await;
+        let answer = ask(&app, &event).await;
         assert_eq!(answer["statusCode"], 200, "{answer}");
         if number > 0 {
             // The first one connects.

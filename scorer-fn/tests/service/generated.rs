@@ -18,7 +18,7 @@ mod world;
 use std::io::Write;
 use std::sync::Arc;
 
-use scorer_fn::app::{App, Call};
+use scorer_fn::app::App;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 
@@ -102,7 +102,8 @@ async fn ask_all(
             for (at, app, asks) in events {
                 let mut answers = Answers::new();
                 for (ask, event) in asks {
-                    answers.push((ask, app.serve_alb(&event, Call::default()).await));
+                    let answer = crate::support::ask(&app, &event).await;
+                    answers.push((ask, answer));
                 }
                 answered.push((at, answers));
             }

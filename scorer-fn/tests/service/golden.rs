@@ -10,7 +10,7 @@ use local_cloud::parity::compare::{self, Seen, Via};
 use local_cloud::parity::snapshot::Observer;
 use local_cloud::postgres::PrivatePostgres;
 use local_cloud::redis_server::PrivateRedis;
-use scorer_fn::app::{App, Call, Lines};
+use scorer_fn::app::{App, Lines};
 use scorer_fn::config::Config;
 
 /// The recorded sets that come with the project, and how many cases each has.
@@ -89,7 +89,7 @@ async fn replay(
     let mut differences = String::new();
     for (number, step) in case.steps.iter().enumerate() {
         let before = observer.look(case.analytics).await?;
-        let answer = app.serve_alb(&step.event, Call::default()).await;
+        let answer = crate::support::ask(&app, &step.event).await;
         let after = observer.look(case.analytics).await?;
         let mut found = compare::answers(step, &Seen::from_alb(&answer));
         found.extend(compare::envelopes(step, &answer));

@@ -1,6 +1,6 @@
 //! Requests that nobody means well with: the right status, no panic, no leak.
 
-use crate::support::{Service, golden_environment};
+use crate::support::{Service, ask, golden_environment};
 use serde_json::{Value, json};
 
 const KEY: &str = "GoldKeyA.16689dac85a8b7b8c197c7932e44c8a2";
@@ -151,7 +151,7 @@ async fn faults_are_suffered_only_when_the_local_cloud_says_so() -> anyhow::Resu
     assert_eq!(service.ask(&faulty).await["statusCode"], 200);
     variables.insert("LOCAL_CLOUD_FAULTS".to_owned(), "1".to_owned());
     let app = crate::support::app_on(&service.url, &variables)?;
-    let answer = app.serve_alb(&faulty, scorer_fn::app::Call::default()).await;
+    let answer = ask(&app, &faulty).await;
     assert_eq!(answer["statusCode"], 500);
     Ok(())
 }

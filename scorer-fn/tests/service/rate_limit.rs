@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{Service, app_on, get, golden_environment};
+use crate::support::{Service, app_on, ask, get, golden_environment};
 use local_cloud::redis_server::{self, PrivateRedis};
-use scorer_fn::app::Call;
 use scorer_fn::time::now;
 
 /// Two calls in fifteen minutes.
@@ -37,7 +36,7 @@ async fn instances_share_one_counter_and_count_what_python_counts() -> anyhow::R
     let other = app_on(&service.url, &variables)?;
     let status = async |path, key| {
         let here = service.ask(&get(path, key)).await["statusCode"].clone();
-        let there = other.serve_alb(&get(path, key), Call::default()).await["statusCode"].clone();
+        let there = ask(&other, &get(path, key)).await["statusCode"].clone();
         (here, there)
     };
     assert_eq!(status(PATH, WRONG).await, (401.into(), 401.into()), "a refused key is not counted");

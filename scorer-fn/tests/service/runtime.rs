@@ -15,7 +15,7 @@ use axum::routing::{get, post};
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
-use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 type Waiting = HashMap<String, oneshot::Sender<Value>>;
@@ -28,14 +28,14 @@ pub(crate) struct Function {
     printed: JoinHandle<String>,
     /// Answers that it has posted.
     answered: Arc<AtomicUsize>,
-    asked: Arc<Notify>,
+    asked: watch::Receiver<usize>,
 }
 
 struct Api {
     events: Mutex<mpsc::UnboundedReceiver<(Value, oneshot::Sender<Value>)>>,
     waiting: Mutex<Waiting>,
     answered: Arc<AtomicUsize>,
-    asked: Arc<Notify>,
+    asked: watch::Sender<usize>,
 }
 
 impl Function {
@@ -46,12 +46,12 @@ impl Function {
     ) -> anyhow::Result<Self> {
         let (events, receiver) = mpsc::unbounded_channel();
         let answered = Arc::<AtomicUsize>::default();
-        let asked = Arc::<Notify>::default();
+        let (counts, asked) = watch::channel(0);
         let api = Arc::new(Api {
             events: Mutex::new(receiver),
             waiting: Mutex::default(),
             answered: answered.clone(),
-            asked: asked.clone(),
+            asked: counts,
         });
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
@@ -90,8 +90,9 @@ impl Function {
     }
 
     /// Ends when it has asked for an event for the first time.
-    pub(crate) async fn asks(&self) {
-        self.asked.notified().await;
+    pub(crate) async fn asks(&self) -> anyhow::Result<()> {
+        self.asked.clone().wait_for(|asked| *asked > 0).await?;
+        Ok(())
     }
 
     /// How many answers it has posted.
@@ -108,15 +109,21 @@ impl Function {
         Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 
-    /// What it has printed; ends it.
+    /// What it has printed; ends it once it has done with its events.
     pub(crate) async fn end(mut self) -> anyhow::Result<String> {
+        let done = self.answered.load(Ordering::SeqCst);
+        let mut asked = self.asked.clone();
+        tokio::select! {
+            asks = asked.wait_for(|asked| *asked > done) => drop(asks?),
+            ended = self.process.wait() => drop(ended?),
+        }
         self.process.kill().await?;
         Ok(self.printed.await?)
     }
 }
 
 async fn next(State(api): State<Arc<Api>>) -> (StatusCode, [(&'static str, String); 4], String) {
-    api.asked.notify_one();
+    api.asked.send_modify(|asked| *asked += 1);
     let received = api.events.lock().await.recv().await;
     // The test is over: nobody waits for an answer any more.
     let Some((event, answer)) = received else {

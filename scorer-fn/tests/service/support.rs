@@ -29,9 +29,9 @@ impl Service {
         Ok(Self { postgres, url, app })
     }
 
-    /// The answer to an event.
+    /// The answer to an event, when all of it is done.
     pub(crate) async fn ask(&self, event: &Value) -> Value {
-        self.app.serve_alb(event, Call::default()).await
+        ask(&self.app, event).await
     }
 }
 
@@ -48,6 +48,13 @@ pub(crate) fn app_on(url: &str, variables: &BTreeMap<String, String>) -> anyhow:
     variables.insert("DATABASE_URL".to_owned(), url.to_owned());
     let config = Config::read(|name| variables.get(name).cloned())?;
     Ok(App::new(config, Lines::Drop))
+}
+
+/// The answer to an event, when all of it is done.
+pub(crate) async fn ask(app: &Arc<App>, event: &Value) -> Value {
+    let answer = app.serve_alb(event, Call::default()).await;
+    app.flush().await;
+    answer
 }
 
 /// An event for a GET.

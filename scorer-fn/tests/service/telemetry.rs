@@ -234,7 +234,7 @@ async fn odd_addresses_mean_no_telemetry() -> anyhow::Result<()> {
     ] {
         variables.insert("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), address.to_owned());
         let app = app_on(&service.url, &variables)?;
-        let answer = app.serve_alb(&event(""), scorer_fn::app::Call::default()).await;
+        let answer = crate::support::ask(&app, &event("")).await;
         assert_eq!(answer["statusCode"], 200, "{address}");
     }
     Ok(())

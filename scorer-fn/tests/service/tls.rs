@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use crate::runtime::Function;
-use crate::support::{app_on, get, golden_environment, load};
+use crate::support::{app_on, ask, get, golden_environment, load};
 use local_cloud::postgres::PrivatePostgres;
 use local_cloud::redis_server::{self, PrivateRedis};
 use local_cloud::tls::{Authority, Certificate};
-use scorer_fn::app::Call;
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
 
@@ -46,7 +45,7 @@ impl Tls {
 
     async fn ask(&self, url: &str) -> anyhow::Result<Value> {
         let app = app_on(url, &golden_environment()?)?;
-        let answer = app.serve_alb(&get(PATH, KEY), Call::default()).await;
+        let answer = ask(&app, &get(PATH, KEY)).await;
         assert!(!answer.to_string().contains(self.postgres.password()));
         Ok(answer)
     }
@@ -76,7 +75,7 @@ async fn a_server_without_tls_is_refused_where_tls_is_asked_for() -> anyhow::Res
     for mode in ["require", "verify-full"] {
         let url = plain.url("postgres").replace("=disable", &format!("={mode}"));
         let app = app_on(&url, &golden_environment()?)?;
-        let answer = app.serve_alb(&get(PATH, KEY), Call::default()).await;
+        let answer = ask(&app, &get(PATH, KEY)).await;
         assert_eq!(answer["statusCode"], 503, "{mode}: {answer}");
     }
     Ok(())

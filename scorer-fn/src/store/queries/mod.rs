@@ -5,8 +5,9 @@
 //! asked and the key is checked: the limit of a key is a column of its row, so
 //! Redis cannot be asked before. [`write`](fn@write) then changes what has to
 //! change, in one statement, and changes nothing if the wallet is no longer as it
-//! was read. Behind it, in the same round trip but in a transaction of its own,
-//! goes the analytics row ([`Note`]), whose failure costs nobody an answer.
+//! was read. Behind it, in the same packet but in a transaction of its own, goes
+//! the analytics row ([`Note`]), whose failure costs nobody an answer, and for which
+//! no answer waits: [`noted`] does, when the answer is out.
 //!
 //! Each statement takes one value, a JSON object, and reads what it needs from
 //! there by name.
@@ -15,7 +16,7 @@ mod note;
 mod read;
 mod write;
 
-pub use note::{Note, Outcome, Visit};
+pub use note::{Note, Outcome, Visit, noted};
 pub use read::{Asked, CommunityRow, Found, KeyRow, WalletRow, read};
 pub use write::{Change, ScoreRow, Written, migrate, write};
 

@@ -12,11 +12,10 @@ use serde_json::{Map, Value};
 use super::our_bug;
 use crate::event::Event;
 use crate::python_json::Json;
-use crate::store::connection::Statement;
-use crate::store::{DbError, Lease};
+use crate::store::{Database, DbError, Lease, Trips, Unsettled};
 use crate::time::{Micros, OffsetTime};
 
-/// How long an answer waits for its analytics row, once all else is done.
+/// How long a connection waits for an analytics row, once the answer is out.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Headers that the row hides, in the spellings that Python knows.
@@ -36,7 +35,8 @@ SELECT g.now, g.path, g.api_key, g.error, g.headers, g.segments, g.payload, g.qu
  WHERE g.address IS NULL
     OR EXISTS (SELECT FROM registry_event e
                 WHERE e.action = 'SCU' AND e.address = g.address AND e.community_id = g.community
-                  AND e.created_at = g.now)";
+                  AND e.created_at = g.now)
+RETURNING true";
 
 /// Who asked, and what to remember of it.
 #[derive(Clone, Debug)]
@@ -121,26 +121,34 @@ impl Note {
         serde_json::to_string(&values).map(|text| Some(Self(text))).map_err(|error| our_bug(&error))
     }
 
-    fn statement(&self) -> Statement<'_> {
-        Statement { what: "write analytics", sql: NOTE, values: &self.0 }
+    /// Its name, its statement, its values.
+    pub(super) fn statement(self) -> (&'static str, &'static str, String) {
+        ("write analytics", NOTE, self.0)
     }
 }
 
 impl Lease<'_> {
-    /// Writes an analytics row.
-    ///
-    /// # Errors
-    /// [`DbError`], of no consequence to the answer.
-    pub async fn note(&mut self, note: &Note) -> Result<(), DbError> {
-        self.run_within(note.statement(), PATIENCE).await.map(drop)
+    /// Writes an analytics row when the answer is out; [`noted`] tells what became of it.
+    pub fn note(&mut self, note: Note) {
+        let (what, sql, values) = note.statement();
+        self.later(what, sql, values);
     }
 
-    /// Runs a statement and writes an analytics row behind it, in one round trip.
-    pub(super) async fn run_noted(
-        &mut self,
-        statement: Statement<'_>,
-        note: &Note,
-    ) -> [Result<Vec<tokio_postgres::Row>, DbError>; 2] {
-        self.run_both([statement, note.statement()], PATIENCE).await
+    /// Waits for the row of a score that was not written, and so neither is the row.
+    pub(super) async fn abandon_note(&mut self) {
+        self.abandon_behind(PATIENCE).await;
     }
+}
+
+/// Waits for an analytics row, and takes the connection back.
+///
+/// # Errors
+/// [`DbError`], of no consequence to the answer.
+pub async fn noted(database: &Database, unsettled: Unsettled) -> (Result<(), DbError>, Trips) {
+    let (rows, trips) = database.settle(unsettled, PATIENCE).await;
+    let one = rows.and_then(|rows| match rows.len() {
+        1 => Ok(()),
+        _ => Err(our_bug(&"the statement added no row: it does not find the score's event")),
+    });
+    (one, trips)
 }

@@ -312,38 +312,31 @@ impl Values<'_> {
 }
 
 /// Everything that a score leaves behind, in one statement, and the analytics row
-/// in another behind it.
-///
-/// What became of the score, and of the analytics row.
+/// in another behind it, which is not waited for.
 ///
 /// # Errors
 /// [`DbError`]; a [race](DbError::is_race) if a new link exists already.
 pub async fn write(
     lease: &mut Lease<'_>,
     change: Change<'_>,
-    note: Option<&Note>,
-) -> (Result<Written, DbError>, Result<(), DbError>) {
-    let prepared = change.values().and_then(|values| {
-        let text = serde_json::to_string(&values).map_err(|error| our_bug(&error))?;
-        Ok((values.sql(), text))
-    });
-    let (sql, values) = match prepared {
-        Ok(prepared) => prepared,
-        Err(error) => return (Err(error), Ok(())),
-    };
-    let statement = Statement { what: "write score", sql: &sql, values: &values };
-    let (rows, noted) = match note {
-        Some(note) => {
-            let [rows, noted] = lease.run_noted(statement, note).await;
-            (rows, noted.map(drop))
-        }
-        None => (lease.run(statement).await, Ok(())),
+    note: Option<Note>,
+) -> Result<Written, DbError> {
+    let values = change.values()?;
+    let text = serde_json::to_string(&values).map_err(|error| our_bug(&error))?;
+    let statement = Statement { what: "write score", sql: &values.sql(), values: &text };
+    let rows = match note {
+        Some(note) => lease.run_before(statement, note.statement()).await,
+        None => lease.run(statement).await,
     };
     let written = rows.and_then(|rows| {
         let scored: i64 = rows.first().map_or(Ok(0), |row| get(row, "scored"))?;
         Ok(if scored == 1 { Written::All } else { Written::Outrun })
     });
-    (written, noted)
+    // The connection serves another try. After any other failure it is closed.
+    if matches!(written, Ok(Written::Outrun) | Err(DbError::Refused { .. })) {
+        lease.abandon_note().await;
+    }
+    written
 }
 
 const MIGRATE: &str = "

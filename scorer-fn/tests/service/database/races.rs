@@ -3,18 +3,17 @@
 use std::time::Duration;
 
 use local_cloud::pgbouncer::{self, Pgbouncer};
-use scorer_fn::app::Call;
 use scorer_fn::config::Config;
 use scorer_fn::event::Event;
-use scorer_fn::score::Scorer;
 use scorer_fn::score::request::CommunityKey;
+use scorer_fn::score::{Answered, Scorer};
 use scorer_fn::store::Database;
 use scorer_fn::store::queries::{self, Asked, Change, ScoreRow, Written};
 use serde_json::Value;
 use sqlx::{Connection, Executor, PgConnection};
 
 use super::{KEY, ask_for, body, count, lasting};
-use crate::support::{Service, app_on, demo_environment, get};
+use crate::support::{Service, app_on, ask, demo_environment, get};
 
 #[tokio::test]
 async fn first_requests_for_one_wallet_at_once_agree() -> anyhow::Result<()> {
@@ -25,7 +24,7 @@ async fn first_requests_for_one_wallet_at_once_agree() -> anyhow::Result<()> {
         .collect::<anyhow::Result<_>>()?;
     let asked = apps.into_iter().map(|app| {
         let event = event.clone();
-        tokio::spawn(async move { app.serve_alb(&event, Call::default()).await })
+        tokio::spawn(async move { ask(&app, &event).await })
     });
     let mut answers = Vec::new();
     for answer in asked.collect::<Vec<_>>() {
@@ -51,7 +50,7 @@ async fn two_wallets_racing_for_one_nullifier_share_it_out() -> anyhow::Result<(
     let asked = twins.iter().map(|address| {
         let event = get(&format!("/v2/stamps/1/score/{address}"), KEY);
         let app = app_on(&service.url, &demo_environment().unwrap_or_default());
-        tokio::spawn(async move { anyhow::Ok(app?.serve_alb(&event, Call::default()).await) })
+        tokio::spawn(async move { anyhow::Ok(ask(&app?, &event).await) })
     });
     let mut counted = 0;
     for answer in asked.collect::<Vec<_>>() {
@@ -87,7 +86,7 @@ async fn a_wallet_that_another_request_is_changing_is_tried_again_and_again() ->
         let waiting = held.fetch_all("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'");
         assert!(waiting.await?.is_empty(), "nor does a backend wait for it");
         held.commit().await?;
-        let (answer, notes) = asked.await?;
+        let Answered { answer, notes, .. } = asked.await?;
         assert_eq!(lasting(&answer.to_alb()), lasting(&before), "{isolation}");
         assert!(notes.retries > 0);
         assert_eq!(count(&service.url, "registry_score WHERE status = 'DONE'").await?, 1);
@@ -150,10 +149,10 @@ async fn of_two_interleaved_scores_only_the_first_is_written() -> anyhow::Result
             score: &rows[number],
             now: scorer_fn::time::now(),
         };
-        let (first, _) = queries::write(&mut one, change(0), None).await;
-        assert_eq!(first?, Written::All);
-        let (second, _) = queries::write(&mut other, change(1), None).await;
-        assert_eq!(second?, Written::Outrun);
+        let first = queries::write(&mut one, change(0), None).await?;
+        assert_eq!(first, Written::All);
+        let second = queries::write(&mut other, change(1), None).await?;
+        assert_eq!(second, Written::Outrun);
         assert_eq!(count(&service.url, "registry_score WHERE score = 1").await?, 1);
         assert_eq!(count(&service.url, "registry_passport").await?, 1);
         assert_eq!(count(&service.url, "registry_event").await?, round + 1, "none by the second");
@@ -186,7 +185,7 @@ async fn eight_clients_on_three_wallets_leave_what_one_after_the_other_leaves() 
             let mut asked = 0_usize;
             while std::time::Instant::now() < end || asked < 10 {
                 let path = format!("/v2/stamps/1/score/{}", wallets[(client + asked) % 3]);
-                let answer = app.serve_alb(&get(&path, KEY), Call::default()).await;
+                let answer = ask(&app, &get(&path, KEY)).await;
                 anyhow::ensure!(answer["statusCode"] == 200, "{answer}");
                 anyhow::ensure!(body(&answer)["error"].is_null(), "{answer}");
                 asked += 1;
@@ -212,7 +211,7 @@ async fn eight_clients_on_three_wallets_leave_what_one_after_the_other_leaves() 
     in_order.sort_by_key(|wallet| *wallet != winner);
     for wallet in in_order.iter().chain(&in_order) {
         let path = format!("/v2/stamps/1/score/{wallet}");
-        app.serve_alb(&get(&path, KEY), Call::default()).await;
+        ask(&app, &get(&path, KEY)).await;
     }
     for sql in [
         "SELECT address || community_id FROM registry_passport",

@@ -9,7 +9,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{ask_for, lasting};
-use crate::support::{Service, app_on, demo_environment};
+use crate::support::{Service, app_on, ask, demo_environment};
 
 /// Passes bytes on to a server, or lets those of some connections vanish.
 struct Gap {
@@ -69,17 +69,17 @@ async fn a_silent_connection_is_replaced_by_a_probe_and_not_by_a_timeout() -> an
     variables.insert("DATABASE_PROBE_AFTER_IDLE_MS".to_owned(), "20".to_owned());
     let app = app_on(&url, &variables)?;
     let event = ask_for(3)?;
-    let before = app.serve_alb(&event, scorer_fn::app::Call::default()).await;
+    let before = ask(&app, &event).await;
     assert_eq!(before["statusCode"], 200, "{before}");
     // Alive, it answers the probe and stays.
     tokio::time::sleep(Duration::from_millis(60)).await;
-    let again = app.serve_alb(&event, scorer_fn::app::Call::default()).await;
+    let again = ask(&app, &event).await;
     assert_eq!(lasting(&again), lasting(&before));
     assert_eq!(gap.opened.load(Ordering::SeqCst), 1);
 
     tokio::time::sleep(Duration::from_millis(60)).await;
     gap.silent.store(true, Ordering::SeqCst);
-    let asked = app.serve_alb(&event, scorer_fn::app::Call::default());
+    let asked = ask(&app, &event);
     let after = tokio::time::timeout(Duration::from_mins(5), asked).await?;
     assert_eq!(lasting(&after), lasting(&before));
     assert_eq!(gap.opened.load(Ordering::SeqCst), 2, "one new connection");
@@ -97,7 +97,7 @@ async fn a_probe_works_behind_a_pooler() -> anyhow::Result<()> {
     variables.insert("DATABASE_PROBE_AFTER_IDLE_MS".to_owned(), "0".to_owned());
     let app = app_on(&pooler.url("scorer"), &variables)?;
     for _ in 0..20 {
-        let answer = app.serve_alb(&ask_for(3)?, scorer_fn::app::Call::default()).await;
+        let answer = ask(&app, &ask_for(3)?).await;
         assert_eq!(answer["statusCode"], 200, "{answer}");
     }
     Ok(())
