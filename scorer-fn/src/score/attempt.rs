@@ -76,12 +76,13 @@ impl Attempt<'_, '_> {
         let address = target.and_then(|target| request::address(target.address));
         let prefix = key::prefix(key);
         let asked = Asked { prefix, community: wanted.as_ref(), address: address.as_deref() };
-        let Some(found) = queries::read(self.lease, asked).await? else {
+        let Some(found) = queries::read(self.lease, asked, &self.scorer.plain).await? else {
             return Ok(unauthorized());
         };
         let Found { key: row, community, wallet } = found;
-        if let Some(answer) = &self.memory.on_its_way
-            && wallet.scored_at == Some(self.now)
+        if let (Some(answer), Some(community), Some(address)) =
+            (&self.memory.on_its_way, &community, &address)
+            && queries::arrived(self.lease, address, community.id, self.now).await?
         {
             let why = "the connection broke before it was confirmed";
             self.notes.analytics_lost = Some(why.to_owned());

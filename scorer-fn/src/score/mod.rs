@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use crate::answer::Answer;
 use crate::config::{Config, Settings};
 use crate::event::Event;
-use crate::store::{Database, DbError, Trips, Unsettled, queries};
+use crate::store::queries::{self, Plain};
+use crate::store::{Database, DbError, Trips, Unsettled};
 use crate::time::Micros;
 use attempt::{Attempt, Failure, Memory};
 use dedup::LinksFailed;
@@ -35,6 +36,7 @@ pub struct Scorer {
     settings: Settings,
     database: Database,
     limiter: Option<Limiter>,
+    plain: Plain,
 }
 
 /// What happened, for the log. Never shown to the caller.
@@ -67,7 +69,8 @@ impl Scorer {
     /// Connects to nothing yet.
     pub fn new(config: Config) -> Self {
         let database = Database::new(config.source, config.limits);
-        Self { settings: config.settings, database, limiter: config.limiter }
+        let plain = Plain::default();
+        Self { settings: config.settings, database, limiter: config.limiter, plain }
     }
 
     /// Whether injected faults are obeyed.

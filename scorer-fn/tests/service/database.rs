@@ -125,6 +125,38 @@ async fn a_score_takes_few_round_trips() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn weights_of_a_communitys_own_count_from_the_request_after_they_are_given()
+-> anyhow::Result<()> {
+    let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
+    let mut variables = demo_environment()?;
+    variables.insert("DATABASE_URL".to_owned(), service.url.clone());
+    let scorer = Scorer::new(Config::read(|name| variables.get(name).cloned())?);
+    let mut admin = PgConnection::connect(&service.url).await?;
+    let holder: String = sqlx::query_scalar(
+        "SELECT address FROM ceramic_cache_ceramiccache WHERE provider = 'AllowList#DemoList' LIMIT 1",
+    )
+    .fetch_one(&mut admin)
+    .await?;
+    let event = Event::from_alb(&get(&format!("/v2/stamps/3/score/{holder}"), KEY));
+    let ask = async || {
+        let mut answered = scorer.answer(&event, scorer_fn::time::now(), None).await;
+        scorer.settle(answered.unsettled, &mut answered.notes).await;
+        (lasting(&answered.answer.to_alb())["score"].clone(), answered.notes.trips.round_trips)
+    };
+    let (custom, trips) = ask().await;
+    assert_eq!(trips, 2);
+    admin.execute("UPDATE account_customization SET scorer_id = 2").await?;
+    let (plain, trips) = ask().await;
+    assert_ne!(plain, custom);
+    assert_eq!(trips, 2);
+    assert_eq!(ask().await, (plain.clone(), 2), "known to have none");
+    admin.execute("UPDATE account_customization SET scorer_id = 3").await?;
+    assert_eq!(ask().await, (custom.clone(), 3), "the read says that it has some after all");
+    assert_eq!(ask().await, (custom, 2));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_lost_connection_is_opened_again_within_the_request() -> anyhow::Result<()> {
     let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
     let event = ask_for(3)?;

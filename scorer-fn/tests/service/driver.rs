@@ -11,7 +11,7 @@ use local_cloud::postgres::PrivatePostgres;
 use local_cloud::tls::Authority;
 use scorer_fn::config::Config;
 use scorer_fn::store::Database;
-use scorer_fn::store::queries::{self, Asked};
+use scorer_fn::store::queries::{self, Asked, Plain};
 use serde_json::Value;
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -98,7 +98,7 @@ async fn a_statement_costs_one_round_trip_and_a_score_two() -> anyhow::Result<()
         turns.take();
         let at = Instant::now();
         let asked = Asked { prefix: &large, community: None, address: None };
-        assert!(queries::read(&mut lease, asked).await?.is_none());
+        assert!(queries::read(&mut lease, asked, &Plain::default()).await?.is_none());
         ours.push(at.elapsed());
         assert_eq!(turns.take(), 1, "ours");
 

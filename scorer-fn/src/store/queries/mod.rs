@@ -17,7 +17,7 @@ mod read;
 mod write;
 
 pub use note::{Note, Outcome, Visit, noted};
-pub use read::{Asked, CommunityRow, Found, KeyRow, WalletRow, read};
+pub use read::{Asked, CommunityRow, Found, KeyRow, Plain, WalletRow, arrived, read};
 pub use write::{Change, ScoreRow, Written, migrate, write};
 
 use super::DbError;

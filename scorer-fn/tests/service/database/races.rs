@@ -8,7 +8,7 @@ use scorer_fn::event::Event;
 use scorer_fn::score::request::CommunityKey;
 use scorer_fn::score::{Answered, Scorer};
 use scorer_fn::store::Database;
-use scorer_fn::store::queries::{self, Asked, Change, ScoreRow, Written};
+use scorer_fn::store::queries::{self, Asked, Change, Plain, ScoreRow, Written};
 use serde_json::Value;
 use sqlx::{Connection, Executor, PgConnection};
 
@@ -132,8 +132,8 @@ async fn of_two_interleaved_scores_only_the_first_is_written() -> anyhow::Result
     // A new wallet, and then one that is known.
     for round in 0..2_i64 {
         let found = [
-            queries::read(&mut one, asked).await?.expect("a key"),
-            queries::read(&mut other, asked).await?.expect("a key"),
+            queries::read(&mut one, asked, &Plain::default()).await?.expect("a key"),
+            queries::read(&mut other, asked, &Plain::default()).await?.expect("a key"),
         ];
         assert_eq!(found[0].wallet.score.is_some(), round > 0);
         let rows = ["1", "0"].map(|verdict| ScoreRow {
