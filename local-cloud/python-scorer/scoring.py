@@ -19,6 +19,7 @@ class Stamp:
     nullifiers: list
     expires: datetime
     expires_text: str
+    credential: dict
 
 
 @dataclass
@@ -29,7 +30,11 @@ class Score:
     weights: dict = field(default_factory=dict)  # counted provider -> weight
     stamps: dict = field(default_factory=dict)  # as in the answer
     expires: datetime | None = None
+    # What is stored beside the score; `settled` once deduplication has come to an end.
+    settled: bool = False
     links: list = field(default_factory=list)  # (nullifier, address, expires)
+    counted: list = field(default_factory=list)  # (provider, credential)
+    deduplicated: list = field(default_factory=list)  # (provider, nullifiers)
 
     @property
     def passing(self):
@@ -51,9 +56,9 @@ class Score:
         }
 
 
-def failed(error, links=()):
+def failed(error, **kept):
     """A score that could not be made: 200 with a text, and always threshold 20."""
-    return Score(error=error, links=list(links))
+    return Score(error=error, **kept)
 
 
 def score(settings, *, address, stamps, weights, threshold, find_links, now):
@@ -77,14 +82,20 @@ def score(settings, *, address, stamps, weights, threshold, find_links, now):
             links += [(n, *clash) for n in free]
     if len({link[0] for link in links}) < len(links):
         raise ValueError("Failed to save HashScorerLinks")
+    kept = {
+        "settled": True,
+        "links": links,
+        "counted": [(stamp.provider, stamp.credential) for stamp in counted],
+        "deduplicated": [(stamp.named, stamp.nullifiers) for stamp in clashing],
+    }
     try:
-        return weighed(counted, clashing, links, weights, threshold)
+        return weighed(counted, clashing, weights, threshold, kept)
     except Exception as error:
-        return failed(str(error), links)
+        return failed(str(error), **kept)
 
 
-def weighed(counted, clashing, links, weights, threshold):
-    result = Score(threshold=threshold, links=links)
+def weighed(counted, clashing, weights, threshold, kept):
+    result = Score(threshold=threshold, **kept)
     for stamp in counted:
         weight = Decimal(weights.get(stamp.provider, 0))
         result.total += weight
@@ -118,7 +129,7 @@ def read(settings, address, provider, credential, now):
         return None
     if not settings.multi_nullifier:
         nullifiers = [n for n in nullifiers if n.startswith("v0")]
-    return Stamp(provider, subject["provider"], nullifiers, expires, expires_text)
+    return Stamp(provider, subject["provider"], nullifiers, expires, expires_text, credential)
 
 
 def taken(owners, nullifier, address, now):

@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 # Everything that does not depend on the wallet. An external id wins over the
 # community with that number.
 FIND = """
-SELECT coalesce(k.hashed_key_sha256, k.hashed_key),
+SELECT k.id, coalesce(k.hashed_key_sha256, k.hashed_key),
        c.id, c.rule, coalesce(w.threshold, b.threshold), coalesce(w.weights, b.weights),
        (SELECT jsonb_object_agg(provider, weight::text) FROM (
            SELECT 'AllowList#' || l.name AS provider, a.weight
@@ -48,38 +48,60 @@ SELECT hash, address, expires_at FROM registry_hashscorerlink
  WHERE community_id = %s AND hash = ANY(%s)
 """
 
-# One statement, so one transaction. A link that somebody else took since we
-# looked stays theirs; this wallet loses the stamp at its next request.
-WRITE = """
-WITH old AS (
-    SELECT id FROM registry_passport WHERE address = %(address)s AND community_id = %(community)s
-), new AS (
-    INSERT INTO registry_passport (address, community_id)
-    SELECT %(address)s, %(community)s WHERE NOT EXISTS (SELECT FROM old)
-    ON CONFLICT (address, community_id) DO UPDATE SET address = EXCLUDED.address
-    RETURNING id
-), links AS (
-    INSERT INTO registry_hashscorerlink (hash, community_id, address, expires_at)
-    SELECT hash, %(community)s, address, expires
-      FROM unnest(%(hashes)s::text[], %(owners)s::text[], %(expiries)s::timestamptz[])
-           AS l (hash, address, expires)
-     ORDER BY hash
-    ON CONFLICT (hash, community_id) DO UPDATE
-       SET address = EXCLUDED.address, expires_at = EXCLUDED.expires_at
-     WHERE registry_hashscorerlink.address = EXCLUDED.address
-        OR registry_hashscorerlink.expires_at <= %(now)s
-)
+# The real service commits each statement by itself, and so does this one.
+PASSPORT = """
+SELECT id FROM registry_passport WHERE address = %s AND community_id = %s FOR UPDATE
+"""
+
+NEW_PASSPORT = """
+INSERT INTO registry_passport (address, community_id) VALUES (%s, %s)
+ON CONFLICT (address, community_id) DO UPDATE SET address = EXCLUDED.address
+RETURNING id
+"""
+
+NO_STAMPS = "DELETE FROM registry_stamp WHERE passport_id = %s"
+
+STAMP = "INSERT INTO registry_stamp (passport_id, provider, credential) VALUES (%s, %s, %s)"
+
+# A link that somebody else took since we looked stays theirs; this wallet loses
+# the stamp at its next request.
+LINK = """
+INSERT INTO registry_hashscorerlink (hash, community_id, address, expires_at)
+SELECT hash, %(community)s, address, expires
+  FROM unnest(%(hashes)s::text[], %(owners)s::text[], %(expiries)s::timestamptz[])
+       AS l (hash, address, expires)
+ ORDER BY hash
+ON CONFLICT (hash, community_id) DO UPDATE
+   SET address = EXCLUDED.address, expires_at = EXCLUDED.expires_at
+ WHERE registry_hashscorerlink.address = EXCLUDED.address
+    OR registry_hashscorerlink.expires_at <= %(now)s
+"""
+
+SCORE = """
 INSERT INTO registry_score AS score (passport_id, score, status, error, evidence, stamp_scores,
                                      stamps, expiration_date, last_score_timestamp)
-SELECT id, %(score)s, %(status)s, %(error)s, %(evidence)s, %(stamp_scores)s, %(stamps)s,
-       %(expires)s, %(scored_at)s
-  FROM (SELECT id FROM old UNION ALL SELECT id FROM new) passport
+VALUES (%(passport)s, %(score)s, %(status)s, %(error)s, %(evidence)s, %(stamp_scores)s,
+        %(stamps)s, %(expires)s, %(scored_at)s)
 ON CONFLICT (passport_id) DO UPDATE
    SET (score, status, error, evidence, stamp_scores, stamps, expiration_date,
         last_score_timestamp)
      = (EXCLUDED.score, EXCLUDED.status, EXCLUDED.error, EXCLUDED.evidence,
         EXCLUDED.stamp_scores, EXCLUDED.stamps, EXCLUDED.expiration_date,
         EXCLUDED.last_score_timestamp)
+RETURNING id
+"""
+
+EVENT = """
+INSERT INTO registry_event (action, address, created_at, data, community_id)
+VALUES (%s, %s, %s, %s, %s)
+"""
+
+ANALYTICS = """
+INSERT INTO account_accountapikeyanalytics
+       (created_at, path, api_key_id, error, headers, path_segments, payload, query_params,
+        response, response_skipped, status_code)
+VALUES (%(now)s, %(path)s, %(api_key)s, %(error)s, %(headers)s, %(segments)s, %(payload)s,
+        %(query)s, %(response)s, false, %(status)s)
 """
 
 
@@ -87,10 +109,13 @@ ON CONFLICT (passport_id) DO UPDATE
 # one of them, and repeating its statement is all that is needed.
 MOST_DEADLOCKS = 5
 
+SECRET = ("x-api-key", "authorization", "cookie")
+
 CONNECT_TIMEOUT_SECS = max(2, int(os.environ.get("DATABASE_CONNECT_TIMEOUT_MS", "2000")) // 1000)
 
 
 class Found(NamedTuple):
+    key: str  # primary key
     key_hash: str
     community: int | None
     rule: str | None
@@ -135,8 +160,8 @@ class Store:
         row = self.run(FIND, values).fetchone()
         if row is None:
             return None
-        weights, own = row[4], row[5]
-        return Found(*row[:4], {**weights, **own} if weights is not None and own else weights)
+        weights, own = row[5], row[6]
+        return Found(*row[:5], {**weights, **own} if weights is not None and own else weights)
 
     def stamps(self, address):
         return self.run(STAMPS, (address,)).fetchall()
@@ -146,6 +171,15 @@ class Store:
         return {nullifier: (address, expires) for nullifier, address, expires in rows}
 
     def write(self, community, address, score, now):
+        """Everything that a score leaves behind."""
+        row = self.run(PASSPORT, (address, community)).fetchone()
+        row = row or self.run(NEW_PASSPORT, (address, community)).fetchone()
+        passport = row[0]
+        if score.settled:
+            self.write_stamps(passport, community, score, now)
+            for provider, nullifiers in score.deduplicated:
+                data = {"nullifiers": nullifiers, "provider": provider, "community_id": community}
+                self.run(EVENT, ("LDP", address, now, Jsonb(data), community))
         done = score.error is None
         evidence = {
             "type": "ThresholdScoreCheck",
@@ -153,22 +187,69 @@ class Store:
             "rawScore": str(score.total),
             "threshold": f"{score.threshold:.5f}",
         }
-        self.run(
-            WRITE,
-            {
-                "address": address,
+        values = {
+            "passport": passport,
+            "score": Decimal(score.passing) if done else None,
+            "status": "DONE" if done else "ERROR",
+            "error": score.error,
+            "evidence": Jsonb(evidence) if done else None,
+            "stamp_scores": Jsonb(score.weights) if done else None,
+            "stamps": Jsonb(score.stamps) if done else None,
+            "expires": score.expires,
+            "scored_at": now if done else None,
+        }
+        row = self.run(SCORE, values).fetchone()
+        if done:
+            fields = {
+                "passport": passport,
+                "score": str(int(score.passing)),
+                "status": "DONE",
+                "error": None,
+                "evidence": evidence,
+                "stamp_scores": score.weights,
+                "stamps": score.stamps,
+                "expiration_date": score.expires and django_time(score.expires),
+                "last_score_timestamp": django_time(now),
+            }
+            data = {"model": "registry.score", "pk": row[0], "fields": fields}
+            self.run(EVENT, ("SCU", address, now, Jsonb(data), community))
+
+    def write_stamps(self, passport, community, score, now):
+        self.run(NO_STAMPS, (passport,))
+        if score.links:
+            values = {
                 "community": community,
                 "now": now,
                 "hashes": [link[0] for link in score.links],
                 "owners": [link[1] for link in score.links],
                 "expiries": [link[2] for link in score.links],
-                "score": Decimal(score.passing) if done else None,
-                "status": "DONE" if done else "ERROR",
-                "error": score.error,
-                "evidence": Jsonb(evidence) if done else None,
-                "stamp_scores": Jsonb(score.weights) if done else None,
-                "stamps": Jsonb(score.stamps) if done else None,
-                "expires": score.expires,
-                "scored_at": now if done else None,
-            },
-        )
+            }
+            self.run(LINK, values)
+        for provider, credential in score.counted:
+            self.run(STAMP, (passport, provider, Jsonb(credential)))
+
+    def note(self, key, event, payload, answer, error, now):
+        """The analytics row of an authenticated call."""
+        headers = {
+            name: "***" if name.lower() in SECRET else value
+            for name, value in event["headers"].items()
+        }
+        values = {
+            "now": now,
+            "path": event["path"],
+            "api_key": key,
+            "error": error,
+            "headers": Jsonb(headers),
+            "segments": Jsonb(event["path"].split("/")[1:]),
+            "payload": Jsonb(payload),
+            "query": Jsonb(event["queryStringParameters"]),
+            "response": Jsonb(answer["body"]),
+            "status": answer["statusCode"],
+        }
+        self.run(ANALYTICS, values)
+
+
+def django_time(time):
+    """As Django's serializer writes times: milliseconds, and Z for UTC."""
+    text = time.isoformat(timespec="milliseconds" if time.microsecond else "seconds")
+    return text[: -len("+00:00")] + "Z" if text.endswith("+00:00") else text

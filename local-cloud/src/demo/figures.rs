@@ -123,8 +123,9 @@ impl Beside {
         lines.extend(
             [
                 "  Compared: this build's Rust function (dev profile, optimised: see Cargo.toml) with a",
-                "  Python twin, which does less than the real Python service and than Rust: no signatures,",
-                "  no copies of stamps, events or analytics. `make bench-scorer` measures release builds.",
+                "  Python twin that leaves the same rows as the real service, one statement after the other",
+                "  as that does, and does less: no framework, and no stamp's signature is checked.",
+                "  `make bench-scorer` measures release builds.",
             ]
             .map(str::to_owned),
         );

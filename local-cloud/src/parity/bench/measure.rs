@@ -34,7 +34,7 @@ pub(super) const RATE: f64 = 25.0;
 pub(super) const MANY: (u32, f64) = (8, 60.0);
 
 /// How the function reaches its database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Condition {
     /// Loopback, no TLS, plain password.

@@ -24,7 +24,7 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use self::measure::{Candidate, Condition, Data, FAR, PYTHON, RUST, measure, statement_ms};
-use self::table::{RECORDED, TARGETS, missed, table};
+use self::table::{RECORDED, TARGETS, is_judged, missed, table};
 use super::cli::sibling;
 use crate::latency::LatencyProxy;
 use crate::postgres::PrivatePostgres;
@@ -50,6 +50,9 @@ pub struct BenchArgs {
     /// Cold starts for each row
     #[arg(long, default_value_t = 21)]
     cold: usize,
+    /// Only this condition, which may be given again; all of them by default
+    #[arg(long, value_name = "NAME")]
+    condition: Vec<Condition>,
     /// Where the figures go
     #[arg(long, default_value = "target/bench/scorer.json", value_name = "FILE")]
     json: PathBuf,
@@ -84,7 +87,9 @@ pub async fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
     }
     let network_ms = network_ms(&plain).await?;
     let mut rows = Vec::new();
-    for condition in Condition::ALL {
+    let chosen =
+        |condition: &Condition| args.condition.is_empty() || args.condition.contains(condition);
+    for condition in Condition::ALL.into_iter().filter(chosen) {
         let postgres = match condition {
             Condition::Plain => &plain,
             Condition::Tls | Condition::TlsFar => &tls,
@@ -113,7 +118,14 @@ pub async fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
         println!("missed: {target}");
     }
     Ok(if missed.is_empty() {
-        println!("all targets met");
+        println!(
+            "{}",
+            if rows.iter().any(is_judged) {
+                "all targets met"
+            } else {
+                "no target missed, but most are about TLS + SCRAM, which was not measured"
+            }
+        );
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
