@@ -23,8 +23,10 @@ pub struct Event {
     pub headers: Option<Map<String, Value>>,
     /// Query as given, still percent-encoded; absent in some test events.
     pub query: Option<Value>,
-    /// Body text, perhaps base64.
+    /// Body text, perhaps base64; None if there is none, or nothing in it.
     pub body: Option<String>,
+    /// Python's name for the type of a body that is no text. No load balancer sends one.
+    pub body_type: Option<&'static str>,
     /// `isBase64Encoded`; None if the event has no such field.
     pub base64: Option<bool>,
 }
@@ -46,6 +48,10 @@ impl Event {
             headers: event.get("headers").and_then(Value::as_object).cloned(),
             query: event.get("queryStringParameters").cloned(),
             body: text("body"),
+            body_type: event
+                .get("body")
+                .filter(|body| !body.is_string())
+                .and_then(|body| python::is_truthy(body).then(|| python::type_name(body))),
             base64: event.get("isBase64Encoded").map(python::is_truthy),
         }
     }
@@ -70,6 +76,7 @@ impl Event {
             headers: Some(headers),
             query: Some(Value::Object(query)),
             body: Some(text.map_or_else(|| STANDARD.encode(body), str::to_owned)),
+            body_type: None,
             base64: Some(text.is_none()),
         }
     }
@@ -85,6 +92,17 @@ impl Event {
     /// The text of the exception that Python raises.
     pub fn payload(&self) -> Result<Json, String> {
         let base64 = self.base64.ok_or("'isBase64Encoded'")?;
+        match self.body_type {
+            Some(name) if base64 => {
+                return Err(format!(
+                    "argument should be a bytes-like object or ASCII string, not '{name}'"
+                ));
+            }
+            Some(name) => {
+                return Err(format!("the JSON object must be str, bytes or bytearray, not {name}"));
+            }
+            None => {}
+        }
         let Some(body) = self.body.as_deref().filter(|body| !body.is_empty()) else {
             return Ok(Json { value: Value::Object(Map::new()), storable: true });
         };

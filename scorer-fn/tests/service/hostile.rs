@@ -99,11 +99,13 @@ async fn hostile_bodies_are_errors_of_the_caller_only() -> anyhow::Result<()> {
     assert_eq!(ask(json!("\"\\ud800\""), json!(false)).await, 200, "half a pair");
     assert_eq!(ask(json!("/w=="), json!(true)).await, 500, "no UTF-8");
     assert_eq!(ask(json!(null), json!(true)).await, 200, "no body");
-    assert_eq!(
-        ask(json!({"a": 1}), json!(false)).await,
-        200,
-        "a body that is no text counts as none"
-    );
+    for body in [json!({"a": 1}), json!([0]), json!(7), json!(0.5), json!(true)] {
+        assert_eq!(ask(body.clone(), json!(false)).await, 500, "{body} is no text");
+        assert_eq!(ask(body.clone(), json!(true)).await, 500, "{body} is no text");
+    }
+    for body in [json!({}), json!([]), json!(0), json!(false)] {
+        assert_eq!(ask(body.clone(), json!(false)).await, 200, "{body} counts as none");
+    }
     assert_eq!(ask(json!("{}"), json!(null)).await, 200, "null is false");
     Ok(())
 }
@@ -120,6 +122,7 @@ async fn an_error_is_described_in_the_words_of_python() -> anyhow::Result<()> {
             json!("\u{feff}{}"),
             "Unexpected UTF-8 BOM (decode using utf-8-sig): line 1 column 1 (char 0)",
         ),
+        ("body", json!(7), "the JSON object must be str, bytes or bytearray, not int"),
         (
             "body",
             json!("{"),
