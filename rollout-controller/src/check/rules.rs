@@ -26,7 +26,18 @@ pub(super) fn findings(
             )];
         }
     };
-    vec![share(about, seen, journal), sticky(about, seen), header(about, route, seen)]
+    let mut findings =
+        vec![share(about, seen, journal), sticky(about, seen), header(about, route, seen)];
+    findings.extend(seen.mixed.iter().map(|what| {
+        Finding::warn(
+            "mixed",
+            about,
+            what.as_str(),
+            "CloudWatch counts by group and load balancer, so those requests are judged as if they were this route's",
+            "give this rule target groups of its own; a function can be in several",
+        )
+    }));
+    findings
 }
 
 fn share(about: &str, seen: &RouteSeen, journal: Option<&Journal>) -> Finding {

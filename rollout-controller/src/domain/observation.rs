@@ -200,6 +200,11 @@ pub struct RouteSeen {
     pub sticky: bool,
     /// What is wrong with the header rule, one sentence each; empty is fine.
     pub header_rule: Vec<String>,
+    /// Other rules of the listener that give one of the two groups requests, one
+    /// sentence each: CloudWatch counts those too, since its dimensions are group
+    /// and load balancer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mixed: Vec<String>,
 }
 
 impl RouteSeen {

@@ -75,6 +75,10 @@ impl Trace {
             let row = Row::parse(fields.get(skip..).unwrap_or_default(), buckets);
             gather(&mut minutes, row.map_err(refused)?).map_err(refused)?;
         }
+        if skip.is_none() {
+            let problem = check_header(&[], buckets).err().unwrap_or_default();
+            return Err(ReplayError::Line { line: 1, problem });
+        }
         Self::fill(&minutes)
     }
 

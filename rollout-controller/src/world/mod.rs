@@ -68,6 +68,8 @@ pub struct Rule {
     pub sticky: bool,
     /// What is wrong with the header rule.
     pub header_rule: Vec<String>,
+    /// Which other rules use its groups.
+    pub mixed: Vec<String>,
     /// How often it was written.
     pub writes: u32,
 }
@@ -131,6 +133,7 @@ impl Pretend {
             share: Share::Weight(Weight::ZERO),
             sticky: false,
             header_rule: Vec::new(),
+            mixed: Vec::new(),
             writes: 0,
         };
         let state = State {

@@ -36,6 +36,7 @@ impl Traffic for Pretend {
             priority: Some(100),
             sticky: rule.sticky,
             header_rule: rule.header_rule.clone(),
+            mixed: rule.mixed.clone(),
         })
     }
 

@@ -195,7 +195,8 @@ fn a_malformed_recording_says_which_line_and_what() {
     assert!(refused(&trace.replace("\n-58,old,0,", "\n-58,old,0.01,")).contains("tenth"));
     assert!(refused(&trace.replace("\n-58,old,0,", "\n-59,old,0,")).contains("this side twice"));
     assert!(refused(&trace.replace("\n0,new,1,", "\n0,new,5,")).contains("its other side 1 %"));
-    assert!(refused(&trace.replace("\n-60,", "\n-90000000,")).contains("four weeks"));
+    assert!(refused(&trace.replace("\n-60,", "\n-900000,")).contains("four weeks"));
+    assert!(refused(&trace.replace("\n-60,", "\n-90000000,")).contains("since 1970"));
     let header = trace.lines().next().unwrap();
     assert!(refused(header).contains("no minutes"));
     assert!(refused(&format!("{header},b35\n")).contains("too many"));

@@ -148,6 +148,10 @@ async fn every_fault_of_a_rule_is_bad() {
     the_finding(&found, Level::Bad, "sticky", "stickiness is on");
     the_finding(&found, Level::Bad, "header", "no rule at priority 99; rule 50");
     the_finding(&found, Level::Bad, "rule", "a redirect");
+    night.pretend.state().rules.get_mut("public").unwrap().mixed =
+        vec!["the default rule gives old_group py0/1 requests too".into()];
+    let found = examine(&night, &both()).await;
+    the_finding(&found, Level::Warn, "mixed", "the default rule gives old_group");
     night.pretend.state().trouble.rules_unreadable = true;
     let found = examine(&night, &both()).await;
     the_finding(&found, Level::Bad, "rule", "throttled");

@@ -31,6 +31,12 @@ async fn shows_shares_and_moves_them(scene: &Scene) {
     assert_eq!((first.share, first.priority), (Share::Weight(Weight::ZERO), Some(100)));
     assert_eq!((second.share, second.priority), (Share::Weight(percent(10.0)), Some(110)));
     assert!(!first.sticky);
+    // Both routes have Python's group, so its numbers are those of both.
+    assert!(
+        first.mixed.iter().any(|mixed| mixed.starts_with("rule 110 gives old_group ")),
+        "{:?}",
+        first.mixed
+    );
     // `X-USE-RUST-SCORER: TRUE` is asked for; header rules do not look at case.
     assert_eq!(first.header_rule, [""; 0]);
     // The header rule is the first route's. The second has none, and a tester's

@@ -52,6 +52,7 @@ impl Traffic for Alb {
             priority: reader::priority(rule),
             sticky: weights::is_sticky(rule),
             header_rule: header::complaints(&rules, rule, route),
+            mixed: weights::mixed(&rules, rule, route),
         })
     }
 

@@ -106,6 +106,29 @@ pub(super) fn destinations(rule: &Rule) -> Vec<Destination> {
     }
 }
 
+/// Other rules that give one of the route's groups requests.
+pub(super) fn mixed(rules: &[Rule], weighted: &Rule, route: &Route) -> Vec<String> {
+    let others = rules.iter().filter(|rule| rule.rule_arn() != weighted.rule_arn());
+    let uses = others.flat_map(|rule| {
+        let name = match super::reader::priority(rule) {
+            Some(priority) => format!("rule {priority}"),
+            None => "the default rule".to_owned(),
+        };
+        let groups = destinations(rule).into_iter().filter(|(_, weight)| *weight > 0);
+        groups.filter_map(move |(arn, _)| {
+            let side = if arn == route.old_group.as_str() {
+                "old_group"
+            } else if arn == route.new_group.as_str() {
+                "new_group"
+            } else {
+                return None;
+            };
+            Some(format!("{name} gives {side} {} requests too", name_and_id(&arn)))
+        })
+    });
+    uses.collect()
+}
+
 fn destination(tuple: &TargetGroupTuple) -> Destination {
     let weight = tuple.weight().map_or(Ok(OMITTED), u16::try_from);
     // AWS has no negative weights.
