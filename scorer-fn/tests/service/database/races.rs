@@ -96,15 +96,16 @@ async fn a_wallet_that_another_request_is_changing_is_tried_again_and_again() ->
 
 #[tokio::test]
 async fn a_wallet_that_stays_locked_is_a_503_and_no_backend_waits_for_it() -> anyhow::Result<()> {
+    let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
     let mut variables = demo_environment()?;
     variables.insert("DATABASE_STATEMENT_TIMEOUT_MS".to_owned(), "500".to_owned());
-    let service = Service::start("demo/seed.sql", &variables).await?;
+    let hurried = app_on(&service.url, &variables)?;
     let event = ask_for(3)?;
     assert_eq!(service.ask(&event).await["statusCode"], 200);
     let mut holder = PgConnection::connect(&service.url).await?;
     let mut held = holder.begin().await?;
     held.execute("SELECT FROM registry_score FOR UPDATE").await?;
-    let answer = service.ask(&event).await;
+    let answer = ask(&hurried, &event).await;
     assert_eq!(answer["statusCode"], 503, "{answer}");
     assert_eq!(answer["body"], "{\"error\": \"DB Error: OperationalError\"}");
     let waiting = held.fetch_all("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'");

