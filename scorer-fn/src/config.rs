@@ -51,6 +51,8 @@ pub struct Config {
     pub source: Source,
     /// How long the database may take.
     pub limits: Limits,
+    /// `DATABASE_FUNCTIONS=on`: the functions of `sql/functions.sql` are asked.
+    pub functions: bool,
     /// The shared counter, if the rate limit is on.
     pub limiter: Option<Limiter>,
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`, where a collector may listen; None if
@@ -117,7 +119,8 @@ impl Config {
         let disabled = get("OTEL_SDK_DISABLED").is_some_and(|text| is_true(&text));
         let collector = get("OTEL_EXPORTER_OTLP_ENDPOINT").unwrap_or_else(|| COLLECTOR.to_owned());
         let collector = Some(collector).filter(|_| !disabled);
-        Ok(Self { settings, source: source(&get)?, limits, limiter, collector })
+        let functions = get("DATABASE_FUNCTIONS").is_some_and(|text| is_true(&text));
+        Ok(Self { settings, source: source(&get)?, limits, functions, limiter, collector })
     }
 }
 

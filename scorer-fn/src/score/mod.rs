@@ -69,6 +69,7 @@ impl Scorer {
     /// Connects to nothing yet.
     pub fn new(config: Config) -> Self {
         let database = Database::new(config.source, config.limits);
+        let database = database.with_functions(config.functions);
         let plain = Plain::default();
         Self { settings: config.settings, database, limiter: config.limiter, plain }
     }

@@ -24,6 +24,8 @@
 //! `cargo test -p scorer-fn --test service driver:: -- --nocapture` counts them on
 //! the wire, and prints the times.
 //!
+//! What is left of a statement's time is mostly its planning: see `queries::planned`.
+//!
 //! Neither driver's pool is used: sqlx's pings a connection after each release in
 //! a task of its own, which a frozen Lambda environment would cut in half.
 
@@ -32,6 +34,7 @@ mod connection;
 pub mod queries;
 mod tls;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -160,13 +163,21 @@ pub struct Database {
     limits: Limits,
     free: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
+    functions: AtomicBool,
 }
 
 impl Database {
     /// Opens nothing yet: the first [`lease`](Self::lease) does.
     pub fn new(source: Source, limits: Limits) -> Self {
         let free = Arc::new(Semaphore::new(limits.connections));
-        Self { source, limits, free, idle: Mutex::new(Vec::new()) }
+        let functions = AtomicBool::new(false);
+        Self { source, limits, free, idle: Mutex::default(), functions }
+    }
+
+    /// Whether it asks by the functions of `sql/functions.sql`, as long as they are there.
+    #[must_use]
+    pub fn with_functions(self, on: bool) -> Self {
+        Self { functions: AtomicBool::new(on), ..self }
     }
 
     /// Limits as configured.
@@ -298,6 +309,26 @@ impl Lease<'_> {
             return None;
         };
         Some(Unsettled { connection, behind, alone, until, _permit: permit })
+    }
+
+    /// Whether statements go by the database's functions.
+    fn plans_once(&self) -> bool {
+        self.database.functions.load(Ordering::Relaxed)
+    }
+
+    /// Whether a statement failed because the functions are not there, or not for us.
+    /// From then on this process does without them.
+    fn has_no_functions(&self, error: &DbError) -> bool {
+        let DbError::Refused { code, message } = error else { return false };
+        // invalid_schema_name, undefined_function, insufficient_privilege.
+        let missing = matches!(code.as_str(), "3F000" | "42883" | "42501");
+        if missing && self.database.functions.swap(false, Ordering::Relaxed) {
+            let fields = serde_json::json!({"error_type": "no_functions", "error": message});
+            let text = "DATABASE_FUNCTIONS is on, but the functions cannot be used: each statement is \
+                        planned anew; run sql/functions.sql";
+            crate::log::print_event("WARN", text, &fields);
+        }
+        missing
     }
 
     /// Cost since the last time it was taken.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::runtime::Function;
-use crate::support::{Service, app_on, ask, demo_environment, get};
+use crate::support::{Service, app_on, ask, by_functions, demo_environment, get, load_functions};
 use local_cloud::pgbouncer::{self, Pgbouncer};
 use local_cloud::postgres::PrivatePostgres;
 use scorer_fn::app::Call;
@@ -62,12 +62,16 @@ async fn eight_clients_behind_a_pooler_get_their_own_answers() -> anyhow::Result
             expected.insert(path, lasting(&answer));
         }
     }
+    load_functions(&service.postgres, "scorer").await?;
     let pooler = Pgbouncer::start(&service.postgres).await?;
-    // Each client has one connection of its own, as each Lambda environment has.
+    // Each client has one connection of its own, as each Lambda environment has. Half
+    // of them ask by functions, in the same server sessions.
     let clients = (0..8).map(|client| {
         let (url, expected) = (pooler.url("scorer"), expected.clone());
         tokio::spawn(async move {
-            let app = app_on(&url, &demo_environment()?)?;
+            let settings = demo_environment()?;
+            let settings = if client % 2 == 0 { settings } else { by_functions(settings) };
+            let app = app_on(&url, &settings)?;
             let paths: Vec<_> = expected.iter().collect();
             for turn in 0..40 {
                 let (path, expected) = paths[(client * 11 + turn * 7) % paths.len()];
@@ -121,6 +125,65 @@ async fn a_score_takes_few_round_trips() -> anyhow::Result<()> {
     assert_eq!(trips("/v2/stamps/99/score/0x00", KEY).await, 2, "a refusal with its analytics row");
     assert_eq!(trips(&score(addresses[0]), "DemoKeyA.x").await, 1, "a wrong key");
     assert_eq!(trips(&score(addresses[0]), "").await, 0, "no key");
+    Ok(())
+}
+
+#[tokio::test]
+async fn functions_are_asked_if_they_are_there_and_done_without_if_not() -> anyhow::Result<()> {
+    let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
+    let event = ask_for(3)?;
+    let before = service.ask(&event).await;
+    let mut variables = by_functions(demo_environment()?);
+    variables.insert("DATABASE_URL".to_owned(), service.url.clone());
+    let scorer_of = || -> anyhow::Result<Scorer> {
+        Ok(Scorer::new(Config::read(|name| variables.get(name).cloned())?))
+    };
+    let ask = async |scorer: &Scorer| {
+        let event = Event::from_alb(&event);
+        let mut answered = scorer.answer(&event, scorer_fn::time::now(), None).await;
+        scorer.settle(answered.unsettled, &mut answered.notes).await;
+        assert_eq!(answered.notes.analytics_lost, None);
+        assert_eq!(lasting(&answered.answer.to_alb()), lasting(&before));
+        answered.notes.trips.round_trips
+    };
+    let scorer = scorer_of()?;
+    assert_eq!(ask(&scorer).await, 3, "it finds none");
+    assert_eq!(ask(&scorer).await, 2, "and asks no more for them");
+
+    load_functions(&service.postgres, "scorer").await?;
+    load_functions(&service.postgres, "scorer").await?;
+    let mut admin = PgConnection::connect(&service.url).await?;
+    // The functions count their calls.
+    service
+        .postgres
+        .load_sql("postgres", "ALTER DATABASE scorer SET track_functions = 'pl'")
+        .await?;
+    let scorer = scorer_of()?;
+    for _ in 0..3 {
+        assert_eq!(ask(&scorer).await, 2);
+    }
+    drop(scorer);
+    let calls = "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_user_functions
+                  WHERE schemaname LIKE 'scorer_fn%'";
+    // A session reports them at its end.
+    while sqlx::query_scalar::<_, i64>(calls).fetch_one(&mut admin).await? < 9 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+
+    // Some rows go while it runs.
+    let scorer = scorer_of()?;
+    assert_eq!(ask(&scorer).await, 2);
+    admin.execute("DROP FUNCTION scorer_fn_1.write_again(jsonb)").await?;
+    assert_eq!(ask(&scorer).await, 4, "the read by a function, and then all of it without");
+    assert_eq!(ask(&scorer).await, 2);
+    Ok(())
+}
+
+#[test]
+fn the_migration_is_what_the_statements_say() -> anyhow::Result<()> {
+    let file = std::fs::read_to_string("sql/functions.sql")?;
+    let told = "run `cargo run -p scorer-fn --example functions`, and give SCHEMA a new name";
+    assert_eq!(file, scorer_fn::store::queries::migration(), "{told}");
     Ok(())
 }
 

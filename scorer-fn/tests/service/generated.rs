@@ -22,7 +22,7 @@ use scorer_fn::app::App;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 
-use crate::support::{Service, app_on, get};
+use crate::support::{Service, app_on, by_functions, get, load_functions};
 use case::{Ask, Case};
 use checks::{Answers, Database, Rows};
 use world::{Issuers, KEY, communities};
@@ -48,7 +48,9 @@ async fn no_answer_breaks_a_rule() -> anyhow::Result<()> {
     let seed_file = seed_file()?;
     let service =
         Service::start(&seed_file.path().to_string_lossy(), &issuers.settings(true)).await?;
-    let single = app_on(&service.url, &issuers.settings(false))?;
+    // One of the two asks by functions.
+    load_functions(&service.postgres, "scorer").await?;
+    let single = app_on(&service.url, &by_functions(issuers.settings(false)))?;
     let mut database = PgConnection::connect(&service.url).await?;
     let mut at = first;
     while at < first + cases {

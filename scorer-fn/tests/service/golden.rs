@@ -19,14 +19,30 @@ const RECORDED: [(&str, usize); 2] = [("tests/golden", 80), ("tests/golden-2", 2
 #[tokio::test]
 async fn the_first_recorded_set_is_answered_alike() -> anyhow::Result<()> {
     let (folder, count) = RECORDED[0];
-    assert_eq!(replay_all(folder).await?, count, "the copy of the cases is not complete");
+    assert_eq!(
+        replay_all(folder, Planned::Each).await?,
+        count,
+        "the copy of the cases is not complete"
+    );
     Ok(())
 }
 
 #[tokio::test]
 async fn the_second_recorded_set_is_answered_alike() -> anyhow::Result<()> {
     let (folder, count) = RECORDED[1];
-    assert_eq!(replay_all(folder).await?, count, "the copy of the cases is not complete");
+    assert_eq!(
+        replay_all(folder, Planned::Each).await?,
+        count,
+        "the copy of the cases is not complete"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn both_recorded_sets_are_answered_alike_by_functions() -> anyhow::Result<()> {
+    for (folder, count) in RECORDED {
+        assert_eq!(replay_all(folder, Planned::Once).await?, count, "{folder}");
+    }
     Ok(())
 }
 
@@ -36,15 +52,26 @@ async fn a_set_of_cases_from_elsewhere_is_answered_alike() -> anyhow::Result<()>
         eprintln!("not replayed: GOLDEN_CASES names no folder with cases.json and seed.sql");
         return Ok(());
     };
-    replay_all(&folder).await.map(drop)
+    replay_all(&folder, Planned::Each).await?;
+    replay_all(&folder, Planned::Once).await.map(drop)
+}
+
+/// Whether the database plans our statements each time, or once, as functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Planned {
+    Each,
+    Once,
 }
 
 /// Replays each case of a folder on a fresh database; gives how many there are.
-async fn replay_all(folder: &str) -> anyhow::Result<usize> {
+async fn replay_all(folder: &str, planned: Planned) -> anyhow::Result<usize> {
     let suite = Suite::read(Path::new(folder))?;
     let postgres = PrivatePostgres::start().await?;
     postgres.create_database("seeded").await?;
     postgres.load_sql_file("seeded", &suite.seed).await?;
+    if planned == Planned::Once {
+        crate::support::load_functions(&postgres, "seeded").await?;
+    }
     let redis = PrivateRedis::start().await?;
     let mut failed = Vec::new();
     for (number, case) in suite.cases.iter().enumerate() {
@@ -58,7 +85,7 @@ async fn replay_all(folder: &str) -> anyhow::Result<usize> {
         let database = format!("case_{number}");
         postgres.create_from_template(&database, "seeded").await?;
         redis.clear().await?;
-        let differences = replay(&suite, case, &postgres.url(&database), &redis).await?;
+        let differences = replay(&suite, case, planned, &postgres.url(&database), &redis).await?;
         postgres.drop_database(&database).await?;
         if !differences.is_empty() {
             failed.push(format!("{}\n{differences}", case.name));
@@ -77,12 +104,16 @@ async fn replay_all(folder: &str) -> anyhow::Result<usize> {
 async fn replay(
     suite: &Suite,
     case: &Case,
+    planned: Planned,
     url: &str,
     redis: &PrivateRedis,
 ) -> anyhow::Result<String> {
     let mut variables = suite.variables(case);
     variables.insert("DATABASE_URL".to_owned(), url.to_owned());
     variables.insert("REDIS_URL".to_owned(), redis.url());
+    if planned == Planned::Once {
+        variables.insert("DATABASE_FUNCTIONS".to_owned(), "on".to_owned());
+    }
     let config = Config::read(|name| variables.get(name).cloned())?;
     let app = App::new(config, Lines::Drop);
     let mut observer = Observer::connect(url).await?;

@@ -42,6 +42,21 @@ pub(crate) async fn load(postgres: &PrivatePostgres, seed: &str) -> anyhow::Resu
     Ok(())
 }
 
+/// Makes the functions by which the service asks if it is told to.
+pub(crate) async fn load_functions(
+    postgres: &PrivatePostgres,
+    database: &str,
+) -> anyhow::Result<()> {
+    postgres.load_sql_file(database, Path::new("sql/functions.sql")).await?;
+    Ok(())
+}
+
+/// `variables` with the functions of [`load_functions`].
+pub(crate) fn by_functions(mut variables: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    variables.insert("DATABASE_FUNCTIONS".to_owned(), "on".to_owned());
+    variables
+}
+
 /// The service on the database at `url`.
 pub(crate) fn app_on(url: &str, variables: &BTreeMap<String, String>) -> anyhow::Result<Arc<App>> {
     let mut variables = variables.clone();

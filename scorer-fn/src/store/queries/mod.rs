@@ -13,10 +13,12 @@
 //! there by name.
 
 mod note;
+mod planned;
 mod read;
 mod write;
 
 pub use note::{Note, Outcome, Visit, noted};
+pub use planned::migration;
 pub use read::{Asked, CommunityRow, Found, KeyRow, Plain, WalletRow, arrived, read};
 pub use write::{Change, ScoreRow, Written, migrate, write};
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::our_bug;
+use super::planned::NOTE_PLANNED;
 use crate::event::Event;
 use crate::python_json::Json;
 use crate::store::{Database, DbError, Lease, Trips, Unsettled};
@@ -25,7 +26,7 @@ const SECRET: [&str; 6] =
 /// Behind a score it writes nothing unless that score is there. The score's event
 /// tells, by its time, of which no other request for this wallet has the same; the
 /// score's own row may be another request's by then.
-const NOTE: &str = "
+pub(super) const NOTE: &str = "
 INSERT INTO account_accountapikeyanalytics (created_at, path, api_key_id, error, headers, path_segments,
                                             payload, query_params, response, response_skipped, status_code)
 SELECT g.now, g.path, g.api_key, g.error, g.headers, g.segments, g.payload, g.query, g.response, false, g.status
@@ -122,15 +123,15 @@ impl Note {
     }
 
     /// Its name, its statement, its values.
-    pub(super) fn statement(self) -> (&'static str, &'static str, String) {
-        ("write analytics", NOTE, self.0)
+    pub(super) fn statement(self, planned: bool) -> (&'static str, &'static str, String) {
+        ("write analytics", if planned { NOTE_PLANNED } else { NOTE }, self.0)
     }
 }
 
 impl Lease<'_> {
     /// Writes an analytics row when the answer is out; [`noted`] tells what became of it.
     pub fn note(&mut self, note: Note) {
-        let (what, sql, values) = note.statement();
+        let (what, sql, values) = note.statement(self.plans_once());
         self.later(what, sql, values);
     }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_postgres::Row;
 
+use super::planned::READ_PLANNED;
 use super::{get, our_bug};
 use crate::score::dedup::Link;
 use crate::score::request::CommunityKey;
@@ -98,7 +99,7 @@ impl WalletRow {
 /// does here is planning, and a join over these tables takes it longer to plan than
 /// to run. The `+ 0` keeps it from reading every link of a community where it has no
 /// statistics yet.
-const READ: &str = "
+pub(super) const READ: &str = "
 WITH api_key AS MATERIALIZED (
        SELECT id, hashed_key, hashed_key_sha256, rate_limit, account_id
          FROM account_accountapikey WHERE prefix = $1::jsonb ->> 'prefix'),
@@ -150,7 +151,7 @@ const WHETHER_CUSTOM: &str =
     "EXISTS (SELECT FROM account_customization WHERE scorer_id = c.id) AS is_custom,
        NULL::text AS lists, NULL::text AS credentials_of_its_own";
 
-const CUSTOM: &str =
+pub(super) const CUSTOM: &str =
     "EXISTS (SELECT FROM account_customization WHERE scorer_id = c.id) AS is_custom,
        (SELECT json_agg(json_build_array('AllowList#' || (SELECT name FROM account_addresslist
                                                             WHERE id = a.address_list_id), a.weight::text)
@@ -216,6 +217,13 @@ pub async fn read(
     plain: &Plain,
 ) -> Result<Option<Found>, DbError> {
     let values = values(asked)?;
+    if lease.plans_once() {
+        let statement = Statement { what: "read", sql: READ_PLANNED, values: &values };
+        match lease.ask(statement).await {
+            Err(error) if lease.has_no_functions(&error) => {}
+            rows => return rows?.first().map(found).transpose(),
+        }
+    }
     let expects_plain = plain.holds(asked);
     let sql = if expects_plain { &*READ_PLAIN } else { &*READ_CUSTOM };
     let mut rows = lease.ask(Statement { what: "read", sql, values: &values }).await?;

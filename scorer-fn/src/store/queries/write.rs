@@ -1,9 +1,12 @@
 //! What a score leaves behind.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::note::Note;
+use super::planned::{AGAIN_PLANNED, FIRST_PLANNED};
 use super::{get, our_bug};
 use crate::credential::Stamp;
 use crate::score::dedup::Plan;
@@ -144,7 +147,7 @@ const ANNOUNCED: &str = "announced AS (
               jsonb_build_object('model', 'registry.score', 'pk', scored.id,
                                  'fields', given.fields || jsonb_build_object('passport', scored.passport_id)),
               given.community
-         FROM scored, given)";
+         FROM scored, given WHERE given.fields IS NOT NULL)";
 
 #[derive(Serialize)]
 struct Values<'a> {
@@ -288,26 +291,70 @@ impl<'a> Change<'a> {
     }
 }
 
+/// Which score a statement writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Score {
+    /// The first of a wallet.
+    First,
+    /// One over another.
+    Again,
+}
+
+/// What may have something to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    StampsGone,
+    StampsAdded,
+    LinksCreated,
+    LinksHeld,
+    Deduplicated,
+    Announced,
+}
+
+/// The statement with those steps that have something to do: each costs the server
+/// time to plan.
+pub(super) fn steps(score: Score, does: impl Fn(Step) -> bool) -> String {
+    let score = match score {
+        Score::First => FIRST,
+        Score::Again => AGAIN,
+    };
+    let takes_links = does(Step::LinksHeld);
+    let score = score.replace("{links}", if takes_links { ALL_FREE } else { "true" });
+    let steps = [
+        (true, GIVEN),
+        (takes_links, FREE_LINKS),
+        (true, score.as_str()),
+        (does(Step::StampsGone), STAMPS_GONE),
+        (does(Step::StampsAdded), STAMPS_ADDED),
+        (does(Step::LinksCreated), LINKS_CREATED),
+        (takes_links, LINKS_HELD),
+        (does(Step::Deduplicated), DEDUPLICATED),
+        (does(Step::Announced), ANNOUNCED),
+    ];
+    let steps: Vec<&str> =
+        steps.into_iter().filter(|(does, _)| *does).map(|(_, step)| step).collect();
+    format!("WITH {}\nSELECT count(*) AS scored FROM scored", steps.join(",\n     "))
+}
+
 impl Values<'_> {
-    /// Only the steps that have something to do: each costs the server time to plan.
-    fn sql(&self) -> String {
-        let takes_links = !self.held.is_empty();
-        let score = if self.score.is_some() { AGAIN } else { FIRST };
-        let score = score.replace("{links}", if takes_links { ALL_FREE } else { "true" });
-        let steps = [
-            (true, GIVEN),
-            (takes_links, FREE_LINKS),
-            (true, score.as_str()),
-            (!self.gone.is_empty(), STAMPS_GONE),
-            (!self.added.is_empty(), STAMPS_ADDED),
-            (!self.created.is_empty(), LINKS_CREATED),
-            (takes_links, LINKS_HELD),
-            (!self.deduplicated.is_empty(), DEDUPLICATED),
-            (self.fields.is_some(), ANNOUNCED),
-        ];
-        let steps: Vec<&str> =
-            steps.into_iter().filter(|(does, _)| *does).map(|(_, step)| step).collect();
-        format!("WITH {}\nSELECT count(*) AS scored FROM scored", steps.join(",\n     "))
+    fn sql(&self, planned: bool) -> Cow<'static, str> {
+        match (planned, self.score) {
+            (true, None) => FIRST_PLANNED.into(),
+            (true, Some(_)) => AGAIN_PLANNED.into(),
+            (false, None) => steps(Score::First, |step| self.does(step)).into(),
+            (false, Some(_)) => steps(Score::Again, |step| self.does(step)).into(),
+        }
+    }
+
+    fn does(&self, step: Step) -> bool {
+        match step {
+            Step::StampsGone => !self.gone.is_empty(),
+            Step::StampsAdded => !self.added.is_empty(),
+            Step::LinksCreated => !self.created.is_empty(),
+            Step::LinksHeld => !self.held.is_empty(),
+            Step::Deduplicated => !self.deduplicated.is_empty(),
+            Step::Announced => self.fields.is_some(),
+        }
     }
 }
 
@@ -323,11 +370,20 @@ pub async fn write(
 ) -> Result<Written, DbError> {
     let values = change.values()?;
     let text = serde_json::to_string(&values).map_err(|error| our_bug(&error))?;
-    let statement = Statement { what: "write score", sql: &values.sql(), values: &text };
+    let planned = lease.plans_once();
+    let statement = Statement { what: "write score", sql: &values.sql(planned), values: &text };
     let rows = match note {
-        Some(note) => lease.run_before(statement, note.statement()).await,
+        Some(note) => lease.run_before(statement, note.statement(planned)).await,
         None => lease.run(statement).await,
     };
+    if let Err(error) = &rows
+        && planned
+        && lease.has_no_functions(error)
+    {
+        // They were there when the wallet was read: once more, and without them.
+        lease.abandon_note().await;
+        return Ok(Written::Outrun);
+    }
     let written = rows.and_then(|rows| {
         let scored: i64 = rows.first().map_or(Ok(0), |row| get(row, "scored"))?;
         Ok(if scored == 1 { Written::All } else { Written::Outrun })

@@ -13,7 +13,7 @@ use serde_json::Value;
 use sqlx::{Connection, Executor, PgConnection};
 
 use super::{KEY, ask_for, body, count, lasting};
-use crate::support::{Service, app_on, ask, demo_environment, get};
+use crate::support::{self, Service, app_on, ask, demo_environment, get};
 
 #[tokio::test]
 async fn first_requests_for_one_wallet_at_once_agree() -> anyhow::Result<()> {
@@ -172,6 +172,7 @@ async fn eight_clients_on_three_wallets_leave_what_one_after_the_other_leaves() 
     let end = std::time::Instant::now() + Duration::from_secs(secs);
     let service = Service::start("demo/seed.sql", &demo_environment()?).await?;
     service.postgres.create_from_template("alone", "scorer").await?;
+    support::load_functions(&service.postgres, "scorer").await?;
     let pooler = Pgbouncer::start(&service.postgres).await?;
     let list = std::fs::read_to_string("demo/addresses.txt")?;
     // Two of them want the same nullifier.
@@ -180,9 +181,13 @@ async fn eight_clients_on_three_wallets_leave_what_one_after_the_other_leaves() 
     let clients = (0..8_usize).map(|client| {
         // Half of them behind the pooler.
         let url = if client % 2 == 0 { pooler.url("scorer") } else { service.url.clone() };
+        // And half of them by functions.
+        let by_functions = client % 4 < 2;
         let wallets = wallets.clone();
         tokio::spawn(async move {
-            let app = app_on(&url, &demo_environment()?)?;
+            let settings = demo_environment()?;
+            let settings = if by_functions { support::by_functions(settings) } else { settings };
+            let app = app_on(&url, &settings)?;
             let mut asked = 0_usize;
             while std::time::Instant::now() < end || asked < 10 {
                 let path = format!("/v2/stamps/1/score/{}", wallets[(client + asked) % 3]);
