@@ -19,9 +19,11 @@ use crate::{FunctionSpec, LoadBalancerSpec, LocalCloud, Topology};
 
 const FUNCTION: &str = "scorer";
 
-/// Names of the two sides.
+/// Names of the sides.
 pub(super) const PYTHON: &str = "python";
 pub(super) const RUST: &str = "rust";
+/// Rust with its statements as functions, which a server session plans once.
+pub(super) const PLANNED: &str = "rust, planned once";
 
 /// Network in which round trips are counted: so far away that what a client
 /// sends without waiting is on its way before an answer can be there.
@@ -68,9 +70,13 @@ impl Condition {
     }
 }
 
-/// One of the two functions.
+/// One of the functions.
 pub(super) struct Candidate {
     pub(super) name: &'static str,
+    /// What its databases begin with.
+    pub(super) prefix: &'static str,
+    /// A migration that it needs, and the setting that makes it use it.
+    pub(super) migration: Option<(PathBuf, (&'static str, &'static str))>,
     pub(super) command: Vec<String>,
     pub(super) folder: Option<PathBuf>,
 }
@@ -167,8 +173,11 @@ pub(super) async fn measure(
     data: &Data,
     args: &BenchArgs,
 ) -> anyhow::Result<Row> {
-    let database = format!("{}_{}", candidate.name, condition.database());
+    let database = format!("{}_{}", candidate.prefix, condition.database());
     postgres.create_from_template(&database, "seeded").await?;
+    if let Some((file, _)) = &candidate.migration {
+        postgres.load_sql_file(&database, file).await?;
+    }
     let server = ([127, 0, 0, 1], postgres.port()).into();
 
     let far = LatencyProxy::start(server, COUNTING).await?;
@@ -230,6 +239,9 @@ async fn start(
         .env("DATABASE_URL", url);
     for (variable, value) in &data.environment {
         function = function.env(variable, value);
+    }
+    if let Some((_, (variable, value))) = &candidate.migration {
+        function = function.env(variable, *value);
     }
     if let Some(folder) = &candidate.folder {
         function = function.cwd(folder);

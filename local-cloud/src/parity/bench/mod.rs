@@ -1,5 +1,5 @@
-//! `local-cloud bench-scorer`: the Python twin beside the Rust function, on this
-//! machine, on the same rows, in one run.
+//! `local-cloud bench-scorer`: the Python twin beside the Rust function, and that
+//! with its statements planned once, on this machine, on the same rows, in one run.
 //!
 //! Three conditions, each side after the other: a plain database on loopback; TLS
 //! with a verified certificate and SCRAM-SHA-256, as RDS has them; the same with a
@@ -23,7 +23,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde_json::json;
 
-use self::measure::{Candidate, Condition, Data, FAR, PYTHON, RUST, measure, statement_ms};
+use self::measure::{
+    Candidate, Condition, Data, FAR, PLANNED, PYTHON, RUST, measure, statement_ms,
+};
 use self::table::{RECORDED, TARGETS, is_judged, missed, table};
 use super::cli::sibling;
 use crate::latency::LatencyProxy;
@@ -44,6 +46,9 @@ pub struct BenchArgs {
     /// Folder with seed.sql, addresses.txt and environment
     #[arg(long, default_value = "scorer-fn/demo", value_name = "DIR")]
     data: PathBuf,
+    /// The migration with the Rust function's statements as SQL functions
+    #[arg(long, default_value = "scorer-fn/sql/functions.sql", value_name = "FILE")]
+    functions: PathBuf,
     /// Requests for each row; with the default, 12 of them are slower than P99
     #[arg(long, default_value_t = 1200)]
     requests: u32,
@@ -72,13 +77,29 @@ pub async fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
     );
     let data = Data::read(&args.data)?;
     let twin = [text(&args.python), "-m".into(), "awslambdaric".into(), "app.handler".into()];
+    let rust = vec![text(&std::path::absolute(&rust)?)];
     let candidates = [
         Candidate {
             name: PYTHON,
+            prefix: "python",
+            migration: None,
             command: twin.into(),
             folder: Some(std::path::absolute(&args.twin)?),
         },
-        Candidate { name: RUST, command: vec![text(&std::path::absolute(&rust)?)], folder: None },
+        Candidate {
+            name: RUST,
+            prefix: "rust",
+            migration: None,
+            command: rust.clone(),
+            folder: None,
+        },
+        Candidate {
+            name: PLANNED,
+            prefix: "planned",
+            migration: Some((args.functions.clone(), ("DATABASE_FUNCTIONS", "on"))),
+            command: rust.clone(),
+            folder: None,
+        },
     ];
     let [plain, tls] = [PrivatePostgres::start_plain().await?, PrivatePostgres::start().await?];
     for postgres in [&plain, &tls] {
@@ -105,7 +126,7 @@ pub async fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
     println!("The network of 1 ms added {network_ms:.2} ms to a statement.");
     let missed = missed(&rows);
     let report = json!({
-        "binary": text(&rust), "network_ms": network_ms, "recorded_python": RECORDED,
+        "binary": rust, "network_ms": network_ms, "recorded_python": RECORDED,
         "targets": TARGETS, "missed": missed, "rows": rows,
     });
     if let Some(folder) = args.json.parent() {
