@@ -72,7 +72,11 @@ pub(super) async fn alarms(
             name,
             format!("`{}` does not exist", alarm.name),
             "CloudWatch leaves out alarms that do not exist without a word; a start is refused",
-            "create it, or take it out of the config",
+            if alarm.name.starts_with("arn:") {
+                "give the alarm's name, the part of the ARN behind `:alarm:`"
+            } else {
+                "create it, or take it out of the config"
+            },
         ),
     });
     each.collect()
