@@ -13,7 +13,7 @@ use crate::domain::message::{Channel, Page, Topic, Urgency};
 use crate::domain::observation::{Observation, Unread};
 use crate::domain::outbox::Debt;
 use crate::domain::plan::Mode;
-use crate::domain::protection::{Protection, protection, shown};
+use crate::domain::protection::{Protection, protection};
 use crate::domain::weight::Weight;
 use crate::ports::{World, WritePermit};
 use jiff::Timestamp;
@@ -102,7 +102,7 @@ pub async fn protect(
     let outcome = match &did {
         Protection::Lower { reason } => {
             let text = explain::rollback_reason(reason);
-            let from = shown(seen).unwrap_or(Weight::ZERO);
+            let from = seen.largest_share().unwrap_or(Weight::ZERO);
             let outcome = lower(world, rollout, look, &text, schedule.deadline).await;
             remember_rollback(world, rollout, known, &text, at_ms, &outcome).await;
             let done = outcome.arrived(Weight::ZERO);
@@ -113,12 +113,12 @@ pub async fn protect(
             Some(outcome)
         }
         Protection::Page { why: text } => {
-            let share = shown(seen).unwrap_or(Weight::ZERO);
+            let share = seen.largest_share().unwrap_or(Weight::ZERO);
             page(world, rollout, Topic::ControllerError, share, text, at_ms).await;
             None
         }
         Protection::Hold if ticks >= PATIENCE_TICKS => {
-            let share = shown(seen).unwrap_or(Weight::ZERO);
+            let share = seen.largest_share().unwrap_or(Weight::ZERO);
             let text = format!(
                 "The journal cannot be used for {ticks} ticks: {why}. Nothing advances; alarms and metrics still protect."
             );

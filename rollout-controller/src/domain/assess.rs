@@ -1,6 +1,6 @@
 //! What an observation says about the run: pure, and nothing is decided here.
 
-use super::code::{CodeChange, CodeLook, CodeSeen, RouteCode, compare};
+use super::code::{CodeLook, CodeSeen, compare};
 use super::event::MinuteEntry;
 use super::evidence::{HoldReason, Says, Stage, start_weight};
 use super::journal::FoldError;
@@ -25,7 +25,7 @@ pub struct Assessment {
     /// What the evidence of the present stage says.
     pub says: Says,
     /// The code as it was seen.
-    pub code: CodeFinding,
+    pub code: CodeLook,
     /// Routes whose new group has no target.
     pub no_target: Vec<String>,
     /// Alarms from before the start that are OK now: from here on they protect.
@@ -58,17 +58,6 @@ pub struct NewBaseline {
     pub history: Vec<CommittedMinute>,
 }
 
-/// The code behind the groups, against the journal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CodeFinding {
-    /// As journalled.
-    Same,
-    /// Known, and not as journalled.
-    Changed(CodeChange, Vec<RouteCode>),
-    /// Not known; nothing may rise.
-    Unknown(String),
-}
-
 /// Reads the observation.
 ///
 /// # Errors
@@ -91,11 +80,7 @@ pub fn assess(run: &Run, seen: &Observation, now: Now) -> Result<Assessment, Fol
         .map_err(|error| trouble(error.to_string()))?;
     let says = says(&judged);
     let routes: Vec<&str> = run.terms.routes.iter().map(|route| route.name.as_str()).collect();
-    let code = match compare(&run.codes, &routes, &seen.code) {
-        CodeLook::AsJournalled => CodeFinding::Same,
-        CodeLook::Changed(change, codes) => CodeFinding::Changed(change, codes),
-        CodeLook::Unknown(why) => CodeFinding::Unknown(why),
-    };
+    let code = compare(&run.codes, &routes, &seen.code);
     let gone = routes.iter().zip(&seen.code).filter(|(_, look)| look.new == CodeSeen::NoTarget);
     Ok(Assessment {
         lag_minutes: reading::measured_lag(&judged),

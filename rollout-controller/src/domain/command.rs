@@ -1,12 +1,13 @@
 //! What a person may order, and what becomes of it. Pure, like [`super::decide`].
 
-use super::assess::{CodeFinding, says};
+use super::assess::says;
 use super::code::{CodeLook, CodeSeen, compare};
 use super::decide::intend;
 use super::decision::{Cause, CauseKind, Hold, Shift};
 use super::draft::Draft;
 use super::event::{End, Event, LoweredBy, RouteFound, Who};
 use super::explain;
+use super::health::SILENT_MS;
 use super::journal::{FoldError, Journal};
 use super::observation::{AlarmState, Now, Observation};
 use super::phase::Phase;
@@ -19,10 +20,6 @@ use serde::{Deserialize, Serialize};
 
 /// Longest reason that is taken, in characters. It is journalled, paged and shown.
 pub const LONGEST_REASON: usize = 1000;
-
-/// Without a tick for this long nothing raises the share: nobody would protect it.
-/// 3 minutes.
-pub const SILENT_MS: i64 = 3 * 60_000;
 
 /// An order with everything that is journalled about it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -370,13 +367,9 @@ impl Desk<'_> {
     }
 
     /// The code, as far as a raise or an activation needs it.
-    fn code(&self, run: &Run) -> CodeFinding {
+    fn code(&self, run: &Run) -> CodeLook {
         let routes: Vec<&str> = run.terms.routes.iter().map(|r| r.name.as_str()).collect();
-        match compare(&run.codes, &routes, &self.sight.seen.code) {
-            CodeLook::AsJournalled => CodeFinding::Same,
-            CodeLook::Changed(change, codes) => CodeFinding::Changed(change, codes),
-            CodeLook::Unknown(why) => CodeFinding::Unknown(why),
-        }
+        compare(&run.codes, &routes, &self.sight.seen.code)
     }
 
     fn start(&self) -> Result<Ordered, FoldError> {
@@ -685,7 +678,7 @@ impl Desk<'_> {
         if let Some(finding) = self.sight.seen.unsafe_rules().into_iter().next() {
             return Ok(self.refused(finding));
         }
-        if let CodeFinding::Unknown(why) = self.code(run) {
+        if let CodeLook::Unknown(why) = self.code(run) {
             return Ok(self.refused(format!("it is not known which code runs: {why}")));
         }
         let event = Event::Activated { who: self.who(), command: self.command() };

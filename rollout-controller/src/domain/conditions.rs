@@ -10,7 +10,7 @@ use super::message::{Channel, Topic};
 use super::observation::{AlarmState, Now, Observation};
 use super::phase::Phase;
 use super::plan::{Mode, Settings};
-use super::reconcile::found;
+use super::reconcile::differing;
 use super::run::Run;
 use super::weight::Weight;
 
@@ -19,7 +19,7 @@ const PAUSE_WARNING_MS: i64 = 10 * 60_000;
 /// Both sides over a limit for this long is told. 3 minutes.
 const BOTH_SIDES_MINUTES: i64 = 3;
 /// Code that is not known for this long is told. 10 minutes.
-const CODE_UNKNOWN_MS: i64 = 10 * 60_000;
+pub(super) const CODE_UNKNOWN_MS: i64 = 10 * 60_000;
 /// A channel that fails for this long is told on the others. 5 minutes.
 const CHANNEL_BROKEN_MS: i64 = 5 * 60_000;
 /// Refusals in a row after which a step that does not happen is told.
@@ -303,16 +303,7 @@ fn differs_after_the_end(run: &Run, seen: &Observation) -> Option<String> {
         | Phase::Moved { .. }
         | Phase::RollingBack { .. } => return None,
     };
-    let other: Vec<RouteFound> = found(&run.terms, &seen.rules)
-        .into_iter()
-        .zip(&seen.rules)
-        .filter(|(found, rule)| {
-            rule.is_ok()
-                && found.weight != Some(expected)
-                && !(expected == Weight::ZERO && found.reached)
-        })
-        .map(|(found, _)| found)
-        .collect();
+    let other = differing(&run.terms, seen, expected);
     (!other.is_empty()).then(|| {
         let list = RouteFound::list(&other);
         if expected == Weight::ZERO {
@@ -340,18 +331,4 @@ fn without_a_run(seen: &Observation) -> Option<String> {
             shares.join(", ")
         )
     })
-}
-
-/// Whether an alarm that rolls back stands and its counterpart does not.
-pub(super) fn standing_alarm<'a>(seen: &'a Observation, settings: &Settings) -> Option<&'a str> {
-    let alarms = seen.alarms.as_ref().ok()?;
-    let stands = |name: &str| {
-        alarms.iter().any(|alarm| alarm.name == name && alarm.state == AlarmState::Alarm)
-    };
-    let standing = alarms.iter().find(|alarm| {
-        settings.rollback_on.contains(&alarm.name)
-            && stands(&alarm.name)
-            && !settings.python_twin.get(&alarm.name).is_some_and(|twin| stands(twin))
-    });
-    standing.map(|alarm| alarm.name.as_str())
 }

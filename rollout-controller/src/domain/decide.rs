@@ -5,8 +5,8 @@
 //! or undo a raise that is half done; and only when nothing speaks against it may
 //! the share rise.
 
-use super::assess::{Assessment, Baseline, CodeFinding, assess};
-use super::code::CodeChange;
+use super::assess::{Assessment, Baseline, assess};
+use super::code::{CodeChange, CodeLook};
 use super::conditions;
 use super::decision::{Cause, CauseKind, Decision, Hold, RollBackReason, Shift, StepBackReason};
 use super::draft::Draft;
@@ -17,7 +17,7 @@ use super::journal::{FoldError, Journal};
 use super::observation::{AlarmState, Now, Observation};
 use super::phase::Phase;
 use super::plan::{Mode, OnNewCode, Settings};
-use super::raise::{AlarmSays, Raise, Waived, alarm_says};
+use super::raise::{Raise, Waived, rolls_back};
 use super::reconcile::{found, reconcile};
 use super::run::{Intent, Run};
 use super::weight::Weight;
@@ -155,8 +155,8 @@ fn record(
     let behind = assessment.run.first.map_or(0, |_| assessment.run.minutes_behind(now.tick_ms));
     let unreadable = seen.unreadable_rule().is_some() || seen.alarms.is_err();
     let code_unknown = match &assessment.code {
-        CodeFinding::Unknown(why) => Some(why.clone()),
-        CodeFinding::Same | CodeFinding::Changed(..) => None,
+        CodeLook::Unknown(why) => Some(why.clone()),
+        CodeLook::AsJournalled | CodeLook::Changed(..) => None,
     };
     let event = Event::Ticked {
         minutes: assessment.entries.clone(),
@@ -170,7 +170,7 @@ fn record(
     };
     draft.add(now.tick_ms, event)?;
     // After the minutes: those up to now were gathered on the code that was.
-    if let CodeFinding::Changed(change, codes) = &assessment.code {
+    if let CodeLook::Changed(change, codes) = &assessment.code {
         let (change, codes) = (*change, codes.clone());
         draft.add(now.tick_ms, Event::CodeChanged { change, codes })?;
     }
@@ -262,12 +262,7 @@ fn must_roll_back(
     {
         return Some(RollBackReason::Evidence { breach });
     }
-    let alarm = seen.alarms.as_ref().ok().and_then(|alarms| {
-        alarms
-            .iter()
-            .find(|alarm| matches!(alarm_says(run, settings, alarms, alarm), AlarmSays::RollBack))
-    });
-    if let Some(alarm) = alarm {
+    if let Some(alarm) = rolls_back(settings, &run.alarms_before, seen) {
         let (name, reason) = (alarm.name.clone(), alarm.reason.clone());
         return Some(RollBackReason::Alarm { name, reason });
     }
@@ -294,7 +289,7 @@ fn must_step_back(
     settings: &Settings,
 ) -> Option<(Weight, StepBackReason)> {
     let run = &assessment.run;
-    let CodeFinding::Changed(change, _) = &assessment.code else { return None };
+    let CodeLook::Changed(change, _) = &assessment.code else { return None };
     if !change.touches_new() || *change == CodeChange::First || run.mode == Mode::Shadow {
         return None;
     }

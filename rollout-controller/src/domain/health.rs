@@ -4,31 +4,30 @@
 //! before "hurting": old measurements say nothing. "Safe" has one constructor,
 //! which takes a proof of everything that it claims.
 
-use super::conditions::{REFUSALS, missing_alarm, standing_alarm};
+use super::conditions::{CODE_UNKNOWN_MS, REFUSALS, missing_alarm};
 use super::copy::{Copy, CopyState};
+use super::decide::PUT_BACK_MS;
 use super::event::RouteFound;
 use super::journal::Journal;
 use super::limits::{Standing, standings};
 use super::message::{Channel, Topic};
 use super::minute::Minute;
-use super::observation::{Observation, Seen, Unread};
+use super::observation::{Observation, Unread};
 use super::phase::Phase;
 use super::plan::{Mode, Settings, Terms};
-use super::reconcile::found;
+use super::raise::rolls_back;
+use super::reconcile::{differing, found};
 use super::run::Run;
 use super::weight::Weight;
 use serde::{Deserialize, Serialize};
 
-/// Without a tick for this long nobody protects traffic. 3 minutes.
+/// Without a tick for this long nobody protects traffic, and nothing may raise it.
+/// 3 minutes.
 pub const SILENT_MS: i64 = 3 * 60_000;
-/// After a rollback a tick must still look for this long. 15 minutes.
-const WATCHED_AFTER_ROLLBACK_MS: i64 = 15 * 60_000;
 /// Metrics may be older than the lag by this before it counts as blindness. 10 minutes.
 const BLIND_AFTER_MINUTES: i64 = 10;
 /// A message that was not sent for this long is told. 5 minutes.
 const UNSENT_MS: i64 = 5 * 60_000;
-/// It is told when the code is not known for this long. 10 minutes.
-const CODE_UNKNOWN_MS: i64 = 10 * 60_000;
 
 /// What a person must think of first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -444,11 +443,6 @@ fn unreadable_rule(at: &Standpoint<'_>, terms: &Terms) -> Option<Case> {
     Some(Case::RuleUnreadable { route: route.name.clone(), why: why.clone() })
 }
 
-/// The largest share that any rule gives the new side.
-fn largest_share(rules: &[Seen<super::observation::RouteSeen>]) -> Option<Weight> {
-    rules.iter().flatten().filter_map(|rule| rule.share.weight()).max()
-}
-
 /// Routes that give the new side anything.
 fn with_traffic(terms: &Terms, at: &Standpoint<'_>) -> Vec<RouteFound> {
     let routes = found(terms, &at.seen.rules).into_iter().zip(&at.seen.rules);
@@ -469,7 +463,7 @@ fn with_journal(at: &Standpoint<'_>, journal: &Journal, cases: &mut Vec<Case>) {
     if silent && watched && exposed && !just_started {
         cases.push(Case::NoTick { since_ms: journal.ticked_ms });
     }
-    let share = largest_share(&at.seen.rules).unwrap_or(Weight::ZERO);
+    let share = at.seen.largest_share().unwrap_or(Weight::ZERO);
     let traffic = with_traffic(terms, at);
     match run.map(|run| (&run.phase, run.mode)) {
         None if !traffic.is_empty() && at.mode == Mode::Active => {
@@ -513,7 +507,7 @@ fn must_be_watched(run: &Run, clock_ms: i64) -> bool {
         return false;
     }
     match &run.phase {
-        Phase::RolledBack { at_ms, .. } => clock_ms - at_ms <= WATCHED_AFTER_ROLLBACK_MS,
+        Phase::RolledBack { at_ms, .. } => clock_ms - at_ms <= PUT_BACK_MS,
         Phase::Completed { .. } | Phase::Abandoned { .. } => false,
         Phase::Starting
         | Phase::Advancing { .. }
@@ -556,8 +550,8 @@ fn hurting(at: &Standpoint<'_>, run: &Run, traffic: &[RouteFound], cases: &mut V
         }));
     }
     let has_traffic = !traffic.is_empty();
-    if has_traffic && let Some(name) = standing_alarm(at.seen, at.settings) {
-        cases.push(Case::Alarm { name: name.to_owned() });
+    if has_traffic && let Some(alarm) = rolls_back(at.settings, &[], at.seen) {
+        cases.push(Case::Alarm { name: alarm.name.clone() });
     }
 }
 
@@ -602,12 +596,7 @@ fn degraded_run(at: &Standpoint<'_>, run: &Run, cases: &mut Vec<Case>) {
             cases.push(Case::Moved { found: found.clone(), expected });
         }
         Phase::Completed { .. } if run.mode == Mode::Active => {
-            let routes: Vec<RouteFound> = found(&run.terms, &at.seen.rules)
-                .into_iter()
-                .zip(&at.seen.rules)
-                .filter(|(found, rule)| rule.is_ok() && found.weight != Some(expected))
-                .map(|(found, _)| found)
-                .collect();
+            let routes = differing(&run.terms, at.seen, expected);
             if !routes.is_empty() {
                 cases.push(Case::CompletedButMoved { routes });
             }

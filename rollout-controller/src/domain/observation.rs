@@ -118,6 +118,11 @@ impl Observation {
             && self.rules.iter().all(|rule| rule.as_ref().is_ok_and(|seen| seen.share.is_reached()))
     }
 
+    /// The largest share that any rule shows.
+    pub fn largest_share(&self) -> Option<Weight> {
+        self.rules.iter().flatten().filter_map(|rule| rule.share.weight()).max()
+    }
+
     /// The first rule that could not be read.
     pub fn unreadable_rule(&self) -> Option<&Unread> {
         self.rules.iter().find_map(|rule| rule.as_ref().err())

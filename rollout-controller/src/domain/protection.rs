@@ -12,7 +12,7 @@ use super::limits::visible;
 use super::minute::{CommittedMinute, SideCounts};
 use super::observation::{AlarmState, MinuteRead, Now, Observation, RouteMinute};
 use super::plan::{Mode, Settings, Terms};
-use super::raise::{AlarmSays, alarm_means};
+use super::raise::rolls_back;
 use super::weight::Weight;
 
 /// For this long after a rollback a raised share is lowered again. 15 minutes.
@@ -101,7 +101,7 @@ pub fn protection(
         },
         (LastKnown::Finished, None) => Protection::Hold,
         (LastKnown::Unknown, Some(reason)) => {
-            let split = shown(seen).is_some_and(|share| share < Weight::FULL);
+            let split = seen.largest_share().is_some_and(|share| share < Weight::FULL);
             match old_side(seen, terms, settings) {
                 OldSide::Alive if split => Protection::Lower { reason },
                 OldSide::Alive | OldSide::Dead(_) | OldSide::Unknown => Protection::Page {
@@ -133,11 +133,6 @@ fn blind_or_hold(seen: &Observation) -> Protection {
     }
 }
 
-/// The largest share that any rule shows.
-pub fn shown(seen: &Observation) -> Option<Weight> {
-    seen.rules.iter().flatten().filter_map(|rule| rule.share.weight()).max()
-}
-
 /// A standing alarm, or the verdict of the last hour.
 fn trouble(
     known: Option<&Copy>,
@@ -146,21 +141,16 @@ fn trouble(
     settings: &Settings,
 ) -> Option<RollBackReason> {
     let before = known.map_or(&[][..], |copy| &copy.alarms_before);
-    if let Ok(alarms) = &seen.alarms {
-        let standing = alarms.iter().find(|alarm| {
-            matches!(alarm_means(settings, before, alarms, alarm), AlarmSays::RollBack)
-        });
-        if let Some(alarm) = standing {
-            let (name, reason) = (alarm.name.clone(), alarm.reason.clone());
-            return Some(RollBackReason::Alarm { name, reason });
-        }
+    if let Some(alarm) = rolls_back(settings, before, seen) {
+        let (name, reason) = (alarm.name.clone(), alarm.reason.clone());
+        return Some(RollBackReason::Alarm { name, reason });
     }
     breach(seen, terms)
 }
 
 /// The verdict of the known minutes of the last hour at the share that is shown.
 fn breach(seen: &Observation, terms: &Terms) -> Option<RollBackReason> {
-    let weight = shown(seen)?;
+    let weight = seen.largest_share()?;
     let engine = Engine::new(terms.evidence.clone(), terms.slo).ok()?;
     let mut evidence = engine.start(u32::try_from(terms.stages.len()).unwrap_or(u32::MAX));
     let stage = Stage { weight, next: terms.next_after(weight) };

@@ -1,8 +1,8 @@
 //! What a raise needs: one list for a step, a promotion, and the second half of a
 //! raise. The first condition that fails is the reason.
 
-use super::assess::{Assessment, CodeFinding};
-use super::code::CodeChange;
+use super::assess::Assessment;
+use super::code::{CodeChange, CodeLook};
 use super::copy::Copy;
 use super::decision::{AlarmHolds, Hold};
 use super::evidence::{Proof, Says};
@@ -58,7 +58,7 @@ impl<'a> Raise<'a> {
     }
 
     /// What speaks against raising the share at all, before any evidence.
-    pub fn obstacle(&self, code: &CodeFinding) -> Option<Hold> {
+    pub fn obstacle(&self, code: &CodeLook) -> Option<Hold> {
         self.phase()
             .or_else(|| self.rules())
             .or_else(|| self.outside())
@@ -163,7 +163,7 @@ impl<'a> Raise<'a> {
             Err(why) => return Some(Hold::AlarmsUnreadable { error: why.to_string() }),
         };
         alarms.iter().find_map(|alarm| {
-            let because = match alarm_says(self.run, self.settings, alarms, alarm) {
+            let because = match alarm_says(self.settings, &self.run.alarms_before, alarms, alarm) {
                 AlarmSays::Nothing => return None,
                 AlarmSays::Hold(because) => because,
                 AlarmSays::RollBack => AlarmHolds::Listed,
@@ -186,14 +186,14 @@ impl<'a> Raise<'a> {
         (minutes > 0).then_some(Hold::Behind { minutes })
     }
 
-    fn code(&self, code: &CodeFinding) -> Option<Hold> {
+    fn code(&self, code: &CodeLook) -> Option<Hold> {
         match code {
-            CodeFinding::Same => None,
+            CodeLook::AsJournalled => None,
             // The first step rests on no proof; the code gets into the journal with it.
-            CodeFinding::Changed(CodeChange::First, _) if self.run.phase == Phase::Starting => None,
+            CodeLook::Changed(CodeChange::First, _) if self.run.phase == Phase::Starting => None,
             // Seen first or anew: it has to be in the journal before a raise rests on it.
-            CodeFinding::Changed(_, _) => Some(Hold::NewCode),
-            CodeFinding::Unknown(why) => Some(Hold::CodeUnknown { error: why.clone() }),
+            CodeLook::Changed(_, _) => Some(Hold::NewCode),
+            CodeLook::Unknown(why) => Some(Hold::CodeUnknown { error: why.clone() }),
         }
     }
 }
@@ -205,7 +205,7 @@ pub fn in_flight(run: &Run, now: Now) -> Option<&Intent> {
 }
 
 /// What one alarm means for a run.
-pub enum AlarmSays {
+enum AlarmSays {
     /// Nothing, or it is not one of ours.
     Nothing,
     /// Nothing rises.
@@ -214,18 +214,21 @@ pub enum AlarmSays {
     RollBack,
 }
 
-/// An alarm and its counterpart on the old side.
-pub fn alarm_says(
-    run: &Run,
+/// The alarm that takes the new side out of traffic, if one does.
+pub fn rolls_back<'a>(
     settings: &Settings,
-    all: &[AlarmSeen],
-    alarm: &AlarmSeen,
-) -> AlarmSays {
-    alarm_means(settings, &run.alarms_before, all, alarm)
+    before: &[String],
+    seen: &'a Observation,
+) -> Option<&'a AlarmSeen> {
+    let alarms = seen.alarms.as_ref().ok()?;
+    alarms
+        .iter()
+        .find(|alarm| matches!(alarm_says(settings, before, alarms, alarm), AlarmSays::RollBack))
 }
 
-/// The same for a run of which only the alarms from before its start are known.
-pub fn alarm_means(
+/// An alarm and its counterpart on the old side, for a run before whose start the
+/// alarms `before` stood.
+fn alarm_says(
     settings: &Settings,
     before: &[String],
     all: &[AlarmSeen],

@@ -33,6 +33,20 @@ pub fn found(terms: &Terms, rules: &[Seen<RouteSeen>]) -> Vec<RouteFound> {
         .collect()
 }
 
+/// The rules that were read and do not show this weight. Where it is 0, whatever gives
+/// the new side nothing will do.
+pub fn differing(terms: &Terms, seen: &Observation, expected: Weight) -> Vec<RouteFound> {
+    let found = found(terms, &seen.rules).into_iter().zip(&seen.rules);
+    found
+        .filter(|(found, rule)| {
+            rule.is_ok()
+                && found.weight != Some(expected)
+                && !(expected == Weight::ZERO && found.reached)
+        })
+        .map(|(found, _)| found)
+        .collect()
+}
+
 /// Settles the intent of a process that is gone, notices what others did, and
 /// takes in a rollback that was ordered without the journal.
 ///
