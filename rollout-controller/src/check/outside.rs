@@ -49,7 +49,7 @@ pub(super) async fn copy(world: &World, rollout: &Rollout, journal: Option<&Jour
             WHY,
             "the next tick writes it; if it does not, allow ssm:PutParameter for the tick function",
         ),
-        (Some(copy), Some(journal)) if copy.revision > journal.revision => Finding::bad(
+        (Some(copy), Some(journal)) if copy.is_ahead_of(journal) => Finding::bad(
             CHECK,
             name,
             format!(

@@ -82,12 +82,7 @@ async fn try_once(
         (_, Some(run)) => &run.terms,
     };
     let starts = request.order == Order::Start;
-    let eyes = Look {
-        name: &rollout.name,
-        journal: Some(journal).filter(|_| !starts),
-        terms: &rollout.terms,
-        settings: &rollout.settings,
-    };
+    let eyes = Look::of(rollout, Some(journal).filter(|_| !starts));
     let seen = look(world, &eyes).await;
     let sight = Sight { seen: &seen, terms, mode: rollout.mode, settings: &rollout.settings };
     let ordered = order(journal, request, &sight, now(world, schedule))?;
@@ -259,12 +254,7 @@ async fn without_journal(
     if request.order != Order::Rollback || request.dry_run {
         return Err(error.into());
     }
-    let eyes = Look {
-        name: &rollout.name,
-        journal: None,
-        terms: &rollout.terms,
-        settings: &rollout.settings,
-    };
+    let eyes = Look::of(rollout, None);
     let seen = look(world, &eyes).await;
     let text = format!("rollback ordered by {}: {}", request.identity, request.reason.trim());
     let outcome = lower(world, rollout, &eyes, &text, schedule.deadline).await;

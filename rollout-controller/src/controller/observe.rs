@@ -1,9 +1,10 @@
 //! Reads only. A failed read is something we saw, not an error of ours.
 
+use crate::config::Rollout;
 use crate::domain::code::RouteCodeSeen;
 use crate::domain::journal::Journal;
 use crate::domain::minute::Minute;
-use crate::domain::observation::{Asked, MinuteRead, Observation, RouteSeen, Seen, Unread};
+use crate::domain::observation::{Asked, Observation, RouteSeen, Seen, Unread};
 use crate::domain::phase::Phase;
 use crate::domain::plan::{Settings, Terms};
 use crate::domain::reading::{self, Window};
@@ -28,7 +29,13 @@ pub struct Look<'a> {
     pub settings: &'a Settings,
 }
 
-impl Look<'_> {
+impl<'a> Look<'a> {
+    /// At a rollout, with its journal if that can be used.
+    pub fn of(rollout: &'a Rollout, journal: Option<&'a Journal>) -> Self {
+        let (terms, settings) = (&rollout.terms, &rollout.settings);
+        Self { name: &rollout.name, journal, terms, settings }
+    }
+
     fn run(&self) -> Option<&Run> {
         self.journal.and_then(|journal| journal.run.as_ref())
     }
@@ -199,13 +206,4 @@ async fn read_alarms(
         Ok(names.iter().filter_map(of).collect())
     };
     each.into_iter().map(pick).collect()
-}
-
-/// Whether anything could be read of any minute.
-pub fn any_readable(minutes: &[MinuteRead]) -> bool {
-    use crate::domain::observation::RouteMinute;
-    minutes.iter().flat_map(|minute| &minute.routes).any(|route| match route {
-        RouteMinute::Known { old, new } => old.is_some() || new.is_some(),
-        RouteMinute::Unknown(_) => false,
-    })
 }

@@ -61,18 +61,18 @@ pub async fn sight_of(world: &World, rollout: &Rollout, wanted: u32) -> Sight {
     let mut loaded = store::load(&*world.ledger, &rollout.name).await;
     let mut seen = seen_of(world, rollout, &loaded).await;
     if let (Ok(Loaded { journal, .. }), Ok(Some(copy))) = (&loaded, &seen.copy)
-        && copy.revision > journal.revision
+        && copy.is_ahead_of(journal)
     {
         // A tick may have written both in between.
         loaded = store::load(&*world.ledger, &rollout.name).await;
         seen = seen_of(world, rollout, &loaded).await;
     }
-    let whole = loaded.as_ref().ok().filter(|loaded| loaded.broken.is_none());
+    let whole = store::whole(&loaded);
     let journal = match &loaded {
         Err(down) => JournalSeen::Failed(Unread::of(down)),
         Ok(loaded) => match (&loaded.broken, &seen.copy) {
             (Some(broken), _) => JournalSeen::Prefix(&loaded.journal, Unread::of(broken)),
-            (None, Ok(Some(copy))) if copy.revision > loaded.journal.revision => {
+            (None, Ok(Some(copy))) if copy.is_ahead_of(&loaded.journal) => {
                 JournalSeen::Behind(&loaded.journal)
             }
             (None, _) => JournalSeen::Read(&loaded.journal),
@@ -97,7 +97,7 @@ pub async fn sight_of(world: &World, rollout: &Rollout, wanted: u32) -> Sight {
     let lines = changes[recent..].iter().map(explain::event::line).collect();
     Sight {
         status: status(&rollout.name, &at, &health(&at), lines),
-        run: whole.and_then(|loaded| loaded.journal.run.clone()),
+        run: whole.and_then(|journal| journal.run.clone()),
         changes,
     }
 }
@@ -107,14 +107,7 @@ async fn seen_of(
     rollout: &Rollout,
     loaded: &Result<Loaded, LedgerError>,
 ) -> Observation {
-    let whole = loaded.as_ref().ok().filter(|loaded| loaded.broken.is_none());
-    let eyes = Look {
-        name: &rollout.name,
-        journal: whole.map(|loaded| &loaded.journal),
-        terms: &rollout.terms,
-        settings: &rollout.settings,
-    };
-    look(world, &eyes).await
+    look(world, &Look::of(rollout, store::whole(loaded))).await
 }
 
 /// Entries as lines and events, oldest first. What this version cannot read is a
@@ -148,7 +141,8 @@ async fn history_of(
     let entries = if all {
         world.ledger.history(name, before, limit).await
     } else {
-        world.ledger.history_of(name, &Event::STORY, before, limit).await
+        let story = [&Event::CHANGES[..], &Event::TOLD[..]].concat();
+        world.ledger.history_of(name, &story, before, limit).await
     };
     let entries = entries.map_err(|error| Unread::of(&error).to_string())?;
     let full = entries.len() >= limit as usize;

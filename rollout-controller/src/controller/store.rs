@@ -24,6 +24,11 @@ pub struct Loaded {
     pub broken: Option<JournalError>,
 }
 
+/// The journal, if it was read to its end: the only one to decide on.
+pub fn whole(loaded: &Result<Loaded, LedgerError>) -> Option<&Journal> {
+    loaded.as_ref().ok().filter(|loaded| loaded.broken.is_none()).map(|loaded| &loaded.journal)
+}
+
 /// Why a journal could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {

@@ -109,13 +109,7 @@ pub async fn tick(world: &World, config: &Config, schedule: Schedule) -> Vec<Tic
 
 fn looks<'a>(config: &'a Config, loaded: &'a [Result<Loaded, LedgerError>]) -> Vec<Look<'a>> {
     let each = config.rollouts.iter().zip(loaded);
-    each.map(|(rollout, loaded)| Look {
-        name: &rollout.name,
-        journal: loaded.as_ref().ok().filter(|l| l.broken.is_none()).map(|l| &l.journal),
-        terms: &rollout.terms,
-        settings: &rollout.settings,
-    })
-    .collect()
+    each.map(|(rollout, loaded)| Look::of(rollout, store::whole(loaded))).collect()
 }
 
 /// Where more is known outside the journal than it says, another process has just
@@ -158,7 +152,7 @@ async fn look_behind(
 
 /// Whether more is known outside the journal than it says.
 fn is_behind(journal: &Journal, seen: &Observation) -> bool {
-    matches!(&seen.copy, Ok(Some(copy)) if copy.revision > journal.revision)
+    matches!(&seen.copy, Ok(Some(copy)) if copy.is_ahead_of(journal))
 }
 
 /// What is to be done for one rollout.
@@ -303,12 +297,7 @@ async fn recorded(
 /// so that a write of ours that landed after a rollback does not stay a minute.
 async fn again(world: &World, rollout: &Rollout, schedule: Schedule) -> Result<Journal, StepError> {
     let loaded = store::load(&*world.ledger, &rollout.name).await?;
-    let look = Look {
-        name: &rollout.name,
-        journal: Some(&loaded.journal),
-        terms: &rollout.terms,
-        settings: &rollout.settings,
-    };
+    let look = Look::of(rollout, Some(&loaded.journal));
     let tick_ms = schedule.scheduled.as_millisecond();
     let Some(seen) = observe(world, &[look], tick_ms).await.pop() else {
         return Ok(loaded.journal);

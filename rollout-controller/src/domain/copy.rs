@@ -99,6 +99,12 @@ impl Copy {
             && *alarms_before == other.alarms_before
     }
 
+    /// Whether it knows more than a journal: that one is older than the run, or empty,
+    /// or another process has just written both.
+    pub fn is_ahead_of(&self, journal: &Journal) -> bool {
+        self.revision > journal.revision
+    }
+
     /// Whether this copy lets a raise of the journal's run go ahead.
     pub fn lets_rise(&self, run: u32) -> bool {
         self.state == CopyState::Open && self.run == run && self.mode == Mode::Active

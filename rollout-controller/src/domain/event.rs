@@ -322,33 +322,10 @@ impl Event {
         "finished",
     ];
 
-    /// Kinds that tell the rollout's story: everything but what ticks held and
-    /// which messages were accepted.
-    pub const STORY: [&'static str; 23] = [
-        "started",
-        "baseline",
-        "code_changed",
-        "intended",
-        "applied",
-        "not_applied",
-        "moved_by_other",
-        "lowered_outside",
-        "found_at_zero",
-        "followed",
-        "adopted",
-        "paused",
-        "pause_ended",
-        "resumed",
-        "promoted",
-        "rollback_ordered",
-        "activated",
-        "abandoned",
-        "raised",
-        "cleared",
-        "finished",
-        "channel_failed",
-        "channel_works",
-    ];
+    /// Kinds that are no change and belong to the rollout's story all the same; the
+    /// rest is what ticks held and which messages were accepted.
+    pub const TOLD: [&'static str; 5] =
+        ["baseline", "raised", "cleared", "channel_failed", "channel_works"];
 
     /// Whether it is one of [`CHANGES`](Self::CHANGES).
     pub fn is_change(&self) -> bool {
