@@ -11,21 +11,24 @@ await withBrowser(async (browser) => {
   const widget = page.locator("#widget");
   const button = (name) => widget.getByRole("button", { name, exact: true });
   const confirm = page.getByRole("dialog", { name: "Confirmation" });
-  const shows = (text) => widget.getByText(text).first().waitFor();
+  const shows = async (text) => {
+    const found = widget.getByText(text).first().waitFor();
+    await found.catch(async () => assert.fail(`"${text}" is not in\n${await widget.innerText()}`));
+  };
   const answer = async (name, choice, expected) => {
     await button(name).click();
     assert.match(await confirm.innerText(), expected);
     await confirm.getByRole("button", { name: choice }).click();
   };
 
-  await shows("Traffic is safe");
+  await shows("Serving safely");
   // Two more people look: one only watches, one has begun to type.
   const watching = await open(browser, address, { width: 800, refreshMs: 200 });
   const typing = await open(browser, address, { width: 800, refreshMs: 200 });
   await typing.page.getByLabel("Reason").fill("half a sent");
   // Saying no does nothing.
   await answer("Pause", "No", /Pause 'score' at 10 %\? .* revision \d+/);
-  await shows("Traffic is safe");
+  await shows("Serving safely");
   await widget.getByLabel("Your name").fill(HOSTILE);
   await widget.getByLabel("Reason").fill("noise on P99");
   // By keyboard alone.
@@ -37,14 +40,15 @@ await withBrowser(async (browser) => {
   assert.deepEqual(await accessibility(page).then((found) => found.filter((text) => !text.includes("svg-img-alt"))), []);
 
   await button("Back to the rollout").click();
-  await shows("the rollout is paused");
+  await shows("score: paused");
+  await shows("It stays here until a person resumes it");
   // It shows by itself where nobody types; where somebody does, nothing is lost.
-  await watching.page.getByText("the rollout is paused").waitFor();
+  await watching.page.getByText("score: paused").waitFor();
   assert.equal(await typing.page.getByLabel("Reason").inputValue(), "half a sent");
-  assert.equal(await typing.page.getByText("the rollout is paused").count(), 0);
+  assert.equal(await typing.page.getByText("score: paused").count(), 0);
   await typing.page.getByLabel("Reason").fill("");
   await typing.page.getByLabel("Reason").blur();
-  await typing.page.getByText("the rollout is paused").waitFor();
+  await typing.page.getByText("score: paused").waitFor();
   assert.deepEqual([...watching.problems, ...typing.problems], []);
   await shows(`widget, name as typed: ${HOSTILE}, no AWS identity: noise on P99`);
   assert.equal(await widget.locator("img, script").count(), 0);
@@ -64,7 +68,7 @@ await withBrowser(async (browser) => {
   await shows("rollback: done");
   await shows("public shows 0 %");
   await button("Back to the rollout").click();
-  await shows("Traffic is safe: rolled back");
+  await shows("Rolled back: all traffic is on Python.");
   assert.equal(await button("Roll back to 0 %").count(), 0);
   assert.deepEqual(problems, []);
 

@@ -44,8 +44,9 @@ impl Tone {
     }
 }
 
-/// Whether a person must act.
-pub(super) fn act(status: &Status) -> &'static str {
+/// Whether a person must act; `run` is the journal's newest, if it can be read.
+pub(super) fn act(status: &Status, run: Option<&Run>) -> &'static str {
+    let paused = run.is_some_and(|run| run.phase.pause().is_some());
     match status.health.kind {
         Kind::NotProtected => "You must act: nobody else takes Rust out of traffic.",
         Kind::Hurting => {
@@ -54,6 +55,9 @@ pub(super) fn act(status: &Status) -> &'static str {
         Kind::Unknown => "Look why. Nothing advances; if users may be hurt, roll back first.",
         Kind::Degraded => {
             "Look when you can. Traffic is served, and something is not as it must be."
+        }
+        Kind::Safe if paused => {
+            "Nothing is urgent. It stays here until a person resumes it, and still rolls back by itself."
         }
         Kind::Safe => {
             "Nothing to do. The controller advances on evidence and rolls back by itself."

@@ -88,7 +88,7 @@ fn head(scene: &Scene<'_>) -> String {
         "Share of Rust",
         &escape(&format!("{share}; read back just now: {}", shows.join(", "))),
     ));
-    list.push_str(&entry("Must I act?", &escape(headline::act(status))));
+    list.push_str(&entry("Must I act?", &escape(headline::act(status, *run))));
     if let Some(who) = run.and_then(headline::acted) {
         list.push_str(&entry("Acting", &escape(who)));
     }

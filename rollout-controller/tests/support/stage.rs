@@ -241,7 +241,7 @@ hold_on = ["rds-cpu"]
 
     /// Lets the functions that people talk to, and people, have the cloud's time. It
     /// only moves by hand here, so its present minute is told anew before each command.
-    fn agree_on_time(&self) -> (&'static str, String) {
+    pub fn agree_on_time(&self) -> (&'static str, String) {
         let (now, real) = (self.cloud.clock().now(), Timestamp::now());
         let clock = (CLOCK_VARIABLE, format!("start={now},anchor={real},speed=1"));
         for function in ["rollout-command", "rollout-view"] {

@@ -20,6 +20,7 @@ fn wanted() -> bool {
 /// Runs a script of `local-cloud/widget/test` with the page's address.
 async fn node(stage: &Stage, script: &str, args: &[&str]) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../local-cloud/widget/test");
+    stage.agree_on_time();
     let address = widget::address(&stage.cloud.aws_endpoint(), "score");
     let output = Command::new("node")
         .arg(folder.join(script))
@@ -43,7 +44,8 @@ async fn before_during_and_after_a_rollback_it_reads_well_at_every_width() {
     }
     let mut stage = Stage::at(62, 25).await;
     stage.minutes(2).await;
-    let before = ["before", "Traffic is safe", "public shows 25 %", "Roll back to 0 %"];
+    let before =
+        ["before", "Serving safely. Rust has 25 %", "public shows 25 %", "Roll back to 0 %"];
     node(&stage, "look.mjs", &before).await;
 
     stage.fail_api("ModifyRule", ApiFaultKind::Denied);
@@ -52,7 +54,7 @@ async fn before_during_and_after_a_rollback_it_reads_well_at_every_width() {
     stage.minutes(1).await;
     let during = [
         "during",
-        "Traffic is not safe: the rollback has not reached every route",
+        "Hurting. Rollback incomplete",
         "rolloutctl rollback --direct",
         "public shows 25 %",
     ];
@@ -60,8 +62,7 @@ async fn before_during_and_after_a_rollback_it_reads_well_at_every_width() {
 
     stage.cloud.clear_faults(None);
     stage.minutes(1).await;
-    let after =
-        ["after", "Traffic is safe: rolled back, all of it is on Python", "public shows 0 %"];
+    let after = ["after", "Rolled back: all traffic is on Python.", "public shows 0 %"];
     node(&stage, "look.mjs", &after).await;
     stage.cloud.shutdown().await;
 }
