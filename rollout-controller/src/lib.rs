@@ -73,10 +73,11 @@ pub mod cli;
 pub mod config;
 pub mod controller;
 pub mod domain;
-pub mod errors;
 pub mod lambda;
 pub mod ports;
 pub mod replay;
 pub mod report;
 pub mod widget;
 pub mod world;
+
+pub use function_kit::errors;

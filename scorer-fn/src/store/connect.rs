@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use function_kit::errors::chain;
 use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 use tokio_postgres::Config;
@@ -119,7 +120,7 @@ impl Address {
         let (client, io) = opened.map_err(|error| match error.as_db_error() {
             // Always fatal, as a refused login is.
             Some(refusal) => DbError::refused(refusal),
-            None => DbError::Unavailable(super::with_sources(&error)),
+            None => DbError::Unavailable(chain(&error)),
         })?;
         Ok(Connection::new(client, io, tls))
     }

@@ -38,6 +38,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use function_kit::errors::chain;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_postgres::Row;
@@ -110,7 +111,7 @@ impl DbError {
             // pooler: the connection is gone, whatever the statement was.
             Some(refusal) if closes(refusal) => Self::Lost(refusal.message().to_owned()),
             Some(refusal) => Self::refused(refusal),
-            None => Self::Lost(with_sources(error)),
+            None => Self::Lost(chain(error)),
         }
     }
 
@@ -126,20 +127,6 @@ impl DbError {
 fn closes(refusal: &tokio_postgres::error::DbError) -> bool {
     matches!(refusal.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
         || refusal.code().code().starts_with("08")
-}
-
-/// An error with what is behind it.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut behind = error.source();
-    while let Some(source) = behind {
-        let more = source.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        behind = source.source();
-    }
-    text
 }
 
 /// How long things may take, and how many connections there are.

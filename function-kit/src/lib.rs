@@ -1,0 +1,3 @@
+//! What the scorer and the controller both need around their work, written once.
+
+pub mod errors;
