@@ -1,3 +1,5 @@
 //! What the scorer and the controller both need around their work, written once.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod errors;

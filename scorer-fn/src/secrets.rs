@@ -49,9 +49,8 @@ impl SecretReader {
         use aws_sdk_secretsmanager::config::{
             BehaviorVersion, Credentials, Region, retry::RetryConfig,
         };
-        use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata};
         use aws_sdk_secretsmanager::{Client, Config};
-        use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+        use function_kit::aws::{CallError, http_client};
 
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let needed =
@@ -63,7 +62,6 @@ impl SecretReader {
             None,
             "environment",
         );
-        let http = aws_smithy_http_client::Builder::new();
         let endpoint =
             variable("AWS_ENDPOINT_URL_SECRETS_MANAGER").or_else(|| variable("AWS_ENDPOINT_URL"));
         let mut config = Config::builder()
@@ -71,15 +69,15 @@ impl SecretReader {
             .region(Region::new(needed("AWS_REGION")?))
             .credentials_provider(credentials)
             .retry_config(RetryConfig::standard().with_max_attempts(2))
-            .http_client(http.tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https());
+            .http_client(http_client());
         if let Some(endpoint) = endpoint {
             config = config.endpoint_url(endpoint);
         }
         let answer =
             Client::from_conf(config.build()).get_secret_value().secret_id(&self.arn).send().await;
         let answer = answer.map_err(|error| {
-            let code = error.code().unwrap_or("no answer").to_owned();
-            format!("reading the secret {}: {code}: {}", self.arn, DisplayErrorContext(&error))
+            let error = CallError::new("GetSecretValue", &error);
+            format!("reading the secret {}: {error}", self.arn)
         })?;
         let text = answer
             .secret_string()
