@@ -28,6 +28,7 @@ function copy(): string {
   const read = [
     ".github",
     "docs",
+    "function-kit/src",
     "Makefile",
     "infra",
     "rollout-controller/src/adapters",

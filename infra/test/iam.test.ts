@@ -24,6 +24,7 @@ interface Statement {
 }
 
 const CONTROLLER = join(__dirname, "..", "..", "rollout-controller", "src");
+const KIT = join(__dirname, "..", "..", "function-kit", "src");
 /** A file of the controller's code. */
 const source = (file: string) => readFileSync(join(CONTROLLER, file), "utf8");
 
@@ -55,10 +56,14 @@ const CALLS: Record<string, [action: string | undefined, ...roles: string[]]> = 
   put_parameter: ["ssm:PutParameter", "tick", "command", "emergency"],
 };
 
-/** Names of the SDK's operations in all adapters. */
+/** Names of the SDK's operations in all adapters, and in what they share with the scorer. */
 function calls(): string[] {
-  const files = readdirSync(join(CONTROLLER, "adapters"), { recursive: true, encoding: "utf8" });
-  const texts = files.filter((file) => file.endsWith(".rs")).map((file) => source(join("adapters", file)));
+  const texts = [join(CONTROLLER, "adapters"), KIT].flatMap((folder) => {
+    const files = readdirSync(folder, { recursive: true, encoding: "utf8" });
+    return files
+      .filter((file) => file.endsWith(".rs"))
+      .map((file) => readFileSync(join(folder, file), "utf8"));
+  });
   const operation =
     /\.((?:add|create|delete|describe|get|list|modify|put|remove|set|update)_\w+|publish|invoke)\(\)/g;
   return [

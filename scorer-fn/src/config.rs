@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use function_kit::login::Rotating;
+
 use crate::redis::Redis;
 use crate::score::rate::Limiter;
 use crate::secrets::SecretReader;
@@ -156,7 +158,7 @@ fn source(get: &impl Fn(&str) -> Option<String>) -> Result<Source, ConfigError> 
                     .transpose()
                     .map_err(|problem| error("DATABASE_SSLROOTCERT", &problem))?,
             },
-            known: tokio::sync::Mutex::new(None),
+            known: Rotating::default(),
         })));
     }
     match get("DATABASE_URL") {

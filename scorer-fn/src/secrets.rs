@@ -1,28 +1,6 @@
-//! Texts that must never be printed, and where they come from.
+//! The database's login from Secrets Manager.
 
-use std::fmt;
-
-/// A text that `Debug` does not show.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, for the one place that needs it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("[redacted]")
-    }
-}
+use function_kit::login::Credentials;
 
 /// Reads one secret from Secrets Manager.
 ///
@@ -45,17 +23,17 @@ impl SecretReader {
     /// # Errors
     /// What failed and what to do, without any secret in it.
     #[cfg(feature = "secrets")]
-    pub async fn read(&self) -> Result<Secret, String> {
+    pub async fn read(&self) -> Result<Credentials, String> {
         use aws_sdk_secretsmanager::config::{
-            BehaviorVersion, Credentials, Region, retry::RetryConfig,
+            BehaviorVersion, Credentials as Keys, Region, retry::RetryConfig,
         };
         use aws_sdk_secretsmanager::{Client, Config};
-        use function_kit::aws::{CallError, http_client};
+        use function_kit::{aws::http_client, errors::chain};
 
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let needed =
             |name: &str| variable(name).ok_or_else(|| format!("{name} is not set; Lambda sets it"));
-        let credentials = Credentials::new(
+        let keys = Keys::new(
             needed("AWS_ACCESS_KEY_ID")?,
             needed("AWS_SECRET_ACCESS_KEY")?,
             variable("AWS_SESSION_TOKEN"),
@@ -67,22 +45,14 @@ impl SecretReader {
         let mut config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(needed("AWS_REGION")?))
-            .credentials_provider(credentials)
+            .credentials_provider(keys)
             .retry_config(RetryConfig::standard().with_max_attempts(2))
             .http_client(http_client());
         if let Some(endpoint) = endpoint {
             config = config.endpoint_url(endpoint);
         }
-        let answer =
-            Client::from_conf(config.build()).get_secret_value().secret_id(&self.arn).send().await;
-        let answer = answer.map_err(|error| {
-            let error = CallError::new("GetSecretValue", &error);
-            format!("reading the secret {}: {error}", self.arn)
-        })?;
-        let text = answer
-            .secret_string()
-            .ok_or_else(|| format!("the secret {} is binary, not text", self.arn))?;
-        Ok(Secret::new(text))
+        let client = Client::from_conf(config.build());
+        Credentials::read(&client, &self.arn).await.map_err(|error| chain(&error))
     }
 
     /// Reads the current version.
@@ -90,7 +60,7 @@ impl SecretReader {
     /// # Errors
     /// Always: this binary was built without the feature `secrets`.
     #[cfg(not(feature = "secrets"))]
-    pub async fn read(&self) -> Result<Secret, String> {
+    pub async fn read(&self) -> Result<Credentials, String> {
         std::future::ready(Err(format!(
             "{}: built without the feature `secrets`; set DATABASE_URL",
             self.arn

@@ -99,6 +99,16 @@ async fn the_ledger_takes_its_password_from_a_secret() {
     let ledger = SqlLedger::new(address.clone(), Login::secret(aws.clone(), &arn));
     assert_eq!(ledger.read("scorer", 1).await.expect("read").entries, []);
 
+    // Rotated, and nobody stays connected with the old password.
+    let rotated = "ALTER ROLE ledger PASSWORD 'sword&fish';
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'ledger'";
+    postgres.load_sql("postgres", rotated).await.expect("another password");
+    let refused = ledger.read("scorer", 1).await.expect_err("the secret is still the old one");
+    let told = chain(&refused);
+    assert!(told.contains("password authentication failed"), "{told}");
+    cloud.set_secret("ledger", r#"{"username":"ledger","password":"sword&fish"}"#);
+    assert_eq!(ledger.read("scorer", 1).await.expect("read").entries, []);
+
     let broken = SqlLedger::new(address, Login::secret(aws, cloud.names().secret("broken")));
     let error = broken.read("scorer", 1).await.expect_err("no JSON");
     assert!(matches!(error, LedgerError::Unreachable { .. }), "{error:?}");

@@ -1,9 +1,11 @@
 //! Where the database is and how to log in.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use function_kit::errors::chain;
+use function_kit::login::{Credentials, Rotating, is_refused_login};
 use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 use tokio_postgres::Config;
@@ -141,7 +143,7 @@ pub struct SecretSource {
     /// What the environment says beside the secret.
     pub overrides: Overrides,
     /// Where the secret that was read last leads to.
-    pub known: tokio::sync::Mutex<Option<Address>>,
+    pub known: Rotating<Address>,
 }
 
 /// Settings that go before those in the secret: the proxy is not the host the secret names.
@@ -157,19 +159,6 @@ pub struct Overrides {
     pub tls: Option<TlsMode>,
     /// `DATABASE_SSLROOTCERT`, a PEM bundle.
     pub roots: Option<Roots>,
-}
-
-/// The fields of an RDS secret.
-#[derive(serde::Deserialize)]
-struct Credentials {
-    username: String,
-    password: String,
-    #[serde(default)]
-    host: Option<String>,
-    #[serde(default)]
-    port: Option<u16>,
-    #[serde(default)]
-    dbname: Option<String>,
 }
 
 impl Source {
@@ -188,32 +177,21 @@ impl Source {
 
 impl SecretSource {
     async fn connect(&self, limit: Duration) -> Result<Connection, DbError> {
-        let mut known = self.known.lock().await;
-        if let Some(address) = known.as_ref() {
-            match address.open(limit).await {
-                // The password may have been rotated since we read it.
-                Err(DbError::Refused { code, .. }) if code.starts_with("28") => {}
-                other => return other,
-            }
-        }
-        let address = self.overrides.address(&read(&self.reader, limit).await?)?;
-        known.insert(address).open(limit).await
+        let read = async || self.overrides.address(&read(&self.reader, limit).await?);
+        let open = |address: Arc<Address>| async move { address.open(limit).await };
+        let refused = |error: &DbError| match error {
+            DbError::Refused { code, .. } => is_refused_login(code),
+            DbError::Unavailable(_) | DbError::Lost(_) => false,
+        };
+        self.known.connect(read, open, refused).await
     }
 }
 
 async fn read(reader: &SecretReader, limit: Duration) -> Result<Credentials, DbError> {
-    let text = timeout(limit, reader.read())
+    timeout(limit, reader.read())
         .await
         .unwrap_or_else(|_| Err(format!("Secrets Manager did not answer within {limit:?}")))
-        .map_err(DbError::Unavailable)?;
-    serde_json::from_str(text.expose()).map_err(|error| {
-        // The message of serde_json names fields and positions, never values of strings.
-        DbError::Unavailable(format!(
-            "DATABASE_SECRET_ARN: the secret needs the JSON keys username and password: line {} column {}",
-            error.line(),
-            error.column()
-        ))
-    })
+        .map_err(DbError::Unavailable)
 }
 
 impl Overrides {
@@ -226,7 +204,7 @@ impl Overrides {
             host.ok_or_else(|| missing("DATABASE_HOST"))?,
             self.port.or(secret.port).unwrap_or(5432),
             Some(name.ok_or_else(|| missing("DATABASE_NAME"))?),
-            Login { user: Some(&secret.username), password: Some(&secret.password) },
+            Login { user: Some(&secret.username), password: Some(secret.password.expose()) },
             self.tls.unwrap_or(TlsMode::VerifyFull),
             self.roots.as_ref(),
         )

@@ -1,6 +1,7 @@
 //! User and password of the ledger, from wherever the team keeps them.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_lambda::config::ProvideCredentials as _;
@@ -8,13 +9,11 @@ use aws_sigv4::http_request::{
     SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign,
 };
 use aws_sigv4::sign::v4;
-use serde::Deserialize;
-use tokio::sync::Mutex;
+use function_kit::login::{Credentials, Rotating, SecretError};
 use url::Url;
 
 use super::address::LedgerUrl;
-use super::session::Fresh;
-use crate::adapters::aws::{Aws, CallError};
+use crate::adapters::aws::Aws;
 use crate::ports::BoxError;
 
 /// How long an RDS token is good for; it is only looked at while connecting.
@@ -25,33 +24,16 @@ pub struct Login(Source);
 
 enum Source {
     Url,
-    Secret { aws: Aws, arn: String, known: Mutex<Option<Secret>> },
+    Secret { aws: Aws, arn: String, known: Rotating<Credentials> },
     RdsIam { aws: Aws },
 }
 
 /// Why there is no password.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// Secrets Manager did not give it.
-    #[error("reading secret {arn}")]
-    Secret {
-        /// Which secret.
-        arn: String,
-        /// The SDK's error.
-        #[source]
-        source: BoxError,
-    },
-    /// The secret is not what RDS writes. Its text is never shown.
-    #[error(
-        "secret {arn} is not a JSON object with `username` and `password` ({why}); \
-         store it as RDS does"
-    )]
-    SecretShape {
-        /// Which secret.
-        arn: String,
-        /// Where the reader stopped.
-        why: String,
-    },
+    /// The secret could not be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// A token could not be signed.
     #[error("signing an RDS token for {user} at {host}")]
     Token {
@@ -65,13 +47,6 @@ pub enum LoginError {
     },
 }
 
-/// The part of an RDS secret that we use.
-#[derive(Clone, Deserialize)]
-struct Secret {
-    username: String,
-    password: String,
-}
-
 impl Login {
     /// As the address says.
     pub fn in_url() -> Self {
@@ -81,7 +56,7 @@ impl Login {
     /// From a Secrets Manager secret of the shape that RDS keeps. Read when first
     /// connecting, and once more when the database refuses it (rotation).
     pub fn secret(aws: Aws, arn: impl Into<String>) -> Self {
-        Self(Source::Secret { aws, arn: arn.into(), known: Mutex::new(None) })
+        Self(Source::Secret { aws, arn: arn.into(), known: Rotating::default() })
     }
 
     /// A token signed with the function's own role (`rds-db:connect`), made anew
@@ -90,28 +65,40 @@ impl Login {
         Self(Source::RdsIam { aws })
     }
 
-    /// Whether asking again could bring another password.
-    pub(super) fn may_be_stale(&self) -> bool {
-        matches!(self.0, Source::Secret { .. })
-    }
-
-    /// The address with its login.
-    pub(super) async fn complete(
+    /// Opens a connection to the address with its login.
+    ///
+    /// # Errors
+    /// Those of `open`, which [`Rotating::connect`] calls twice if it must, and
+    /// [`LoginError`].
+    pub(super) async fn connect<C, E, O>(
         &self,
         address: &LedgerUrl,
-        fresh: Fresh,
-    ) -> Result<Url, LoginError> {
+        open: impl Fn(Url) -> O,
+        is_refused: impl Fn(&E) -> bool,
+    ) -> Result<C, E>
+    where
+        E: From<LoginError>,
+        O: Future<Output = Result<C, E>>,
+    {
+        match &self.0 {
+            Source::Url | Source::RdsIam { .. } => open(self.url(address).await?).await,
+            Source::Secret { aws, arn, known } => {
+                let read = async || {
+                    let read = Credentials::read(aws.secrets().await, arn).await;
+                    read.map_err(|error| LoginError::from(error).into())
+                };
+                let open = |login: Arc<Credentials>| open(complete(address, &login));
+                known.connect(read, open, is_refused).await
+            }
+        }
+    }
+
+    /// The address with its login, asked for now.
+    pub(super) async fn url(&self, address: &LedgerUrl) -> Result<Url, LoginError> {
         match &self.0 {
             Source::Url => Ok(address.revealed().clone()),
-            Source::Secret { aws, arn, known } => {
-                let mut known = known.lock().await;
-                let secret = match known.take() {
-                    Some(secret) if fresh == Fresh::No => secret,
-                    _ => read_secret(aws, arn).await?,
-                };
-                let url = address.with_login(Some(&secret.username), &secret.password);
-                *known = Some(secret);
-                Ok(url)
+            Source::Secret { aws, arn, .. } => {
+                Ok(complete(address, &Credentials::read(aws.secrets().await, arn).await?))
             }
             Source::RdsIam { aws } => {
                 let token = rds_token(aws, address, SystemTime::now()).await;
@@ -126,6 +113,10 @@ impl Login {
     }
 }
 
+fn complete(address: &LedgerUrl, login: &Credentials) -> Url {
+    address.with_login(Some(&login.username), login.password.expose())
+}
+
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
@@ -134,20 +125,6 @@ impl fmt::Debug for Login {
             Source::RdsIam { .. } => f.write_str("Login::rds_iam"),
         }
     }
-}
-
-async fn read_secret(aws: &Aws, arn: &str) -> Result<Secret, LoginError> {
-    let asked = aws.secrets().await.get_secret_value().secret_id(arn).send().await;
-    let answer = asked.map_err(|error| LoginError::Secret {
-        arn: arn.to_owned(),
-        source: Box::new(CallError::new("GetSecretValue", &error)),
-    })?;
-    let text = answer.secret_string().unwrap_or_default();
-    serde_json::from_str(text).map_err(|error| LoginError::SecretShape {
-        arn: arn.to_owned(),
-        // Only the position: serde's text may quote what it found.
-        why: format!("line {}, column {}", error.line(), error.column()),
-    })
 }
 
 /// A presigned `connect` request without its `https://`, which RDS takes for a password.

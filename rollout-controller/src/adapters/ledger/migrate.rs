@@ -8,7 +8,7 @@ use sqlx::migrate::{Migrate as _, MigrateError as SqlxMigrateError, Migrator};
 
 use super::address::{Backend, LedgerUrl};
 use super::login::{Login, LoginError};
-use super::session::{Fresh, options};
+use super::session::options;
 use crate::ports::BoxError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
@@ -81,7 +81,7 @@ pub enum MigrationError {
 /// # Errors
 /// [`MigrationError`]; nothing is half done, each migration is a transaction.
 pub async fn migrate(address: &LedgerUrl, login: &Login) -> Result<Migrated, MigrationError> {
-    let url = login.complete(address, Fresh::Yes).await;
+    let url = login.url(address).await;
     let url = url.map_err(|source| MigrationError::Login { address: address.clone(), source })?;
     let mut tries = match address.backend() {
         Backend::Postgres => 1,

@@ -10,6 +10,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use function_kit::login::is_refused_login;
 use sqlx::any::{AnyConnectOptions, AnyRow};
 use sqlx::{Any, AnyConnection, ConnectOptions as _, Connection as _, SqlSafeStr, Transaction};
 use tokio::sync::Mutex;
@@ -81,7 +82,7 @@ pub(super) trait Job: Sync {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error("no login for the database")]
-    Login(#[source] LoginError),
+    Login(#[from] LoginError),
     #[error("the database did not answer within {} s while {doing}", .limit.as_secs_f64())]
     Slow { doing: &'static str, limit: Duration },
     #[error("connecting to the database")]
@@ -169,34 +170,20 @@ impl Session {
     }
 
     async fn connect(&self) -> Result<AnyConnection, Failure> {
-        match self.connect_with(Fresh::No).await {
-            Err(failure) if self.login.may_be_stale() && is_refused_login(&failure) => {
-                self.connect_with(Fresh::Yes).await
+        let open = |url: url::Url| async move {
+            match timeout(CONNECT, open(&url)).await {
+                Ok(result) => result.map_err(Failure::Connect),
+                Err(_) => Err(Failure::Slow { doing: CONNECTING, limit: CONNECT }),
             }
-            result => result,
-        }
+        };
+        let refused = |failure: &Failure| {
+            failure
+                .database()
+                .and_then(|error| error.code())
+                .is_some_and(|it| is_refused_login(&it))
+        };
+        self.login.connect(&self.address, open, refused).await
     }
-
-    async fn connect_with(&self, fresh: Fresh) -> Result<AnyConnection, Failure> {
-        let url = self.login.complete(&self.address, fresh).await.map_err(Failure::Login)?;
-        let connecting = open(&url);
-        match timeout(CONNECT, connecting).await {
-            Ok(result) => result.map_err(Failure::Connect),
-            Err(_) => Err(Failure::Slow { doing: CONNECTING, limit: CONNECT }),
-        }
-    }
-}
-
-/// Whether a login may come from the process's memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fresh {
-    No,
-    Yes,
-}
-
-/// Class 28: the server does not accept this user with this password.
-fn is_refused_login(failure: &Failure) -> bool {
-    failure.database().is_some_and(|error| error.code().is_some_and(|code| code.starts_with("28")))
 }
 
 /// Settings for a complete URL.
