@@ -4,3 +4,5 @@
 pub mod aws;
 pub mod errors;
 pub mod login;
+#[cfg(feature = "rds-iam")]
+pub mod rds_iam;

@@ -2,22 +2,16 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use aws_sdk_lambda::config::ProvideCredentials as _;
-use aws_sigv4::http_request::{
-    SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign,
-};
-use aws_sigv4::sign::v4;
-use function_kit::login::{Credentials, Rotating, SecretError};
+use function_kit::login::{Credentials, Rotating, Secret, SecretError};
+use function_kit::rds_iam::RdsLogin;
 use url::Url;
 
 use super::address::LedgerUrl;
 use crate::adapters::aws::Aws;
 use crate::ports::BoxError;
-
-/// How long an RDS token is good for; it is only looked at while connecting.
-const TOKEN_LIFE: Duration = Duration::from_mins(15);
 
 /// Where user and password come from.
 pub struct Login(Source);
@@ -101,13 +95,12 @@ impl Login {
                 Ok(complete(address, &Credentials::read(aws.secrets().await, arn).await?))
             }
             Source::RdsIam { aws } => {
-                let token = rds_token(aws, address, SystemTime::now()).await;
-                let token = token.map_err(|source| LoginError::Token {
+                let token = token(aws, address).await.map_err(|source| LoginError::Token {
                     user: address.user().to_owned(),
                     host: address.host().to_owned(),
                     source,
                 })?;
-                Ok(address.with_login(None, &token))
+                Ok(address.with_login(None, token.expose()))
             }
         }
     }
@@ -127,71 +120,14 @@ impl fmt::Debug for Login {
     }
 }
 
-/// A presigned `connect` request without its `https://`, which RDS takes for a password.
-async fn rds_token(aws: &Aws, address: &LedgerUrl, now: SystemTime) -> Result<String, BoxError> {
+/// A token for the user whom the address names.
+async fn token(aws: &Aws, address: &LedgerUrl) -> Result<Secret, BoxError> {
     if address.user().is_empty() {
         return Err("the ledger address names no user".into());
     }
     let region = aws.config().await.region().ok_or("no AWS region is set; set AWS_REGION")?;
     let provider = aws.credentials().await.ok_or("no AWS credentials are configured")?;
-    let identity = provider.provide_credentials().await?.into();
-    let mut settings = SigningSettings::default();
-    settings.expires_in = Some(TOKEN_LIFE);
-    settings.signature_location = SignatureLocation::QueryParams;
-    let params = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(region.as_ref())
-        .name("rds-db")
-        .time(now)
-        .settings(settings)
-        .build()?;
-    let mut url = Url::parse(&format!("https://{}:{}/", address.host(), address.port()))?;
-    url.query_pairs_mut().append_pair("Action", "connect").append_pair("DBUser", address.user());
-    let request = SignableRequest::new(
-        "GET",
-        url.as_str(),
-        std::iter::empty::<(&str, &str)>(),
-        SignableBody::Bytes(&[]),
-    )?;
-    let (instructions, _) = sign(request, &params.into())?.into_parts();
-    for (name, value) in instructions.params() {
-        url.query_pairs_mut().append_pair(name, value);
-    }
-    Ok(url.as_str().trim_start_matches("https://").to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use aws_config::{BehaviorVersion, Region, SdkConfig};
-    use aws_sdk_lambda::config::{Credentials, SharedCredentialsProvider};
-
-    #[tokio::test]
-    async fn an_rds_token_is_a_presigned_request_for_host_and_user() {
-        let keys =
-            Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI", Some("tok/en=".into()), None, "test");
-        let aws = Aws::with_config(
-            SdkConfig::builder()
-                .behavior_version(BehaviorVersion::latest())
-                .region(Region::new("eu-west-1"))
-                .credentials_provider(SharedCredentialsProvider::new(keys))
-                .build(),
-        );
-        let address: LedgerUrl = "postgres://app@proxy.example:5433/rollout".parse().unwrap();
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_760_000_000);
-        let token = rds_token(&aws, &address, now).await.unwrap();
-        assert!(token.starts_with("proxy.example:5433/?Action=connect&DBUser=app&"), "{token}");
-        for part in [
-            "X-Amz-Algorithm=AWS4-HMAC-SHA256",
-            "X-Amz-Credential=AKIDEXAMPLE%2F20251009%2Feu-west-1%2Frds-db%2Faws4_request",
-            "X-Amz-Date=20251009T085320Z",
-            "X-Amz-Expires=900",
-            "X-Amz-SignedHeaders=host",
-            "X-Amz-Security-Token=tok%2Fen%3D",
-            "X-Amz-Signature=",
-        ] {
-            assert!(token.contains(part), "{part} in {token}");
-        }
-        assert!(!token.contains("wJalrXUtnFEMI"));
-    }
+    let (host, port, user) = (address.host(), address.port(), address.user());
+    let login = RdsLogin { host, port, user, region: region.as_ref() };
+    login.token(provider.provide_credentials().await?, SystemTime::now())
 }
