@@ -2,6 +2,7 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod emf;
 pub mod errors;
 pub mod login;
 #[cfg(feature = "rds-iam")]

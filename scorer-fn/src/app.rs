@@ -13,6 +13,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use function_kit::emf;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -105,7 +106,7 @@ impl App {
             let (call, trace, notes) = (&call, trace.as_str(), &notes);
             let line = Line { call, trace, status, notes, started, took, cold };
             if app.lines == Lines::Print {
-                log::print(&line.to_json());
+                emf::print(&line.to_json());
             }
             app.telemetry.note(&line);
         });

@@ -3,11 +3,11 @@
 //!
 //! Neither the key nor the wallet is in it.
 
-use std::io::Write;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use function_kit::emf::{self, Unit};
 use serde_json::{Value, json};
 
 use crate::app::Call;
@@ -57,7 +57,7 @@ impl Line<'_> {
         let now = time::now();
         let status = self.status;
         let took = self.took_ms();
-        let mut line = json!({
+        let mut line = emf::Line::new(json!({
             "timestamp": OffsetTime::from_micros(now).event_spelling(),
             "level": if self.is_error() { "ERROR" } else { "INFO" },
             "message": format!("answered {status} in {took:.1} ms"),
@@ -69,48 +69,26 @@ impl Line<'_> {
             "retries": self.notes.retries,
             "Service": *SERVICE,
             "StatusClass": format!("{}xx", status / 100),
-            "Requests": 1,
-            "Errors": u8::from(self.is_error()),
-            "Duration": took,
-            "DatabaseRoundTrips": self.notes.trips.round_trips,
-            "_aws": {
-                "Timestamp": now / 1000,
-                "CloudWatchMetrics": [{
-                    "Namespace": NAMESPACE,
-                    "Dimensions": [["Service"], ["Service", "StatusClass"]],
-                    "Metrics": [
-                        {"Name": "Requests", "Unit": "Count"},
-                        {"Name": "Errors", "Unit": "Count"},
-                        {"Name": "Duration", "Unit": "Milliseconds"},
-                        {"Name": "DatabaseRoundTrips", "Unit": "Count"},
-                    ],
-                }],
-            },
-        });
+        }));
+        line.metric("Requests", Unit::Count, 1);
+        line.metric("Errors", Unit::Count, u8::from(self.is_error()));
+        line.metric("Duration", Unit::Milliseconds, took);
+        line.metric("DatabaseRoundTrips", Unit::Count, self.notes.trips.round_trips);
         if let Some(why) = &self.notes.analytics_lost {
-            line["analytics_error"] = Value::from(why.as_str());
-            line["AnalyticsLost"] = Value::from(1);
-            if let Some(metrics) = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array_mut() {
-                metrics.push(json!({"Name": "AnalyticsLost", "Unit": "Count"}));
-            }
+            line.set("analytics_error", why.as_str());
+            line.metric("AnalyticsLost", Unit::Count, 1);
         }
         if let Some((kind, text)) = &self.notes.trouble {
-            line["error_type"] = Value::from(*kind);
-            line["error"] = Value::from(text.as_str());
+            line.set("error_type", *kind);
+            line.set("error", text.as_str());
         }
         if !self.notes.left_out.is_empty() {
             let list =
                 self.notes.left_out.iter().map(|(provider, why)| format!("{provider}: {why}"));
-            line["stamps_left_out"] = list.collect::<Vec<_>>().into();
+            line.set("stamps_left_out", list.collect::<Vec<_>>());
         }
-        line
+        line.into_json(NAMESPACE, &[&["Service"], &["Service", "StatusClass"]], now / 1000)
     }
-}
-
-/// Writes a line to standard output, which Lambda turns into the log.
-pub fn print(line: &Value) {
-    // A closed pipe must not stop the service.
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 /// A line about the process itself.
@@ -123,7 +101,7 @@ pub fn print_event(level: &str, message: &str, fields: &Value) {
     for (key, value) in fields.as_object().into_iter().flatten() {
         line[key] = value.clone();
     }
-    print(&line);
+    emf::print(&line);
 }
 
 /// The id of a plain HTTP request: what the load balancer says, else a number.

@@ -16,6 +16,7 @@ use crate::errors::chain;
 use crate::ports::World;
 use crate::report::tick::TickReport;
 use crate::widget;
+use function_kit::emf;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tracing::field::Empty;
@@ -120,7 +121,7 @@ async fn ticked(world: &World, config: &Config, schedule: Schedule) -> Result<Va
         outcomes.iter().map(|outcome| TickReport::of(outcome, at_ms)).collect();
     for report in &reports {
         log_tick(report, tick_ms, schedule.scheduled);
-        metrics::print(&metrics::tick(report, tick_ms, schedule.scheduled));
+        emf::print(&metrics::tick(report, tick_ms, schedule.scheduled));
     }
     match reports.iter().find_map(|report| Some((report, report.error_type?))) {
         None => to_json(&reports),
