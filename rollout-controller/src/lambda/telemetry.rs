@@ -4,13 +4,10 @@
 //! phases (observe, decide, append, act, record), and below those each AWS call as
 //! the SDK names it. Judging is part of `decide`: the domain is pure, and knows no
 //! spans. Nothing is built, and nothing costs anything, unless
-//! `OTEL_EXPORTER_OTLP_ENDPOINT` is set. OTLP over HTTP with protobuf; the
-//! collector is an extension beside the function, so it is spoken to in the clear.
+//! `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
 
-use opentelemetry::KeyValue;
+use function_kit::otlp::{self, BadEndpoint, Collector, ENDPOINT, ExporterBuildError};
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig as _};
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use std::time::Duration;
 use tracing::{Level, Metadata, Subscriber};
@@ -19,9 +16,6 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, fmt};
-
-/// Where the collector is: `http://127.0.0.1:4318`.
-pub const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
 /// Time of one export. The collector is on this machine.
 const EXPORT: Duration = Duration::from_millis(250);
@@ -84,8 +78,8 @@ impl Telemetry {
 /// Why there are no traces.
 #[derive(Debug, thiserror::Error)]
 enum Problem {
-    #[error("{ENDPOINT} is `{0}`: give an address of this machine, like http://127.0.0.1:4318")]
-    Address(String),
+    #[error(transparent)]
+    Address(#[from] BadEndpoint),
     #[error("the exporter cannot be made: {0}")]
     Exporter(#[from] ExporterBuildError),
 }
@@ -94,28 +88,9 @@ fn provider(
     endpoint: &str,
     var: &impl Fn(&str) -> Option<String>,
 ) -> Result<SdkTracerProvider, Problem> {
-    let base = endpoint.trim().trim_end_matches('/');
-    if !base.starts_with("http://") {
-        return Err(Problem::Address(endpoint.to_owned()));
-    }
-    let exporter = SpanExporter::builder()
-        .with_http()
-        .with_protocol(Protocol::HttpBinary)
-        .with_endpoint(format!("{base}/v1/traces"))
-        .with_timeout(EXPORT)
-        .build()?;
-    let name = var("OTEL_SERVICE_NAME").unwrap_or_else(|| "rollout-controller".to_owned());
-    let mut about = vec![KeyValue::new("cloud.provider", "aws")];
-    for (key, name) in [
-        ("faas.name", "AWS_LAMBDA_FUNCTION_NAME"),
-        ("faas.version", "AWS_LAMBDA_FUNCTION_VERSION"),
-        ("cloud.region", "AWS_REGION"),
-    ] {
-        about.extend(var(name).map(|value| KeyValue::new(key, value)));
-    }
-    let resource = Resource::builder_empty().with_service_name(name);
+    let exporter = Collector::parse(endpoint)?.spans(EXPORT)?;
     Ok(SdkTracerProvider::builder()
-        .with_resource(resource.with_attributes(about).build())
+        .with_resource(otlp::resource("rollout-controller", var))
         .with_batch_exporter(exporter)
         .build())
 }

@@ -68,6 +68,7 @@ mod sender {
     use std::sync::{Arc, Mutex, PoisonError};
     use std::time::{Duration, Instant};
 
+    use function_kit::otlp::Collector;
     use tokio::net::TcpStream;
     use tokio::sync::Notify;
     use tokio::time::timeout;
@@ -94,9 +95,7 @@ mod sender {
 
     #[derive(Debug)]
     pub(super) struct Sender {
-        endpoint: String,
-        /// `HOST:PORT` for the probe.
-        address: String,
+        collector: Collector,
         notes: Mutex<Vec<Report>>,
         noted: Notify,
         /// Held while sending: one flush at a time.
@@ -105,13 +104,8 @@ mod sender {
 
     impl Sender {
         pub(super) fn new(endpoint: &str) -> Option<Self> {
-            // Only plain HTTP: the collector shares our network namespace.
-            let rest = endpoint.strip_prefix("http://")?;
-            let host = rest.split('/').next().filter(|host| !host.is_empty())?;
-            let address = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
             Some(Self {
-                endpoint: endpoint.trim_end_matches('/').to_owned(),
-                address,
+                collector: Collector::parse(endpoint).ok()?,
                 notes: Mutex::default(),
                 noted: Notify::new(),
                 state: tokio::sync::Mutex::new(State::Resting(Instant::now())),
@@ -159,18 +153,18 @@ mod sender {
                 State::Running(exporter) => (Some(exporter.clone()), false),
                 State::Resting(until) if Instant::now() < *until => return None,
                 State::Resting(_) => {
-                    match timeout(PROBE, TcpStream::connect(&self.address)).await {
+                    match timeout(PROBE, TcpStream::connect(self.collector.address())).await {
                         Ok(Ok(_)) => (None, true),
                         _ => return Some(rest()),
                     }
                 }
             };
-            let endpoint = self.endpoint.clone();
+            let collector = self.collector.clone();
             // The exporter blocks, and must not even be built on an async thread.
             let work = tokio::task::spawn_blocking(move || {
                 let exporter = match known {
                     Some(exporter) => exporter,
-                    None => Arc::new(Exporter::new(&endpoint)?),
+                    None => Arc::new(Exporter::new(&collector)?),
                 };
                 exporter.send(&reports).then_some(exporter)
             });

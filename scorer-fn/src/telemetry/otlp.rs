@@ -4,15 +4,14 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use function_kit::otlp::Collector;
 use opentelemetry::metrics::{Counter, Histogram, MeterProvider};
 use opentelemetry::trace::{
     Span, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState,
     Tracer, TracerProvider,
 };
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_otlp::{MetricExporter, Protocol, SpanExporter, WithExportConfig};
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SdkTracerProvider};
 
 use super::sender::PATIENCE;
@@ -148,30 +147,10 @@ pub(super) struct Exporter {
 
 impl Exporter {
     /// None if the exporters cannot be built, as with an address that is no URL.
-    pub(super) fn new(endpoint: &str) -> Option<Self> {
-        let name = std::env::var("OTEL_SERVICE_NAME").unwrap_or_else(|_| "scorer-fn".to_owned());
-        let mut resource = Resource::builder_empty().with_service_name(name);
-        if let Ok(function) = std::env::var("AWS_LAMBDA_FUNCTION_NAME") {
-            resource = resource.with_attribute(KeyValue::new("faas.name", function));
-        }
-        let resource = resource.build();
-        let spans = SpanExporter::builder()
-            .with_http()
-            .with_protocol(Protocol::HttpBinary)
-            .with_endpoint(format!("{endpoint}/v1/traces"))
-            .with_timeout(PATIENCE)
-            .build()
-            .ok()?;
-        let measurements = MetricExporter::builder()
-            .with_http()
-            .with_protocol(Protocol::HttpBinary)
-            .with_endpoint(format!("{endpoint}/v1/metrics"))
-            .with_timeout(PATIENCE)
-            // Of many short-lived environments nobody can tell the totals; and
-            // the exporter to CloudWatch takes each histogram for new counts.
-            .with_temporality(Temporality::Delta)
-            .build()
-            .ok()?;
+    pub(super) fn new(collector: &Collector) -> Option<Self> {
+        let resource = function_kit::otlp::resource("scorer-fn", |name| std::env::var(name).ok());
+        let spans = collector.spans(PATIENCE).ok()?;
+        let measurements = collector.measurements(PATIENCE).ok()?;
         let ids = Arc::<GivenIds>::default();
         let traces = SdkTracerProvider::builder()
             .with_batch_exporter(spans)
