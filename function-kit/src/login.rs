@@ -253,7 +253,8 @@ mod tests {
     #[tokio::test]
     async fn a_login_is_read_once_and_again_only_when_a_kept_one_is_refused() {
         let peers = Peers::default();
-        (peers.database.set(1), peers.secret.set(Some(1)));
+        peers.database.set(1);
+        peers.secret.set(Some(1));
         for calls in ["read open", "open"] {
             assert_eq!(peers.connect().await, Ok(1));
             assert_eq!(peers.calls(), calls);
@@ -274,7 +275,8 @@ mod tests {
         assert_eq!(peers.calls(), "read");
         peers.secret.set(Some(0));
         assert_eq!(peers.connect().await, Ok(0));
-        (peers.database.set(1), peers.secret.set(None));
+        peers.database.set(1);
+        peers.secret.set(None);
         assert_eq!(peers.connect().await, Err("no secret"));
         peers.database.set(0);
         peers.calls();
@@ -285,9 +287,11 @@ mod tests {
     #[tokio::test]
     async fn connections_that_are_refused_together_read_once() {
         let peers = Peers::default();
-        (peers.database.set(1), peers.secret.set(Some(1)));
+        peers.database.set(1);
+        peers.secret.set(Some(1));
         peers.connect().await.expect("a login");
-        (peers.database.set(2), peers.secret.set(Some(2)));
+        peers.database.set(2);
+        peers.secret.set(Some(2));
         peers.calls();
         let both = tokio::join!(peers.connect(), peers.connect());
         assert_eq!(both, (Ok(2), Ok(2)));

@@ -179,7 +179,7 @@ impl Session {
         let refused = |failure: &Failure| {
             failure
                 .database()
-                .and_then(|error| error.code())
+                .and_then(sqlx::error::DatabaseError::code)
                 .is_some_and(|it| is_refused_login(&it))
         };
         self.login.connect(&self.address, open, refused).await
