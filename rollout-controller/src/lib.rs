@@ -77,6 +77,7 @@ pub mod lambda;
 pub mod ports;
 pub mod replay;
 pub mod report;
+pub mod simulate;
 pub mod widget;
 pub mod world;
 

@@ -16,6 +16,7 @@ pub mod remote;
 pub mod replay;
 pub mod rollback;
 mod root;
+pub mod simulate;
 
 pub use root::{Cli, Command};
 

@@ -1,7 +1,9 @@
 //! The command line as a whole: what there is, and what runs it.
 
 use super::remote::{Gives, Giving, Remote, give};
-use super::{check, completions, configure, look, notify, operate, profile, replay, rollback};
+use super::{
+    check, completions, configure, look, notify, operate, profile, replay, rollback, simulate,
+};
 use crate::domain::command::Order;
 use std::process::ExitCode;
 
@@ -43,6 +45,7 @@ pub enum Command {
     Config(configure::Config),
     Migrate(configure::Migrate),
     Replay(replay::Args),
+    Simulate(simulate::Simulate),
     Completions(completions::Completions),
     Man(completions::Man),
 }
@@ -66,6 +69,7 @@ impl Command {
             | Self::Config(_)
             | Self::Migrate(_)
             | Self::Replay(_)
+            | Self::Simulate(_)
             | Self::Completions(_)
             | Self::Man(_) => None,
         }
@@ -91,6 +95,7 @@ impl Command {
             Self::Config(args) => configure::run_config(args),
             Self::Migrate(args) => configure::run_migrate(args),
             Self::Replay(args) => replay::run(args),
+            Self::Simulate(args) => simulate::run(args),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => completions::run_man(args),
             Self::Start(_)

@@ -7,7 +7,7 @@ use super::page::{Frame, Theme};
 const STYLE: &str = include_str!("style.css");
 
 /// Text for an element or a quoted attribute.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -9,7 +9,7 @@
 mod drawings;
 mod evidence;
 mod headline;
-mod html;
+pub(crate) mod html;
 pub mod page;
 
 use self::page::{Frame, Pressed, Scene, Theme};

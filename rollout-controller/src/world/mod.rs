@@ -197,6 +197,16 @@ impl Pretend {
         state.dead = false;
     }
 
+    /// Lets one minute pass in which this was counted. A minute of the past is only
+    /// put where it belongs.
+    pub fn put_minute(&self, read: MinuteRead) {
+        let mut state = self.state();
+        let next_ms = read.minute.plus(1).0.saturating_mul(60_000);
+        state.now_ms = state.now_ms.max(next_ms);
+        state.minutes.insert(read.minute, read);
+        state.dead = false;
+    }
+
     /// Another process takes the place of one that died.
     pub fn revive(&self) {
         self.state().dead = false;

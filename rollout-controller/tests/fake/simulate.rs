@@ -1,0 +1,100 @@
+//! Whole rollouts in described worlds, by the production tick.
+
+use rollout_controller::simulate::{self, Described, End, Played};
+
+async fn played(name: &str, seed: u64) -> Played {
+    let text = simulate::find(name).unwrap_or_else(|| panic!("no world {name}"));
+    played_in(text, seed).await
+}
+
+async fn played_in(text: &str, seed: u64) -> Played {
+    let world = Described::parse(text).unwrap_or_else(|error| panic!("{error:?}"));
+    let config = simulate::defaults(&world.route_names()).unwrap();
+    simulate::play(&world, &config, seed).await.unwrap()
+}
+
+#[tokio::test]
+async fn rollouts_end_as_their_worlds_are_named() {
+    for (name, end) in [
+        ("healthy", End::Completed),
+        ("lost-minutes", End::Completed),
+        ("late-minutes", End::Completed),
+        ("cloudwatch-away", End::Completed),
+        ("outage", End::RolledBack),
+        ("five-points-more-errors-from-25-percent", End::RolledBack),
+        ("one-of-twenty-routes-fails-often", End::RolledBack),
+        ("slow-leak", End::RolledBack),
+    ] {
+        let played = played(name, 7).await;
+        let story = simulate::show::text(name, "", &played);
+        assert_eq!(played.end, end, "{story}");
+    }
+}
+
+#[tokio::test]
+async fn a_pause_lasts_until_a_person_ends_it() {
+    let played = played("paused-over-lunch", 7).await;
+    let shares: Vec<_> = played
+        .rows
+        .iter()
+        .filter(|row| (9..68).contains(&row.minute))
+        .map(|row| row.share)
+        .collect();
+    assert!(shares.windows(2).all(|pair| pair[0] == pair[1]), "{shares:?}");
+    assert_eq!(played.end, End::Completed);
+}
+
+#[tokio::test]
+async fn the_same_seed_gives_the_same_rollout_and_another_one_another() {
+    let one = serde_json::to_string(&played("down-at-random", 3).await).unwrap();
+    assert_eq!(one, serde_json::to_string(&played("down-at-random", 3).await).unwrap());
+    assert_ne!(one, serde_json::to_string(&played("down-at-random", 4).await).unwrap());
+}
+
+#[tokio::test]
+async fn a_rollout_is_shown_as_text_csv_and_a_page() {
+    let world = "what = \"Rust <fails>.\"\n[traffic]\nper_minute = 600\n[[change]]\non = \"new\"\nerrors = 0.5";
+    let played = played_in(world, 1).await;
+    let text = simulate::show::text("fails", "Rust fails.", &played);
+    assert!(text.contains("Rolled back in minute "), "{text}");
+    let csv = simulate::show::csv(&played).unwrap();
+    assert_eq!(csv.lines().count(), played.rows.len() + 1, "{csv}");
+    assert!(csv.starts_with("minute,at,share_percent,did,requests,failed,hurt,message\n0,2026-"));
+    let page = simulate::show::html("fails", "Rust <fails>.", &played);
+    assert!(page.contains("Rust &lt;fails&gt;.") && !page.contains("<fails>"), "{page}");
+    assert!(page.contains("<polyline") && page.contains("<rect"), "{page}");
+}
+
+#[test]
+fn what_makes_no_sense_names_field_value_and_fix() {
+    let traffic = "what = \"x\"\n[traffic]\nper_minute = 60\n";
+    for (rest, says) in [
+        ("[new]\nerrors = 2\n", "new.errors is 2; give a number from 0 to 1"),
+        ("[[change]]\non = \"new\"\nminutes = [9, 3]\n", "change[0].minutes is [9, 3]; give"),
+        ("[[change]]\non = \"new\"\nroute = \"x\"\n", "change[0].route is `x`; name one"),
+        (
+            "[[change]]\non = \"new\"\nminutes_there = [1]\n",
+            "minutes_there is [1]; give from_share",
+        ),
+        ("[[route]]\nname = \"a\"\ntraffic = 0.5\n", "route[].traffic is 0.5 in all; the routes"),
+        ("[drift]\nkeep = 1\nsd = 0.1\n", "drift.keep is 1; give a number from 0 to 0.9999"),
+        ("[[operator]]\nminute = 1\ndo = \"console\"\n", "operator[0].to is absent; give"),
+        ("[[operator]]\nminute = 1\ndo = \"console\"\nto = 101\n", "operator[0].to is 101; give"),
+    ] {
+        let error = Described::parse(&format!("{traffic}{rest}")).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+    let error = Described::parse(&format!("{traffic}colour = 1")).unwrap_err();
+    let shown = rollout_controller::errors::chain(&error);
+    assert!(shown.contains("colour"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_route_that_the_config_lacks_is_named() {
+    let world =
+        "what = \"x\"\n[traffic]\nper_minute = 60\n[[route]]\nname = \"api\"\ntraffic = 1\n";
+    let world = Described::parse(world).unwrap();
+    let config = simulate::defaults(&["public"]).unwrap();
+    let error = simulate::play(&world, &config, 1).await.unwrap_err().to_string();
+    assert_eq!(error, "route[].name is `api`; the config of `score` has public");
+}
