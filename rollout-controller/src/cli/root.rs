@@ -2,7 +2,7 @@
 
 use super::remote::{Gives, Giving, Remote, give};
 use super::{
-    check, completions, configure, look, notify, operate, profile, replay, rollback, simulate,
+    check, completions, configure, look, notify, operate, plan, profile, replay, rollback, simulate,
 };
 use crate::domain::command::Order;
 use std::process::ExitCode;
@@ -45,6 +45,7 @@ pub enum Command {
     Config(configure::Config),
     Migrate(configure::Migrate),
     Replay(replay::Args),
+    Plan(plan::Plan),
     Simulate(simulate::Simulate),
     Completions(completions::Completions),
     Man(completions::Man),
@@ -69,6 +70,7 @@ impl Command {
             | Self::Config(_)
             | Self::Migrate(_)
             | Self::Replay(_)
+            | Self::Plan(_)
             | Self::Simulate(_)
             | Self::Completions(_)
             | Self::Man(_) => None,
@@ -95,6 +97,7 @@ impl Command {
             Self::Config(args) => configure::run_config(args),
             Self::Migrate(args) => configure::run_migrate(args),
             Self::Replay(args) => replay::run(args),
+            Self::Plan(args) => plan::run(args),
             Self::Simulate(args) => simulate::run(args),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => completions::run_man(args),

@@ -1,11 +1,11 @@
 //! `rolloutctl simulate`: a whole rollout in a described world.
 
+use super::progress::Progress;
 use super::remote::block_on;
 use crate::config;
-use crate::simulate::{self, Described, LIBRARY};
+use crate::simulate::{self, Described, LIBRARY, Played};
 use anyhow::{Context as _, anyhow};
 use serde_json::json;
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -97,7 +97,7 @@ pub fn run(args: &Simulate) -> anyhow::Result<ExitCode> {
 }
 
 /// Name and text of a world.
-fn source(world: &str) -> anyhow::Result<(String, String)> {
+pub(super) fn source(world: &str) -> anyhow::Result<(String, String)> {
     if let Some(text) = simulate::find(world) {
         return Ok((world.to_owned(), text.to_owned()));
     }
@@ -135,17 +135,11 @@ fn many(
     described: &Described,
     config: &config::Config,
 ) -> anyhow::Result<String> {
-    let shown = std::io::stderr().is_terminal();
-    let progress = |done: usize| {
-        if shown {
-            eprint!("\r{done} of {} rollouts", args.runs);
-        }
-    };
+    let progress = Progress::of(args.runs);
     let seeds = args.seed..args.seed.saturating_add(args.runs);
-    let all = simulate::play_all(described, config, seeds, &progress)?;
-    if shown {
-        eprintln!();
-    }
+    // A summary needs no minutes.
+    let ends = |played: Played| Played { rows: Vec::new(), ..played };
+    let all = simulate::play_all(described, config, seeds, ends, &|| progress.one_more())?;
     Ok(match args.format {
         Format::Json => {
             let all = json!({"schema_version": 1, "world": name, "what": described.what, "rollouts": all});

@@ -4,6 +4,7 @@
 //! What is simulated is around it: traffic, both services, CloudWatch, people.
 
 mod described;
+pub mod forecast;
 mod library;
 pub mod number;
 mod process;
@@ -18,36 +19,34 @@ pub use library::{LIBRARY, find};
 pub use process::Tally;
 pub use run::{End, Played, Row, SimulateError, acting, defaults, play};
 
-/// Plays one rollout for each seed on all processors; the order is that of the
-/// seeds. Minute by minute rows are kept only if asked for. `progress` is called
-/// with how many are done.
+/// Plays one rollout for each seed on all processors, and keeps of each what `keep`
+/// makes of it, in the order of the seeds. `progress` is called after each.
 ///
 /// # Errors
 /// The first [`SimulateError`].
-pub fn play_all(
+pub fn play_all<T: Send>(
     described: &Described,
     config: &Config,
     seeds: std::ops::Range<u64>,
-    progress: &(dyn Fn(usize) + Sync),
-) -> Result<Vec<Played>, SimulateError> {
+    keep: impl Fn(Played) -> T + Sync,
+    progress: &(dyn Fn() + Sync),
+) -> Result<Vec<T>, SimulateError> {
     let seeds: Vec<u64> = seeds.collect();
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(seeds.len());
-    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let next = AtomicUsize::new(0);
     let work = || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(SimulateError::Runtime)?;
-        let mut played = Vec::new();
+        let mut kept = Vec::new();
         while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let mut one = runtime.block_on(play(described, config, *seed))?;
-            one.rows = Vec::new();
-            played.push(one);
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+            kept.push((*seed, keep(runtime.block_on(play(described, config, *seed))?)));
+            progress();
         }
-        Ok(played)
+        Ok(kept)
     };
-    let parts: Vec<Result<Vec<Played>, SimulateError>> = std::thread::scope(|scope| {
+    let parts: Vec<Result<Vec<(u64, T)>, SimulateError>> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
         let joined = workers.into_iter().map(|worker| match worker.join() {
             Ok(part) => part,
@@ -59,6 +58,6 @@ pub fn play_all(
     for part in parts {
         all.extend(part?);
     }
-    all.sort_by_key(|played| played.seed);
-    Ok(all)
+    all.sort_by_key(|(seed, _)| *seed);
+    Ok(all.into_iter().map(|(_, kept)| kept).collect())
 }

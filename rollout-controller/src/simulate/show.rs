@@ -1,9 +1,14 @@
 //! A simulated rollout as text, CSV and a page.
 
+use super::forecast::{Forecast, Outlook};
 use super::run::{End, Played, Row};
 use crate::domain::explain::number::count;
 use crate::widget::html::escape;
 use std::fmt::Write as _;
+
+/// What three numbers in a row are, see [`super::number::band`].
+const BAND: &str = "Three numbers are the 10th percentile or less, the median, and the 90th \
+                    percentile or more, with a confidence of 95 %.";
 
 /// For a terminal: a line for each change, then how it ended.
 pub fn text(name: &str, what: &str, played: &Played) -> String {
@@ -165,14 +170,14 @@ pub fn many(name: &str, what: &str, all: &[Played]) -> String {
         let these = ended(end);
         let share = super::number::share(these.len(), all.len());
         let _ = write!(text, "{word:>12}  {:>5}  {share:>8}", these.len());
-        if let Some([low, middle, high]) = super::number::percentiles(
+        if let Some([low, middle, high]) = super::number::band(
             these.iter().map(|played| u64::from(played.minutes)).collect::<Vec<_>>(),
         ) {
             let _ = write!(text, "  minutes {low} / {middle} / {high}");
         }
-        if let Some([low, middle, high]) = super::number::percentiles(
-            these.iter().map(|played| played.new.hurt).collect::<Vec<_>>(),
-        ) {
+        if let Some([low, middle, high]) =
+            super::number::band(these.iter().map(|played| played.new.hurt).collect::<Vec<_>>())
+        {
             let _ = write!(
                 text,
                 "  requests hurt {} / {} / {}",
@@ -183,6 +188,159 @@ pub fn many(name: &str, what: &str, all: &[Played]) -> String {
         }
         text.push('\n');
     }
-    text.push_str("\nThree numbers are the 10th, 50th and 90th percentile.\n");
+    let _ = writeln!(text, "\n{BAND}");
     text
+}
+
+/// Widest bar of a plan, characters.
+const BAR: usize = 40;
+
+/// A plan for a terminal.
+pub fn plan(forecast: &Forecast) -> String {
+    let Forecast { world, requests_per_minute, start, healthy, faults, price, .. } = forecast;
+    let mut text = format!(
+        "Assumed: {world}\nTraffic: {} requests a minute on average. It would {start}.\n\n",
+        count_of(*requests_per_minute)
+    );
+    let _ = writeln!(
+        text,
+        "Without a fault, {} rollouts: {} completed, {} rolled back, {} still open at the end",
+        healthy.rollouts,
+        healthy.completed,
+        healthy.rolled_back,
+        healthy.rollouts - healthy.completed - healthy.rolled_back
+    );
+    let _ = writeln!(text, "  {:>7}  {:<22}", "stage", "minutes, 10/50/90 %");
+    let longest = healthy.stages.iter().filter_map(|stage| stage.minutes).map(|m| m[1]).max();
+    for stage in &healthy.stages {
+        let Some(minutes) = stage.minutes else { continue };
+        let bar = bar(minutes[1], longest.unwrap_or(1));
+        let _ = writeln!(
+            text,
+            "  {:>5} %  {:<22}{bar}",
+            stage.share_percent,
+            three(minutes, |n| n.to_string())
+        );
+    }
+    if let Some(minutes) = healthy.minutes {
+        let _ = writeln!(text, "  {:>7}  {}", "in all", three(minutes, |n| n.to_string()));
+    }
+    let of = faults.first().map_or(0, |fault| fault.rollouts);
+    let _ = writeln!(
+        text,
+        "\nWith a fault in Rust, {of} rollouts each: minutes and requests from the fault to the rollback"
+    );
+    let _ = writeln!(
+        text,
+        "  {:<46} {:>7} {:>6} {:>5}  {:<16} {:<24} of these hurt",
+        "fault", "rolled", "missed", "held", "minutes", "requests to Rust"
+    );
+    for fault in faults {
+        let shown = |three_of: Option<[u64; 3]>| match three_of {
+            Some(found) => three(found, count),
+            None => "–".to_owned(),
+        };
+        let Outlook { fault, rolled_back, missed, held, minutes, requests, hurt, .. } = fault;
+        let _ = writeln!(
+            text,
+            "  {fault:<46} {rolled_back:>7} {missed:>6} {held:>5}  {:<16} {:<24} {}",
+            shown(*minutes),
+            shown(*requests),
+            shown(*hurt)
+        );
+    }
+    let _ = writeln!(
+        text,
+        "\n{BAND}\nA month with an open rollout costs ${:.2} for CloudWatch ({} metrics a minute) and ${:.2} for Lambda.",
+        price.cloudwatch_a_month, price.metrics_per_tick, price.lambda_a_month
+    );
+    text
+}
+
+fn bar(minutes: u64, longest: u64) -> String {
+    let length =
+        usize::try_from(minutes).unwrap_or(0) * BAR / usize::try_from(longest).unwrap_or(1).max(1);
+    "█".repeat(length.max(1))
+}
+
+fn three(found: [u64; 3], word: impl Fn(u64) -> String) -> String {
+    found.map(word).join(" / ")
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count to read")]
+fn count_of(number: f64) -> String {
+    count(number.max(0.0).round() as u64)
+}
+
+/// A plan as a page that needs nothing beside it.
+pub fn plan_html(forecast: &Forecast) -> String {
+    let Forecast { world, requests_per_minute, start, healthy, faults, price, .. } = forecast;
+    let longest = healthy.minutes.map_or(1, |minutes| minutes[2]).max(1);
+    #[expect(clippy::cast_precision_loss, reason = "positions in a drawing")]
+    let x = |minutes: u64| minutes as f64 / longest as f64 * WIDTH;
+    let (mut from, mut stages, mut y) = (0, String::new(), 0.0);
+    for stage in &healthy.stages {
+        let Some(minutes) = stage.minutes else { continue };
+        let _ = write!(
+            stages,
+            "<rect x=\"{:.1}\" y=\"{y:.0}\" width=\"{:.1}\" height=\"18\"/>\
+             <text x=\"{:.1}\" y=\"{:.0}\">{} %: {} minutes</text>",
+            x(from),
+            x(minutes[1]).max(2.0),
+            x(from),
+            y + 33.0,
+            stage.share_percent,
+            three(minutes, |n| n.to_string())
+        );
+        from += minutes[1];
+        y += 40.0;
+    }
+    let mut rows = String::new();
+    for fault in faults {
+        let shown = |three_of: Option<[u64; 3]>| match three_of {
+            Some(found) => three(found, count),
+            None => "–".to_owned(),
+        };
+        let _ = write!(
+            rows,
+            "<tr><td>{}</td><td>{} of {}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            escape(&fault.fault),
+            fault.rolled_back,
+            fault.rollouts,
+            fault.missed,
+            fault.held,
+            shown(fault.minutes),
+            shown(fault.requests),
+            shown(fault.hurt)
+        );
+    }
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>Plan of a rollout</title>\
+         <style>:root{{color-scheme:light dark}}body{{font:15px/1.45 system-ui;max-width:64rem;\
+         margin:2rem auto;padding:0 1rem}}svg{{width:100%;height:auto;overflow:visible}}\
+         rect{{fill:#3b82c4}}text{{font-size:13px;fill:currentColor}}\
+         td,th{{padding:.2rem .8rem .2rem 0;text-align:left;vertical-align:top}}</style>\
+         <h1>Plan of a rollout</h1><p>Assumed: {world} {requests} requests a minute on average. \
+         It would {start}.</p>\
+         <h2>Without a fault: {completed} of {rollouts} completed, {rolled_back} rolled back, \
+         in {all} minutes</h2>\
+         <p>{BAND}</p>\
+         <svg viewBox=\"0 0 {WIDTH} {y:.0}\" role=\"img\" aria-label=\"Minutes in each stage\">{stages}</svg>\
+         <h2>With a fault in Rust</h2><table><tr><th>Fault</th><th>Rolled back</th><th>Missed</th>\
+         <th>Held</th><th>Minutes to the rollback</th><th>Requests to Rust</th><th>Of these hurt</th></tr>\
+         {rows}</table>\
+         <p>A month with an open rollout costs ${cloudwatch:.2} for CloudWatch ({metrics} metrics a \
+         minute) and ${lambda:.2} for Lambda.</p></html>\n",
+        world = escape(world),
+        requests = count_of(*requests_per_minute),
+        start = escape(start),
+        completed = healthy.completed,
+        rollouts = healthy.rollouts,
+        rolled_back = healthy.rolled_back,
+        all = healthy.minutes.map_or_else(|| "–".to_owned(), |m| three(m, |n| n.to_string())),
+        cloudwatch = price.cloudwatch_a_month,
+        metrics = price.metrics_per_tick,
+        lambda = price.lambda_a_month,
+    )
 }

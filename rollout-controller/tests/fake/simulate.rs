@@ -1,6 +1,6 @@
 //! Whole rollouts in described worlds, by the production tick.
 
-use rollout_controller::simulate::{self, Described, End, Played};
+use rollout_controller::simulate::{self, Described, End, Played, forecast};
 
 async fn played(name: &str, seed: u64) -> Played {
     let text = simulate::find(name).unwrap_or_else(|| panic!("no world {name}"));
@@ -97,4 +97,31 @@ async fn a_route_that_the_config_lacks_is_named() {
     let config = simulate::defaults(&["public"]).unwrap();
     let error = simulate::play(&world, &config, 1).await.unwrap_err().to_string();
     assert_eq!(error, "route[].name is `api`; the config of `score` has public");
+}
+
+#[test]
+fn a_plans_band_covers_rollouts_of_other_seeds() {
+    let world = Described::parse(simulate::find("healthy").unwrap()).unwrap();
+    let world = world.with_requests(600.0).unwrap();
+    let config = simulate::defaults(&["public"]).unwrap();
+    let effort = forecast::Effort { healthy: 30, each_fault: 1, seed: 1_000 };
+    let plan = forecast::forecast(&world, &config, effort, &|| ()).unwrap();
+    assert_eq!(plan.healthy.completed, 30, "{plan:?}");
+    let [low, _, high] = plan.healthy.minutes.expect("completed rollouts");
+    let ends = |played: Played| (played.end, u64::from(played.minutes));
+    let others = simulate::play_all(&world, &config, 5_000..5_025, ends, &|| ()).unwrap();
+    let within = others
+        .iter()
+        .filter(|(end, minutes)| *end == End::Completed && (low..=high).contains(&minutes))
+        .count();
+    assert!(within >= 20, "{within} of 25 within {low} to {high}: {others:?}");
+
+    let outage = plan.faults.iter().find(|fault| fault.fault == "outage, from the start");
+    let outage = outage.expect("the outage is among the faults");
+    assert_eq!((outage.rolled_back, outage.missed), (1, 0), "{outage:?}");
+    // Of an outage every request is hurt.
+    assert_eq!(outage.requests, outage.hurt, "{outage:?}");
+    let text = simulate::show::plan(&plan);
+    assert!(text.contains("Without a fault, 30 rollouts: 30 completed"), "{text}");
+    assert!(simulate::show::plan_html(&plan).contains("<td>1 of 1</td>"));
 }

@@ -453,3 +453,27 @@ async fn one_rollout_that_aws_refuses_does_not_blind_the_others() {
     let read = answers[1].as_ref().expect("read");
     assert_eq!(sides(&read[0]), [Some(counts(4, 0)), None]);
 }
+
+#[tokio::test]
+async fn hours_hold_the_requests_of_all_groups_each_once() {
+    let source = Source::local().await;
+    // Two minutes an hour apart; the shared group is counted once.
+    let routes = [source.routes[0].clone(), source.routes[0].clone()];
+    let Route { old_group, new_group, .. } = &routes[0];
+    for (group, minute, values) in
+        [(old_group, 0, &[1.0, 2.0][..]), (new_group, 1, &[4.0]), (old_group, -60, &[8.0])]
+    {
+        source.put(group, "RequestCount", minute, values).await;
+    }
+    let cloudwatch = CloudWatch::new(source.aws.clone());
+    let hour = |minute: i64| source.minute(minute).epoch_secs().div_euclid(3_600) * 3_600;
+    let at = |secs: i64| Timestamp::from_second(secs).unwrap();
+    let hours = cloudwatch.hours(&routes, at(hour(-60)), at(hour(1) + 3_600)).await.expect("hours");
+    let all: f64 = hours.values().sum();
+    assert!((all - 15.0).abs() < 1e-9, "{hours:?}");
+    assert_eq!(hours.get(&hour(-60)), Some(&8.0), "{hours:?}");
+
+    source.break_calls(ApiFaultKind::Denied, 1);
+    let error = cloudwatch.hours(&routes, at(hour(0)), at(hour(0) + 3_600)).await.unwrap_err();
+    assert!(chain(&error).contains("AccessDenied"), "{error}");
+}

@@ -12,6 +12,7 @@ mod alarms;
 mod counts;
 mod fetch;
 mod heartbeat;
+mod hours;
 mod queries;
 
 use async_trait::async_trait;
@@ -21,6 +22,7 @@ use self::queries::{Asked, Query, Side};
 use crate::adapters::aws::Aws;
 use crate::domain::minute::Minute;
 use crate::domain::observation::Unread;
+use crate::domain::plan::Terms;
 use crate::domain::route::GroupArn;
 use crate::ports::{Metrics, MetricsError, MinuteRead, MinutesWanted, RouteMinute};
 
@@ -85,6 +87,11 @@ impl Metrics for CloudWatch {
         }
         answered.into_iter().flatten().collect()
     }
+}
+
+/// Metrics that one tick of a run with these terms asks for, which is what AWS counts.
+pub fn metrics_of(terms: &Terms) -> usize {
+    2 * terms.routes.len() * queries::of_side(terms.evidence.edges_ms.as_ms().len())
 }
 
 /// Wishes that share calls.
