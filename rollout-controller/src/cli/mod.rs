@@ -8,6 +8,7 @@ use std::io::{self, Write as _};
 pub mod check;
 pub mod completions;
 pub mod configure;
+pub mod export;
 pub mod look;
 pub mod notify;
 pub mod operate;

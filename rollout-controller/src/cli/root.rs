@@ -2,7 +2,8 @@
 
 use super::remote::{Gives, Giving, Remote, give};
 use super::{
-    check, completions, configure, look, notify, operate, plan, profile, replay, rollback, simulate,
+    check, completions, configure, export, look, notify, operate, plan, profile, replay, rollback,
+    simulate,
 };
 use crate::domain::command::Order;
 use std::process::ExitCode;
@@ -45,6 +46,7 @@ pub enum Command {
     Config(configure::Config),
     Migrate(configure::Migrate),
     Replay(replay::Args),
+    Export(export::Export),
     Plan(plan::Plan),
     Simulate(simulate::Simulate),
     Completions(completions::Completions),
@@ -70,6 +72,7 @@ impl Command {
             | Self::Config(_)
             | Self::Migrate(_)
             | Self::Replay(_)
+            | Self::Export(_)
             | Self::Plan(_)
             | Self::Simulate(_)
             | Self::Completions(_)
@@ -97,6 +100,7 @@ impl Command {
             Self::Config(args) => configure::run_config(args),
             Self::Migrate(args) => configure::run_migrate(args),
             Self::Replay(args) => replay::run(args),
+            Self::Export(args) => export::run(args),
             Self::Plan(args) => plan::run(args),
             Self::Simulate(args) => simulate::run(args),
             Self::Completions(args) => completions::run(args),

@@ -4,6 +4,7 @@
 //! still has the weight of the current stage: minutes of the old stage that
 //! become due after a decision are judged, but cannot advance again.
 
+pub mod export;
 mod meta;
 mod trace;
 
