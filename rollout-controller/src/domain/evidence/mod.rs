@@ -39,3 +39,5 @@ pub use stage_gate::{Breach, HoldReason, OpenGate, Proof, Rate, Says, Stage};
 pub use start::start_weight;
 pub use state::{Count, Evidence, RelativeEdges, Silence, StageTotals};
 pub use tally::{Tally, TallyMinute};
+pub(crate) use detector::Prior;
+pub(crate) use state::Baseline;
