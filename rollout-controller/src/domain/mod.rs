@@ -29,6 +29,7 @@ pub mod evidence;
 pub mod explain;
 pub mod gathered;
 pub mod health;
+pub mod evidence2;
 pub mod journal;
 pub mod limits;
 pub mod message;
