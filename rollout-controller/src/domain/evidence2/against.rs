@@ -62,8 +62,10 @@ impl Lead {
     /// What it measures.
     pub const fn metric(self) -> Metric {
         match self {
-            Self::Limit(metric) | Self::OldSide(metric) | Self::Minutes(metric) => metric,
-            Self::Route { metric, .. } => metric,
+            Self::Limit(metric)
+            | Self::OldSide(metric)
+            | Self::Minutes(metric)
+            | Self::Route { metric, .. } => metric,
         }
     }
 }
@@ -308,13 +310,6 @@ impl Against {
 
     fn forget_what_is_no_suspicion(&mut self, stages: u32) {
         let reserve = self.reserve(stages);
-        fn forget<const K: usize>(families: &mut [Family<K>], reserve: Mass) {
-            for family in families {
-                if family.bets.log_value(reserve) <= 0.0 {
-                    family.spell = Spell::default();
-                }
-            }
-        }
         forget(&mut self.limit, reserve);
         forget(&mut self.old_side, reserve);
         forget(&mut self.minutes, reserve);
@@ -376,6 +371,15 @@ impl Against {
             && sound(&self.old_side)
             && sound(&self.minutes)
             && sound(self.routes.as_flattened())
+    }
+}
+
+/// Families whose evidence is no more than it began with rest on nothing.
+fn forget<const K: usize>(families: &mut [Family<K>], reserve: Mass) {
+    for family in families {
+        if family.bets.log_value(reserve) <= 0.0 {
+            family.spell = Spell::default();
+        }
     }
 }
 

@@ -406,7 +406,7 @@ impl Engine {
             let dispersion =
                 Metric::ALL.map(|metric| noise.dispersion(metric, tally.new[metric.index()].n));
             let gates = &mut evidence.gates;
-            gates.update(&self.gate_bets, next, &tally.new, &dispersion, &tally.old_visible);
+            gates.update(&self.gate_bets, next, &tally.new, &dispersion, tally.old_visible);
             if reading.share == self.stages.bake() {
                 let minutes = evidence.gates.ticks();
                 evidence.bake = Some(BakeSeen { share: reading.share, minutes });

@@ -75,7 +75,7 @@ impl Gates {
         next: usize,
         counts: &[Count; 4],
         dispersion: &[f64; 4],
-        closed: &[bool; 4],
+        closed: [bool; 4],
     ) {
         let injected = |ticks: u32| {
             let at_first = if ticks == 0 { PRIOR.entry_share } else { 0.0 };

@@ -66,6 +66,13 @@ impl Words<'_> {
         let unclear = || {
             format!("The evidence that {new} breaks {} is full.", limit_name(metric, engine.slo()))
         };
+        let unclear_beside = || {
+            format!(
+                "The evidence that {new} is worse than {} in {} is full.",
+                self.old,
+                name(metric)
+            )
+        };
         match breach.lead {
             Lead::Limit(_) if share <= breach.limit => unclear(),
             Lead::Limit(Metric::Err) => {
@@ -94,14 +101,13 @@ impl Words<'_> {
                     ),
                 }
             }
-            Lead::OldSide(_) if share <= old_share => unclear(),
+            Lead::OldSide(_) | Lead::Route { .. } if share <= old_share => unclear_beside(),
             Lead::OldSide(Metric::Err) => {
                 format!("{}.", self.failed(spell.new, spell.old, old_share))
             }
             Lead::OldSide(_) => {
                 format!("{new} is slower than {}: {}.", self.old, slower(breach, share, old_share))
             }
-            Lead::Route { .. } if share <= old_share => unclear(),
             Lead::Route { stratum, metric } => {
                 let part = self.part(engine.choices(), stratum);
                 match metric {
@@ -215,7 +221,7 @@ impl Words<'_> {
                     return format!("{old} and {new} both broke {name} at {at}; {waiting}.");
                 }
                 let rate = engine.rules.limits[metric.index()];
-                let bad = self.bad_minute(engine, *metric, *seen, rate);
+                let bad = Self::bad_minute(engine, *metric, *seen, rate);
                 format!("{old} broke {} at {at}: {bad}; {waiting}.", broken_name(*metric))
             }
             Hold::RecentlyBad { metric, bad_minutes, last, free_at, .. } => {
@@ -225,7 +231,7 @@ impl Words<'_> {
                 match last.bad[metric.index()] {
                     Some(seen) if *bad_minutes == 1 => {
                         let rate = engine.rules.limits[metric.index()];
-                        let bad = self.bad_minute(engine, *metric, seen, rate);
+                        let bad = Self::bad_minute(engine, *metric, seen, rate);
                         format!("{at} was bad: {bad}. {free}")
                     }
                     _ => format!(
@@ -329,7 +335,7 @@ impl Words<'_> {
     }
 
     /// `all requests failed`, `6 of 22 requests took over 500 ms`.
-    fn bad_minute(&self, engine: &Engine, metric: Metric, seen: Count, limit: f64) -> String {
+    fn bad_minute(engine: &Engine, metric: Metric, seen: Count, limit: f64) -> String {
         let did = Self::did(engine, metric);
         if seen.k >= seen.n {
             format!("all requests {did}")

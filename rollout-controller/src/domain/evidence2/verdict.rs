@@ -456,38 +456,12 @@ impl Engine {
     fn not_proven(&self, evidence: &Evidence, at: Position, least: u32) -> Option<Hold> {
         let mut slowest: Option<(Gate, MinutesLeft)> = None;
         for gate in self.gates(evidence, at).into_iter().filter(|gate| !gate.is_open()) {
-            let left = self.minutes_left(evidence, &gate, least);
+            let left = minutes_left(evidence, &gate, least);
             if slowest.is_none_or(|(_, longest)| left.is_longer_than(longest)) {
                 slowest = Some((gate, left));
             }
         }
         slowest.map(|(gate, left)| Hold::NotProven { gate, left })
-    }
-
-    fn minutes_left(&self, evidence: &Evidence, gate: &Gate, least: u32) -> MinutesLeft {
-        let (k, n) = (gate.rate.k as f64, gate.rate.n as f64);
-        let rate = (k + 0.5) / (n + 1.0);
-        if rate >= gate.to_disprove {
-            // The half request in `rate` must not condemn a service that has just
-            // begun: only what was really seen can be off course.
-            let off = n > 0.0 && k / n >= gate.to_disprove;
-            return if off { MinutesLeft::NotOnCourse } else { MinutesLeft::TooEarly };
-        }
-        let j = gate.metric.index();
-        let a_minute = n / f64::from(evidence.stage.counted_minutes[j].max(1));
-        if a_minute <= 0.0 {
-            return MinutesLeft::TooEarly;
-        }
-        let missing = (gate.pooled.1 - gate.pooled.0).max(gate.fresh.1 - gate.fresh.0).max(0.0);
-        let dispersion = evidence.newest.map_or(1.0, |newest| newest.dispersion[j]);
-        let minutes = missing * dispersion / kl(rate, gate.to_disprove) / a_minute;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "saturates for absurdly slow traffic, and is not negative"
-        )]
-        let minutes = minutes.max(f64::from(least)).max(1.0).ceil() as u64;
-        MinutesLeft::About(minutes)
     }
 
     /// The evidence against the new side, led by its strongest family.
@@ -548,6 +522,32 @@ impl MinutesLeft {
             | (Self::TooEarly | Self::About(_), Self::TooEarly) => false,
         }
     }
+}
+
+fn minutes_left(evidence: &Evidence, gate: &Gate, least: u32) -> MinutesLeft {
+    let (k, n) = (gate.rate.k as f64, gate.rate.n as f64);
+    let rate = (k + 0.5) / (n + 1.0);
+    if rate >= gate.to_disprove {
+        // The half request in `rate` must not condemn a service that has just
+        // begun: only what was really seen can be off course.
+        let off = n > 0.0 && k / n >= gate.to_disprove;
+        return if off { MinutesLeft::NotOnCourse } else { MinutesLeft::TooEarly };
+    }
+    let j = gate.metric.index();
+    let a_minute = n / f64::from(evidence.stage.counted_minutes[j].max(1));
+    if a_minute <= 0.0 {
+        return MinutesLeft::TooEarly;
+    }
+    let missing = (gate.pooled.1 - gate.pooled.0).max(gate.fresh.1 - gate.fresh.0).max(0.0);
+    let dispersion = evidence.newest.map_or(1.0, |newest| newest.dispersion[j]);
+    let minutes = missing * dispersion / kl(rate, gate.to_disprove) / a_minute;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates for absurdly slow traffic, and is not negative"
+    )]
+    let minutes = minutes.max(f64::from(least)).max(1.0).ceil() as u64;
+    MinutesLeft::About(minutes)
 }
 
 fn old_side_bad(evidence: &Evidence) -> Option<Hold> {

@@ -7,7 +7,7 @@ use rollout_controller::domain::evidence2::{
 use rollout_controller::domain::minute::{Histogram, Minute, SideCounts};
 use rollout_controller::domain::weight::Weight;
 
-use crate::{engine, fast};
+use crate::evidence2::{engine, fast};
 
 /// From nothing to a thousand million, contradictions excluded.
 fn any_side() -> BoxedStrategy<SideCounts> {

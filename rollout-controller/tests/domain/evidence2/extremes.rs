@@ -3,13 +3,13 @@
 
 use rollout_controller::domain::evidence2::{
     Choices, Counts, Engine, EngineError, FoldError, History, HistoryError, HistoryMinute, Hold,
-    Lead, Part, Position, Preset, Reading, Settings, Stages, Verdict,
+    Lead, Part, Position, Preset, Proven, Reading, Settings, Stages, Verdict,
 };
 use rollout_controller::domain::minute::{Edges, Minute, SideCounts};
 use rollout_controller::domain::slo::{Metric, Slo};
 use rollout_controller::domain::weight::Weight;
 
-use crate::{
+use crate::evidence2::{
     engine, engine_on, fast, one_route, percent, side, stages, steady_history, timed, verdict_at,
 };
 
@@ -62,13 +62,13 @@ fn twenty_stages_and_a_millionth_neither_hang_nor_hurry() {
         let (old, new) = (fast(6000 - requests, 0), fast(requests, 0));
         engine.fold(&mut evidence, &one_route(minute, at.share, old, new)).unwrap();
         match engine.verdict(&evidence, at) {
-            Verdict::Proven(proven) => match proven.next {
-                Some(next) => at = Position { share: next, baked: at.share >= percent(95.0) },
-                None => {
-                    completed = Some(minute);
-                    break;
-                }
-            },
+            Verdict::Proven(Proven { next: Some(next), .. }) => {
+                at = Position { share: next, baked: at.share >= percent(95.0) };
+            }
+            Verdict::Proven(Proven { next: None, .. }) => {
+                completed = Some(minute);
+                break;
+            }
             Verdict::Unproven(_) => {}
             Verdict::Breach(breach) => panic!("{breach:?}"),
         }

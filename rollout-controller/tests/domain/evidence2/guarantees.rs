@@ -13,9 +13,9 @@ use rand_chacha::ChaCha8Rng;
 use rollout_controller::domain::evidence2::Lead;
 use rollout_controller::domain::slo::Metric;
 
-use crate::worlds::catalogue;
-use crate::worlds::rollout::{Cell, Conditions, End};
-use crate::{engine, one_route, percent, side};
+use crate::evidence2::worlds::catalogue;
+use crate::evidence2::worlds::rollout::{Cell, Conditions, End};
+use crate::evidence2::{engine, one_route, percent, side};
 
 /// World, requests a minute, minutes of history.
 const SMALL: [(&str, f64, i64); 15] = [
@@ -72,9 +72,9 @@ fn promises_are_kept_and_no_healthy_rollout_hangs() {
 fn a_broken_promise_is_noticed() {
     // A healthy service held to the promise for faults, and the other way round.
     let mut healthy = catalogue::named("h_iid");
-    healthy.expect = crate::worlds::Expect::Fault { completed: 0.01 };
+    healthy.expect = crate::evidence2::worlds::Expect::Fault { completed: 0.01 };
     let mut outage = catalogue::named("f_out@10");
-    outage.expect = crate::worlds::Expect::Healthy { rolled_back: 0.01 };
+    outage.expect = crate::evidence2::worlds::Expect::Healthy { rolled_back: 0.01 };
     for world in [healthy, outage] {
         let conditions = Conditions { history_minutes: 60, ..Conditions::new(600.0) };
         let cell = Cell::run(&world, conditions, 1..5);

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use rollout_controller::domain::evidence2::{
-    Clock, Counts, Engine, History, HistoryMinute, Part, Position, Reading, Settings, Verdict,
-    Words,
+    Clock, Counts, Engine, History, HistoryMinute, Part, Position, Proven, Reading, Settings,
+    Verdict, Words,
 };
 use rollout_controller::domain::minute::{Edges, Histogram, Minute, SideCounts};
 use rollout_controller::domain::slo::Slo;
 use rollout_controller::domain::weight::Weight;
 use serde_json::Value;
 
-use crate::{data, percent, stages};
+use crate::evidence2::{data, percent, stages};
 
 const WORDS: Words<'static> =
     Words { old: "Python", new: "Rust", routes: &[], clock: Clock::Counted };
@@ -104,16 +104,14 @@ fn replay(name: &str, truth: &Value) -> Replay {
                 decisions.push((minute, Decision::Rollback, log_e));
                 break;
             }
-            Verdict::Proven(proven) => match proven.next {
-                Some(next) => {
-                    at = Position { share: next, baked: next == Weight::FULL };
-                    decisions.push((minute, Decision::Advance(next.percent()), log_e));
-                }
-                None => {
-                    decisions.push((minute, Decision::Complete, log_e));
-                    break;
-                }
-            },
+            Verdict::Proven(Proven { next: Some(next), .. }) => {
+                at = Position { share: next, baked: next == Weight::FULL };
+                decisions.push((minute, Decision::Advance(next.percent()), log_e));
+            }
+            Verdict::Proven(Proven { next: None, .. }) => {
+                decisions.push((minute, Decision::Complete, log_e));
+                break;
+            }
             Verdict::Unproven(_) => {}
         }
     }

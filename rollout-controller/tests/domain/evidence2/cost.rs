@@ -8,7 +8,7 @@ use rollout_controller::domain::minute::{CommittedMinute, Minute};
 use rollout_controller::domain::slo::Slo;
 use rollout_controller::domain::weight::Weight;
 
-use crate::{engine, fast, one_route, percent};
+use crate::evidence2::{engine, fast, one_route, percent};
 
 /// Minutes a run.
 const DAY: i64 = 1440;
@@ -40,7 +40,7 @@ fn a_day_costs_a_small_multiple_of_the_first_engines() {
         let mut evidence = second.start();
         for reading in &readings {
             second.fold(&mut evidence, reading).unwrap();
-            std::hint::black_box(second.verdict(&evidence, position));
+            let _ = std::hint::black_box(second.verdict(&evidence, position));
         }
     });
     let first = evidence::Engine::new(evidence::EvidenceConfig::default(), Slo::default()).unwrap();
@@ -54,7 +54,7 @@ fn a_day_costs_a_small_multiple_of_the_first_engines() {
     let of_first = shortest(|| {
         let mut evidence = first.start(7);
         for minute in &minutes {
-            std::hint::black_box(first.judge(&mut evidence, minute, Weight::FULL).unwrap());
+            let _ = std::hint::black_box(first.judge(&mut evidence, minute, Weight::FULL).unwrap());
         }
     });
     let ratio = of_second.as_secs_f64() / of_first.as_secs_f64();

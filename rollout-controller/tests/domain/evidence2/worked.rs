@@ -4,7 +4,7 @@ use rollout_controller::domain::evidence2::{Lead, Position};
 use rollout_controller::domain::minute::SideCounts;
 use rollout_controller::domain::slo::Metric;
 
-use crate::{engine_on, one_route, percent, side, stages, steady_history};
+use crate::evidence2::{engine_on, one_route, percent, side, stages, steady_history};
 
 fn old(errors: u64) -> SideCounts {
     side(540, errors, &[(11, 270), (13, 173), (14, 82), (17, 13), (21, 2)])
@@ -32,7 +32,7 @@ fn eight_minutes_agree_with_the_table() {
     let history = steady_history(60, &old(1));
     let engine = engine_on(
         &history,
-        crate::Settings::default(),
+        crate::evidence2::Settings::default(),
         stages(&[1.0, 5.0, 10.0, 25.0, 50.0, 90.0, 100.0]),
     );
     assert_eq!(engine.choices().strata[0].edges, [Some(11), Some(14), Some(17)]);
@@ -67,21 +67,21 @@ fn one_minute_level_bet_agrees_with_the_table() {
     // the family is half of the mass and its factor, mixed over four stakes.
     let factor = |x: f64, m: f64, g: f64| (1.0 - g + g * x / m).ln();
     for (x, expected) in [
-        (1.0, [1.378766, 2.388763, 3.424263, 4.100989]),
-        (0.2, [0.451076, 1.064711, 1.902108, 2.517696]),
-        (0.0, [-0.030459, -0.105361, -0.356675, -0.916291]),
+        (1.0, [1.378_766, 2.388_763, 3.424_263, 4.100_989]),
+        (0.2, [0.451_076, 1.064_711, 1.902_108, 2.517_696]),
+        (0.0, [-0.030_459, -0.105_361, -0.356_675, -0.916_291]),
     ] {
         for (g, expected) in [0.03, 0.1, 0.3, 0.6].into_iter().zip(expected) {
             assert!((factor(x, 0.01, g) - expected).abs() < 1e-5, "x {x}, g {g}");
         }
     }
     let guarded = |k: f64, n: f64| 1.25 * (k + 1.0) / (n + 1.0);
-    assert!((factor(0.11, guarded(30.0, 300.0), 0.3) + 0.044647).abs() < 1e-6);
-    assert!((factor(0.2, guarded(0.0, 60.0), 0.3) - 1.288682).abs() < 1e-6);
+    assert!((factor(0.11, guarded(30.0, 300.0), 0.3) + 0.044_647).abs() < 1e-6);
+    assert!((factor(0.2, guarded(0.0, 60.0), 0.3) - 1.288_682).abs() < 1e-6);
 
     // The engine's own: the same mixture of those factors.
     let history = steady_history(60, &side(300, 0, &[(10, 300)]));
-    let engine = engine_on(&history, crate::Settings::default(), stages(&[50.0, 100.0]));
+    let engine = engine_on(&history, crate::evidence2::Settings::default(), stages(&[50.0, 100.0]));
     for (k_old, n_old, k, n) in [(30, 300, 11, 100), (0, 60, 20, 100), (0, 0, 100, 100)] {
         let mut evidence = engine.start();
         let old = side(n_old, k_old, &[(10, n_old)]);

@@ -154,7 +154,16 @@ pub(crate) struct Running<'w> {
     shared: f64,
     drifts: Vec<[f64; 2]>,
     /// Bucket shares of the last minute, by route and side: most services do not change.
-    cached: Vec<[Option<(Latency, f64, f64, Vec<f64>)>; 2]>,
+    cached: Vec<[Option<Cached>; 2]>,
+}
+
+/// Bucket shares, and what they were made of.
+#[derive(Clone)]
+struct Cached {
+    latency: Latency,
+    scale: f64,
+    over_630: f64,
+    buckets: Vec<f64>,
 }
 
 impl<'w> Running<'w> {
@@ -247,13 +256,19 @@ impl<'w> Running<'w> {
             binomial(rng, requests, rate)
         };
         let cached = &mut self.cached[route][which];
-        let shares = match cached {
-            Some((l, s, o, shares)) if *l == latency && *s == scale && *o == over_630 => &*shares,
+        let same = |cached: &Cached| {
+            // Bit for bit: it is a cache.
+            cached.latency == latency
+                && cached.scale.to_bits() == scale.to_bits()
+                && cached.over_630.to_bits() == over_630.to_bits()
+        };
+        let buckets = match cached {
+            Some(cached) if same(cached) => &cached.buckets,
             _ => {
-                let shares = latency.buckets(&self.edges, scale, over_630);
-                &cached.insert((latency, scale, over_630, shares)).3
+                let buckets = latency.buckets(&self.edges, scale, over_630);
+                &cached.insert(Cached { latency, scale, over_630, buckets }).buckets
             }
         };
-        SideCounts { requests, errors, latency: histogram(rng, requests, shares) }
+        SideCounts { requests, errors, latency: histogram(rng, requests, buckets) }
     }
 }

@@ -5,7 +5,7 @@ use rollout_controller::domain::evidence2::{
 };
 use rollout_controller::domain::minute::{Minute, SideCounts};
 
-use crate::{engine, fast, one_route, percent, verdict_at};
+use crate::evidence2::{engine, fast, one_route, percent, verdict_at};
 
 fn good(at: i64) -> Reading {
     one_route(at, percent(50.0), fast(600, 0), fast(600, 0))
@@ -183,8 +183,9 @@ fn counts_that_were_bet_on_are_not_bet_on_again_when_the_rest_arrives() {
     };
     let history =
         rollout_controller::domain::evidence2::History::new(2, Minute(-1), (-60..0).map(minute));
-    let plan = crate::stages(&[50.0, 90.0, 100.0]);
-    let engine = crate::engine_on(&history.unwrap(), crate::Settings::default(), plan);
+    let plan = crate::evidence2::stages(&[50.0, 90.0, 100.0]);
+    let engine =
+        crate::evidence2::engine_on(&history.unwrap(), crate::evidence2::Settings::default(), plan);
     let mut evidence = engine.start();
     engine.fold(&mut evidence, &two(0, None)).unwrap();
     let (once, _) = engine.suspicion(&evidence);

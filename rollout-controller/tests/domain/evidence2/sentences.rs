@@ -10,7 +10,7 @@ use rollout_controller::domain::minute::{Minute, SideCounts};
 use rollout_controller::domain::slo::Metric;
 use rollout_controller::domain::weight::Weight;
 
-use crate::{engine, fast, one_route, percent, timed};
+use crate::evidence2::{engine, fast, one_route, percent, timed};
 
 const WORDS: Words<'static> = Words { old: "Python", new: "Rust", routes: &[], clock: Clock::Utc };
 
@@ -166,7 +166,7 @@ fn check_sentences(seed: u64) -> Result<(), TestCaseError> {
         let n_old = rpm - n_new;
         let (bad_new, bad_old) =
             (draw(n_new, if active { rate } else { 0.001 }), draw(n_old, 0.001));
-        let slow = trouble % 2 == 1 && active && seed % 3 == 0;
+        let slow = trouble % 2 == 1 && active && seed.is_multiple_of(3);
         let bucket = if slow { 22 } else { 9 };
         let slow_new = if slow { bad_new } else { 0 };
         let new =
@@ -177,8 +177,7 @@ fn check_sentences(seed: u64) -> Result<(), TestCaseError> {
         let verdict = engine.verdict(&evidence, at);
         check(&engine, &verdict, &counted)?;
         match verdict {
-            Verdict::Breach(_) => break,
-            Verdict::Proven(Proven { next: None, .. }) => break,
+            Verdict::Breach(_) | Verdict::Proven(Proven { next: None, .. }) => break,
             Verdict::Proven(Proven { next: Some(next), .. }) => {
                 at = Position { share: next, baked: next == Weight::FULL };
             }
@@ -267,7 +266,7 @@ fn check(engine: &Engine, verdict: &Verdict, counted: &[Counted]) -> Result<(), 
             let (failed, requests) = of_stage(proven.share);
             if proven.next.is_some() {
                 let said = numbers(text.split_once('(').unwrap().1);
-                prop_assert_eq!(said[0], requests as f64, "{}", text);
+                prop_assert!((said[0] - requests as f64).abs() < 0.5, "{}", text);
                 prop_assert_eq!(text.contains("none failed"), failed == 0, "{}", text);
             }
         }
