@@ -357,6 +357,18 @@ impl Against {
         (log_sum_exp(terms.iter().copied()), strongest.1, strongest.2)
     }
 
+    /// `ln` of each metric's part in `E`.
+    pub(super) fn by_metric(&self, stages: u32) -> [f64; 4] {
+        let terms: Vec<(Metric, f64)> = self
+            .families(stages)
+            .map(|(lead, weight, value, _)| (lead.metric(), weight + value))
+            .collect();
+        Metric::ALL.map(|metric| {
+            let own = terms.iter().filter(|(of, _)| *of == metric).map(|(_, term)| *term);
+            log_sum_exp(own)
+        })
+    }
+
     /// `ln E_f` of one family, before its weight.
     pub(super) fn value(&self, lead: Lead, stages: u32) -> Option<f64> {
         self.families(stages).find(|family| family.0 == lead).map(|family| family.2)

@@ -103,6 +103,28 @@ impl Choices {
         }
     }
 
+    /// Without a history, for protection when the journal cannot be read: nothing is
+    /// compared with the old side's own tails, and no burst is forgiven.
+    pub fn without_history(routes: usize) -> Self {
+        let part = |routes| Stratum { routes, edges: [None; 3] };
+        let strata = if routes > MOST_STRATA {
+            let mut strata: Vec<_> = (0..MOST_STRATA - 1).map(|route| part(vec![route])).collect();
+            strata.push(part((MOST_STRATA - 1..routes).collect()));
+            strata
+        } else {
+            (0..routes).map(|route| part(vec![route])).collect()
+        };
+        Self {
+            strata,
+            margin: [MARGIN_UNKNOWN; 3],
+            tolerance: [1; 4],
+            requests_per_minute: 0.0,
+            known_minutes: 0,
+            quiet_minutes: 0,
+            noise: Noise::default(),
+        }
+    }
+
     /// How many parts are compared by themselves.
     pub(super) fn strata(&self) -> usize {
         self.strata.len()

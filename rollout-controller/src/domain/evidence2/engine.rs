@@ -18,11 +18,11 @@ use super::reading::{Counts, Reading};
 use super::settings::Settings;
 use super::stages::Stages;
 use super::tally::Tally;
-use super::verdict::Breach;
+use super::verdict::{Breach, GOOD_MINUTES};
 
 /// What the limits mean for counts; known before anything is read.
 #[derive(Clone, Debug)]
-pub(super) struct Rules {
+pub struct Rules {
     /// Largest allowed rate of each metric.
     pub(super) limits: [f64; 4],
     /// Position of each latency limit among the edges: P50, P95, P99.
@@ -149,6 +149,9 @@ pub(super) enum Kind {
 #[serde(deny_unknown_fields)]
 pub(super) struct Incident {
     pub(super) minute: Minute,
+    /// The first of its minutes: since then the old side never had three good
+    /// minutes in a row.
+    pub(super) since: Minute,
     pub(super) metric: Metric,
     pub(super) old: Count,
     pub(super) new: Count,
@@ -432,6 +435,11 @@ impl Engine {
         (log_e, lead)
     }
 
+    /// What each metric's families contribute to `E`, weighted as they are in it: `ln`.
+    pub fn suspicion_by_metric(&self, evidence: &Evidence) -> [f64; 4] {
+        evidence.against.by_metric(self.stages.planned())
+    }
+
     /// `ln E_f` of one family before its weight; `None` if there is no such route.
     /// For `--explain`: never the certainty of a rollback.
     pub fn family(&self, evidence: &Evidence, family: Lead) -> Option<f64> {
@@ -452,6 +460,23 @@ impl Evidence {
     /// The newest minute folded; `None` before the first.
     pub fn newest_minute(&self) -> Option<Minute> {
         self.newest.map(|newest| newest.minute)
+    }
+
+    /// The share of the newest minute folded; `None` before the first.
+    pub const fn share(&self) -> Option<Weight> {
+        self.share
+    }
+
+    /// `D` of an average minute of the stage, per metric, for the intervals shown.
+    pub fn shown_dispersion(&self) -> [f64; 4] {
+        self.newest.map_or([1.0; 4], |newest| newest.dispersion)
+    }
+
+    /// The limit that the old side breaks by itself, and since when: until it had
+    /// three good minutes in a row.
+    pub fn old_side_bad(&self) -> Option<(Metric, Minute)> {
+        let incident = self.incident.filter(|_| self.quiet < GOOD_MINUTES)?;
+        Some((incident.metric, incident.since))
     }
 
     /// Counts of the present stage.
@@ -512,7 +537,9 @@ impl Evidence {
             let j = metric.index();
             let (old, new) = (tally.old[j], tally.new[j]);
             let both = tally.new_visible[j];
-            self.incident = Some(Incident { minute, metric, old, new, both });
+            let before = self.incident.filter(|_| self.quiet < GOOD_MINUTES);
+            let since = before.map_or(minute, |before| before.since);
+            self.incident = Some(Incident { minute, since, metric, old, new, both });
             self.quiet = 0;
         } else if complete {
             self.quiet = self.quiet.saturating_add(1);

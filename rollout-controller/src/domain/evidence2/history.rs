@@ -67,6 +67,28 @@ impl History {
         newest_due: Minute,
         read: impl IntoIterator<Item = HistoryMinute>,
     ) -> Result<Self, HistoryError> {
+        let history = Self::of_known(routes, newest_due, read)?;
+        if history.minutes.last().is_none_or(|newest| !is_known(newest)) {
+            return Err(HistoryError::NewestUnknown { minute: newest_due });
+        }
+        let known = history.hour().iter().filter(|minute| is_known(minute)).count();
+        if known < NEEDED_OF_THE_HOUR {
+            return Err(HistoryError::TooFew { known, needed: NEEDED_OF_THE_HOUR });
+        }
+        Ok(history)
+    }
+
+    /// The last day up to its newest minute, where the caller has seen to it that
+    /// enough is known: a service that is younger than an hour, or hardly used, has
+    /// less than [`new`](Self::new) asks for.
+    ///
+    /// # Errors
+    /// [`HistoryError::Routes`].
+    pub fn of_known(
+        routes: usize,
+        newest_due: Minute,
+        read: impl IntoIterator<Item = HistoryMinute>,
+    ) -> Result<Self, HistoryError> {
         let mut minutes = vec![vec![None; routes]; DAY];
         let mut oldest = DAY;
         for HistoryMinute { minute, old } in read {
@@ -79,15 +101,7 @@ impl History {
                 oldest = oldest.min(at);
             }
         }
-        let history = Self { routes, minutes: minutes.split_off(oldest) };
-        if history.minutes.last().is_none_or(|newest| !is_known(newest)) {
-            return Err(HistoryError::NewestUnknown { minute: newest_due });
-        }
-        let known = history.hour().iter().filter(|minute| is_known(minute)).count();
-        if known < NEEDED_OF_THE_HOUR {
-            return Err(HistoryError::TooFew { known, needed: NEEDED_OF_THE_HOUR });
-        }
-        Ok(history)
+        Ok(Self { routes, minutes: minutes.split_off(oldest) })
     }
 
     /// How many routes it has.

@@ -41,7 +41,7 @@ mod verdict;
 pub use against::{Lead, Spell};
 pub use choices::{Choices, Stratum};
 pub use consistency::BadMinute;
-pub use engine::{Engine, EngineError, Evidence, FoldError};
+pub use engine::{Engine, EngineError, Evidence, FoldError, Rules, StageTotals};
 pub use figures::{count, false_alarm, percent};
 pub use history::{History, HistoryError, HistoryMinute};
 pub use noise::Noise;

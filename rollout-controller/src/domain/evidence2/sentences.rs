@@ -159,24 +159,31 @@ impl Words<'_> {
     }
 
     fn proven(proven: &Proven) -> String {
-        let Some(next) = proven.next else {
+        let because = Self::because(proven);
+        match proven.next {
+            Some(next) => format!("{} → {}: {because}.", shown(proven.share), shown(next)),
+            None => format!("Completed: {because}."),
+        }
+    }
+
+    /// What a step or the completion rests on, without saying which: no full stop.
+    pub fn because(proven: &Proven) -> String {
+        if proven.next.is_none() {
             return match proven.bake {
                 Some((share, minutes)) if share < Weight::FULL => format!(
-                    "Completed: every limit kept at {} for {minutes} minutes and at 100% for {}.",
+                    "every limit kept at {} for {minutes} minutes and at 100% for {}",
                     shown(share),
                     proven.minutes
                 ),
-                _ => format!("Completed: every limit kept at 100% for {} minutes.", proven.minutes),
+                _ => format!("every limit kept at 100% for {} minutes", proven.minutes),
             };
-        };
+        }
         let failed = match proven.errors.k {
             0 => "none failed".to_owned(),
             k => format!("{} failed", count(k)),
         };
         format!(
-            "{} → {}: every limit is proven ({} requests in {} minutes, {failed}).",
-            shown(proven.share),
-            shown(next),
+            "every limit is proven ({} requests in {} minutes, {failed})",
             count(proven.errors.n),
             proven.error_minutes
         )
@@ -314,14 +321,19 @@ impl Words<'_> {
             Preset::Auto => format!("auto, from {hours} h"),
             Preset::Fixed(_) => "set".to_owned(),
         };
-        let margins = Metric::LATENCY.into_iter().map(|metric| {
-            let edges = choices.margin[metric.index() - 1];
+        let worse = |what: &str, edges: u8| {
             // Ten edges a decade.
             let times = 10_f64.powf(f64::from(edges) / 10.0);
-            let name = title(metric);
             let source = source(engine.settings().relative_margin);
-            format!("{name} counts as worse from {times:.1} times {}'s ({source}).", self.old)
-        });
+            format!("{what} counts as worse from {times:.1} times {}'s ({source}).", self.old)
+        };
+        let [first, ..] = choices.margin;
+        let margins = if choices.margin == [first; 3] {
+            vec![worse("Latency", first)]
+        } else {
+            let each = Metric::LATENCY.into_iter().zip(choices.margin);
+            each.map(|(metric, edges)| worse(title(metric), edges)).collect()
+        };
         let bursts = Metric::ALL.into_iter().filter(|m| choices.tolerance[m.index()] > 1);
         let bursts = bursts.map(|metric| {
             let minutes = choices.tolerance[metric.index()];
@@ -331,7 +343,7 @@ impl Words<'_> {
                 name(metric)
             )
         });
-        margins.chain(bursts).collect()
+        margins.into_iter().chain(bursts).collect()
     }
 
     /// `all requests failed`, `6 of 22 requests took over 500 ms`.

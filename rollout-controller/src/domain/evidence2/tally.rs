@@ -78,7 +78,8 @@ impl Tally {
 }
 
 impl Rules {
-    pub(super) fn new(slo: &Slo, edges: &Edges) -> Self {
+    /// The rules of these limits; a limit that is no edge must have been refused before.
+    pub fn new(slo: &Slo, edges: &Edges) -> Self {
         let edge = |metric: Metric| {
             slo.limit_ms(metric).and_then(|ms| edges.position(ms)).unwrap_or_default()
         };
@@ -91,8 +92,13 @@ impl Rules {
         }
     }
 
+    /// Largest allowed rate of each metric.
+    pub const fn limits(&self) -> &[f64; 4] {
+        &self.limits
+    }
+
     /// Bad among counted of each metric.
-    pub(super) fn counts(&self, side: &SideCounts) -> [Count; 4] {
+    pub fn counts(&self, side: &SideCounts) -> [Count; 4] {
         let slow = |edge| Count { k: side.latency.slower_than(edge), n: side.latency.samples() };
         let [p50, p95, p99] = self.limit_edges;
         [Count { k: side.failed(), n: side.requests }, slow(p50), slow(p95), slow(p99)]
@@ -114,7 +120,7 @@ impl Rules {
 
     /// One minute that anybody would call bad: above the limit, with a likelihood
     /// ratio of at least 20 for some size.
-    pub(super) fn visible(&self, metric: Metric, count: Count) -> bool {
+    pub fn visible(&self, metric: Metric, count: Count) -> bool {
         let above = count.k.min(count.n) as f64 > self.limits[metric.index()] * count.n as f64;
         above && self.limit_bets[metric.index()].iter().any(|bet| bet.factor(count, 1.0) >= VISIBLE)
     }

@@ -15,7 +15,7 @@ use super::gates::{FRESH_PROOF, LEAST_TICKS, WATCH_TICKS};
 
 /// Good minutes after the old side broke a limit before a step is taken: what
 /// has just begun or just ended must not be mixed up with the step.
-const GOOD_MINUTES: u32 = 3;
+pub(super) const GOOD_MINUTES: u32 = 3;
 /// Share of looks at which an interval shown to people may miss: 95 %.
 const MISS: f64 = 0.05;
 
@@ -365,6 +365,11 @@ impl Engine {
             reasons.push(Hold::EarlierStage { newest });
         }
         reasons.extend(old_side_bad(evidence));
+        let (log_e, lead, spell) = evidence.against.total(self.stages.planned());
+        if needs.compared && log_e >= 0.5 * self.settings.rollback_threshold() {
+            let breach = self.breach(evidence, log_e, lead, spell);
+            reasons.push(Hold::Suspicion { breach });
+        }
         for metric in Metric::ALL {
             reasons.extend(self.recently_bad(evidence, metric, minute));
         }
@@ -373,11 +378,6 @@ impl Engine {
         }
         for metric in Metric::ALL.into_iter().filter(|_| needs.whole_run) {
             reasons.extend(self.whole_run(evidence, metric));
-        }
-        let (log_e, lead, spell) = evidence.against.total(self.stages.planned());
-        if needs.compared && log_e >= 0.5 * self.settings.rollback_threshold() {
-            let breach = self.breach(evidence, log_e, lead, spell);
-            reasons.push(Hold::Suspicion { breach });
         }
         let ticks = evidence.gates.ticks();
         if ticks == 0 || !of_this_stage {
@@ -551,7 +551,7 @@ fn minutes_left(evidence: &Evidence, gate: &Gate, least: u32) -> MinutesLeft {
 }
 
 fn old_side_bad(evidence: &Evidence) -> Option<Hold> {
-    let Incident { minute, metric, old, new, both } = evidence.incident?;
+    let Incident { minute, metric, old, new, both, since: _ } = evidence.incident?;
     let good_minutes_needed = GOOD_MINUTES.saturating_sub(evidence.quiet);
     (good_minutes_needed > 0).then_some(Hold::OldSideBad {
         metric,
