@@ -6,7 +6,6 @@
 use crate::check::Examination;
 use crate::domain::command::{Request, Verdict};
 use crate::domain::event::Stamped;
-use crate::domain::evidence::Family;
 use crate::domain::health::Kind;
 use crate::domain::observation::{RouteSeen, Seen};
 use crate::domain::route::Route;
@@ -206,6 +205,10 @@ pub struct Status {
     pub routes: Vec<RouteShown>,
     /// Why it is where it is, and what it waits for.
     pub why: String,
+    /// How much slower counts as worse and how long bursts may be, with where that
+    /// comes from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
     /// The code behind each route's groups, as journalled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub code: Vec<String>,
@@ -229,20 +232,31 @@ pub struct Status {
 /// The evidence in numbers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EvidenceShown {
+    /// `evidence-2` or `evidence-1`.
+    pub engine: String,
     /// `ln E` against the new side.
     pub log_e: f64,
     /// Rollback from here.
     pub log_e_rollback: f64,
     /// The family that leads.
-    pub lead: Family,
-    /// Odds in words.
+    pub lead: String,
+    /// The odds of all evidence together, in words.
     pub odds: String,
-    /// Per metric: `ln G` for the next step.
-    pub gates: Vec<(Metric, f64)>,
-    /// Every gate must reach this.
-    pub log_gate_open: f64,
+    /// Per metric: proof for the next step.
+    pub proofs: Vec<ProofShown>,
     /// Minutes with traffic in this stage.
     pub gate_ticks: u32,
     /// Last judged minute.
     pub judged: String,
+}
+
+/// Proof of one limit for the next step, in nats.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ProofShown {
+    /// Which limit.
+    pub metric: Metric,
+    /// So far.
+    pub has: f64,
+    /// What the step takes.
+    pub needs: f64,
 }

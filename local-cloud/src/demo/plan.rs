@@ -56,7 +56,7 @@ pub(super) struct Plan {
     pub(super) stages: Vec<u32>,
     /// The stage, in whole percents, from which on the second release fails.
     pub(super) fails_from: u32,
-    /// Minutes at 100 % before a rollout is complete.
+    /// Minutes at the last share at which Python answers, before 100 %.
     pub(super) bake: u32,
     /// Minutes of the old side that are read before the first step.
     pub(super) history: u32,
@@ -74,7 +74,7 @@ impl Plan {
             rate: None,
             testers: 0.08,
             seed: 1,
-            stages: vec![10, 25, 50, 100],
+            stages: vec![10, 25, 50, 80, 100],
             fails_from: 25,
             bake: 5,
             history: 3,
@@ -86,7 +86,7 @@ impl Plan {
     pub(super) fn short() -> Self {
         Self {
             shortest_minute: Duration::from_secs(1),
-            stages: vec![50, 100],
+            stages: vec![50, 80, 100],
             fails_from: 50,
             bake: 3,
             aftermath: 2,
@@ -205,10 +205,7 @@ impl Plan {
         let names = topology.names();
         let stages: Vec<String> = self.stages.iter().map(|stage| format!("\"{stage}%\"")).collect();
         let [p50, p95, p99] = chosen.limits_ms;
-        // The budget for false alarms is shared by the families that judge.
-        let on = chosen.relative.map(|on| f64::from(u8::from(on)));
-        let share = 1.0 / (5.0 + on.iter().sum::<f64>());
-        let [rel_p50, rel_p95, rel_p99] = on.map(|on| on * share);
+        let margin = chosen.margin();
         format!(
             r#"# Written by `local-cloud demo`.
 [ledger]
@@ -235,15 +232,8 @@ p95 = "{p95}ms"
 p99 = "{p99}ms"
 
 # Measured on this machine before the start: {comparison}.
-[rollout.evidence.family_weights]
-abs_err = {share}
-abs_p50 = {share}
-abs_p95 = {share}
-abs_p99 = {share}
-rel_err = {share}
-rel_p50 = {rel_p50}
-rel_p95 = {rel_p95}
-rel_p99 = {rel_p99}
+[rollout.evidence]
+relative_margin = {margin}
 
 [[rollout.route]]
 name = "public"

@@ -98,7 +98,7 @@ pub(super) async fn metrics(
         routes: &terms.routes,
         from: until.plus(-lag - LOOK_BACK),
         until,
-        edges_ms: terms.evidence.edges_ms.as_ms(),
+        edges_ms: terms.evidence.edges().as_ms(),
     };
     let read = match world.metrics.minutes(&[wanted]).await.pop() {
         Some(Ok(read)) => read,

@@ -50,7 +50,7 @@ pub fn run(args: &Export) -> anyhow::Result<ExitCode> {
         bail!("--to is {}, not after --from, {}; give a later time", args.to, args.from);
     }
     let terms = &rollout.terms;
-    let edges_ms = terms.evidence.edges_ms.as_ms();
+    let edges_ms = terms.evidence.edges().as_ms();
     let wanted = MinutesWanted { routes: &terms.routes, from, until, edges_ms };
     let read = block_on(async {
         let mut answers = CloudWatch::new(Aws::new()).minutes(&[wanted]).await;

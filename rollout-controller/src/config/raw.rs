@@ -1,6 +1,5 @@
 //! The file as written: keys and plain values, nothing checked yet.
 
-use crate::domain::evidence::EvidenceConfig;
 use crate::domain::plan::{Mode, OnNewCode};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -53,8 +52,10 @@ pub(super) struct Rollout {
     pub(super) blind_after: Option<String>,
     #[serde(default)]
     pub(super) slo: Slo,
+    pub(super) engine: Option<String>,
+    /// Its keys depend on the engine.
     #[serde(default)]
-    pub(super) evidence: EvidenceConfig,
+    pub(super) evidence: toml::Table,
     #[serde(default)]
     pub(super) alarms: Alarms,
     #[serde(default)]

@@ -1,4 +1,7 @@
 use super::*;
+use crate::domain::engine::Method;
+use crate::domain::evidence::EvidenceConfig;
+use crate::domain::evidence2::{Preset, Settings};
 use crate::domain::weight::Weight;
 
 fn problems(text: &str) -> Vec<String> {
@@ -59,8 +62,8 @@ fn every_wrong_value_is_named_with_its_fix() {
         ("# stages = [", "stages = [\"5%\", \"1%\", \"100%\"] #", "rollout[0].stages[1]", "rise"),
         ("# stages = [", "stages = [\"1%\", \"50%\"] #", "rollout[0].stages", "100%"),
         ("# start = \"auto\"", "start = \"7%\"", "rollout[0].start", "one of `stages`"),
-        ("# lag = \"3m\"", "lag = \"90s\"", "rollout[0].lag", "whole minutes"),
-        ("# lag = \"3m\"", "lag = \"soon\"", "rollout[0].lag", "30m"),
+        ("# lag = \"2m\"", "lag = \"90s\"", "rollout[0].lag", "whole minutes"),
+        ("# lag = \"2m\"", "lag = \"soon\"", "rollout[0].lag", "30m"),
         ("# p99 = \"500ms\"", "p99 = \"450ms\"", "rollout[0].slo.p99", "400 or 500"),
         ("# p50 = \"100ms\"", "p50 = \"1s\"", "rollout[0].slo.p95", "rising"),
         (
@@ -106,9 +109,60 @@ fn every_wrong_value_is_named_with_its_fix() {
 }
 
 #[test]
+fn a_run_has_evidence_2_unless_the_engine_before_is_asked_for() {
+    let method = |text: &str| parse(text).unwrap().rollouts[0].terms.evidence.clone();
+    let Method::Two(two) = method(EXAMPLE) else { panic!("not the default") };
+    assert_eq!(two.settings, Settings::default());
+    let on = "[rollout.evidence]\nalpha = 0.001\nbeta = 0.02\nrelative_margin = 3\nburst_tolerance = \"auto\"\n[rollout.alarms]";
+    let text = example_with("[rollout.alarms]", on).replace("# bake = \"30m\"", "bake = \"45m\"");
+    let Method::Two(two) = method(&text) else { panic!("not the default") };
+    let Settings { alpha, beta, relative_margin, burst_tolerance, bake_minutes } = two.settings;
+    assert!((alpha - 0.001).abs() < 1e-12 && (beta - 0.02).abs() < 1e-12);
+    assert_eq!(
+        (relative_margin, burst_tolerance, bake_minutes),
+        (Preset::Fixed(3), Preset::Auto, 45)
+    );
+    let one = example_with("# engine = \"evidence-2\"", "engine = \"evidence-1\"");
+    let Method::One(config) = method(&one) else { panic!("not the one asked for") };
+    assert_eq!(*config, EvidenceConfig::default());
+    assert_eq!(parse(&one).unwrap().rollouts[0].terms.lag_minutes, 3);
+    let horizon =
+        one.replace("[rollout.alarms]", "[rollout.evidence]\nhorizon_ticks = 90\n[rollout.alarms]");
+    let Method::One(config) = method(&horizon) else { panic!("not the one asked for") };
+    assert!((config.horizon_ticks - 90.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_wrong_setting_of_an_engine_is_named_with_its_fix() {
+    let cases = [
+        ("alpha = 0.7", "rollout[0].evidence.alpha = 0.7", "0.5"),
+        ("alpha = \"1%\"", "evidence.alpha = \"1%\"", "give a number"),
+        ("relative_margin = 9", "evidence.relative_margin = 9", "1 to 8 edges, or \"auto\""),
+        (
+            "relative_margin = \"wide\"",
+            "evidence.relative_margin = \"wide\"",
+            "1 to 8, or \"auto\"",
+        ),
+        ("burst_tolerance = 0", "evidence.burst_tolerance = 0", "1 to 15"),
+        ("bake_minutes = 30", "evidence.bake_minutes", "`bake`"),
+        ("horizon_ticks = 60", "evidence.horizon_ticks", "engine = \"evidence-1\""),
+    ];
+    for (line, key, fix) in cases {
+        let text = format!("[rollout.evidence]\n{line}\n[rollout.alarms]");
+        let found = problems(&example_with("[rollout.alarms]", &text));
+        let named = found.iter().any(|problem| problem.contains(key) && problem.contains(fix));
+        assert!(named, "{line}: expected {key} and {fix} in {found:?}");
+    }
+    let found = problems(&example_with("# engine = \"evidence-2\"", "engine = \"evidence-3\""));
+    assert!(found[0].contains("rollout[0].engine = \"evidence-3\""), "{found:?}");
+    let found = problems(&example_with("# bake = \"30m\"", "bake = \"1m\""));
+    assert!(found[0].contains("rollout[0].bake"), "{found:?}");
+}
+
+#[test]
 fn all_problems_are_reported_at_once() {
     let text =
-        example_with("priority = 99", "priority = 0").replacen("# lag = \"3m\"", "lag = \"1s\"", 1);
+        example_with("priority = 99", "priority = 0").replacen("# lag = \"2m\"", "lag = \"1s\"", 1);
     assert_eq!(problems(&text).len(), 2);
 }
 

@@ -2,10 +2,15 @@
 
 use super::{Config, LedgerConfig, Paging, Problem, Rollout, raw};
 use crate::domain::calendar::{Calendar, Freeze, Window};
+use crate::domain::engine::Method;
+use crate::domain::evidence::{ConfigError, EvidenceConfig};
+use crate::domain::evidence2::{self, Preset};
+use crate::domain::minute::Edges;
 use crate::domain::plan::{Settings, StartAt, Terms};
 use crate::domain::route::{GroupArn, HeaderRule, Route, RuleArn};
 use crate::domain::slo::Slo;
 use crate::domain::weight::Weight;
+use serde::Deserialize as _;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
@@ -144,30 +149,19 @@ fn rollout(found: &mut Findings, at: &str, raw: raw::Rollout) -> Option<Rollout>
             "use 1 to 40 letters, digits, - or _",
         );
     }
-    let stages = stages(found, at, raw.stages);
+    let stages = stages(found, at, raw.stages.clone());
     let start = start(found, at, raw.start.as_deref(), &stages);
     let slo = slo(found, at, &raw.slo);
-    let mut evidence = raw.evidence;
-    if let Some(bake) = raw.bake.as_deref() {
-        evidence.bake_ticks =
-            found.minutes(&format!("{at}.bake"), Some(bake), evidence.bake_ticks, 1..=1440);
-    }
-    for (prefix, result) in [
-        (format!("{at}.evidence."), evidence.check()),
-        (format!("{at}."), evidence.check_slo(&slo)),
-    ] {
-        if let Err(error) = result {
-            // Edges can be added under `evidence`; the limits have human names here.
-            let field = match error.field.as_str() {
-                "slo.max_error_ratio" => "slo.error_rate".to_owned(),
-                other => other.trim_end_matches("_ms").to_owned(),
-            };
-            found.add(format!("{prefix}{field}"), error.found, error.fix);
-        }
-    }
-    let lag_minutes = found.minutes(&format!("{at}.lag"), raw.lag.as_deref(), 3, 1..=15);
+    let evidence = method(found, at, &raw, &slo);
+    // Evidence-2 reads young minutes again, and wants the old side's whole day.
+    let (lag, history, most_history) = match &evidence {
+        Method::Two(_) => (2, 1440, 1440),
+        Method::One(_) => (3, 60, 180),
+    };
+    let lag_minutes = found.minutes(&format!("{at}.lag"), raw.lag.as_deref(), lag, 1..=15);
+    let history_key = format!("{at}.history");
     let history_minutes =
-        found.minutes(&format!("{at}.history"), raw.history.as_deref(), 60, 1..=180);
+        found.minutes(&history_key, raw.history.as_deref(), history, 1..=most_history);
     let max_hold =
         found.minutes(&format!("{at}.max_hold"), raw.max_hold.as_deref(), 360, 10..=43_200);
     let blind_after =
@@ -198,6 +192,82 @@ fn rollout(found: &mut Findings, at: &str, raw: raw::Rollout) -> Option<Rollout>
             on_new_code,
         },
     })
+}
+
+/// The engine, with what is set about it.
+fn method(found: &mut Findings, at: &str, raw: &raw::Rollout, slo: &Slo) -> Method {
+    match raw.engine.as_deref() {
+        None | Some("evidence-2") => evidence_2(found, at, raw, slo),
+        Some("evidence-1") => evidence_1(found, at, raw, slo),
+        Some(other) => {
+            let fix = "must be \"evidence-2\", or \"evidence-1\" for the one before it";
+            found.add(format!("{at}.engine"), format!("{other:?}"), fix);
+            evidence_2(found, at, raw, slo)
+        }
+    }
+}
+
+fn evidence_2(found: &mut Findings, at: &str, raw: &raw::Rollout, slo: &Slo) -> Method {
+    let mut settings = evidence2::Settings::default();
+    let mut edges = Edges::default();
+    for (key, value) in &raw.evidence {
+        let key_path = format!("{at}.evidence.{key}");
+        let number = || value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
+        let preset = |most: u8| {
+            let fix = format!("give 1 to {most}, or \"auto\"");
+            Preset::deserialize(value.clone()).map_err(|_| fix)
+        };
+        let known = match key.as_str() {
+            "alpha" => number().ok_or("give a number".to_owned()).map(|n| settings.alpha = n),
+            "beta" => number().ok_or("give a number".to_owned()).map(|n| settings.beta = n),
+            "relative_margin" => preset(8).map(|edges| settings.relative_margin = edges),
+            "burst_tolerance" => preset(15).map(|minutes| settings.burst_tolerance = minutes),
+            "edges_ms" => Edges::deserialize(value.clone())
+                .map(|read| edges = read)
+                .map_err(|error| error.message().to_owned()),
+            "bake_minutes" => Err("write it as `bake`, beside `stages`".to_owned()),
+            _ => Err("is not a setting of evidence-2, which has alpha, beta, relative_margin, \
+                      burst_tolerance and edges_ms, and `bake` beside `stages`; for all of \
+                      evidence-1's write engine = \"evidence-1\""
+                .to_owned()),
+        };
+        if let Err(fix) = known {
+            found.add(key_path, value, fix);
+        }
+    }
+    let bake = format!("{at}.bake");
+    settings.bake_minutes =
+        found.minutes(&bake, raw.bake.as_deref(), settings.bake_minutes, 2..=1440);
+    refused(found, at, settings.check(slo, &edges));
+    Method::two(settings, edges)
+}
+
+fn evidence_1(found: &mut Findings, at: &str, raw: &raw::Rollout, slo: &Slo) -> Method {
+    let read = EvidenceConfig::deserialize(toml::Value::Table(raw.evidence.clone()));
+    let mut config = read.unwrap_or_else(|error| {
+        found.add(format!("{at}.evidence"), "", error.message());
+        EvidenceConfig::default()
+    });
+    if let Some(bake) = raw.bake.as_deref() {
+        config.bake_ticks =
+            found.minutes(&format!("{at}.bake"), Some(bake), config.bake_ticks, 1..=1440);
+    }
+    refused(found, at, config.check());
+    refused(found, at, config.check_slo(slo));
+    Method::One(Box::new(config))
+}
+
+fn refused(found: &mut Findings, at: &str, result: Result<(), ConfigError>) {
+    if let Err(error) = result {
+        // The limits have human names here.
+        let field = match error.field.as_str() {
+            "slo.max_error_ratio" => "slo.error_rate".to_owned(),
+            slo if slo.starts_with("slo.") => slo.trim_end_matches("_ms").to_owned(),
+            "bake_minutes" => "bake".to_owned(),
+            other => format!("evidence.{other}"),
+        };
+        found.add(format!("{at}.{field}"), error.found, error.fix);
+    }
 }
 
 fn stages(found: &mut Findings, at: &str, raw: Option<Vec<String>>) -> Vec<Weight> {

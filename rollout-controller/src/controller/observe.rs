@@ -108,7 +108,7 @@ pub async fn observe(world: &World, looks: &[Look<'_>], tick_ms: i64) -> Vec<Obs
         .filter_map(|(look, wish)| {
             let Window { from, until } = wish.window()?;
             let terms = look.terms();
-            let edges_ms = terms.evidence.edges_ms.as_ms();
+            let edges_ms = terms.evidence.edges().as_ms();
             Some(MinutesWanted { routes: &terms.routes, from, until, edges_ms })
         })
         .collect();

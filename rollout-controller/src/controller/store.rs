@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 /// Shape of a snapshot's body. Raise it with every change of [`Journal`] or of
 /// the engine's state: older snapshots are then passed over and rebuilt.
-pub const SNAPSHOT_VERSION: i64 = 2;
+pub const SNAPSHOT_VERSION: i64 = 3;
 
 /// A snapshot is written once this many events came since the last one.
 const SNAPSHOT_EVERY: i64 = 30;

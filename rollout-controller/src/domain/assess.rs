@@ -1,8 +1,10 @@
 //! What an observation says about the run: pure, and nothing is decided here.
 
 use super::code::{CodeLook, CodeSeen, compare};
+use super::engine::{Chosen, Evidence2, Method, Missing, Says, choose};
 use super::event::MinuteEntry;
-use super::evidence::{HoldReason, Says, Stage, start_weight};
+use super::evidence::{HoldReason, start_weight};
+use super::evidence2::{History, Stages, start_stage};
 use super::journal::FoldError;
 use super::minute::{CommittedMinute, Minute};
 use super::observation::{AlarmState, Asked, Now, Observation, Unread};
@@ -54,8 +56,10 @@ pub struct NewBaseline {
     pub requests_per_minute: f64,
     /// Judging begins after this minute.
     pub through: Minute,
-    /// The minutes.
+    /// The minutes, for evidence-1.
     pub history: Vec<CommittedMinute>,
+    /// What evidence-2 chose from them.
+    pub chosen: Option<Box<Chosen>>,
 }
 
 /// Reads the observation.
@@ -76,7 +80,7 @@ pub fn assess(run: &Run, seen: &Observation, now: Now) -> Result<Assessment, Fol
     let engine = run.engine().map_err(|error| trouble(error.to_string()))?;
     judged
         .gathered
-        .take(&engine, &run.terms, &entries)
+        .take(&engine, &run.terms, &run.timeline, &entries)
         .map_err(|error| trouble(error.to_string()))?;
     let says = says(&judged);
     let routes: Vec<&str> = run.terms.routes.iter().map(|route| route.name.as_str()).collect();
@@ -97,14 +101,10 @@ pub fn assess(run: &Run, seen: &Observation, now: Now) -> Result<Assessment, Fol
 
 /// What the newest judgement means for the present stage.
 pub fn says(run: &Run) -> Says {
-    // A stage without a judged minute has proven nothing.
-    let not_yet = || Says::Unproven { reason: HoldReason::EarlierStage { weight: run.weight } };
-    let Ok(engine) = run.engine() else { return not_yet() };
-    let evidence = run.gathered.evidence();
-    let stage = Stage { weight: run.weight, next: run.terms.next_after(run.weight) };
-    match run.gathered.judged() {
-        Some(judged) => engine.stage_gate(evidence, judged, stage),
-        None => not_yet(),
+    match run.engine() {
+        Ok(engine) => engine.says(run),
+        // A share without a judged minute has proven nothing.
+        Err(_) => Says::Unproven(Missing::One(HoldReason::EarlierStage { weight: run.weight })),
     }
 }
 
@@ -123,10 +123,18 @@ fn baseline(run: &Run, seen: &Observation, now: Now) -> Baseline {
         Asked::No => return Baseline::Missing("the history was not asked for".to_owned()),
         Asked::Answered(read) => read,
     };
-    let history = match reading::history(run, read, now.tick_ms) {
-        Ok(history) => history,
-        Err(problem) => return Baseline::Missing(problem.to_string()),
+    let new = match &run.terms.evidence {
+        Method::One(_) => reading::history(run, read, now.tick_ms)
+            .map_err(|problem| problem.to_string())
+            .and_then(|history| baseline_one(run, history, now)),
+        Method::Two(method) => reading::history_by_route(run, read, now.tick_ms)
+            .map_err(|problem| problem.to_string())
+            .and_then(|history| baseline_two(run, method, &history, now)),
     };
+    new.map_or_else(Baseline::Missing, Baseline::Read)
+}
+
+fn baseline_one(run: &Run, history: Vec<CommittedMinute>, now: Now) -> Result<NewBaseline, String> {
     let requests: u64 = history.iter().map(|one| one.old.requests + one.new.requests).sum();
     let requests_per_minute = requests as f64 / history.len().max(1) as f64;
     let first = match run.terms.start {
@@ -135,13 +143,32 @@ fn baseline(run: &Run, seen: &Observation, now: Now) -> Baseline {
             start_weight(&run.terms.stages, requests_per_minute, run.terms.lag_minutes)
         }
     };
-    match first {
-        Some(first) => Baseline::Read(NewBaseline {
-            first,
-            requests_per_minute,
-            through: run.newest_due(now.tick_ms),
-            history,
-        }),
-        None => Baseline::Missing("the plan has no stage to begin with".to_owned()),
-    }
+    let first = first.ok_or("the plan has no stage to begin with")?;
+    let through = run.newest_due(now.tick_ms);
+    Ok(NewBaseline { first, requests_per_minute, through, history, chosen: None })
+}
+
+fn baseline_two(
+    run: &Run,
+    method: &Evidence2,
+    history: &History,
+    now: Now,
+) -> Result<NewBaseline, String> {
+    let chosen = choose(&run.terms, method, history).map_err(|problem| problem.to_string())?;
+    let requests_per_minute = chosen.choices.requests_per_minute;
+    let first = match run.terms.start {
+        StartAt::Stage(weight) => weight,
+        StartAt::Auto => {
+            let stages =
+                Stages::new(chosen.stages.clone()).map_err(|problem| problem.to_string())?;
+            start_stage(&stages, requests_per_minute, run.terms.lag_minutes)
+        }
+    };
+    Ok(NewBaseline {
+        first,
+        requests_per_minute,
+        through: run.newest_due(now.tick_ms),
+        history: Vec::new(),
+        chosen: Some(Box::new(chosen)),
+    })
 }

@@ -229,8 +229,8 @@ fn pause_expires(run: &Run, now: Now) -> Option<Condition> {
 
 /// The old side breaks a limit, alone or with the new one, for some minutes.
 fn both_sides(run: &Run) -> Option<Condition> {
-    let judged = run.gathered.judged()?;
-    let since = judged.incident().map(|(_, since)| judged.minute.since(since))?;
+    let summary = run.summary()?;
+    let since = summary.old_side_bad.map(|(_, since)| summary.minute.since(since))?;
     if since < BOTH_SIDES_MINUTES {
         return None;
     }

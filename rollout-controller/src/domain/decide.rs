@@ -10,8 +10,8 @@ use super::code::{CodeChange, CodeLook};
 use super::conditions;
 use super::decision::{Cause, CauseKind, Decision, Hold, RollBackReason, Shift, StepBackReason};
 use super::draft::Draft;
+use super::engine::{Proof, Says};
 use super::event::{End, Event};
-use super::evidence::{Proof, Says};
 use super::explain;
 use super::journal::{FoldError, Journal};
 use super::observation::{AlarmState, Now, Observation};
@@ -71,7 +71,7 @@ pub fn decide(
     match (&decision, &shift) {
         (_, Some(shift)) => intend(&mut draft, shift, now)?,
         (Decision::Complete { proof }, None) => {
-            let reason = explain::evidence::complete(proof);
+            let reason = explain::complete(proof);
             draft.add(now.tick_ms, Event::Finished { end: End::Completed, reason })?;
         }
         (Decision::RollBack { reason }, None) if run.mode == Mode::Shadow => {
@@ -142,6 +142,7 @@ fn record(
             first: new.first,
             requests_per_minute: new.requests_per_minute,
             through: new.through,
+            chosen: new.chosen.clone(),
         };
         draft.add(now.tick_ms, event)?;
     }
@@ -257,10 +258,8 @@ fn must_roll_back(
     if let Some(reason) = run.phase.rolling_back() {
         return Some(reason.clone());
     }
-    if run.gathered.evidence().rolled_back_at().is_some()
-        && let Some(breach) = latched(assessment)
-    {
-        return Some(RollBackReason::Evidence { breach });
+    if let Says::Breach(breach) = &assessment.says {
+        return Some(RollBackReason::Evidence { breach: breach.clone() });
     }
     if let Some(alarm) = rolls_back(settings, &run.alarms_before, seen) {
         let (name, reason) = (alarm.name.clone(), alarm.reason.clone());
@@ -271,17 +270,6 @@ fn must_roll_back(
         return Some(RollBackReason::NoTarget { routes: assessment.no_target.clone() });
     }
     None
-}
-
-/// The breach of a latched engine, also when the minute that reached it was not
-/// known on every route and so made no judgement.
-fn latched(assessment: &Assessment) -> Option<super::evidence::Breach> {
-    if let Says::Breach { breach } = &assessment.says {
-        return Some(*breach);
-    }
-    let run = &assessment.run;
-    let engine = run.engine().ok()?;
-    Some(engine.latched_breach(run.gathered.evidence(), run.weight))
 }
 
 fn must_step_back(
@@ -317,7 +305,7 @@ fn shift_for(run: &Run, decision: &Decision) -> Option<Shift> {
     match decision {
         Decision::Advance { to, proof } => {
             let kind = if proof.is_some() { CauseKind::Evidence } else { CauseKind::Start };
-            let text = explain::decision(decision, run, &explain::evidence::Clock::utc());
+            let text = explain::because(decision, run);
             Some(Shift { from: Some(run.weight), to: *to, cause: Cause { kind, text } })
         }
         Decision::Continue { to } => run.intent.as_ref().map(|intent| Shift {

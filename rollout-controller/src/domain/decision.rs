@@ -1,6 +1,6 @@
 //! What a tick decides. Whatever is not progress says why.
 
-use super::evidence::{Breach, HoldReason, Proof};
+use super::engine::{Breach, Missing, Proof};
 use super::message::Topic;
 use super::weight::Weight;
 use serde::{Deserialize, Serialize};
@@ -175,7 +175,7 @@ pub enum Hold {
     /// The evidence says hold.
     Evidence {
         /// Why.
-        reason: HoldReason,
+        reason: Missing,
     },
     /// A shadow rollout that would have rolled back.
     ShadowRolledBack,

@@ -4,6 +4,7 @@
 
 use super::code::{CodeChange, RouteCode};
 use super::decision::{Cause, Decision};
+use super::engine::Chosen;
 use super::message::{Channel, Topic};
 use super::minute::{CommittedMinute, Minute, SideCounts};
 use super::observation::Unread;
@@ -43,6 +44,9 @@ pub enum Event {
         requests_per_minute: f64,
         /// The newest minute of the history; judging begins after it.
         through: Minute,
+        /// What evidence-2 chose from the history, which is then not journalled.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chosen: Option<Box<Chosen>>,
     },
     /// A tick judged what became due or changed, and decided.
     Ticked {

@@ -5,8 +5,10 @@
 //! and are folded anew whenever one of them changes. Behind the frontier a minute
 //! that comes late can only count against the new side.
 
+use super::engine::{Engine, EngineError};
 use super::event::{MinuteEntry, Part, Span};
-use super::evidence::{Engine, Evidence, JudgeError, Judged, Silence};
+use super::evidence::{self, Judged, Silence};
+use super::evidence2::{self, Counts, Reading, Timeline};
 use super::minute::{CommittedMinute, Minute, SideCounts};
 use super::plan::Terms;
 use super::weight::Weight;
@@ -24,21 +26,18 @@ pub const LOST_AFTER_MINUTES: i64 = 180;
 /// Times that one minute's change is journalled.
 pub const MOST_REVISIONS: u32 = 3;
 
+/// Shares with the minute in which each began, oldest first.
+pub type Shares = [(Minute, Weight)];
+
 /// The evidence of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gathered {
-    /// The engine's state with every minute up to `settled`.
-    frontier: Evidence,
-    /// The newest minute in `frontier`.
+    /// The engine's state.
+    fold: Fold,
+    /// The newest minute that is not read again.
     settled: Option<Minute>,
-    /// The last judgement in `frontier`.
-    judged_before: Option<Judged>,
     /// Minutes after `settled`, as read last.
-    recent: BTreeMap<Minute, Reading>,
-    /// `frontier` with `recent` folded in.
-    now: Evidence,
-    /// The judgement of the newest minute that is known on every route.
-    judged: Option<Judged>,
+    recent: BTreeMap<Minute, Kept>,
     /// The newest minute that was known on every route, whatever it proved.
     known_through: Option<Minute>,
     /// The newest minute that was read or looked for.
@@ -54,49 +53,84 @@ pub struct Gathered {
     proves_after: Option<Minute>,
 }
 
+/// The state of one engine or the other.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Fold {
+    /// Before the history.
+    #[default]
+    Nothing,
+    One(Box<One>),
+    Two(Box<Timeline>),
+}
+
+/// Evidence-1 at a frontier behind the newest minutes, and with them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct One {
+    /// With every minute up to `settled`.
+    frontier: evidence::Evidence,
+    /// The last judgement in `frontier`.
+    judged_before: Option<Judged>,
+    /// `frontier` with the recent minutes folded in.
+    now: evidence::Evidence,
+    /// The judgement of the newest minute that is known on every route.
+    judged: Option<Judged>,
+}
+
 /// A recent minute.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Reading {
+struct Kept {
     entry: MinuteEntry,
     revisions: u32,
 }
 
-impl Gathered {
-    /// Nothing yet.
-    pub fn start(evidence: Evidence) -> Self {
-        Self {
-            frontier: evidence.clone(),
-            settled: None,
-            judged_before: None,
-            recent: BTreeMap::new(),
-            now: evidence,
-            judged: None,
-            known_through: None,
-            through: None,
-            unknown: BTreeSet::new(),
-            unsteady: BTreeSet::new(),
-            learnt_through: None,
-            proves_after: None,
-        }
+impl One {
+    fn start(engine: &evidence::Engine, terms: &Terms) -> Self {
+        let stages = u32::try_from(terms.stages.len()).unwrap_or(u32::MAX);
+        let now = engine.start(stages);
+        Self { frontier: now.clone(), judged_before: None, now, judged: None }
     }
+}
 
-    /// Learns from the old side's history; judging begins after `through`.
-    pub fn learn_history(&mut self, engine: &Engine, history: &[CommittedMinute], through: Minute) {
-        self.frontier.learn_history(engine, history);
-        self.now = self.frontier.clone();
+impl Gathered {
+    /// Begins with the old side's history; judging begins after `through`.
+    /// Evidence-2 has its history in the engine's choices.
+    pub fn begin(
+        &mut self,
+        engine: &Engine,
+        terms: &Terms,
+        history: &[CommittedMinute],
+        through: Minute,
+    ) {
+        self.fold = match engine {
+            Engine::One(engine) => {
+                let mut one = One::start(engine, terms);
+                one.frontier.learn_history(engine, history);
+                one.now = one.frontier.clone();
+                Fold::One(Box::new(one))
+            }
+            Engine::Two(engine) => Fold::Two(Box::new(Timeline::start(engine))),
+        };
         self.through = Some(through);
         self.settled = Some(through);
         self.learnt_through = Some(through);
     }
 
-    /// The evidence as it stands.
-    pub fn evidence(&self) -> &Evidence {
-        &self.now
+    /// Evidence-1's state and its judgement of the newest minute that is known on
+    /// every route; `None` in a run of evidence-2.
+    pub fn one(&self) -> Option<(&evidence::Evidence, Option<&Judged>)> {
+        match &self.fold {
+            Fold::One(one) => Some((&one.now, one.judged.as_ref())),
+            Fold::Nothing | Fold::Two(_) => None,
+        }
     }
 
-    /// The judgement of the newest minute that is known on every route.
-    pub fn judged(&self) -> Option<&Judged> {
-        self.judged.as_ref()
+    /// Evidence-2's state; `None` before the history, and in a run of evidence-1.
+    pub fn two(&self) -> Option<&Timeline> {
+        match &self.fold {
+            Fold::Two(timeline) => Some(timeline),
+            Fold::Nothing | Fold::One(_) => None,
+        }
     }
 
     /// The newest minute that was read or looked for; judging goes on after it.
@@ -109,9 +143,13 @@ impl Gathered {
         self.learnt_through
     }
 
-    /// The newest minute whose counts were judged.
+    /// The newest minute whose counts were judged on the present code.
     pub fn judged_through(&self) -> Option<Minute> {
-        self.judged.as_ref().map(|judged| judged.minute)
+        match &self.fold {
+            Fold::Nothing => None,
+            Fold::One(one) => one.judged.as_ref().map(|judged| judged.minute),
+            Fold::Two(_) => self.known_through.filter(|known| Some(*known) > self.proves_after),
+        }
     }
 
     /// The newest minute that was known on every route. Minutes from before new
@@ -127,12 +165,17 @@ impl Gathered {
 
     /// What was read last of a minute after the frontier, and how often it changed.
     pub fn recent(&self, minute: Minute) -> Option<(&MinuteEntry, u32)> {
-        self.recent.get(&minute).map(|reading| (&reading.entry, reading.revisions))
+        self.recent.get(&minute).map(|kept| (&kept.entry, kept.revisions))
     }
 
     /// The recent minutes that are known on every route, newest first.
     pub fn recent_known(&self) -> impl Iterator<Item = CommittedMinute> + '_ {
-        self.recent.values().rev().filter_map(|reading| reading.entry.whole())
+        self.recent.values().rev().filter_map(|kept| kept.entry.whole())
+    }
+
+    /// Those of them that are of the present code.
+    pub fn recent_of_this_code(&self) -> impl Iterator<Item = CommittedMinute> + '_ {
+        self.recent_known().filter(|minute| Some(minute.minute) > self.proves_after)
     }
 
     /// Minutes of the last 60 that were incomplete or changed after the first look.
@@ -149,8 +192,8 @@ impl Gathered {
     /// The newest minutes in which the new side should have had requests and had none.
     pub fn silence(&self) -> Silence {
         let mut silence = Silence::default();
-        for reading in self.recent.values().rev() {
-            let Some(due) = reading.entry.due_on_silent_new_side() else { break };
+        for kept in self.recent.values().rev() {
+            let Some(due) = kept.entry.due_on_silent_new_side() else { break };
             silence.minutes = silence.minutes.saturating_add(1);
             silence.expected += due;
         }
@@ -170,27 +213,37 @@ impl Gathered {
         &mut self,
         engine: &Engine,
         terms: &Terms,
+        shares: &Shares,
         entries: &[MinuteEntry],
-    ) -> Result<(), JudgeError> {
+    ) -> Result<(), EngineError> {
         if entries.is_empty() {
             return Ok(());
         }
-        for entry in entries {
-            match entry.minute() {
-                Ok(minute) => self.take_minute(engine, minute, entry)?,
-                Err(span) => self.lose(engine, terms, span)?,
+        // Taken out, so that the books and the engine's state are changed apart.
+        let fold = match (std::mem::take(&mut self.fold), engine) {
+            (Fold::One(mut one), Engine::One(engine)) => {
+                self.take_one(&mut one, engine, terms, entries)?;
+                Fold::One(one)
             }
-        }
-        self.settle_old(engine, terms)?;
-        self.fold_recent(engine, terms)
+            (Fold::Nothing, Engine::One(engine)) => {
+                let mut one = Box::new(One::start(engine, terms));
+                self.take_one(&mut one, engine, terms, entries)?;
+                Fold::One(one)
+            }
+            (Fold::Two(mut timeline), Engine::Two(engine)) => {
+                self.take_two(&mut timeline, engine, terms, shares, entries)?;
+                Fold::Two(timeline)
+            }
+            (Fold::Two(_), Engine::One(_)) | (Fold::Nothing | Fold::One(_), Engine::Two(_)) => {
+                return Err(EngineError::OtherEngine);
+            }
+        };
+        self.fold = fold;
+        Ok(())
     }
 
-    fn take_minute(
-        &mut self,
-        engine: &Engine,
-        minute: Minute,
-        entry: &MinuteEntry,
-    ) -> Result<(), JudgeError> {
+    /// What the books say of a minute that was read.
+    fn note(&mut self, minute: Minute, entry: &MinuteEntry) {
         let known = entry.is_known();
         if !known || self.recent.contains_key(&minute) {
             self.unsteady.insert(minute);
@@ -207,95 +260,162 @@ impl Gathered {
         self.through = self.through.max(Some(minute));
         if self.is_recent(minute) {
             let revisions = self.recent.get(&minute).map_or(0, |before| before.revisions + 1);
-            self.recent.insert(minute, Reading { entry: entry.clone(), revisions });
-        } else if let Some(late) = entry.known_sum() {
-            // Late: it can only count against.
-            engine.count_against(&mut self.frontier, &late)?;
+            self.recent.insert(minute, Kept { entry: entry.clone(), revisions });
+        }
+    }
+
+    fn note_lost(&mut self, span: Span) {
+        self.unknown.retain(|minute| *minute < span.from || *minute > span.to);
+        self.through = self.through.max(Some(span.to));
+    }
+
+    /// The oldest recent minute, if it is not read again.
+    fn settle_next(&mut self) -> Option<(Minute, MinuteEntry)> {
+        let newest = self.through?;
+        let entry = self.recent.first_entry()?;
+        if newest.since(*entry.key()) <= REVISED_WITHIN_MINUTES {
+            return None;
+        }
+        let (minute, kept) = entry.remove_entry();
+        self.settled = Some(minute);
+        Some((minute, kept.entry))
+    }
+
+    // -------------------------------------------------------------- evidence-2
+
+    fn take_two(
+        &mut self,
+        timeline: &mut Timeline,
+        engine: &evidence2::Engine,
+        terms: &Terms,
+        shares: &Shares,
+        entries: &[MinuteEntry],
+    ) -> Result<(), EngineError> {
+        for entry in entries {
+            match entry.minute() {
+                Ok(minute) => {
+                    self.note(minute, entry);
+                    let _ = timeline.read(engine, entry.reading(minute, terms, shares))?;
+                }
+                Err(span) => {
+                    self.note_lost(span);
+                    timeline.lose(engine, span.to);
+                    if self.is_recent(span.to) {
+                        self.recent = self.recent.split_off(&span.to.plus(1));
+                        self.settled = Some(span.to);
+                    }
+                }
+            }
+        }
+        while self.settle_next().is_some() {}
+        Ok(())
+    }
+
+    // -------------------------------------------------------------- evidence-1
+
+    fn take_one(
+        &mut self,
+        one: &mut One,
+        engine: &evidence::Engine,
+        terms: &Terms,
+        entries: &[MinuteEntry],
+    ) -> Result<(), EngineError> {
+        for entry in entries {
+            match entry.minute() {
+                Ok(minute) => {
+                    self.note(minute, entry);
+                    if !self.is_recent(minute)
+                        && let Some(late) = entry.known_sum()
+                    {
+                        // Late: it can only count against.
+                        engine.count_against(&mut one.frontier, &late)?;
+                    }
+                }
+                Err(span) => self.lose_one(one, engine, terms, span)?,
+            }
+        }
+        while let Some((_, entry)) = self.settle_next() {
+            one.settle(engine, terms, &entry, self.proves_after)?;
+        }
+        one.now = one.frontier.clone();
+        one.judged = one.judged_before.clone();
+        for kept in self.recent.values() {
+            if let Some(judged) = fold(engine, terms, &mut one.now, &kept.entry, self.proves_after)?
+            {
+                one.judged = Some(judged);
+            }
         }
         Ok(())
     }
 
-    fn lose(&mut self, engine: &Engine, terms: &Terms, span: Span) -> Result<(), JudgeError> {
-        self.unknown.retain(|minute| *minute < span.from || *minute > span.to);
+    fn lose_one(
+        &mut self,
+        one: &mut One,
+        engine: &evidence::Engine,
+        terms: &Terms,
+        span: Span,
+    ) -> Result<(), EngineError> {
         if self.is_recent(span.to) {
-            while let Some((minute, reading)) = self.recent.pop_first() {
-                if minute > span.to {
-                    self.recent.insert(minute, reading);
-                    break;
-                }
-                self.settle(engine, terms, minute, &reading.entry)?;
+            let later = self.recent.split_off(&span.to.plus(1));
+            for kept in std::mem::replace(&mut self.recent, later).into_values() {
+                one.settle(engine, terms, &kept.entry, self.proves_after)?;
             }
             self.settled = Some(span.to);
         }
-        self.through = self.through.max(Some(span.to));
-        self.frontier.restart_gates();
-        Ok(())
-    }
-
-    fn settle_old(&mut self, engine: &Engine, terms: &Terms) -> Result<(), JudgeError> {
-        let Some(newest) = self.through else { return Ok(()) };
-        while let Some(entry) = self.recent.first_entry()
-            && newest.since(*entry.key()) > REVISED_WITHIN_MINUTES
-        {
-            let (minute, reading) = entry.remove_entry();
-            self.settle(engine, terms, minute, &reading.entry)?;
-        }
-        Ok(())
-    }
-
-    fn settle(
-        &mut self,
-        engine: &Engine,
-        terms: &Terms,
-        minute: Minute,
-        entry: &MinuteEntry,
-    ) -> Result<(), JudgeError> {
-        if let Some(judged) = fold(engine, terms, &mut self.frontier, entry, self.proves_after)? {
-            self.judged_before = Some(judged);
-        }
-        self.settled = Some(minute);
-        Ok(())
-    }
-
-    fn fold_recent(&mut self, engine: &Engine, terms: &Terms) -> Result<(), JudgeError> {
-        self.now = self.frontier.clone();
-        self.judged = self.judged_before.clone();
-        for reading in self.recent.values() {
-            if let Some(judged) =
-                fold(engine, terms, &mut self.now, &reading.entry, self.proves_after)?
-            {
-                self.judged = Some(judged);
-            }
-        }
+        self.note_lost(span);
+        one.frontier.restart_gates();
         Ok(())
     }
 
     /// Only minutes after `minute` prove anything from now on: other code answers
     /// since, or another share was taken over. What counts against stays.
-    pub fn restart_proof(&mut self, minute: Minute) {
+    pub fn restart_proof(&mut self, engine: &Engine, minute: Minute) {
         self.proves_after = Some(minute);
-        self.frontier = self.now.clone();
-        self.frontier.restart_gates();
-        self.settled = self.through;
-        self.judged_before = None;
-        self.recent.clear();
-        self.now = self.frontier.clone();
-        self.judged = None;
+        match (&mut self.fold, engine) {
+            (Fold::One(one), _) => {
+                one.frontier = one.now.clone();
+                one.frontier.restart_gates();
+                one.judged_before = None;
+                one.now = one.frontier.clone();
+                one.judged = None;
+                self.settled = self.through;
+                self.recent.clear();
+            }
+            (Fold::Two(timeline), Engine::Two(engine)) => {
+                timeline.restart_proof(engine, minute.plus(1));
+            }
+            (Fold::Nothing | Fold::Two(_), _) => {}
+        }
     }
 }
 
-/// Folds one minute; the judgement if it is known on every route.
+impl One {
+    fn settle(
+        &mut self,
+        engine: &evidence::Engine,
+        terms: &Terms,
+        entry: &MinuteEntry,
+        proves_after: Option<Minute>,
+    ) -> Result<(), EngineError> {
+        if let Some(judged) = fold(engine, terms, &mut self.frontier, entry, proves_after)? {
+            self.judged_before = Some(judged);
+        }
+        Ok(())
+    }
+}
+
+/// Folds one minute into evidence-1; the judgement if it is known on every route.
 fn fold(
-    engine: &Engine,
+    engine: &evidence::Engine,
     terms: &Terms,
-    evidence: &mut Evidence,
+    evidence: &mut evidence::Evidence,
     entry: &MinuteEntry,
     proves_after: Option<Minute>,
-) -> Result<Option<Judged>, JudgeError> {
+) -> Result<Option<Judged>, EngineError> {
     let proves = entry.minute().is_ok_and(|minute| Some(minute) > proves_after);
     if proves && let Some(minute) = entry.whole() {
         let next = terms.next_after(minute.weight).unwrap_or(Weight::FULL);
-        return engine.judge(evidence, &minute, next).map(Some);
+        return Ok(engine.judge(evidence, &minute, next).map(Some)?);
     }
     if let Some(sum) = entry.known_sum() {
         engine.count_against(evidence, &sum)?;
@@ -305,6 +425,13 @@ fn fold(
         evidence.restart_gates();
     }
     Ok(None)
+}
+
+/// The share in force for most of a minute: the last one that began in it or
+/// before. The minute of a change thereby counts as the new stage's entry.
+pub fn share_at(shares: &Shares, minute: Minute) -> Weight {
+    let began = shares.iter().rev().find(|(start, _)| *start <= minute);
+    began.map_or(Weight::ZERO, |(_, weight)| *weight)
 }
 
 impl MinuteEntry {
@@ -366,6 +493,28 @@ impl MinuteEntry {
             Self::Summed(minute) => Some(minute.clone()),
             Self::Lost { .. } => None,
         }
+    }
+
+    /// The minute as evidence-2 reads it: each route by itself.
+    fn reading(&self, minute: Minute, terms: &Terms, shares: &Shares) -> Reading {
+        let share = share_at(shares, minute);
+        let unknown = || evidence2::Part { weight: share, counts: Counts::Unknown };
+        let parts = terms.routes.iter().map(|route| match self {
+            Self::Read { parts, .. } => {
+                let of_route = parts.iter().find_map(|part| match part {
+                    Part::Known { route: name, weight, old, new } if *name == route.name => {
+                        let (old, new) = (old.clone(), new.clone());
+                        let counts = Counts::Known { old, new };
+                        Some(evidence2::Part { weight: *weight, counts })
+                    }
+                    Part::Known { .. } | Part::Unknown { .. } => None,
+                });
+                of_route.unwrap_or_else(unknown)
+            }
+            // A sum over routes: only evidence-1's runs have such.
+            Self::Summed(_) | Self::Lost { .. } => unknown(),
+        });
+        Reading { minute, share, parts: parts.collect() }
     }
 
     /// Requests that the new side should have had in a minute in which it had none.

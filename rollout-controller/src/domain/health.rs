@@ -634,7 +634,7 @@ fn degraded_run(at: &Standpoint<'_>, run: &Run, cases: &mut Vec<Case>) {
     }
     if let Some(since_ms) = run.new_code_ms
         && run.weight > Weight::ZERO
-        && run.gathered.evidence().gate_ticks() < 2
+        && run.gathered.ticks() < 2
     {
         cases.push(Case::NewCode { since_ms });
     }

@@ -4,6 +4,7 @@
 //! it, so what a tick decided and what a reader of the table sees are the same.
 
 use super::decision::{CauseKind, Decision, RollBackReason};
+use super::engine::Chosen;
 use super::event::{End, Event, LoweredBy, Stamped};
 use super::gathered::Gathered;
 use super::message::Topic;
@@ -237,8 +238,7 @@ fn started(event: &Event, at_ms: i64) -> Result<Run, Problem> {
     let Event::Started { run, who, mode, terms, alarms_before, .. } = event else {
         return Err(Problem::NoRun);
     };
-    let engine = super::evidence::Engine::new(terms.evidence.clone(), terms.slo)?;
-    let stages = u32::try_from(terms.stages.len()).unwrap_or(u32::MAX);
+    super::engine::Engine::new(terms, None)?;
     Ok(Run {
         number: *run,
         who: who.clone(),
@@ -249,9 +249,10 @@ fn started(event: &Event, at_ms: i64) -> Result<Run, Problem> {
         since_ms: at_ms,
         timeline: Vec::new(),
         first: None,
+        choices: None,
         requests_per_minute: 0.0,
         lag_minutes: terms.lag_minutes,
-        gathered: Gathered::start(engine.start(stages)),
+        gathered: Gathered::default(),
         codes: Vec::new(),
         new_code_ms: None,
         code_unknown_ms: None,
@@ -276,9 +277,13 @@ fn moved_back(run: &mut Run) {
 
 fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<(), Problem> {
     match event {
-        Event::Baseline { history, first, requests_per_minute, through } => {
+        Event::Baseline { history, first, requests_per_minute, through, chosen } => {
+            if let Some(Chosen { stages, choices, text }) = chosen.as_deref() {
+                run.terms.stages.clone_from(stages);
+                run.choices = Some((choices.clone(), text.clone()));
+            }
             let engine = run.engine()?;
-            run.gathered.learn_history(&engine, history, *through);
+            run.gathered.begin(&engine, &run.terms, history, *through);
             run.first = Some(*first);
             run.requests_per_minute = *requests_per_minute;
         }
@@ -291,7 +296,8 @@ fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<()
                 super::code::CodeChange::New
                 | super::code::CodeChange::Old
                 | super::code::CodeChange::Both => {
-                    run.gathered.restart_proof(minute_of(at_ms));
+                    let engine = run.engine()?;
+                    run.gathered.restart_proof(&engine, minute_of(at_ms));
                     run.baked = false;
                     if change.touches_new() {
                         run.new_code_ms = Some(at_ms);
@@ -346,7 +352,8 @@ fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<()
             if run.weight != *weight {
                 run.set_weight(*weight, at_ms);
             }
-            run.gathered.restart_proof(minute_of(at_ms));
+            let engine = run.engine()?;
+            run.gathered.restart_proof(&engine, minute_of(at_ms));
             run.phase = run.by_share();
         }
         Event::Paused { who, until_ms, command } => {
@@ -449,7 +456,7 @@ fn ticked(run: &mut Run, at_ms: i64, event: &Event) -> Result<(), Problem> {
     run.alarms_before.retain(|name| !recovered.contains(name));
     if !minutes.is_empty() {
         let engine = run.engine()?;
-        run.gathered.take(&engine, &run.terms, minutes)?;
+        run.gathered.take(&engine, &run.terms, &run.timeline, minutes)?;
     }
     if let Some(lag) = lag_minutes {
         run.lag_minutes = *lag;

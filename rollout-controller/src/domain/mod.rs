@@ -7,7 +7,8 @@
 //! |---|---|
 //! | [`weight`], [`minute`], [`slo`], [`route`], [`calendar`], [`plan`] | what a rollout is made of |
 //! | [`observation`], [`code`], [`copy`], [`reading`] | what a look at the world saw |
-//! | [`evidence`], [`gathered`], [`limits`] | the engine, the minutes it was fed, and who breaks a limit |
+//! | [`evidence2`], [`evidence`] | the engines: for new runs, and for those that began with the first one |
+//! | [`engine`], [`gathered`], [`summary`], [`limits`] | a run's engine, the minutes it was fed, how the evidence stands, and who breaks a limit |
 //! | [`event`], [`phase`], [`run`], [`journal`], [`draft`] | what happened, and the state that is its fold |
 //! | [`reconcile`], [`assess`], [`raise`], [`decide`], [`decision`] | from journal and observation to the next events |
 //! | [`command`] | what a person may order, and what becomes of it |
@@ -24,8 +25,10 @@ pub mod copy;
 pub mod decide;
 pub mod decision;
 pub mod draft;
+pub mod engine;
 pub mod event;
 pub mod evidence;
+pub mod evidence2;
 pub mod explain;
 pub mod gathered;
 pub mod health;
@@ -44,6 +47,7 @@ pub mod reconcile;
 pub mod route;
 pub mod run;
 pub mod slo;
+pub mod summary;
 pub mod weight;
 
 pub use evidence::{Engine, Evidence, EvidenceConfig, Family, HoldReason, Judged, Says, Signal};

@@ -1,7 +1,7 @@
 //! What is fixed when a rollout starts, and what may change under way.
 
 use super::calendar::Calendar;
-use super::evidence::EvidenceConfig;
+use super::engine::Method;
 use super::route::Route;
 use super::slo::Slo;
 use super::weight::Weight;
@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StartAt {
-    /// The largest stage up to 25 % at which a fault is found before it hurts
-    /// more requests than finding it takes (evidence.md 9).
+    /// The largest stage, up to 50 % (25 % under evidence-1), at which a fault is
+    /// found before it hurts more requests than finding it takes.
     Auto,
     /// This stage, one of the plan's.
     Stage(Weight),
@@ -34,7 +34,7 @@ pub struct Terms {
     /// Limits.
     pub slo: Slo,
     /// How they are tested.
-    pub evidence: EvidenceConfig,
+    pub evidence: Method,
     /// What is moved, together.
     pub routes: Vec<Route>,
 }
@@ -50,9 +50,15 @@ impl Terms {
         self.stages.last() == Some(&weight)
     }
 
-    /// The share at which all bake minutes run: the last stage.
+    /// The share at which all bake minutes run: the last one at which the old side
+    /// has traffic; the last stage under evidence-1 or with a single stage.
     pub fn bake_share(&self) -> Weight {
-        self.stages.last().copied().unwrap_or(Weight::FULL)
+        let back = match self.evidence {
+            Method::Two(_) => 1,
+            Method::One(_) => 0,
+        };
+        let bake = self.stages.iter().rev().nth(back).or(self.stages.last());
+        bake.copied().unwrap_or(Weight::FULL)
     }
 
     /// Number of the stage for people, from 1; 0 before the first.

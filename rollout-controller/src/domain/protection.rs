@@ -7,12 +7,14 @@
 use super::code::CodeSeen;
 use super::copy::{Copy, CopyState};
 use super::decision::RollBackReason;
-use super::evidence::{Engine, Says, Stage};
-use super::limits::visible;
+use super::engine::{Breach, Engine, breach_without_journal};
+use super::evidence::{self, Stage};
+use super::evidence2::{self, Counts, Part, Reading, Rules};
 use super::minute::{CommittedMinute, SideCounts};
 use super::observation::{AlarmState, MinuteRead, Now, Observation, RouteMinute};
 use super::plan::{Mode, Settings, Terms};
 use super::raise::rolls_back;
+use super::slo::Metric;
 use super::weight::Weight;
 
 /// For this long after a rollback a raised share is lowered again. 15 minutes.
@@ -151,14 +153,54 @@ fn trouble(
 /// The verdict of the known minutes of the last hour at the share that is shown.
 fn breach(seen: &Observation, terms: &Terms) -> Option<RollBackReason> {
     let weight = seen.largest_share()?;
-    let engine = Engine::new(terms.evidence.clone(), terms.slo).ok()?;
+    let minutes = seen.minutes.value()?;
+    let breach = match Engine::new(terms, None).ok()? {
+        Engine::One(engine) => breach_by_one(&engine, terms, minutes, weight).map(Breach::One),
+        Engine::Two(engine) => breach_by_two(&engine, terms, minutes, weight),
+    };
+    breach.map(|breach| RollBackReason::Evidence { breach })
+}
+
+fn breach_by_one(
+    engine: &evidence::Engine,
+    terms: &Terms,
+    minutes: &[MinuteRead],
+    weight: Weight,
+) -> Option<evidence::Breach> {
     let mut evidence = engine.start(u32::try_from(terms.stages.len()).unwrap_or(u32::MAX));
     let stage = Stage { weight, next: terms.next_after(weight) };
-    for read in seen.minutes.value()? {
+    for read in minutes {
         let Some(minute) = known_sum(read, weight) else { continue };
         let judged = engine.judge(&mut evidence, &minute, stage.to_prove()).ok()?;
-        if let Says::Breach { breach } = engine.stage_gate(&evidence, &judged, stage) {
-            return Some(RollBackReason::Evidence { breach });
+        if let evidence::Says::Breach { breach } = engine.stage_gate(&evidence, &judged, stage) {
+            return Some(breach);
+        }
+    }
+    None
+}
+
+fn breach_by_two(
+    engine: &evidence2::Engine,
+    terms: &Terms,
+    minutes: &[MinuteRead],
+    weight: Weight,
+) -> Option<Breach> {
+    let mut evidence = engine.start();
+    for read in minutes {
+        let parts = read.routes.iter().map(|route| {
+            let counts = match route {
+                RouteMinute::Known { old, new } => Counts::Known {
+                    old: old.clone().unwrap_or_default(),
+                    new: new.clone().unwrap_or_default(),
+                },
+                RouteMinute::Unknown(_) => Counts::Unknown,
+            };
+            Part { weight, counts }
+        });
+        let reading = Reading { minute: read.minute, share: weight, parts: parts.collect() };
+        engine.fold(&mut evidence, &reading).ok()?;
+        if let Some(breach) = breach_without_journal(engine, &evidence, terms) {
+            return Some(breach);
         }
     }
     None
@@ -199,15 +241,13 @@ fn old_side(seen: &Observation, terms: &Terms, settings: &Settings) -> OldSide {
     if let Some(name) = standing {
         return OldSide::Dead(format!("the old side's alarm `{name}` stands"));
     }
-    let Ok(engine) = Engine::new(terms.evidence.clone(), terms.slo) else {
-        return OldSide::Unknown;
-    };
+    let rules = Rules::new(&terms.slo, terms.evidence.edges());
     let Some(minutes) = seen.minutes.value() else { return OldSide::Unknown };
     let last: Vec<CommittedMinute> =
         minutes.iter().rev().take(5).filter_map(|read| known_sum(read, Weight::ZERO)).collect();
     let bad = last.iter().filter(|minute| {
-        let counts = engine.counts(&minute.old);
-        counts.iter().zip(engine.limits()).any(|(count, limit)| visible(*count, *limit))
+        let counts = rules.counts(&minute.old);
+        Metric::ALL.iter().any(|metric| rules.visible(*metric, counts[metric.index()]))
     });
     if bad.count() >= 2 {
         return OldSide::Dead("the old side is visibly bad as well".to_owned());

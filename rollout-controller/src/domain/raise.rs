@@ -5,7 +5,7 @@ use super::assess::Assessment;
 use super::code::{CodeChange, CodeLook};
 use super::copy::Copy;
 use super::decision::{AlarmHolds, Hold};
-use super::evidence::{Proof, Says};
+use super::engine::{Proof, Says};
 use super::observation::{AlarmSeen, AlarmState, Now, Observation};
 use super::phase::Phase;
 use super::plan::{Mode, Settings};
@@ -73,25 +73,21 @@ impl<'a> Raise<'a> {
     /// # Errors
     /// The hold.
     pub fn proof(&self, says: &Says, waived: Waived) -> Result<Option<Proof>, Box<Hold>> {
-        use super::evidence::HoldReason;
         if waived == Waived::Proof {
             return Ok(None);
         }
         // The run's judgement is of another share, or of other code.
-        let judged = self.run.gathered.judged();
-        if judged.is_none_or(|judged| judged.weight != self.run.weight) {
+        let judged = self.run.summary();
+        if judged.is_none_or(|judged| judged.share != self.run.weight) {
             return Err(Box::new(Hold::NotJudgedYet));
         }
         match (says, waived) {
-            (Says::Proven { proof }, _) => Ok(Some(*proof)),
-            (
-                Says::Unproven { reason: HoldReason::TooShort { .. } | HoldReason::Baking { .. } },
-                Waived::Minutes,
-            ) => Ok(None),
-            (Says::Unproven { reason }, _) => {
-                Err(Box::new(Hold::Evidence { reason: reason.clone() }))
+            (Says::Proven(proof), _) => Ok(Some(proof.clone())),
+            (Says::Unproven(missing), Waived::Minutes) if missing.is_only_time() => Ok(None),
+            (Says::Unproven(missing), _) => {
+                Err(Box::new(Hold::Evidence { reason: missing.clone() }))
             }
-            (Says::Breach { .. }, _) => Err(Box::new(Hold::Breach)),
+            (Says::Breach(_), _) => Err(Box::new(Hold::Breach)),
         }
     }
 
@@ -109,7 +105,7 @@ impl<'a> Raise<'a> {
         if self.run.mode == Mode::Shadow {
             return None;
         }
-        if self.run.gathered.evidence().rolled_back_at().is_some() {
+        if self.run.gathered.is_rolled_back() {
             return Some(Hold::Breach);
         }
         match &self.run.phase {

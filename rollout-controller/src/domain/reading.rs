@@ -2,6 +2,7 @@
 //! or lost. Missing data is never read as good data.
 
 use super::event::{MinuteEntry, Part, Span};
+use super::evidence2;
 use super::gathered::{LOST_AFTER_MINUTES, MOST_REVISIONS, REVISED_WITHIN_MINUTES, due_on_new};
 use super::minute::{CommittedMinute, Minute, SideCounts};
 use super::observation::{MinuteRead, RouteMinute, Seen, Unread};
@@ -183,6 +184,9 @@ pub enum HistoryProblem {
     /// The newest minute that is due is not known.
     #[error("the newest minute that is due, {0}, cannot be read yet")]
     NewestMissing(Minute),
+    /// An answer that is not one for these routes.
+    #[error(transparent)]
+    Routes(#[from] evidence2::HistoryError),
     /// Too little of the last hour is known.
     #[error("only {known} of the last {of} minutes can be read, and {needed} are needed")]
     TooLittle {
@@ -233,6 +237,34 @@ pub fn history(
         return Err(HistoryProblem::TooLittle { known, of, needed });
     }
     Ok(minutes)
+}
+
+/// The same history with each route by itself, for evidence-2. A minute without a
+/// request is unknown where many were due.
+///
+/// # Errors
+/// [`HistoryProblem`]
+pub fn history_by_route(
+    run: &Run,
+    read: &Seen<Vec<MinuteRead>>,
+    tick_ms: i64,
+) -> Result<evidence2::History, HistoryProblem> {
+    let known = history(run, read, tick_ms)?;
+    let requests: u64 = known.iter().map(|minute| minute.old.requests).sum();
+    let busy = requests as f64 / (known.len().max(1) as f64) >= FEW_REQUESTS;
+    let oldest = known.first().map(|minute| minute.minute);
+    let read = read.as_ref().map_err(Clone::clone)?;
+    let minutes = read.iter().filter(|one| Some(one.minute) >= oldest).map(|one| {
+        let silent = old_side(one).is_some_and(|sum| sum.old.requests == 0);
+        let old = one.routes.iter().map(|route| match route {
+            RouteMinute::Unknown(_) => None,
+            RouteMinute::Known { .. } if busy && silent => None,
+            RouteMinute::Known { old, .. } => Some(old.clone().unwrap_or_default()),
+        });
+        evidence2::HistoryMinute { minute: one.minute, old: old.collect() }
+    });
+    let (routes, newest) = (run.terms.routes.len(), run.newest_due(tick_ms));
+    Ok(evidence2::History::of_known(routes, newest, minutes)?)
 }
 
 fn old_side(read: &MinuteRead) -> Option<CommittedMinute> {

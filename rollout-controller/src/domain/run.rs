@@ -2,9 +2,10 @@
 
 use super::code::RouteCode;
 use super::decision::{Cause, Decision};
+use super::engine::{Engine, EngineError};
 use super::event::{Event, RouteFound, Who};
-use super::evidence::{ConfigError, Engine};
-use super::gathered::Gathered;
+use super::evidence2::Choices;
+use super::gathered::{Gathered, share_at};
 use super::minute::Minute;
 use super::phase::{Leg, Pause, Phase};
 use super::plan::{Mode, Terms};
@@ -34,6 +35,9 @@ pub struct Run {
     pub timeline: Vec<(Minute, Weight)>,
     /// First stage; `None` until the history was read.
     pub first: Option<Weight>,
+    /// What evidence-2 chose from the old side's day, with the sentences about it.
+    #[serde(default)]
+    pub choices: Option<(Choices, Vec<String>)>,
     /// Requests a minute on both sides, over the history.
     pub requests_per_minute: f64,
     /// Minutes after its end until a minute's metrics are expected: the terms',
@@ -115,16 +119,15 @@ impl Run {
     /// The weight in force for most of a minute: the last one that began in it
     /// or before. The minute of a change thereby counts as the new stage's entry.
     pub fn weight_at(&self, minute: Minute) -> Weight {
-        let began = self.timeline.iter().rev().find(|(start, _)| *start <= minute);
-        began.map_or(Weight::ZERO, |(_, weight)| *weight)
+        share_at(&self.timeline, minute)
     }
 
     /// The engine of this run's terms.
     ///
     /// # Errors
     /// The settings' problem, if the journalled terms do not pass today's checks.
-    pub fn engine(&self) -> Result<Engine, ConfigError> {
-        Engine::new(self.terms.evidence.clone(), self.terms.slo)
+    pub fn engine(&self) -> Result<Engine, EngineError> {
+        Engine::new(&self.terms, self.choices.as_ref().map(|(choices, _)| choices))
     }
 
     /// The newest minute that is due at this time: it ended `lag` minutes ago.

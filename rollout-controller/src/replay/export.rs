@@ -26,7 +26,7 @@ pub struct Exported {
 /// `terms` that is nearest to the share which the new side had. Without a `first`,
 /// minute 0 is the first in which it had any.
 pub fn csv(read: &[MinuteRead], terms: &Terms, first: Option<Minute>) -> Exported {
-    let buckets = terms.evidence.edges_ms.buckets();
+    let buckets = terms.evidence.edges().buckets();
     let mut csv = String::from("minute,side,weight_pct,requests,errors,latency_samples");
     for bucket in 0..buckets {
         let _ = write!(csv, ",b{bucket}");
@@ -143,8 +143,7 @@ mod tests {
         let exported = csv(&read, terms, None);
         assert_eq!((exported.minutes, exported.first), (3, Some(Minute(101))));
         assert_eq!(exported.left_out, Some((1, "late".to_owned())));
-        let trace =
-            Trace::parse(&exported.csv, terms.evidence.edges_ms.buckets()).expect("a trace");
+        let trace = Trace::parse(&exported.csv, terms.evidence.edges().buckets()).expect("a trace");
         assert_eq!(trace.history.len(), 1);
         let found: Vec<_> = trace
             .rollout

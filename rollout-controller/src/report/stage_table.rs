@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::domain::evidence::{Engine, Evidence, Quantile, Rate, quantile};
+use crate::domain::evidence::{Quantile, Rate, quantile};
 use crate::domain::explain::number::{count, limit, share_with_interval};
 use crate::domain::minute::Histogram;
 use crate::domain::slo::Metric;
+use crate::domain::summary::StageSeen;
 
 /// Share of looks at which an interval may miss: 95 %.
 const MISS: f64 = 0.05;
@@ -41,25 +42,22 @@ pub struct LatencyRow {
 
 impl StageTable {
     /// The stage as the evidence has it.
-    pub fn new(engine: &Engine, evidence: &Evidence) -> Self {
-        let stage = evidence.stage();
-        let dispersion = engine.dispersion(evidence);
+    pub fn new(stage: &StageSeen) -> Self {
         let row = |metric: Metric, quantile| {
-            let d = dispersion[metric.index()];
-            let read = |latency| read(engine, latency, metric, d);
+            let read = |latency| read(stage, latency, metric);
             LatencyRow {
                 quantile,
                 old: read(&stage.old_latency),
                 new: read(&stage.new_latency),
-                limit_ms: engine.slo().limit_ms(metric).unwrap_or_default(),
+                limit_ms: stage.slo.limit_ms(metric).unwrap_or_default(),
             }
         };
         let errors = Metric::Err.index();
         Self {
-            requests: [stage.old[errors].n, stage.new[errors].n],
+            requests: stage.requests,
             errors: [stage.old[errors], stage.new[errors]]
-                .map(|count| Rate::new(count, dispersion[errors])),
-            error_limit: engine.limits()[errors],
+                .map(|count| Rate::new(count, stage.dispersion[errors])),
+            error_limit: stage.slo.max_error_ratio,
             latency: [row(Metric::P50, "P50"), row(Metric::P95, "P95"), row(Metric::P99, "P99")],
         }
     }
@@ -87,9 +85,9 @@ impl StageTable {
     }
 }
 
-fn read(engine: &Engine, latency: &Histogram, metric: Metric, dispersion: f64) -> Option<Quantile> {
+fn read(stage: &StageSeen, latency: &Histogram, metric: Metric) -> Option<Quantile> {
     let q = metric.quantile().filter(|_| latency.samples() > 0)?;
-    Some(quantile(&engine.config().edges_ms, latency, q, dispersion, MISS))
+    Some(quantile(&stage.edges, latency, q, stage.dispersion[metric.index()], MISS))
 }
 
 /// `63 ms [50, 80]`; an open end is written as three dots.

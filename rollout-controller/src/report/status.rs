@@ -2,7 +2,7 @@
 //! goes where, must I act, why, and the one command that helps.
 
 use super::stage_table::StageTable;
-use crate::api::{EvidenceShown, HealthShown, RouteShown, Status};
+use crate::api::{EvidenceShown, HealthShown, ProofShown, RouteShown, Status};
 use crate::domain::explain::number::{count, odds};
 use crate::domain::explain::{self, health as words};
 use crate::domain::health::{Health, JournalSeen, Standpoint};
@@ -10,6 +10,7 @@ use crate::domain::journal::Journal;
 use crate::domain::message::Channel;
 use crate::domain::run::Run;
 use crate::domain::slo::Metric;
+use crate::domain::summary::ProofSeen;
 
 /// Puts together what is shown.
 pub fn status(name: &str, at: &Standpoint<'_>, health: &Health, history: Vec<String>) -> Status {
@@ -38,6 +39,7 @@ pub fn status(name: &str, at: &Standpoint<'_>, health: &Health, history: Vec<Str
         stage: run.map(|run| (run.terms.stage_number(run.weight), run.terms.stages.len())),
         routes: RouteShown::of(&terms.routes, &at.seen.rules),
         why: why(journal, run),
+        choices: Vec::new(),
         code: Vec::new(),
         evidence: None,
         table: None,
@@ -100,20 +102,24 @@ fn fill(status: &mut Status, run: &Run) {
             format!("{}: {} beside {}", code.route, side(&code.new), side(&code.old))
         })
         .collect();
-    let (Some(judged), Ok(engine)) = (run.gathered.judged(), run.engine()) else {
-        return;
+    status.choices = run.choices.as_ref().map(|(_, text)| text.clone()).unwrap_or_default();
+    let Some(summary) = run.summary() else { return };
+    let proof = |(metric, proof): (Metric, ProofSeen)| ProofShown {
+        metric,
+        has: proof.has,
+        needs: proof.needs,
     };
     status.evidence = Some(EvidenceShown {
-        log_e: judged.log_e,
-        log_e_rollback: engine.rollback_threshold(),
-        lead: judged.lead,
-        odds: odds(judged.log_e),
-        gates: Metric::ALL.into_iter().map(|m| (m, judged.log_gates[m.index()])).collect(),
-        log_gate_open: engine.gate_threshold(),
-        gate_ticks: judged.gate_ticks,
-        judged: judged.minute.to_string(),
+        engine: run.terms.evidence.name().to_owned(),
+        log_e: summary.log_e,
+        log_e_rollback: summary.rollback_at,
+        lead: summary.lead.clone(),
+        odds: odds(summary.log_e),
+        proofs: Metric::ALL.into_iter().zip(summary.proofs).map(proof).collect(),
+        gate_ticks: summary.ticks,
+        judged: summary.minute.to_string(),
     });
-    status.table = Some(StageTable::new(&engine, run.gathered.evidence()).render());
+    status.table = Some(StageTable::new(&summary.stage).render());
 }
 
 impl Status {
@@ -150,12 +156,12 @@ impl Status {
             ));
         }
         if let Some(evidence) = &self.evidence {
-            let gates: Vec<String> = evidence
-                .gates
+            let proofs: Vec<String> = evidence
+                .proofs
                 .iter()
-                .map(|(metric, log)| {
-                    let icon = if *log >= evidence.log_gate_open { "✔" } else { "◌" };
-                    format!("{icon} {} {log:.1}/{:.1}", metric.name(), evidence.log_gate_open)
+                .map(|ProofShown { metric, has, needs }| {
+                    let icon = if has >= needs { "✔" } else { "◌" };
+                    format!("{icon} {} {has:.1}/{needs:.1}", metric.name())
                 })
                 .collect();
             lines.push(field(
@@ -169,7 +175,7 @@ impl Status {
                 "For:",
                 &format!(
                     "{} after {} minutes, up to {}",
-                    gates.join("  "),
+                    proofs.join("  "),
                     count(evidence.gate_ticks.into()),
                     evidence.judged
                 ),
@@ -177,6 +183,9 @@ impl Status {
         }
         for page in &self.standing_pages {
             lines.push(field("Page:", &format!("⚠ {page}")));
+        }
+        for choice in &self.choices {
+            lines.push(field("Normal here:", choice));
         }
         for code in &self.code {
             lines.push(field("Code:", code));

@@ -9,6 +9,7 @@ use crate::domain::journal::Journal;
 use crate::domain::observation::Unread;
 use crate::domain::phase::Phase;
 use crate::domain::protection::Protection;
+use crate::domain::run::Run;
 use crate::domain::weight::Weight;
 use serde::Serialize;
 
@@ -96,7 +97,7 @@ impl TickReport {
             state: journal.words().to_owned(),
             weight: Some(run.map_or(Weight::ZERO, |run| run.weight)),
             stage: run.map(|run| (run.terms.stage_number(run.weight), run.terms.stages.len())),
-            log_e: run.and_then(|run| run.gathered.judged()).map(|judged| judged.log_e),
+            log_e: run.and_then(Run::summary).map(|summary| summary.log_e),
             blind_minutes: behind.map_or(0, |run| run.minutes_behind(tick_ms)),
             unsent_messages: journal.outbox.owed().len(),
             refused: false,

@@ -224,7 +224,7 @@ impl<'a> Stage<'a> {
         let mut process = Process::new(described.clone(), &names, seed);
         for minute in -before..0 {
             let shows = vec![Weight::ZERO; names.len()];
-            let (routes, _) = process.minute(minute, &shows, &terms.evidence.edges_ms);
+            let (routes, _) = process.minute(minute, &shows, terms.evidence.edges());
             pretend.put_minute(MinuteRead { minute: Minute(first.0 + minute), routes });
         }
         pretend.state().trouble.minutes_late = hidden(described, first);
@@ -301,7 +301,7 @@ impl<'a> Stage<'a> {
             .iter()
             .map(|route| self.pretend.shows(route).weight().unwrap_or(Weight::ZERO))
             .collect();
-        let edges = &self.config.rollouts[0].terms.evidence.edges_ms;
+        let edges = self.config.rollouts[0].terms.evidence.edges();
         let (routes, new) = self.process.minute(i64::from(minute), &shows, edges);
         let now = Minute(self.first.0 + i64::from(minute));
         self.pretend.put_minute(MinuteRead { minute: now, routes });

@@ -3,10 +3,11 @@
 use super::drawings::{Wish, bar};
 use super::html::escape;
 use super::page::Scene;
-use crate::domain::evidence::{Engine, Family, Judged, Quantile};
+use crate::domain::evidence::Quantile;
 use crate::domain::explain::number::{count, limit, odds, share_with_interval};
 use crate::domain::run::Run;
-use crate::domain::slo::Metric;
+use crate::domain::slo::{Metric, Slo};
+use crate::domain::summary::{ProofSeen, Summary};
 use crate::report::stage_table::{LatencyRow, StageTable};
 use std::fmt::Write as _;
 
@@ -14,11 +15,11 @@ pub(super) fn sections(scene: &Scene<'_>) -> String {
     let Some(run) = scene.run else {
         return String::new();
     };
-    let (Some(judged), Ok(engine)) = (run.gathered.judged(), run.engine()) else {
+    let Some(summary) = run.summary() else {
         return "<section><h3>Evidence</h3><p class=\"soft\">No minute has been judged yet.</p></section>"
             .to_owned();
     };
-    stage(run, judged, &engine) + &objectives(run, judged, &engine)
+    stage(&summary) + &objectives(run, &summary)
 }
 
 /// A cell that names its column where the table is shown as a list.
@@ -38,8 +39,8 @@ fn row(name: &str, cells: [&str; 3]) -> String {
 }
 
 /// Rates and quantiles of the stage the evidence is at.
-fn stage(run: &Run, judged: &Judged, engine: &Engine) -> String {
-    let table = StageTable::new(engine, run.gathered.evidence());
+fn stage(summary: &Summary) -> String {
+    let table = StageTable::new(&summary.stage);
     let [old, new] = table.requests.map(count);
     let mut rows = row("Requests", [&old, &new, "–"]);
     let [old, new] = table.errors.map(|rate| {
@@ -58,7 +59,7 @@ fn stage(run: &Run, judged: &Judged, engine: &Engine) -> String {
         "<section><h3>This stage, {} on Rust, up to {}</h3><table><thead><tr><th scope=\"col\">Measure</th>\
          <th scope=\"col\">Python</th><th scope=\"col\">Rust</th><th scope=\"col\">Limit</th></tr></thead>\
          <tbody>{rows}</tbody></table><p class=\"soft\">In brackets: intervals that hold at every look (95 %).</p></section>",
-        judged.weight, judged.minute
+        summary.share, summary.minute
     )
 }
 
@@ -72,35 +73,22 @@ fn tell(quantile: &Quantile) -> String {
     }
 }
 
-fn title(metric: Metric, engine: &Engine) -> String {
-    match engine.slo().limit_ms(metric) {
-        None => format!("Errors ≤ {}", limit(engine.limits()[0])),
+fn title(metric: Metric, slo: &Slo) -> String {
+    match slo.limit_ms(metric) {
+        None => format!("Errors ≤ {}", limit(slo.max_error_ratio)),
         Some(ms) => format!("{} ≤ {ms} ms", metric.name().to_uppercase()),
     }
 }
 
-/// `ln` of a metric's part in `E`: its two families, weighted as the total weighs them.
-fn part(metric: Metric, judged: &Judged, engine: &Engine) -> f64 {
-    let weights = engine.config().family_weights.to_array();
-    let parts = Family::ALL
-        .into_iter()
-        .filter(|family| family.metric() == metric)
-        .map(|family| weights[family.index()].ln() + judged.log_e_family[family.index()]);
-    parts.fold(f64::NEG_INFINITY, |sum, part| {
-        let (low, high) = if sum < part { (sum, part) } else { (part, sum) };
-        if high == f64::NEG_INFINITY { high } else { high + (low - high).exp().ln_1p() }
-    })
-}
-
-fn objectives(run: &Run, judged: &Judged, engine: &Engine) -> String {
-    let (back, open) = (engine.rollback_threshold(), engine.gate_threshold());
+fn objectives(run: &Run, summary: &Summary) -> String {
+    let back = summary.rollback_at;
     let mut rows = String::new();
     for metric in Metric::ALL {
-        let against = part(metric, judged, engine);
-        let gate = judged.log_gates[metric.index()];
-        let name = title(metric, engine);
-        let shown = if gate >= open { "shown" } else { "not shown yet" };
-        let says_for = format!("{shown}: ln G {gate:.1} of {open:.1}");
+        let against = summary.against[metric.index()];
+        let ProofSeen { has, needs } = summary.proofs[metric.index()];
+        let name = title(metric, &summary.stage.slo);
+        let shown = if has >= needs { "shown" } else { "not shown yet" };
+        let says_for = format!("{shown}: ln G {has:.1} of {needs:.1}");
         let says_against = format!("ln E {against:.1} of {back:.1}");
         let _ = write!(
             rows,
@@ -110,8 +98,8 @@ fn objectives(run: &Run, judged: &Judged, engine: &Engine) -> String {
                 "safe for the next step",
                 &(escape(&says_for)
                     + &bar(
-                        gate,
-                        open,
+                        has,
+                        needs,
                         Wish::Reach,
                         &format!("{name}: safe for the next step, {says_for}")
                     ))
@@ -128,28 +116,28 @@ fn objectives(run: &Run, judged: &Judged, engine: &Engine) -> String {
             ),
         );
     }
-    let total = format!("ln E {:.1} of {back:.1}", judged.log_e);
+    let total = format!("ln E {:.1} of {back:.1}", summary.log_e);
     let says = format!(
         "All objectives together: evidence against Rust, {total}, odds {}; at {back:.1} the controller rolls back",
-        odds(judged.log_e)
+        odds(summary.log_e)
     );
-    let verdict = match judged.rolled_back_at {
+    let verdict = match summary.rolled_back_at {
         Some(minute) => format!("The evidence reached the threshold in minute {minute}."),
         None => format!("Rollback at odds {}.", odds(back)),
     };
     let stage = run
         .terms
-        .next_after(judged.weight)
+        .next_after(summary.share)
         .map_or_else(|| "the end of the bake".to_owned(), |next| format!("the step to {next}"));
     format!(
         "<section><h3>Evidence, objective by objective</h3><p>{} {}</p>{}\
          <table><thead><tr><th scope=\"col\">Objective</th><th scope=\"col\">Safe for the next step</th>\
          <th scope=\"col\">Broken</th></tr></thead><tbody>{rows}</tbody></table>\
          <p class=\"soft\">Bars run to their thresholds, the dark marks: every left one opens {}; the right ones add up to the total above. {} minutes with traffic in this stage.</p></section>",
-        escape(&format!("Against Rust in total: odds {}, {total}.", odds(judged.log_e))),
+        escape(&format!("Against Rust in total: odds {}, {total}.", odds(summary.log_e))),
         escape(&verdict),
-        bar(judged.log_e, back, Wish::StayBelow, &says),
+        bar(summary.log_e, back, Wish::StayBelow, &says),
         escape(&stage),
-        count(judged.gate_ticks.into()),
+        count(summary.ticks.into()),
     )
 }

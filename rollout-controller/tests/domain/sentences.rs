@@ -6,6 +6,7 @@ use rollout_controller::domain::evidence::{
 use rollout_controller::domain::explain::evidence::{self as sentence, Clock};
 use rollout_controller::domain::minute::Minute;
 use rollout_controller::domain::slo::Metric;
+use rollout_controller::domain::summary::StageSeen;
 use rollout_controller::domain::weight::Weight;
 use rollout_controller::report::stage_table::StageTable;
 
@@ -158,13 +159,13 @@ fn steps() {
 fn the_stage_in_a_table() {
     let engine = engine();
     let mut evidence = engine.start(6);
-    let empty = StageTable::new(&engine, &evidence).render();
+    let empty = StageTable::new(&StageSeen::of_one(&engine, &evidence)).render();
     assert!(empty.contains("no data") && empty.lines().count() == 6, "{empty}");
     let old = side(&engine, 1000, 2, &[(45.0, 600), (90.0, 385), (300.0, 15)]);
     let new = side(&engine, 300, 0, &[(30.0, 300)]);
     let counts = minute(0, Weight::FULL, old, new);
     let _ = engine.judge(&mut evidence, &counts, Weight::FULL).unwrap();
-    let table = StageTable::new(&engine, &evidence).render();
+    let table = StageTable::new(&StageSeen::of_one(&engine, &evidence)).render();
     let expected = "          old                        new                        limit
 requests  1,000                      300
 errors    0.2 % [0.0 %, 1.2 %]       0.0 % [0.0 %, 2.1 %]       1 %

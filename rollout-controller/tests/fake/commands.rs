@@ -155,7 +155,7 @@ async fn a_new_start_begins_with_fresh_evidence_and_closes_the_old_incident() {
     assert_eq!(word(&night.order(Order::Start).await), "applied");
     let run = night.run().await;
     assert_eq!(run.number, 2);
-    assert!(run.gathered.evidence().last_minute().is_none());
+    assert!(run.gathered.judged_through().is_none());
     night.minutes(1).await;
     let pages = night.pretend.state().pages.clone();
     let rolled_back: Vec<_> =

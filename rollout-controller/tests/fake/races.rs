@@ -202,14 +202,14 @@ async fn ticks_at_the_same_time_have_the_effect_of_one() {
         arena.pretend.pass_minute();
     }
     let events = arena.events().await;
-    let all = steps(&[0.0, 1.0, 5.0, 10.0, 25.0, 50.0, 100.0]);
+    let all = steps(&[0.0, 1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0]);
     assert_eq!(applied(&events), all);
-    assert_eq!(arena.writes(), 6, "each change was written once");
+    assert_eq!(arena.writes(), 7, "each change was written once");
     each_once_and_in_order(&judged(&events));
     assert!(lost > 0, "no tick ever lost a race: nothing was tested");
     // Pages may be repeated under the same id, and every one is known to be sent.
     let pages: BTreeSet<String> = arena.pretend.state().pages.iter().map(Page::id).collect();
-    assert_eq!(pages.len(), 8, "started, six stages, completed: {pages:?}");
+    assert_eq!(pages.len(), 9, "started, seven stages, completed: {pages:?}");
     assert!(arena.journal().await.outbox.is_empty());
 }
 

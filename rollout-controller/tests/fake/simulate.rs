@@ -112,7 +112,7 @@ fn a_plans_band_covers_rollouts_of_other_seeds() {
     let others = simulate::play_all(&world, &config, 5_000..5_025, ends, &|| ()).unwrap();
     let within = others
         .iter()
-        .filter(|(end, minutes)| *end == End::Completed && (low..=high).contains(&minutes))
+        .filter(|(end, minutes)| *end == End::Completed && (low..=high).contains(minutes))
         .count();
     assert!(within >= 20, "{within} of 25 within {low} to {high}: {others:?}");
 

@@ -378,13 +378,13 @@ async fn a_new_build_proves_itself_before_the_next_step() {
         let night = Night::started(config_with(settings, "", &["public"])).await;
         night.until_weight(200, 25.0).await;
         night.minutes(4).await;
-        let ready = night.run().await.gathered.evidence().gate_ticks();
+        let ready = night.run().await.gathered.ticks();
         assert!(ready > 0, "the old build has proven something");
         night.pretend.deploy(2);
         let report = night.minutes(1).await;
         assert!(report.weight <= Some(percent(25.0)), "{}", report.message);
         let run = night.run().await;
-        assert_eq!(run.gathered.evidence().gate_ticks(), 0, "and the new one nothing");
+        assert_eq!(run.gathered.ticks(), 0, "and the new one nothing");
         let expected = if first_stage { run.first.unwrap() } else { percent(25.0) };
         assert_eq!(run.weight, expected);
         let told = night.events().await.iter().any(|s| s.event.kind() == "code_changed");
@@ -400,7 +400,7 @@ async fn what_spoke_against_the_old_build_stays() {
     let night = at(25.0).await;
     night.pretend.state().new.error_ratio = 0.02;
     night.minutes(3).await;
-    let before = night.run().await.gathered.judged().map_or(0.0, |judged| judged.log_e);
+    let before = night.run().await.summary().map_or(0.0, |summary| summary.log_e);
     night.pretend.deploy(2);
     night.minutes(1).await;
     night.pretend.state().new.error_ratio = 0.5;

@@ -103,7 +103,7 @@ async fn during_a_rollout_the_first_lines_answer_what_on_call_asks() {
     let order = [
         "Serving safely",
         "Share of Rust",
-        "10 % by the journal, stage 3 of 6; read back just now: public shows 10 %",
+        "10 % by the journal, stage 3 of 7; read back just now: public shows 10 %",
         "Must I act?",
         "Nothing to do",
         "Why",

@@ -91,7 +91,7 @@ impl Metrics for CloudWatch {
 
 /// Metrics that one tick of a run with these terms asks for, which is what AWS counts.
 pub fn metrics_of(terms: &Terms) -> usize {
-    2 * terms.routes.len() * queries::of_side(terms.evidence.edges_ms.as_ms().len())
+    2 * terms.routes.len() * queries::of_side(terms.evidence.edges().as_ms().len())
 }
 
 /// Wishes that share calls.

@@ -67,11 +67,11 @@ impl<'de> Deserialize<'de> for Masses {
 /// bugs appear. The whole sums to 1, so the guarantee is about the whole
 /// rollout and not about an average run length.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Prior {
+pub(crate) struct Prior {
     /// `H`, in data ticks.
-    pub(super) horizon: f64,
+    pub(crate) horizon: f64,
     /// Share of the mass that goes to stage entries.
-    pub(super) entry_share: f64,
+    pub(crate) entry_share: f64,
 }
 
 impl Prior {
@@ -80,17 +80,17 @@ impl Prior {
     }
 
     /// Mass that tick number `tick` (from 0) puts down by the clock alone.
-    pub(super) fn at_tick(self, tick: u64) -> f64 {
+    pub(crate) fn at_tick(self, tick: u64) -> f64 {
         (1.0 - self.entry_share) * (self.remaining(tick) - self.remaining(tick + 1))
     }
 
     /// Mass that the entry of one of `stages` stages puts down.
-    pub(super) fn at_entry(self, stages: u32) -> f64 {
+    pub(crate) fn at_entry(self, stages: u32) -> f64 {
         self.entry_share / f64::from(stages)
     }
 
     /// Mass left after `ticks` ticks and `entered` of `stages` entries.
-    pub(super) fn left(self, ticks: u64, entered: u32, stages: u32) -> f64 {
+    pub(crate) fn left(self, ticks: u64, entered: u32, stages: u32) -> f64 {
         let unentered = 1.0 - f64::from(entered) / f64::from(stages);
         self.entry_share * unentered + (1.0 - self.entry_share) * self.remaining(ticks)
     }

@@ -30,6 +30,7 @@ mod state;
 mod tally;
 
 pub use config::{ConfigError, EvidenceConfig, FamilyWeights};
+pub(crate) use detector::Prior;
 pub use engine::{Engine, JudgeError};
 pub use estimate::TimeLeft;
 pub use family::Family;
@@ -37,5 +38,6 @@ pub use interval::{Interval, Quantile, interval, quantile};
 pub use judged::{Judged, Signal, Traffic};
 pub use stage_gate::{Breach, HoldReason, OpenGate, Proof, Rate, Says, Stage};
 pub use start::start_weight;
+pub(crate) use state::Baseline;
 pub use state::{Count, Evidence, RelativeEdges, Silence, StageTotals};
 pub use tally::{Tally, TallyMinute};

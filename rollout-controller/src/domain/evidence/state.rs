@@ -22,7 +22,7 @@ pub struct Count {
 }
 
 impl Count {
-    pub(super) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.k = self.k.saturating_add(other.k);
         self.n = self.n.saturating_add(other.n);
     }
@@ -55,19 +55,19 @@ impl Dispersion {
 
 /// The old side's recent rate of one metric, old minutes fading.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Baseline {
+pub(crate) struct Baseline {
     bad: f64,
     all: f64,
 }
 
 impl Baseline {
-    pub(super) fn learn(&mut self, now: Count, decay: f64) {
+    pub(crate) fn learn(&mut self, now: Count, decay: f64) {
         self.bad = decay * self.bad + now.k as f64;
         self.all = decay * self.all + now.n as f64;
     }
 
     /// The rate, drawn towards `limit` by `prior` requests at it.
-    pub(super) fn rate(&self, limit: f64, prior: f64) -> f64 {
+    pub(crate) fn rate(&self, limit: f64, prior: f64) -> f64 {
         (self.bad + prior * limit) / (self.all + prior)
     }
 }

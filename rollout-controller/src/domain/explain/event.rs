@@ -1,7 +1,7 @@
 //! The journal in lines: what happened, one sentence each.
 
 use super::evidence::Clock;
-use super::number::whole;
+use super::number::{count, whole};
 use crate::domain::code::{Code, CodeChange};
 use crate::domain::decision::Decision;
 use crate::domain::event::{Event, LoweredBy, MinuteEntry, RouteFound, Stamped};
@@ -41,11 +41,20 @@ pub fn sentence(event: &Event) -> String {
                 stages.join(", ")
             )
         }
-        Event::Baseline { history, first, requests_per_minute, .. } => format!(
-            "history of {} minutes read, {} requests a minute; first stage {first}",
-            history.len(),
-            whole(*requests_per_minute)
-        ),
+        Event::Baseline { history, first, requests_per_minute, chosen, .. } => {
+            let (minutes, text) = match chosen {
+                None => (history.len() as u64, String::new()),
+                Some(chosen) => {
+                    let minutes = chosen.choices.known_minutes.into();
+                    (minutes, format!("; {}", chosen.text.join("; ")))
+                }
+            };
+            format!(
+                "history of {} minutes read, {} requests a minute; first stage {first}{text}",
+                count(minutes),
+                whole(*requests_per_minute)
+            )
+        }
         Event::Ticked { minutes, decision, alarms, .. } => {
             let judged = read(minutes);
             let alarms = if alarms.is_empty() {
@@ -176,12 +185,12 @@ fn read(minutes: &[MinuteEntry]) -> String {
 fn decided(decision: &Decision) -> String {
     let clock = Clock::utc();
     match decision {
-        Decision::Advance { to, proof: Some(proof) } => super::evidence::advance(*to, proof),
+        Decision::Advance { to, proof: Some(proof) } => super::advance(*to, proof),
         Decision::Advance { to, proof: None } => format!("start at {to}"),
         Decision::Continue { to } => format!("finish the change to {to} that was left half done"),
         Decision::Hold { reason } => format!("hold: {}", super::hold(reason, &clock)),
         Decision::StepBack { to, why } => super::step_back(*to, why),
         Decision::RollBack { reason } => super::rollback_reason(reason),
-        Decision::Complete { proof } => super::evidence::complete(proof),
+        Decision::Complete { proof } => super::complete(proof),
     }
 }

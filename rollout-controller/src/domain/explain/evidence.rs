@@ -39,9 +39,11 @@ impl Clock {
 /// `rollback at 25 %: after 1,240 requests, 2.5 % took longer than 500 ms
 /// [1.2 %, 4.5 %], limit 1 %; odds 1:2,000`
 pub fn rollback(breach: &Breach) -> String {
-    let Breach { weight, new, log_e_lead, .. } = breach;
+    // The total evidence's odds: the leading family's alone leave out that it was
+    // one of eight, and claim up to eight times too much.
+    let Breach { weight, new, log_e, .. } = breach;
     let requests = requests(new.n);
-    format!("rollback at {weight}: after {requests}, {}; odds {}", fault(breach), odds(*log_e_lead))
+    format!("rollback at {weight}: after {requests}, {}; odds {}", fault(breach), odds(*log_e))
 }
 
 /// What is wrong, without what follows from it.

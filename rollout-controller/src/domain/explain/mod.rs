@@ -8,6 +8,7 @@ pub(crate) mod number;
 use self::evidence::Clock;
 use self::number::whole;
 use crate::domain::decision::{AlarmHolds, Decision, Hold, RollBackReason, StepBackReason};
+use crate::domain::engine::{Breach, Missing, Proof};
 use crate::domain::event::RouteFound;
 use crate::domain::run::{Refused, Run};
 use crate::domain::weight::Weight;
@@ -58,7 +59,7 @@ pub fn ended(run: &Run) -> String {
 pub fn decision(decision: &Decision, run: &Run, clock: &Clock) -> String {
     let at = run.weight;
     match decision {
-        Decision::Advance { to, proof: Some(proof) } => evidence::advance(*to, proof),
+        Decision::Advance { to, proof: Some(proof) } => advance(*to, proof),
         Decision::Advance { to, proof: None } => format!(
             "start at {to}: the largest first stage that is safe at {} requests a minute",
             whole(run.requests_per_minute)
@@ -67,7 +68,44 @@ pub fn decision(decision: &Decision, run: &Run, clock: &Clock) -> String {
         Decision::Hold { reason } => format!("hold at {at}: {}", hold(reason, clock)),
         Decision::StepBack { to, why } => step_back(*to, why),
         Decision::RollBack { reason } => rollback_reason(reason),
-        Decision::Complete { proof } => evidence::complete(proof),
+        Decision::Complete { proof } => complete(proof),
+    }
+}
+
+/// A step, and what it rests on.
+pub fn advance(to: Weight, proof: &Proof) -> String {
+    match proof {
+        Proof::One(proof) => evidence::advance(to, proof),
+        Proof::Two(said) => format!("{} → {to}: {}", said.why.share, said.text),
+    }
+}
+
+/// The end, and what it rests on.
+pub fn complete(proof: &Proof) -> String {
+    match proof {
+        Proof::One(proof) => evidence::complete(proof),
+        Proof::Two(said) => format!("complete at {}: {}", said.why.share, said.text),
+    }
+}
+
+/// What a change of share rests on, where the change itself is said beside it.
+pub fn because(decision: &Decision, run: &Run) -> String {
+    match decision {
+        Decision::Advance { proof: Some(Proof::Two(said)), .. } => said.text.clone(),
+        Decision::Advance { .. }
+        | Decision::Continue { .. }
+        | Decision::Hold { .. }
+        | Decision::StepBack { .. }
+        | Decision::RollBack { .. }
+        | Decision::Complete { .. } => self::decision(decision, run, &Clock::utc()),
+    }
+}
+
+/// Why the evidence lets nothing follow yet.
+pub fn missing(missing: &Missing, clock: &Clock) -> String {
+    match missing {
+        Missing::One(reason) => evidence::hold_reason(reason, clock),
+        Missing::Two(said) => said.text.clone(),
     }
 }
 
@@ -125,7 +163,7 @@ pub fn hold(reason: &Hold, clock: &Clock) -> String {
             None => format!("ready for {to}; the calendar allows it at no time within a year"),
         },
         Hold::NotJudgedYet => "no minute of this stage has been judged yet".to_owned(),
-        Hold::Evidence { reason } => evidence::hold_reason(reason, clock),
+        Hold::Evidence { reason } => missing(reason, clock),
         Hold::Behind { minutes: 1 } => {
             "the newest minute that is due has not been judged".to_owned()
         }
@@ -161,7 +199,10 @@ pub fn hold(reason: &Hold, clock: &Clock) -> String {
 /// Why the new side leaves traffic.
 pub fn rollback_reason(reason: &RollBackReason) -> String {
     match reason {
-        RollBackReason::Evidence { breach } => evidence::rollback(breach),
+        RollBackReason::Evidence { breach: Breach::One(breach) } => evidence::rollback(breach),
+        RollBackReason::Evidence { breach: Breach::Two(said) } => {
+            format!("rollback at {}: {}", said.why.share, said.text)
+        }
         RollBackReason::Alarm { name, reason } if reason.is_empty() => {
             format!("rollback: alarm `{name}` stands")
         }

@@ -1,0 +1,319 @@
+//! What people read: word for word, and held against what was counted.
+
+use proptest::prelude::*;
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+use rollout_controller::domain::evidence2::{
+    Clock, Engine, Hold, Lead, Position, Proven, Verdict, Words,
+};
+use rollout_controller::domain::minute::{Minute, SideCounts};
+use rollout_controller::domain::slo::Metric;
+use rollout_controller::domain::weight::Weight;
+
+use crate::evidence2::{engine, fast, one_route, percent, timed};
+
+const WORDS: Words<'static> = Words { old: "Python", new: "Rust", routes: &[], clock: Clock::Utc };
+
+/// 14:00 of some day.
+const AT_14_00: i64 = 29_018_280;
+
+/// The sentence after these minutes at one share.
+fn sentence(share: f64, minutes: i64, counts: impl Fn(i64) -> (SideCounts, SideCounts)) -> String {
+    let engine = engine();
+    let mut evidence = engine.start();
+    let at = Position { share: percent(share), baked: false };
+    for minute in 0..minutes {
+        let (old, new) = counts(minute);
+        let reading = one_route(AT_14_00 + minute, percent(share), old, new);
+        engine.fold(&mut evidence, &reading).unwrap();
+    }
+    WORDS.verdict(&engine, &engine.verdict(&evidence, at))
+}
+
+#[test]
+fn sentences_word_for_word() {
+    let cases = [
+        (
+            sentence(25.0, 5, |m| (fast(240, 0), fast(78, if m > 2 { 8 } else { 0 }))),
+            "Rust failed 16 of 156 requests, Python none of 480. Suspicion is raised; not enough \
+             to roll back.",
+        ),
+        (
+            sentence(50.0, 12, |m| (fast(600, 0), fast(600, if m == 4 { 600 } else { 0 }))),
+            "14:04 was bad: all requests failed. Free to step at 14:19 if it stays good.",
+        ),
+        (
+            sentence(50.0, 9, |m| (fast(600, if m == 7 { 90 } else { 0 }), fast(600, 0))),
+            "Python broke the error limit at 14:07: 90 of 600 requests failed; waiting for 2 good \
+             minutes.",
+        ),
+        (
+            sentence(50.0, 9, |m| {
+                let bad = if m == 8 { 90 } else { 0 };
+                (fast(600, bad), fast(600, bad))
+            }),
+            "Python and Rust both broke the error limit at 14:08; waiting for 3 good minutes.",
+        ),
+        (
+            sentence(1.0, 1, |_| (fast(600, 0), fast(600, 0))),
+            "First minutes at this share are not in yet; metrics arrive a little late.",
+        ),
+        (
+            sentence(1.0, 2, |_| (fast(600, 0), fast(600, 0))),
+            "Proven; the stage lasts at least 2 minutes (1 of 2).",
+        ),
+        (
+            sentence(1.0, 4, |_| (fast(600, 0), fast(40, 0))),
+            "1% → 5%: every limit is proven (160 requests in 4 minutes, none failed).",
+        ),
+        (
+            sentence(90.0, 12, |_| (fast(600, 0), fast(6000, 0))),
+            "Baking: 11 of 30 minutes, all limits kept so far.",
+        ),
+        (
+            sentence(10.0, 2, |_| (fast(90, 0), fast(6, 0))),
+            "Not proven yet for 25%: P99. 6 requests so far; no estimate yet.",
+        ),
+        (
+            sentence(10.0, 4, |_| (fast(600, 0), SideCounts::default())),
+            "No request reached Rust for 4 minutes; about 267 were expected.",
+        ),
+    ];
+    for (found, expected) in cases {
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn rollbacks_word_for_word() {
+    let outage = sentence(25.0, 9, |m| (fast(240, 0), fast(78, if m > 5 { 78 } else { 0 })));
+    assert!(outage.starts_with("Rust failed 156 of 156 requests, Python none of 480, limit 1%. False alarm: at most 1 in "), "{outage}");
+    let slow = sentence(50.0, 30, |m| {
+        let new = if m > 5 { timed(0, &[(12, 480), (14, 120)]) } else { fast(600, 0) };
+        (fast(600, 0), new)
+    });
+    assert!(slow.starts_with("Rust is slower than Python: "), "{slow}");
+    assert!(slow.contains(" would be normal. False alarm: "), "{slow}");
+    let p99 = sentence(50.0, 30, |_| (fast(600, 0), timed(0, &[(9, 576), (22, 24)])));
+    assert!(p99.contains("P99: 4% took over 500 ms, limit 1%.") || p99.contains("slower"), "{p99}");
+    let flapping =
+        sentence(1.0, 100, |m| (fast(6000, 0), fast(60, if m % 10 == 7 { 60 } else { 0 })));
+    assert!(flapping.contains("False alarm: "), "{flapping}");
+}
+
+#[test]
+fn completion_tells_the_bake_and_the_watch() {
+    let engine = engine();
+    let mut evidence = engine.start();
+    let mut at = Position { share: percent(50.0), baked: false };
+    for minute in 0..60 {
+        let old = if at.share == Weight::FULL { SideCounts::default() } else { fast(600, 0) };
+        let reading = one_route(AT_14_00 + minute, at.share, old, fast(6000, 1));
+        engine.fold(&mut evidence, &reading).unwrap();
+        let verdict = engine.verdict(&evidence, at);
+        if let Verdict::Proven(Proven { next, .. }) = verdict {
+            let Some(next) = next else {
+                assert_eq!(
+                    WORDS.verdict(&engine, &verdict),
+                    "Completed: every limit kept at 90% for 30 minutes and at 100% for 5."
+                );
+                return;
+            };
+            at = Position { share: next, baked: next == Weight::FULL };
+        }
+    }
+    panic!("a sound service did not complete");
+}
+
+#[test]
+fn choices_are_told_with_their_source() {
+    let told = WORDS.choices(&engine());
+    assert_eq!(told, ["Latency counts as worse from 1.6 times Python's (auto, from 1 h)."]);
+}
+
+/// What was counted in each minute.
+struct Counted {
+    minute: i64,
+    share: Weight,
+    new: SideCounts,
+}
+
+/// A rollout with random trouble, followed closed loop; checks every sentence.
+fn check_sentences(seed: u64) -> Result<(), TestCaseError> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let engine = engine();
+    let mut evidence = engine.start();
+    let mut at = Position { share: percent(1.0), baked: false };
+    let rpm = [60_u64, 600, 6000, 60_000][rng.random_range(0..4)];
+    let trouble = rng.random_range(0..6);
+    let rate = [0.0, 0.004, 0.012, 0.05, 0.3, 1.0][rng.random_range(0..6)];
+    let period = rng.random_range(2..40);
+    let mut counted: Vec<Counted> = Vec::new();
+    for minute in 0..90 {
+        let active = match trouble {
+            0 => false,
+            1 => true,
+            2 => minute % period == 0,
+            3 => minute > 20,
+            4 => rng.random::<f64>() < 0.1,
+            _ => at.share >= percent(25.0),
+        };
+        let mut draw = |n: u64, rate: f64| {
+            (0..n.min(3000)).filter(|_| rng.random::<f64>() < rate).count() as u64
+        };
+        let n_new = rpm * u64::from(at.share.tenths()) / 1000;
+        let n_old = rpm - n_new;
+        let (bad_new, bad_old) =
+            (draw(n_new, if active { rate } else { 0.001 }), draw(n_old, 0.001));
+        let slow = trouble % 2 == 1 && active && seed.is_multiple_of(3);
+        let bucket = if slow { 22 } else { 9 };
+        let slow_new = if slow { bad_new } else { 0 };
+        let new =
+            timed(if slow { 0 } else { bad_new }, &[(9, n_new - slow_new), (bucket, slow_new)]);
+        counted.push(Counted { minute, share: at.share, new: new.clone() });
+        let reading = one_route(minute, at.share, fast(n_old, bad_old), new);
+        engine.fold(&mut evidence, &reading).unwrap();
+        let verdict = engine.verdict(&evidence, at);
+        check(&engine, &verdict, &counted)?;
+        match verdict {
+            Verdict::Breach(_) | Verdict::Proven(Proven { next: None, .. }) => break,
+            Verdict::Proven(Proven { next: Some(next), .. }) => {
+                at = Position { share: next, baked: next == Weight::FULL };
+            }
+            Verdict::Unproven(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Numbers of a text, in order: `1,240` is one, the `50` of `P50` is none.
+fn numbers(text: &str) -> Vec<f64> {
+    let mut found = Vec::new();
+    for word in text.split(|c: char| c.is_whitespace() || "();:→`".contains(c)) {
+        let word = word.trim_end_matches([',', '.', '%', ';']).replace(',', "");
+        if word.starts_with(|c: char| c.is_ascii_digit()) {
+            found.extend(word.parse::<f64>().ok());
+        }
+    }
+    found
+}
+
+/// A measured share and the limit said beside it.
+fn beside_limit(text: &str) -> Option<(f64, f64)> {
+    let (before, after) = text.split_once("limit ")?;
+    let limit = numbers(after.split(['.', ';']).next().unwrap_or_default()).first().copied();
+    let limit = limit.or_else(|| numbers(after).first().copied())?;
+    let share = before
+        .split_whitespace()
+        .filter_map(|word| word.strip_suffix('%'))
+        .find_map(|word| word.parse::<f64>().ok())?;
+    Some((share, limit))
+}
+
+fn check(engine: &Engine, verdict: &Verdict, counted: &[Counted]) -> Result<(), TestCaseError> {
+    let words = Words { clock: Clock::Counted, ..WORDS };
+    let text = words.verdict(engine, verdict);
+    prop_assert!(text.len() <= 140, "{} characters: {text}", text.len());
+    for never in ["NaN", "inf", "0.0%", " 0%", "-1"] {
+        prop_assert!(!text.contains(never), "{text}");
+    }
+    prop_assert_eq!(
+        text.contains("False alarm"),
+        matches!(verdict, Verdict::Breach(_)),
+        "{}",
+        text
+    );
+    let of_stage = |share: Weight| {
+        let first = counted.iter().rposition(|c| c.share != share).map_or(0, |at| at + 1);
+        counted[first..]
+            .iter()
+            .map(|c| &c.new)
+            .fold((0, 0), |(k, n), c| (k + c.errors, n + c.requests))
+    };
+    match verdict {
+        Verdict::Breach(breach) => {
+            let certain = text.split("at most 1 in ").nth(1).map(|tail| numbers(tail)[0]);
+            if let Some(certain) = certain {
+                prop_assert!(certain <= breach.log_e.exp(), "{text}: {}", breach.log_e.exp());
+                prop_assert!(certain >= 100.0 && certain >= 0.89 * breach.log_e.exp(), "{text}");
+            }
+            prop_assert!(breach.log_e >= engine.settings().rollback_threshold());
+            let since = breach.spell.since.map_or(0, |Minute(minute)| minute);
+            let seen = counted.iter().filter(|c| c.minute >= since);
+            match breach.lead {
+                Lead::Limit(Metric::Err)
+                | Lead::OldSide(Metric::Err)
+                | Lead::Minutes(Metric::Err) => {
+                    let (k, n) =
+                        seen.fold((0, 0), |(k, n), c| (k + c.new.errors, n + c.new.requests));
+                    prop_assert_eq!((breach.spell.new.k, breach.spell.new.n), (k, n), "{}", text);
+                    if let Some(said) = text.strip_prefix("Rust failed ") {
+                        let said = numbers(said);
+                        let few = !text.starts_with("Rust failed ") || n < 1000;
+                        if few && !matches!(breach.lead, Lead::Minutes(_)) {
+                            prop_assert_eq!((said[0], said[1]), (k as f64, n as f64), "{}", text);
+                        }
+                    }
+                }
+                _ => {}
+            }
+            if let Some((share, limit)) = beside_limit(&text) {
+                prop_assert!(share > limit, "{text}");
+            }
+        }
+        Verdict::Proven(proven) => {
+            let (failed, requests) = of_stage(proven.share);
+            if proven.next.is_some() {
+                let said = numbers(text.split_once('(').unwrap().1);
+                prop_assert!((said[0] - requests as f64).abs() < 0.5, "{}", text);
+                prop_assert_eq!(text.contains("none failed"), failed == 0, "{}", text);
+            }
+        }
+        Verdict::Unproven(why) => {
+            for hold in why.reasons() {
+                let text = words.hold(engine, hold);
+                if let Some((share, limit)) = beside_limit(&text) {
+                    prop_assert!(share > limit, "{text}");
+                }
+                match hold {
+                    Hold::RecentlyBad { last, metric: Metric::Err, .. } => {
+                        let minute = &counted[usize::try_from(last.minute.0).unwrap()].new;
+                        let all = minute.errors == minute.requests;
+                        prop_assert_eq!(
+                            text.contains("all requests failed"),
+                            all && text.contains("was bad"),
+                            "{}",
+                            text
+                        );
+                    }
+                    Hold::AboveLimit { metric: Metric::Err, rate } => {
+                        let (k, n) = of_stage(counted.last().unwrap().share);
+                        prop_assert_eq!((rate.k, rate.n), (k, n), "{}", text);
+                    }
+                    Hold::TooShort { minutes, required, .. } => {
+                        prop_assert!(minutes < required, "{text}");
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_sentence_contradicts_what_was_counted(seed: u64) {
+        check_sentences(seed)?;
+    }
+}
+
+/// Each draws its own world, so that a rare sentence is met too.
+#[test]
+fn many_random_rollouts_meet_many_sentences() {
+    for seed in 0..150 {
+        check_sentences(seed).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+    }
+}
