@@ -58,6 +58,11 @@ bench-scorer: dev-env ## Measure the scorers over TLS and a network; fails when 
 	@cargo build --release -p scorer-fn --bins
 	@$(ENV); $(TARGET)/debug/local-cloud bench-scorer --rust $(TARGET)/release/scorer-fn
 
+.PHONY: bench-evidence
+bench-evidence: ## Measure what a minute and a day cost the evidence engine, optimised as deployed
+	@cargo --config 'profile.dev.package.rollout-controller.opt-level="s"' test -q --workspace $(FAULTS) \
+		--test domain evidence2::cost -- --nocapture
+
 .PHONY: soak
 soak: dev-env ## Send the scorer 100,000 mixed requests, big ones too, and watch its memory
 	@$(ENV); SCORER_SOAK=$${SCORER_SOAK:-100000} cargo test --workspace $(FAULTS) --test service soak:: -- --nocapture

@@ -77,11 +77,7 @@ pub fn assess(run: &Run, seen: &Observation, now: Now) -> Result<Assessment, Fol
         }
     };
     let trouble = |problem: String| FoldError::Engine { seq: 0, kind: "ticked", problem };
-    let engine = run.engine().map_err(|error| trouble(error.to_string()))?;
-    judged
-        .gathered
-        .take(&engine, &run.terms, &run.timeline, &entries)
-        .map_err(|error| trouble(error.to_string()))?;
+    judged.take(&entries).map_err(|error| trouble(error.to_string()))?;
     let says = says(&judged);
     let routes: Vec<&str> = run.terms.routes.iter().map(|route| route.name.as_str()).collect();
     let code = compare(&run.codes, &routes, &seen.code);

@@ -6,6 +6,7 @@
 //! the share rise.
 
 use super::assess::{Assessment, Baseline, assess};
+use super::both_sides::Answer;
 use super::code::{CodeChange, CodeLook};
 use super::conditions;
 use super::decision::{Cause, CauseKind, Decision, Hold, RollBackReason, Shift, StepBackReason};
@@ -235,7 +236,8 @@ fn may_rise(assessment: &Assessment, raise: &Raise<'_>) -> Result<Rise, Box<Hold
     };
     if run.weight == Weight::ZERO && run.mode == Mode::Active {
         return raise
-            .calendar(first)
+            .both_sides()
+            .or_else(|| raise.calendar(first))
             .map_or(Ok(Rise::Step { to: first, proof: None }), |hold| Err(Box::new(hold)));
     }
     let proof = raise.proof(&assessment.says, Waived::Nothing)?;
@@ -269,7 +271,33 @@ fn must_roll_back(
     if second_look && !assessment.no_target.is_empty() {
         return Some(RollBackReason::NoTarget { routes: assessment.no_target.clone() });
     }
-    None
+    match hurt_both_sides(run) {
+        Some(Answer::RollBack { first, second }) => {
+            Some(RollBackReason::TwiceBothSides { first, second })
+        }
+        Some(Answer::StepBack(_)) | None => None,
+    }
+}
+
+/// What both sides say about a raise of ours that is over.
+fn hurt_both_sides(run: &Run) -> Option<Answer> {
+    let ours = may_step_back(run) && run.intent.is_none();
+    ours.then(|| run.both_sides()).flatten()
+}
+
+fn may_step_back(run: &Run) -> bool {
+    if run.mode == Mode::Shadow {
+        return false;
+    }
+    match &run.phase {
+        Phase::Advancing { .. } | Phase::Paused { .. } => true,
+        Phase::Starting
+        | Phase::Moved { .. }
+        | Phase::RollingBack { .. }
+        | Phase::RolledBack { .. }
+        | Phase::Completed { .. }
+        | Phase::Abandoned { .. } => false,
+    }
 }
 
 fn must_step_back(
@@ -277,24 +305,23 @@ fn must_step_back(
     settings: &Settings,
 ) -> Option<(Weight, StepBackReason)> {
     let run = &assessment.run;
-    let CodeLook::Changed(change, _) = &assessment.code else { return None };
-    if !change.touches_new() || *change == CodeChange::First || run.mode == Mode::Shadow {
-        return None;
+    if let CodeLook::Changed(change, _) = &assessment.code
+        && change.touches_new()
+        && *change != CodeChange::First
+        && may_step_back(run)
+    {
+        let to = match settings.on_new_code {
+            OnNewCode::FirstStage => run.first?,
+            OnNewCode::Stay => run.terms.bake_share(),
+        };
+        if to < run.weight && run.intent.is_none() {
+            return Some((to, StepBackReason::NewCode));
+        }
     }
-    match &run.phase {
-        Phase::Advancing { .. } | Phase::Paused { .. } => {}
-        Phase::Starting
-        | Phase::Moved { .. }
-        | Phase::RollingBack { .. }
-        | Phase::RolledBack { .. }
-        | Phase::Completed { .. }
-        | Phase::Abandoned { .. } => return None,
+    match hurt_both_sides(run)? {
+        Answer::StepBack(harm) => Some((harm.from, StepBackReason::BothSides { harm })),
+        Answer::RollBack { .. } => None,
     }
-    let to = match settings.on_new_code {
-        OnNewCode::FirstStage => run.first?,
-        OnNewCode::Stay => run.terms.bake_share(),
-    };
-    (to < run.weight && run.intent.is_none()).then_some((to, StepBackReason::NewCode))
 }
 
 /// What to write for a decision; nothing in shadow mode, whatever it is.
@@ -317,7 +344,7 @@ fn shift_for(run: &Run, decision: &Decision) -> Option<Shift> {
             let from = match why {
                 // Some routes show where the raise was going.
                 StepBackReason::Undo { .. } => None,
-                StepBackReason::NewCode => Some(run.weight),
+                StepBackReason::NewCode | StepBackReason::BothSides { .. } => Some(run.weight),
             };
             let text = explain::step_back(*to, why);
             Some(Shift { from, to: *to, cause: Cause { kind: CauseKind::StepBack, text } })

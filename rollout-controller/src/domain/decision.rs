@@ -1,5 +1,6 @@
 //! What a tick decides. Whatever is not progress says why.
 
+use super::both_sides::Harm;
 use super::engine::{Breach, Missing, Proof};
 use super::message::Topic;
 use super::weight::Weight;
@@ -166,6 +167,13 @@ pub enum Hold {
     },
     /// The copy of the run does not say that this run is open.
     CopyDiffers,
+    /// A raise hurt both sides and was undone.
+    BothSides {
+        /// What was seen.
+        harm: Harm,
+        /// Good minutes in a row since.
+        good_minutes: u32,
+    },
     /// A rollback is under way, or the run has ended.
     NotOpen,
     /// A shadow run moves nothing.
@@ -223,6 +231,13 @@ pub enum RollBackReason {
         /// The routes.
         routes: Vec<String>,
     },
+    /// Twice, both sides broke a limit soon after the same step.
+    TwiceBothSides {
+        /// The first time.
+        first: Harm,
+        /// The second time.
+        second: Harm,
+    },
     /// A rule was raised again after a rollback: put back first, ask afterwards.
     PutBack,
 }
@@ -238,6 +253,11 @@ pub enum StepBackReason {
     },
     /// Other code answers on the new side, and what was proven was not proven of it.
     NewCode,
+    /// Both sides break a limit since the share rose, and the old side kept it before.
+    BothSides {
+        /// What was seen.
+        harm: Harm,
+    },
 }
 
 /// Why a weight is being changed; journalled with the intent.

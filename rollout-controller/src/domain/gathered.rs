@@ -5,10 +5,11 @@
 //! and are folded anew whenever one of them changes. Behind the frontier a minute
 //! that comes late can only count against the new side.
 
+use super::both_sides::Sides;
 use super::engine::{Engine, EngineError};
 use super::event::{MinuteEntry, Part, Span};
 use super::evidence::{self, Judged, Silence};
-use super::evidence2::{self, Counts, Reading, Timeline};
+use super::evidence2::{self, Counts, Reading, Rules, Timeline};
 use super::minute::{CommittedMinute, Minute, SideCounts};
 use super::plan::Terms;
 use super::weight::Weight;
@@ -34,6 +35,9 @@ pub type Shares = [(Minute, Weight)];
 pub struct Gathered {
     /// The engine's state.
     fold: Fold,
+    /// How both sides stood to the limits, for a raise that hurts both.
+    #[serde(default)]
+    sides: Sides,
     /// The newest minute that is not read again.
     settled: Option<Minute>,
     /// Minutes after `settled`, as read last.
@@ -133,6 +137,11 @@ impl Gathered {
         }
     }
 
+    /// How both sides stood to the limits in the newest minutes.
+    pub fn sides(&self) -> &Sides {
+        &self.sides
+    }
+
     /// The newest minute that was read or looked for; judging goes on after it.
     pub fn through(&self) -> Option<Minute> {
         self.through
@@ -218,6 +227,10 @@ impl Gathered {
     ) -> Result<(), EngineError> {
         if entries.is_empty() {
             return Ok(());
+        }
+        let rules = Rules::new(&terms.slo, terms.evidence.edges());
+        for entry in entries {
+            self.sides.note(&rules, entry);
         }
         // Taken out, so that the books and the engine's state are changed apart.
         let fold = match (std::mem::take(&mut self.fold), engine) {

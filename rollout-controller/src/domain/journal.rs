@@ -3,7 +3,8 @@
 //! The journal is the only state. [`Journal::apply`] is the only way to change
 //! it, so what a tick decided and what a reader of the table sees are the same.
 
-use super::decision::{CauseKind, Decision, RollBackReason};
+use super::both_sides::{Ending, Undone};
+use super::decision::{CauseKind, Decision, RollBackReason, StepBackReason};
 use super::engine::Chosen;
 use super::event::{End, Event, LoweredBy, Stamped};
 use super::gathered::Gathered;
@@ -257,6 +258,7 @@ fn started(event: &Event, at_ms: i64) -> Result<Run, Problem> {
         new_code_ms: None,
         code_unknown_ms: None,
         baked: false,
+        undone: Vec::new(),
         intent: None,
         last: None,
         blind_since_ms: None,
@@ -301,6 +303,7 @@ fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<()
                     run.baked = false;
                     if change.touches_new() {
                         run.new_code_ms = Some(at_ms);
+                        run.undone.clear();
                     }
                     if let Phase::Advancing { .. } = run.phase {
                         run.phase = run.by_share();
@@ -317,6 +320,13 @@ fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<()
             run.refused = None;
             if cause.leaves_bake(&run.terms, run.weight, *to) {
                 run.baked = true;
+            }
+            if cause.kind == CauseKind::StepBack
+                && let Some(last) = run.undone.last_mut()
+                && last.lowered.is_none()
+                && last.harm.from == *to
+            {
+                last.lowered = Some(minute_of(began));
             }
             if run.weight != *to {
                 run.set_weight(*to, began);
@@ -454,9 +464,11 @@ fn ticked(run: &mut Run, at_ms: i64, event: &Event) -> Result<(), Problem> {
         return Ok(());
     };
     run.alarms_before.retain(|name| !recovered.contains(name));
-    if !minutes.is_empty() {
-        let engine = run.engine()?;
-        run.gathered.take(&engine, &run.terms, &run.timeline, minutes)?;
+    run.take(minutes)?;
+    if let Decision::StepBack { why: StepBackReason::BothSides { harm }, .. } = decision
+        && run.undone.last().is_none_or(|last| last.harm.raised != harm.raised)
+    {
+        run.undone.push(Undone { harm: *harm, lowered: None, ending: Ending::Open });
     }
     if let Some(lag) = lag_minutes {
         run.lag_minutes = *lag;

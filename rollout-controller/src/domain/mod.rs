@@ -11,12 +11,14 @@
 //! | [`engine`], [`gathered`], [`summary`], [`limits`] | a run's engine, the minutes it was fed, how the evidence stands, and who breaks a limit |
 //! | [`event`], [`phase`], [`run`], [`journal`], [`draft`] | what happened, and the state that is its fold |
 //! | [`reconcile`], [`assess`], [`raise`], [`decide`], [`decision`] | from journal and observation to the next events |
+//! | [`both_sides`] | a raise that hurts both sides |
 //! | [`command`] | what a person may order, and what becomes of it |
 //! | [`protection`] | what is done while the journal cannot be used |
 //! | [`health`], [`conditions`], [`message`], [`outbox`] | how it stands, what people should know, what they are sent |
 //! | [`explain`] | decisions, events and health as sentences |
 
 pub mod assess;
+pub mod both_sides;
 pub mod calendar;
 pub mod code;
 pub mod command;

@@ -2,6 +2,7 @@
 //! raise. The first condition that fails is the reason.
 
 use super::assess::Assessment;
+use super::both_sides::not_yet;
 use super::code::{CodeChange, CodeLook};
 use super::copy::Copy;
 use super::decision::{AlarmHolds, Hold};
@@ -81,6 +82,9 @@ impl<'a> Raise<'a> {
         if judged.is_none_or(|judged| judged.share != self.run.weight) {
             return Err(Box::new(Hold::NotJudgedYet));
         }
+        if let Some(hold) = self.both_sides() {
+            return Err(Box::new(hold));
+        }
         match (says, waived) {
             (Says::Proven(proof), _) => Ok(Some(proof.clone())),
             (Says::Unproven(missing), Waived::Minutes) if missing.is_only_time() => Ok(None),
@@ -89,6 +93,13 @@ impl<'a> Raise<'a> {
             }
             (Says::Breach(_), _) => Err(Box::new(Hold::Breach)),
         }
+    }
+
+    /// A raise from this share hurt both sides and was undone not long ago.
+    pub fn both_sides(&self) -> Option<Hold> {
+        let sides = self.run.gathered.sides();
+        let (harm, good_minutes) = not_yet(&self.run.undone, sides, self.run.weight)?;
+        Some(Hold::BothSides { harm, good_minutes })
     }
 
     /// Whether the calendar allows a raise now.

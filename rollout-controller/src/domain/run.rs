@@ -1,9 +1,10 @@
 //! One start and what followed.
 
+use super::both_sides::{self, Undone};
 use super::code::RouteCode;
 use super::decision::{Cause, Decision};
 use super::engine::{Engine, EngineError};
-use super::event::{Event, RouteFound, Who};
+use super::event::{Event, MinuteEntry, RouteFound, Who};
 use super::evidence2::Choices;
 use super::gathered::{Gathered, share_at};
 use super::minute::Minute;
@@ -53,6 +54,9 @@ pub struct Run {
     pub code_unknown_ms: Option<i64>,
     /// Whether the bake was left, by its gate or by a person.
     pub baked: bool,
+    /// Raises that were undone because both sides were hurt, oldest first.
+    #[serde(default)]
+    pub undone: Vec<Undone>,
     /// A change of weight whose outcome is not in the journal yet.
     pub intent: Option<Intent>,
     /// The last decision and the time of its tick in milliseconds.
@@ -128,6 +132,26 @@ impl Run {
     /// The settings' problem, if the journalled terms do not pass today's checks.
     pub fn engine(&self) -> Result<Engine, EngineError> {
         Engine::new(&self.terms, self.choices.as_ref().map(|(choices, _)| choices))
+    }
+
+    /// Takes in what a tick read.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub(super) fn take(&mut self, entries: &[MinuteEntry]) -> Result<(), EngineError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let engine = self.engine()?;
+        self.gathered.take(&engine, &self.terms, &self.timeline, entries)?;
+        both_sides::settle(&mut self.undone, self.gathered.sides());
+        Ok(())
+    }
+
+    /// What both sides say about the last raise.
+    pub fn both_sides(&self) -> Option<both_sides::Answer> {
+        let quiet = self.choices.as_ref().map_or(0, |(choices, _)| choices.quiet_minutes());
+        both_sides::answer(self.gathered.sides(), &self.timeline, &self.undone, quiet)
     }
 
     /// The newest minute that is due at this time: it ended `lag` minutes ago.

@@ -43,6 +43,16 @@ impl Metric {
         }
     }
 
+    /// Name in sentences: `the error limit`, `P95`.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Err => "the error limit",
+            Self::P50 => "P50",
+            Self::P95 => "P95",
+            Self::P99 => "P99",
+        }
+    }
+
     /// Short name: `err`, `p50`, `p95`, `p99`.
     pub const fn name(self) -> &'static str {
         match self {

@@ -73,6 +73,9 @@ pub(super) fn acted(run: &Run) -> Option<&'static str> {
         RollBackReason::Alarm { .. } => Some("the controller, on an alarm"),
         RollBackReason::NoTarget { .. } => Some("the controller, because Rust has no target"),
         RollBackReason::Ordered { .. } => Some("a person"),
+        RollBackReason::TwiceBothSides { .. } => {
+            Some("the controller, because a step hurt both sides twice")
+        }
         RollBackReason::PutBack => Some("the controller, undoing a late change"),
     }
 }

@@ -1,6 +1,7 @@
 //! The evidence engine against its recorded vectors and rollouts, its worked
 //! numbers, and the properties its guarantees rest on.
 
+mod both_sides;
 mod evidence2;
 mod guarantees;
 mod properties;

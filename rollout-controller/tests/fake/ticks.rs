@@ -474,3 +474,60 @@ async fn the_fold_from_the_first_entry_equals_the_one_from_the_snapshot() {
 fn journal_version() -> i64 {
     rollout_controller::controller::store::SNAPSHOT_VERSION
 }
+
+/// Both sides answer 3 in 10 requests a second later from this share on; 0 %: always.
+fn slow_from(night: &Night, share: f64, slow_ratio: f64) {
+    let mut state = night.pretend.state();
+    (state.old.slow_ratio, state.old.from) = (slow_ratio, percent(share));
+    (state.new.slow_ratio, state.new.from) = (slow_ratio, percent(share));
+}
+
+#[tokio::test]
+async fn a_step_that_slows_both_sides_is_undone_and_the_second_time_rolled_back() {
+    let night = Night::started(config()).await;
+    slow_from(&night, 50.0, 0.3);
+    night.until_weight(120, 50.0).await;
+    let back = night.until(8, |report| report.did == "step back").await;
+    assert_eq!(back.weight, Some(percent(25.0)), "{}", back.message);
+    assert!(back.message.contains("both sides broke P95 within "), "{}", back.message);
+    assert!(back.message.contains(" of the step to 50 %, and Python kept it before"));
+    assert!((night.shows("public") - 25.0).abs() < f64::EPSILON);
+    // It waits for ten good minutes, and a person cannot skip that without --force.
+    let waits = |report: &rollout_controller::report::tick::TickReport| {
+        report.message.contains("of 10 good minutes before it is tried again")
+    };
+    night.until(8, waits).await;
+    let refused = night.order(Order::Promote { to: None, force: false }).await;
+    assert_eq!(word(&refused), "refused");
+    assert!(refused.message.contains("good minutes"), "{}", refused.message);
+    let before = night.pretend.now();
+    night.until_weight(60, 50.0).await;
+    assert!(night.pretend.now().duration_since(before).as_mins() >= 8, "it went up too soon");
+    let end = night.until(8, |report| report.state == "rolled back").await;
+    assert!(
+        end.message.contains("twice, both sides broke P95 within ")
+            && end.message.contains(" of the step from 25 % to 50 %"),
+        "{}",
+        end.message
+    );
+    assert!(night.shows("public").abs() < f64::EPSILON);
+}
+
+#[tokio::test]
+async fn an_incident_on_both_sides_before_a_raise_or_one_that_stays_blames_nobody() {
+    let night = Night::started(config()).await;
+    night.until_weight(120, 25.0).await;
+    // It begins with the step and does not care that the share goes back.
+    night.until_weight(30, 50.0).await;
+    slow_from(&night, 0.0, 0.3);
+    night.until(8, |report| report.did == "step back").await;
+    night.minutes(20).await;
+    assert!((night.shows("public") - 25.0).abs() < f64::EPSILON);
+    slow_from(&night, 0.0, 0.0);
+    night.until_weight(60, 50.0).await;
+    // The same again is not the second time, since the first was not the step's fault.
+    slow_from(&night, 0.0, 0.3);
+    let again = night.until(8, |report| report.did != "hold").await;
+    assert_eq!(again.did, "step back", "{}", again.message);
+    assert_eq!(night.journal().await.run.unwrap().undone.len(), 2);
+}

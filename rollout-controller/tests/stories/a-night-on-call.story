@@ -33,7 +33,7 @@ $ rolloutctl start --reason "scorer 2.4, change 1187" --yes
 $ until 5%
 21:00  [advancing] score: start at 1 %: the largest first stage that is safe at 604 requests a minute
 21:01  [advancing] score: hold at 1 %: no minute of this stage has been judged yet
-21:09  [advancing] score: 1% → 5%: every limit is proven (39 requests in 7 minutes, none failed)
+21:09  [advancing] score: 1 % → 5 %: every limit is proven (39 requests in 7 minutes, none failed)
 $ pages
 INFO    started: score: run 1 started
 INFO    stage-reached: score: 0 % → 1 % on Rust
@@ -61,9 +61,7 @@ Stage:       2/6
   public:    5 % shown by the rule
 Against:     odds 1:0.8 (ln E -0.27, rollback at 4.61), led by minutes_p50
 For:         ✔ err 9.0/4.6  ✔ p50 91.9/4.6  ✔ p95 55.5/4.6  ✔ p99 10.0/4.6 after 7 minutes, up to 2026-11-24T21:16Z
-Normal here: P50 counts as worse from 1.6 times Python's (auto, from 1 h)
-Normal here: P95 counts as worse from 1.6 times Python's (auto, from 1 h)
-Normal here: P99 counts as worse from 1.6 times Python's (auto, from 1 h)
+Normal here: Latency counts as worse from 1.6 times Python's (auto, from 1 h)
 Code:        public: rust version 1 beside python version 1
 Revision:    40
 
@@ -78,7 +76,7 @@ P99       125 ms [80, 125]           50 ms [31.5, …]            500 ms
      7  2026-11-24 21:00 UTC  the code was seen: public runs rust version 1 beside python version 1
      8  2026-11-24 21:00 UTC  0 % → 1 % intended: start at 1 %: the largest first stage that is safe at 604 requests a minute
      9  2026-11-24 21:00 UTC  0 % → 1 % applied on every route, read back
-    22  2026-11-24 21:09 UTC  1 % → 5 % intended: 1% → 5%: every limit is proven (39 requests in 7 minutes, none failed)
+    22  2026-11-24 21:09 UTC  1 % → 5 % intended: every limit is proven (39 requests in 7 minutes, none failed)
     23  2026-11-24 21:09 UTC  1 % → 5 % applied on every route, read back
     27  2026-11-24 21:10 UTC  paused until 2026-11-24 21:40 UTC by arn:aws:sts::111122223333:assumed-role/oncall/ada: deploy of the gateway
     29  2026-11-24 21:10 UTC  paused until 2026-11-24 21:55 UTC by arn:aws:sts::111122223333:assumed-role/oncall/ada: deploy of the gateway
@@ -103,7 +101,7 @@ $ rolloutctl resume --reason "gateway is out" --yes --if-revision 10
 ✖ stale: score: you saw revision 10, and the rollout changed at revision 44
   public shows 5 %
 Since then:
-    22  2026-11-24 21:09 UTC  1 % → 5 % intended: 1% → 5%: every limit is proven (39 requests in 7 minutes, none failed)
+    22  2026-11-24 21:09 UTC  1 % → 5 % intended: every limit is proven (39 requests in 7 minutes, none failed)
     23  2026-11-24 21:09 UTC  1 % → 5 % applied on every route, read back
     27  2026-11-24 21:10 UTC  paused until 2026-11-24 21:40 UTC by arn:aws:sts::111122223333:assumed-role/oncall/ada: deploy of the gateway
     29  2026-11-24 21:10 UTC  paused until 2026-11-24 21:55 UTC by arn:aws:sts::111122223333:assumed-role/oncall/ada: deploy of the gateway
@@ -143,9 +141,7 @@ Stage:       3/6
 Against:     odds 1:0.7 (ln E -0.42, rollback at 4.61), led by rel_p99
 For:         ◌ err 0.2/1.6  ✔ p50 6.0/1.6  ✔ p95 5.9/1.6  ✔ p99 1.9/1.6 after 1 minutes, up to 2026-11-24T21:26Z
 Page:        ⚠ moved-by-someone-else since 2026-11-24 21:27 UTC
-Normal here: P50 counts as worse from 1.6 times Python's (auto, from 1 h)
-Normal here: P95 counts as worse from 1.6 times Python's (auto, from 1 h)
-Normal here: P99 counts as worse from 1.6 times Python's (auto, from 1 h)
+Normal here: Latency counts as worse from 1.6 times Python's (auto, from 1 h)
 Code:        public: rust version 1 beside python version 1
 Revision:    60
 
@@ -156,12 +152,12 @@ P50       50 ms [40, 50]             20 ms [16, 25]             100 ms
 P95       80 ms [63, 100]            40 ms [25, 50]             200 ms
 P99       100 ms [80, 160]           50 ms [31.5, …]            500 ms
 
-    22  2026-11-24 21:09 UTC  1 % → 5 % intended: 1% → 5%: every limit is proven (39 requests in 7 minutes, none failed)
+    22  2026-11-24 21:09 UTC  1 % → 5 % intended: every limit is proven (39 requests in 7 minutes, none failed)
     23  2026-11-24 21:09 UTC  1 % → 5 % applied on every route, read back
     27  2026-11-24 21:10 UTC  paused until 2026-11-24 21:40 UTC by arn:aws:sts::111122223333:assumed-role/oncall/ada: deploy of the gateway
     29  2026-11-24 21:10 UTC  paused until 2026-11-24 21:55 UTC by arn:aws:sts::111122223333:assumed-role/oncall/ada: deploy of the gateway
     44  2026-11-24 21:25 UTC  resumed by arn:aws:sts::111122223333:assumed-role/oncall/grace: gateway is out
-    47  2026-11-24 21:25 UTC  5 % → 25 % intended: 5% → 25%: every limit is proven (434 requests in 14 minutes, none failed)
+    47  2026-11-24 21:25 UTC  5 % → 25 % intended: every limit is proven (434 requests in 14 minutes, none failed)
     48  2026-11-24 21:26 UTC  5 % → 25 % applied on every route, read back
     53  2026-11-24 21:27 UTC  moved by someone else: 25 % expected, public shows 80 %
 [exit 10]
@@ -176,7 +172,7 @@ $ rolloutctl resume --adopt --reason "no, it is too much" --dry-run
   moved by someone else at revision 60
 $ console public 25%
 $ minutes 2
-21:30  [advancing] score: 25% → 50%: every limit is proven (791 requests in 3 minutes, 1 failed)
+21:30  [advancing] score: 25 % → 50 %: every limit is proven (791 requests in 3 minutes, 1 failed)
 21:31  [advancing] score: hold at 50 %: no minute of this stage has been judged yet
 $ pages
 CLEAR   moved-by-someone-else: score: a weight was moved by someone else
@@ -205,9 +201,7 @@ Stage:       0/6
   public:    0 % shown by the rule
 Against:     odds 1:0.5 (ln E -0.62, rollback at 4.61), led by minutes_p50
 For:         ✔ err 2.8/1.6  ✔ p50 19.4/1.6  ✔ p95 19.2/1.6  ✔ p99 8.8/1.6 after 3 minutes, up to 2026-11-24T21:33Z
-Normal here: P50 counts as worse from 1.6 times Python's (auto, from 1 h)
-Normal here: P95 counts as worse from 1.6 times Python's (auto, from 1 h)
-Normal here: P99 counts as worse from 1.6 times Python's (auto, from 1 h)
+Normal here: Latency counts as worse from 1.6 times Python's (auto, from 1 h)
 Code:        public: rust version 1 beside python version 1
 Revision:    79
 
@@ -218,10 +212,10 @@ P50       50 ms [40, 50]             20 ms [16, 25]             100 ms
 P95       100 ms [63, 100]           40 ms [31.5, 40]           200 ms
 P99       125 ms [80, 160]           50 ms [31.5, 80]           500 ms
 
-    47  2026-11-24 21:25 UTC  5 % → 25 % intended: 5% → 25%: every limit is proven (434 requests in 14 minutes, none failed)
+    47  2026-11-24 21:25 UTC  5 % → 25 % intended: every limit is proven (434 requests in 14 minutes, none failed)
     48  2026-11-24 21:26 UTC  5 % → 25 % applied on every route, read back
     53  2026-11-24 21:27 UTC  moved by someone else: 25 % expected, public shows 80 %
-    63  2026-11-24 21:30 UTC  25 % → 50 % intended: 25% → 50%: every limit is proven (791 requests in 3 minutes, 1 failed)
+    63  2026-11-24 21:30 UTC  25 % → 50 % intended: every limit is proven (791 requests in 3 minutes, 1 failed)
     64  2026-11-24 21:30 UTC  25 % → 50 % applied on every route, read back
     74  2026-11-24 21:36 UTC  50 % → 0 % intended: rollback: alarm `scorer-rs-errors` stands: Threshold Crossed
     75  2026-11-24 21:36 UTC  50 % → 0 % applied on every route, read back
@@ -254,7 +248,7 @@ $ rolloutctl start --reason "2.4.1 with the fix, change 1190" --yes
 $ until 5%
 21:42  [advancing] score: start at 1 %: the largest first stage that is safe at 530 requests a minute
 21:43  [advancing] score: hold at 1 %: no minute of this stage has been judged yet
-21:49  [advancing] score: 1% → 5%: every limit is proven (39 requests in 5 minutes, none failed)
+21:49  [advancing] score: 1 % → 5 %: every limit is proven (39 requests in 5 minutes, none failed)
 $ pages
 CLEAR   rolled-back: score: started again
 INFO    started: score: run 2 started
@@ -264,29 +258,29 @@ INFO    stage-reached: score: 1 % → 5 % on Rust
 # In the morning the journal explains the night.
 $ rolloutctl history --limit 500
      1  2026-11-24 21:00 UTC  rollout 1 started by arn:aws:sts::111122223333:assumed-role/oncall/ada: scorer 2.4, change 1187; stages 1 %, 5 %, 25 %, 50 %, 100 %
-     5  2026-11-24 21:00 UTC  history of 58 minutes read, 604 requests a minute; first stage 1 %; P50 counts as worse from 1.6 times Python's (auto, from 1 h); P95 counts as worse from 1.6 times Python's (auto, from 1 h); P99 counts as worse from 1.6 times Python's (auto, from 1 h)
+     5  2026-11-24 21:00 UTC  history of 58 minutes read, 604 requests a minute; first stage 1 %; Latency counts as worse from 1.6 times Python's (auto, from 1 h)
      7  2026-11-24 21:00 UTC  the code was seen: public runs rust version 1 beside python version 1
      8  2026-11-24 21:00 UTC  0 % → 1 % intended: start at 1 %: the largest first stage that is safe at 604 requests a minute
      9  2026-11-24 21:00 UTC  0 % → 1 % applied on every route, read back
-    22  2026-11-24 21:09 UTC  1 % → 5 % intended: 1% → 5%: every limit is proven (39 requests in 7 minutes, none failed)
+    22  2026-11-24 21:09 UTC  1 % → 5 % intended: every limit is proven (39 requests in 7 minutes, none failed)
     23  2026-11-24 21:09 UTC  1 % → 5 % applied on every route, read back
     27  2026-11-24 21:10 UTC  paused until 2026-11-24 21:40 UTC by arn:aws:sts::111122223333:assumed-role/oncall/ada: deploy of the gateway
     29  2026-11-24 21:10 UTC  paused until 2026-11-24 21:55 UTC by arn:aws:sts::111122223333:assumed-role/oncall/ada: deploy of the gateway
     44  2026-11-24 21:25 UTC  resumed by arn:aws:sts::111122223333:assumed-role/oncall/grace: gateway is out
-    47  2026-11-24 21:25 UTC  5 % → 25 % intended: 5% → 25%: every limit is proven (434 requests in 14 minutes, none failed)
+    47  2026-11-24 21:25 UTC  5 % → 25 % intended: every limit is proven (434 requests in 14 minutes, none failed)
     48  2026-11-24 21:26 UTC  5 % → 25 % applied on every route, read back
     53  2026-11-24 21:27 UTC  moved by someone else: 25 % expected, public shows 80 %
     55  2026-11-24 21:27 UTC  page moved-by-someone-else: The journal says 25 %, but public shows 80 %. Nothing is moved until `rolloutctl resume --adopt` takes this over or the weight is set back; evidence and alarms still roll back.
     61  2026-11-24 21:30 UTC  page moved-by-someone-else cleared: Every rule shows the journal's weight again.
-    63  2026-11-24 21:30 UTC  25 % → 50 % intended: 25% → 50%: every limit is proven (791 requests in 3 minutes, 1 failed)
+    63  2026-11-24 21:30 UTC  25 % → 50 % intended: every limit is proven (791 requests in 3 minutes, 1 failed)
     64  2026-11-24 21:30 UTC  25 % → 50 % applied on every route, read back
     74  2026-11-24 21:36 UTC  50 % → 0 % intended: rollback: alarm `scorer-rs-errors` stands: Threshold Crossed
     75  2026-11-24 21:36 UTC  50 % → 0 % applied on every route, read back
     76  2026-11-24 21:36 UTC  ended, rolled back: rollback: alarm `scorer-rs-errors` stands: Threshold Crossed
     85  2026-11-24 21:42 UTC  rollout 2 started by arn:aws:sts::111122223333:assumed-role/oncall/ada: 2.4.1 with the fix, change 1190; stages 1 %, 5 %, 25 %, 50 %, 100 %
-    89  2026-11-24 21:42 UTC  history of 100 minutes read, 530 requests a minute; first stage 1 %; P50 counts as worse from 1.6 times Python's (auto, from 2 h); P95 counts as worse from 1.6 times Python's (auto, from 2 h); P99 counts as worse from 1.6 times Python's (auto, from 2 h)
+    89  2026-11-24 21:42 UTC  history of 100 minutes read, 530 requests a minute; first stage 1 %; Latency counts as worse from 1.6 times Python's (auto, from 2 h)
     91  2026-11-24 21:42 UTC  the code was seen: public runs rust version 1 beside python version 1
     92  2026-11-24 21:42 UTC  0 % → 1 % intended: start at 1 %: the largest first stage that is safe at 530 requests a minute
     93  2026-11-24 21:42 UTC  0 % → 1 % applied on every route, read back
-   104  2026-11-24 21:49 UTC  1 % → 5 % intended: 1% → 5%: every limit is proven (39 requests in 5 minutes, none failed)
+   104  2026-11-24 21:49 UTC  1 % → 5 % intended: every limit is proven (39 requests in 5 minutes, none failed)
    105  2026-11-24 21:49 UTC  1 % → 5 % applied on every route, read back

@@ -31,19 +31,19 @@ $ rolloutctl start --reason "scorer 2.4, change 1187" --yes
 $ until completed
 09:00  [advancing] score: start at 1 %: the largest first stage that is safe at 596 requests a minute
 09:01  [advancing] score: hold at 1 %: no minute of this stage has been judged yet
-09:09  [advancing] score: 1% → 5%: every limit is proven (36 requests in 6 minutes, none failed)
+09:09  [advancing] score: 1 % → 5 %: every limit is proven (36 requests in 6 minutes, none failed)
 09:10  [advancing] score: hold at 5 %: no minute of this stage has been judged yet
-09:14  [advancing] score: 5% → 10%: every limit is proven (90 requests in 3 minutes, none failed)
+09:14  [advancing] score: 5 % → 10 %: every limit is proven (90 requests in 3 minutes, none failed)
 09:15  [advancing] score: hold at 10 %: no minute of this stage has been judged yet
-09:19  [advancing] score: 10% → 25%: every limit is proven (174 requests in 3 minutes, none failed)
+09:19  [advancing] score: 10 % → 25 %: every limit is proven (174 requests in 3 minutes, none failed)
 09:20  [advancing] score: hold at 25 %: no minute of this stage has been judged yet
-09:24  [advancing] score: 25% → 50%: every limit is proven (455 requests in 3 minutes, none failed)
+09:24  [advancing] score: 25 % → 50 %: every limit is proven (455 requests in 3 minutes, none failed)
 09:25  [advancing] score: hold at 50 %: no minute of this stage has been judged yet
-09:29  [baking] score: 50% → 75%: every limit is proven (923 requests in 3 minutes, none failed)
+09:29  [baking] score: 50 % → 75 %: every limit is proven (923 requests in 3 minutes, none failed)
 09:30  [baking] score: hold at 75 %: no minute of this stage has been judged yet
-10:02  [watching] score: 75% → 100%: every limit is proven (13,962 requests in 31 minutes, 12 failed)
+10:02  [watching] score: 75 % → 100 %: every limit is proven (13,962 requests in 31 minutes, 12 failed)
 10:03  [watching] score: hold at 100 %: no minute of this stage has been judged yet
-10:10  [completed] score: Completed: every limit kept at 75% for 32 minutes and at 100% for 5
+10:10  [completed] score: complete at 100 %: every limit kept at 75% for 32 minutes and at 100% for 5
 $ pages
 INFO    started: score: run 1 started
 INFO    stage-reached: score: 0 % → 1 % on Rust
@@ -65,9 +65,7 @@ Stage:       7/7
   public:    100 % shown by the rule
 Against:     odds 1:0.3 (ln E -1.21, rollback at 4.61), led by rel_p99
 For:         ✔ err 13.4/1.6  ✔ p50 32.7/1.6  ✔ p95 32.7/1.6  ✔ p99 28.6/1.6 after 5 minutes, up to 2026-11-24T10:07Z
-Normal here: P50 counts as worse from 1.6 times Python's (auto, from 1 h)
-Normal here: P95 counts as worse from 1.6 times Python's (auto, from 1 h)
-Normal here: P99 counts as worse from 1.6 times Python's (auto, from 1 h)
+Normal here: Latency counts as worse from 1.6 times Python's (auto, from 1 h)
 Code:        public: rust version 1 beside python version 1
 Revision:    116
 
@@ -79,29 +77,29 @@ P95       no data                    40 ms [31.5, 40]           200 ms
 P99       no data                    50 ms [40, 50]             500 ms
 
     43  2026-11-24 09:19 UTC  10 % → 25 % applied on every route, read back
-    52  2026-11-24 09:24 UTC  25 % → 50 % intended: 25% → 50%: every limit is proven (455 requests in 3 minutes, none failed)
+    52  2026-11-24 09:24 UTC  25 % → 50 % intended: every limit is proven (455 requests in 3 minutes, none failed)
     53  2026-11-24 09:24 UTC  25 % → 50 % applied on every route, read back
-    62  2026-11-24 09:29 UTC  50 % → 75 % intended: 50% → 75%: every limit is proven (923 requests in 3 minutes, none failed)
+    62  2026-11-24 09:29 UTC  50 % → 75 % intended: every limit is proven (923 requests in 3 minutes, none failed)
     63  2026-11-24 09:29 UTC  50 % → 75 % applied on every route, read back
-   100  2026-11-24 10:02 UTC  75 % → 100 % intended: 75% → 100%: every limit is proven (13,962 requests in 31 minutes, 12 failed)
+   100  2026-11-24 10:02 UTC  75 % → 100 % intended: every limit is proven (13,962 requests in 31 minutes, 12 failed)
    101  2026-11-24 10:02 UTC  75 % → 100 % applied on every route, read back
-   113  2026-11-24 10:10 UTC  completed: Completed: every limit kept at 75% for 32 minutes and at 100% for 5
+   113  2026-11-24 10:10 UTC  completed: complete at 100 %: every limit kept at 75% for 32 minutes and at 100% for 5
 $ rolloutctl history
      1  2026-11-24 09:00 UTC  rollout 1 started by arn:aws:sts::111122223333:assumed-role/oncall/ada: scorer 2.4, change 1187; stages 1 %, 5 %, 10 %, 25 %, 50 %, 100 %
-     5  2026-11-24 09:00 UTC  history of 58 minutes read, 596 requests a minute; first stage 1 %; P50 counts as worse from 1.6 times Python's (auto, from 1 h); P95 counts as worse from 1.6 times Python's (auto, from 1 h); P99 counts as worse from 1.6 times Python's (auto, from 1 h)
+     5  2026-11-24 09:00 UTC  history of 58 minutes read, 596 requests a minute; first stage 1 %; Latency counts as worse from 1.6 times Python's (auto, from 1 h)
      7  2026-11-24 09:00 UTC  the code was seen: public runs rust version 1 beside python version 1
      8  2026-11-24 09:00 UTC  0 % → 1 % intended: start at 1 %: the largest first stage that is safe at 596 requests a minute
      9  2026-11-24 09:00 UTC  0 % → 1 % applied on every route, read back
-    22  2026-11-24 09:09 UTC  1 % → 5 % intended: 1% → 5%: every limit is proven (36 requests in 6 minutes, none failed)
+    22  2026-11-24 09:09 UTC  1 % → 5 % intended: every limit is proven (36 requests in 6 minutes, none failed)
     23  2026-11-24 09:09 UTC  1 % → 5 % applied on every route, read back
-    32  2026-11-24 09:14 UTC  5 % → 10 % intended: 5% → 10%: every limit is proven (90 requests in 3 minutes, none failed)
+    32  2026-11-24 09:14 UTC  5 % → 10 % intended: every limit is proven (90 requests in 3 minutes, none failed)
     33  2026-11-24 09:14 UTC  5 % → 10 % applied on every route, read back
-    42  2026-11-24 09:19 UTC  10 % → 25 % intended: 10% → 25%: every limit is proven (174 requests in 3 minutes, none failed)
+    42  2026-11-24 09:19 UTC  10 % → 25 % intended: every limit is proven (174 requests in 3 minutes, none failed)
     43  2026-11-24 09:19 UTC  10 % → 25 % applied on every route, read back
-    52  2026-11-24 09:24 UTC  25 % → 50 % intended: 25% → 50%: every limit is proven (455 requests in 3 minutes, none failed)
+    52  2026-11-24 09:24 UTC  25 % → 50 % intended: every limit is proven (455 requests in 3 minutes, none failed)
     53  2026-11-24 09:24 UTC  25 % → 50 % applied on every route, read back
-    62  2026-11-24 09:29 UTC  50 % → 75 % intended: 50% → 75%: every limit is proven (923 requests in 3 minutes, none failed)
+    62  2026-11-24 09:29 UTC  50 % → 75 % intended: every limit is proven (923 requests in 3 minutes, none failed)
     63  2026-11-24 09:29 UTC  50 % → 75 % applied on every route, read back
-   100  2026-11-24 10:02 UTC  75 % → 100 % intended: 75% → 100%: every limit is proven (13,962 requests in 31 minutes, 12 failed)
+   100  2026-11-24 10:02 UTC  75 % → 100 % intended: every limit is proven (13,962 requests in 31 minutes, 12 failed)
    101  2026-11-24 10:02 UTC  75 % → 100 % applied on every route, read back
-   113  2026-11-24 10:10 UTC  completed: Completed: every limit kept at 75% for 32 minutes and at 100% for 5
+   113  2026-11-24 10:10 UTC  completed: complete at 100 %: every limit kept at 75% for 32 minutes and at 100% for 5

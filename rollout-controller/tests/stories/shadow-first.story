@@ -17,7 +17,7 @@ $ minutes 3
 $ console public 5%
 $ minutes 20
 09:03  [advancing] score: hold at 0 %: no minute of this stage has been judged yet
-09:09  [advancing] score: 5% → 10%: every limit is proven (121 requests in 4 minutes, none failed)
+09:09  [advancing] score: 5 % → 10 %: every limit is proven (121 requests in 4 minutes, none failed)
 $ pages
 INFO    started: score: run 1 started in shadow mode; nothing is moved
 $ rolloutctl promote --reason "go on" --yes
@@ -32,12 +32,12 @@ $ rolloutctl activate --reason "it agreed with us all day" --yes
   public shows 5 %
   advancing at revision 32
 $ until 10%
-09:23  [advancing] score: 5% → 10%: every limit is proven (554 requests in 18 minutes, 1 failed)
+09:23  [advancing] score: 5 % → 10 %: every limit is proven (554 requests in 18 minutes, 1 failed)
 $ rolloutctl history
      1  2026-11-24 09:00 UTC  rollout 1 started in shadow mode by arn:aws:sts::111122223333:assumed-role/oncall/ada: watch it for a day; stages 1 %, 5 %, 10 %, 25 %, 50 %, 100 %
-     5  2026-11-24 09:00 UTC  history of 58 minutes read, 598 requests a minute; first stage 1 %; P50 counts as worse from 1.6 times Python's (auto, from 1 h); P95 counts as worse from 1.6 times Python's (auto, from 1 h); P99 counts as worse from 1.6 times Python's (auto, from 1 h)
+     5  2026-11-24 09:00 UTC  history of 58 minutes read, 598 requests a minute; first stage 1 %; Latency counts as worse from 1.6 times Python's (auto, from 1 h)
      7  2026-11-24 09:00 UTC  the code was seen: public runs rust version 1 beside python version 1
     10  2026-11-24 09:03 UTC  shadow: the rules show 5 % now
     31  2026-11-24 09:23 UTC  made active by arn:aws:sts::111122223333:assumed-role/oncall/ada: it agreed with us all day
-    34  2026-11-24 09:23 UTC  5 % → 10 % intended: 5% → 10%: every limit is proven (554 requests in 18 minutes, 1 failed)
+    34  2026-11-24 09:23 UTC  5 % → 10 % intended: every limit is proven (554 requests in 18 minutes, 1 failed)
     35  2026-11-24 09:23 UTC  5 % → 10 % applied on every route, read back

@@ -12,7 +12,7 @@ $ rolloutctl start --reason "scorer 2.4" --yes
 $ until 5%
 21:00  [advancing] score: start at 1 %: the largest first stage that is safe at 603 requests a minute
 21:01  [advancing] score: hold at 1 %: no minute of this stage has been judged yet
-21:07  [advancing] score: 1% → 5%: every limit is proven (35 requests in 5 minutes, none failed)
+21:07  [advancing] score: 1 % → 5 %: every limit is proven (35 requests in 5 minutes, none failed)
 $ ledger down
 $ minutes 3
 21:08  [unknown] score: reading the journal of rollout `score`: the database cannot be reached: connection refused. nothing advances; nothing speaks for a rollback
@@ -60,9 +60,7 @@ Stage:       0/7
   public:    0 % shown by the rule
 Against:     odds 1:0.9 (ln E -0.08, rollback at 4.61), led by rel_p99
 For:         ✔ err 5.0/1.6  ✔ p50 25.1/4.6  ✔ p95 19.4/4.6  ✔ p99 5.0/1.6 after 4 minutes, up to 2026-11-24T21:04Z
-Normal here: P50 counts as worse from 1.6 times Python's (auto, from 1 h)
-Normal here: P95 counts as worse from 1.6 times Python's (auto, from 1 h)
-Normal here: P99 counts as worse from 1.6 times Python's (auto, from 1 h)
+Normal here: Latency counts as worse from 1.6 times Python's (auto, from 1 h)
 Code:        public: rust version 1 beside python version 1
 Revision:    31
 
@@ -77,18 +75,18 @@ P99       125 ms [80, 125]           31.5 ms [25, …]            500 ms
      7  2026-11-24 21:00 UTC  the code was seen: public runs rust version 1 beside python version 1
      8  2026-11-24 21:00 UTC  0 % → 1 % intended: start at 1 %: the largest first stage that is safe at 603 requests a minute
      9  2026-11-24 21:00 UTC  0 % → 1 % applied on every route, read back
-    20  2026-11-24 21:07 UTC  1 % → 5 % intended: 1% → 5%: every limit is proven (35 requests in 5 minutes, none failed)
+    20  2026-11-24 21:07 UTC  1 % → 5 % intended: every limit is proven (35 requests in 5 minutes, none failed)
     21  2026-11-24 21:07 UTC  1 % → 5 % applied on every route, read back
     25  2026-11-24 21:23 UTC  rollback ordered by arn:aws:sts::111122223333:assumed-role/oncall/ada at 2026-11-24 21:23 UTC, while the journal could not be written: to be sure
     26  2026-11-24 21:23 UTC  ended, rolled back: rollback ordered by arn:aws:sts::111122223333:assumed-role/oncall/ada: to be sure
 [exit 20]
 $ rolloutctl history
      1  2026-11-24 21:00 UTC  rollout 1 started by arn:aws:sts::111122223333:assumed-role/oncall/ada: scorer 2.4; stages 1 %, 5 %, 10 %, 25 %, 50 %, 100 %
-     5  2026-11-24 21:00 UTC  history of 58 minutes read, 603 requests a minute; first stage 1 %; P50 counts as worse from 1.6 times Python's (auto, from 1 h); P95 counts as worse from 1.6 times Python's (auto, from 1 h); P99 counts as worse from 1.6 times Python's (auto, from 1 h)
+     5  2026-11-24 21:00 UTC  history of 58 minutes read, 603 requests a minute; first stage 1 %; Latency counts as worse from 1.6 times Python's (auto, from 1 h)
      7  2026-11-24 21:00 UTC  the code was seen: public runs rust version 1 beside python version 1
      8  2026-11-24 21:00 UTC  0 % → 1 % intended: start at 1 %: the largest first stage that is safe at 603 requests a minute
      9  2026-11-24 21:00 UTC  0 % → 1 % applied on every route, read back
-    20  2026-11-24 21:07 UTC  1 % → 5 % intended: 1% → 5%: every limit is proven (35 requests in 5 minutes, none failed)
+    20  2026-11-24 21:07 UTC  1 % → 5 % intended: every limit is proven (35 requests in 5 minutes, none failed)
     21  2026-11-24 21:07 UTC  1 % → 5 % applied on every route, read back
     25  2026-11-24 21:23 UTC  rollback ordered by arn:aws:sts::111122223333:assumed-role/oncall/ada at 2026-11-24 21:23 UTC, while the journal could not be written: to be sure
     26  2026-11-24 21:23 UTC  ended, rolled back: rollback ordered by arn:aws:sts::111122223333:assumed-role/oncall/ada: to be sure

@@ -14,7 +14,7 @@ $ next-write commits-then-fails
 $ until 5%
 09:00  [advancing] score: start at 1 %: the largest first stage that is safe at 1,194 requests a minute
 09:01  [advancing] score: hold at 1 %: no minute of this stage has been judged yet
-09:06  [advancing] score: 1% → 5%: every limit is proven (53 requests in 4 minutes, none failed)
+09:06  [advancing] score: 1 % → 5 %: every limit is proven (53 requests in 4 minutes, none failed)
 $ route public dead
 $ rolloutctl rollback --reason "users see errors" --dry-run
 • nothing is done yet, this would be: score: rolled back: every route at 0 % (public: 5 % → 0 %, internal: 5 % → 0 %)
@@ -42,9 +42,7 @@ Stage:       2/7
 Against:     odds 1:0.9 (ln E -0.09, rollback at 4.61), led by rel_p99
 For:         ◌ err 4.5/4.6  ✔ p50 32.4/4.6  ✔ p95 30.6/4.6  ◌ p99 4.5/4.6 after 5 minutes, up to 2026-11-24T09:05Z
 Page:        ⚠ rollback-incomplete since 2026-11-24 09:07 UTC
-Normal here: P50 counts as worse from 1.6 times Python's (auto, from 1 h)
-Normal here: P95 counts as worse from 1.6 times Python's (auto, from 1 h)
-Normal here: P99 counts as worse from 1.6 times Python's (auto, from 1 h)
+Normal here: Latency counts as worse from 1.6 times Python's (auto, from 1 h)
 Code:        public: rust version 1 beside python version 1
 Code:        internal: rust version 1 beside python version 1
 Revision:    36
@@ -91,11 +89,11 @@ TRIGGER moved-by-someone-else: score: a weight was moved by someone else
 CLEAR   moved-by-someone-else: score: a weight was moved by someone else
 $ rolloutctl history
      1  2026-11-24 09:00 UTC  rollout 1 started by arn:aws:sts::111122223333:assumed-role/oncall/ada: scorer 2.4; stages 1 %, 5 %, 10 %, 25 %, 50 %, 100 %
-     5  2026-11-24 09:00 UTC  history of 58 minutes read, 1,194 requests a minute; first stage 1 %; P50 counts as worse from 1.6 times Python's (auto, from 1 h); P95 counts as worse from 1.6 times Python's (auto, from 1 h); P99 counts as worse from 1.6 times Python's (auto, from 1 h)
+     5  2026-11-24 09:00 UTC  history of 58 minutes read, 1,194 requests a minute; first stage 1 %; Latency counts as worse from 1.6 times Python's (auto, from 1 h)
      7  2026-11-24 09:00 UTC  the code was seen: public runs rust version 1 beside python version 1; internal runs rust version 1 beside python version 1
      8  2026-11-24 09:00 UTC  0 % → 1 % intended: start at 1 %: the largest first stage that is safe at 1,194 requests a minute
      9  2026-11-24 09:00 UTC  0 % → 1 % applied on every route, read back
-    19  2026-11-24 09:06 UTC  1 % → 5 % intended: 1% → 5%: every limit is proven (53 requests in 4 minutes, none failed)
+    19  2026-11-24 09:06 UTC  1 % → 5 % intended: every limit is proven (53 requests in 4 minutes, none failed)
     20  2026-11-24 09:06 UTC  1 % → 5 % applied on every route, read back
     24  2026-11-24 09:07 UTC  rollback ordered by arn:aws:sts::111122223333:assumed-role/oncall/ada: users see errors
     25  2026-11-24 09:07 UTC  5 % → 0 % intended: rollback ordered by arn:aws:sts::111122223333:assumed-role/oncall/ada: users see errors

@@ -58,7 +58,7 @@ fn function(name: &str) -> FunctionStats {
 
 impl Demo {
     fn good() -> Self {
-        let healthy = vec![(100, 50.0), (200, 100.0)];
+        let healthy = vec![(100, 50.0), (150, 80.0), (200, 100.0)];
         let failing = vec![(400, 50.0), (500, 0.0)];
         let changes = [healthy.clone(), vec![(300, 0.0)], failing.clone()].concat();
         let weight = |at: i64| {

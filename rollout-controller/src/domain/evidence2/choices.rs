@@ -125,6 +125,11 @@ impl Choices {
         }
     }
 
+    /// Known minutes up to the newest since the old side last was visibly bad.
+    pub const fn quiet_minutes(&self) -> u32 {
+        self.quiet_minutes
+    }
+
     /// How many parts are compared by themselves.
     pub(super) fn strata(&self) -> usize {
         self.strata.len()

@@ -7,6 +7,7 @@ pub(crate) mod number;
 
 use self::evidence::Clock;
 use self::number::whole;
+use crate::domain::both_sides::GOOD_MINUTES;
 use crate::domain::decision::{AlarmHolds, Decision, Hold, RollBackReason, StepBackReason};
 use crate::domain::engine::{Breach, Missing, Proof};
 use crate::domain::event::RouteFound;
@@ -117,6 +118,12 @@ pub fn step_back(to: Weight, why: &StepBackReason) -> String {
                 "back to {to}: the change to {going} reached some routes only and may not go on"
             )
         }
+        StepBackReason::BothSides { harm } => format!(
+            "back to {to}: both sides broke {} within {} of the step to {}, and Python kept it before; up again once both are good for {GOOD_MINUTES} minutes",
+            harm.metric.title(),
+            minutes(harm.within_minutes),
+            harm.to
+        ),
         StepBackReason::NewCode => {
             format!("back to {to}: other code answers on Rust, and it has proven nothing yet")
         }
@@ -187,6 +194,11 @@ pub fn hold(reason: &Hold, clock: &Clock) -> String {
         Hold::CopyDiffers => {
             "the copy of this run outside the journal does not say that it is open yet".to_owned()
         }
+        Hold::BothSides { harm, good_minutes } => format!(
+            "both sides broke {} after the step to {}, which was undone; {good_minutes} of {GOOD_MINUTES} good minutes before it is tried again",
+            harm.metric.title(),
+            harm.to
+        ),
         Hold::NotOpen => "the run does not go on".to_owned(),
         Hold::Shadow => "shadow: nothing is moved".to_owned(),
         Hold::Breach => "the evidence says roll back".to_owned(),
@@ -194,6 +206,10 @@ pub fn hold(reason: &Hold, clock: &Clock) -> String {
             "shadow: it would have rolled back; start again to judge afresh".to_owned()
         }
     }
+}
+
+fn minutes(n: u32) -> String {
+    if n == 1 { "1 minute".to_owned() } else { format!("{n} minutes") }
 }
 
 /// Why the new side leaves traffic.
@@ -212,6 +228,16 @@ pub fn rollback_reason(reason: &RollBackReason) -> String {
         RollBackReason::Ordered { by, reason } => format!("rollback ordered by {by}: {reason}"),
         RollBackReason::NoTarget { routes } => {
             format!("rollback: the new group of {} has no target", routes.join(", "))
+        }
+        RollBackReason::TwiceBothSides { first, second } => {
+            let (one, two) = (first.metric.title(), second.metric.title());
+            let limits = if one == two { one.to_owned() } else { format!("{one} and {two}") };
+            format!(
+                "rollback: twice, both sides broke {limits} within {} of the step from {} to {}",
+                minutes(first.within_minutes.max(second.within_minutes)),
+                second.from,
+                second.to
+            )
         }
         RollBackReason::PutBack => {
             "a weight was raised within 15 minutes after a rollback; put back to 0 %".to_owned()
