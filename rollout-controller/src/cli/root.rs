@@ -47,6 +47,7 @@ pub enum Command {
     Migrate(configure::Migrate),
     Replay(replay::Args),
     Export(export::Export),
+    Backtest(replay::Backtest),
     Plan(plan::Plan),
     Simulate(simulate::Simulate),
     Completions(completions::Completions),
@@ -73,6 +74,7 @@ impl Command {
             | Self::Migrate(_)
             | Self::Replay(_)
             | Self::Export(_)
+            | Self::Backtest(_)
             | Self::Plan(_)
             | Self::Simulate(_)
             | Self::Completions(_)
@@ -101,6 +103,7 @@ impl Command {
             Self::Migrate(args) => configure::run_migrate(args),
             Self::Replay(args) => replay::run(args),
             Self::Export(args) => export::run(args),
+            Self::Backtest(args) => replay::run_backtest(args),
             Self::Plan(args) => plan::run(args),
             Self::Simulate(args) => simulate::run(args),
             Self::Completions(args) => completions::run(args),

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
     use crate::domain::minute::Histogram;
     use crate::domain::observation::Unread;
-    use crate::replay::trace::Trace;
+    use crate::replay::trace::{Trace, TraceMinute};
     use crate::simulate;
 
     fn counts(requests: u64, errors: u64) -> SideCounts {
@@ -148,6 +148,7 @@ mod tests {
         let found: Vec<_> = trace
             .rollout
             .iter()
+            .map(TraceMinute::together)
             .map(|m| (m.minute.0, m.weight.percent(), m.old.requests, m.new.requests))
             .collect();
         assert_eq!(found, [(0, 5.0, 950, 50), (1, 5.0, 0, 0), (2, 25.0, 750, 250)]);

@@ -1,4 +1,4 @@
-//! Judges a recorded rollout again, minute by minute.
+//! Judges a recorded rollout again, minute by minute, with either engine.
 //!
 //! The weights are those in the file. A step counts only while the judged minute
 //! still has the weight of the current stage: minutes of the old stage that
@@ -7,21 +7,25 @@
 pub mod export;
 mod meta;
 mod trace;
+mod two;
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::domain::engine::Method;
 use crate::domain::evidence::{
     ConfigError, Engine, EvidenceConfig, HoldReason, JudgeError, Judged, Says, Stage,
 };
+use crate::domain::evidence2;
 use crate::domain::explain::evidence::{self as sentence, Clock};
-use crate::domain::minute::{EdgesError, Minute};
+use crate::domain::minute::{CommittedMinute, EdgesError, Minute};
+use crate::domain::plan::Terms;
 use crate::domain::slo::Slo;
 use crate::domain::weight::{Weight, WeightError};
 
 use meta::{Meta, Recorded};
-use trace::Trace;
+use trace::{Trace, TraceMinute};
 
 /// Why a recording could not be replayed.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +71,27 @@ pub enum ReplayError {
         #[source]
         source: JudgeError,
     },
+    /// The second engine refused a minute.
+    #[error("judging minute {minute}")]
+    Fold {
+        /// Which one.
+        minute: i64,
+        /// Why.
+        #[source]
+        source: evidence2::FoldError,
+    },
+    /// The recording and its description do not make a rollout of the second engine.
+    #[error("the recording does not suit evidence-2")]
+    Setup(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Which engine judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum With {
+    /// The first.
+    Evidence1,
+    /// The second.
+    Evidence2,
 }
 
 /// How a replay ended.
@@ -92,7 +117,7 @@ pub struct Decision {
     pub verdict: &'static str,
     /// `ln E` against the new side.
     pub log_e: f64,
-    /// The family that contributes most to it.
+    /// The family that contributes most to it; empty where the engine names none.
     pub lead: &'static str,
     /// The weight before, percent.
     pub from: f64,
@@ -124,9 +149,14 @@ pub struct Replay {
     pub judged_minutes: usize,
     /// The minute of the last action, or the last one recorded.
     pub last_minute: i64,
+    /// `evidence-1` or `evidence-2`.
+    pub engine: &'static str,
     /// Edges `[old, new]` of the comparison of P50, P95 and P99 with the old
-    /// side, milliseconds; `null` where it is off.
+    /// side, milliseconds; `null` where it is off, and with evidence-2.
     pub rel_edges_ms: [Option<[f64; 2]>; 3],
+    /// What evidence-2 chose from the history, one sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
     /// The hold in force at the end of a recording without an end.
     pub holding: Option<String>,
     /// Comparison with the decisions on record, where there are any.
@@ -136,7 +166,11 @@ pub struct Replay {
 impl Replay {
     /// For people: a line a decision, then how it ended.
     pub fn render(&self) -> String {
-        let mut text = format!("{}: {} minutes judged\n", self.trace, self.judged_minutes);
+        let mut text =
+            format!("{}: {} minutes judged by {}\n", self.trace, self.judged_minutes, self.engine);
+        for choice in &self.choices {
+            let _ = writeln!(text, "{choice}");
+        }
         for Decision { minute, acted_minute, log_e, reason, .. } in &self.decisions {
             let _ = writeln!(
                 text,
@@ -150,7 +184,7 @@ impl Replay {
             (End::Running, None) => writeln!(text, "the recording ends before the first verdict"),
         };
         match &self.agreement {
-            None => text.push_str("no decisions on record to compare with\n"),
+            None => {}
             Some(Agreement { agrees: true, .. }) => text.push_str("as on record\n"),
             Some(Agreement { differences, .. }) => {
                 for difference in differences {
@@ -165,21 +199,56 @@ impl Replay {
 /// Replays the text of a recording, described by the text of a meta file.
 ///
 /// `name` finds it among the meta file's `traces`; a recording that is not
-/// there is replayed too, without a comparison.
+/// there is replayed too, without a comparison. Without an engine it is the one
+/// that the description is of: evidence-2 where it says `expect`.
 ///
 /// # Errors
 /// [`ReplayError`] naming the line or field that is not of the expected form.
-pub fn run(name: &str, trace: &str, meta: &str) -> Result<Replay, ReplayError> {
+pub fn run(name: &str, trace: &str, meta: &str, with: Option<With>) -> Result<Replay, ReplayError> {
     let meta: Meta = serde_json::from_str(meta).map_err(ReplayError::Meta)?;
-    let config = meta.config()?;
-    let stages = meta.stages()?;
-    let engine = Engine::new(config, meta.slo).map_err(ReplayError::Config)?;
-    let trace = Trace::parse(trace, engine.config().edges_ms.buckets())?;
     let recorded = meta.traces.get(name);
-    let mut replay =
-        play(name, &engine, &stages, &trace, meta.metric_lag_minutes.into(), recorded)?;
+    let stages = meta.stages(recorded)?;
+    let lag = meta.metric_lag_minutes.into();
+    let is_second = recorded.is_some_and(Recorded::is_of_evidence2);
+    let with = with.unwrap_or(if is_second { With::Evidence2 } else { With::Evidence1 });
+    let mut replay = match with {
+        With::Evidence1 => {
+            let engine = Engine::new(meta.config()?, meta.slo).map_err(ReplayError::Config)?;
+            let trace = Trace::parse(trace, engine.config().edges_ms.buckets())?;
+            play(name, &engine, &stages, &trace, lag, recorded)?
+        }
+        With::Evidence2 => {
+            let edges = meta.edges()?;
+            let trace = Trace::parse(trace, edges.buckets())?;
+            let start = recorded.and_then(Recorded::start).transpose()?;
+            let (settings, slo) = (evidence2::Settings::default(), meta.slo);
+            two::play(name, two::Rollout { settings, slo, edges, stages, start, lag }, &trace)?
+        }
+    };
     replay.agreement = recorded.and_then(|recorded| recorded.compare(&replay));
     Ok(replay)
+}
+
+/// Replays the text of a recording with the terms of a config: its limits, stages
+/// and engine.
+///
+/// # Errors
+/// [`ReplayError`] naming the line that is not of the expected form.
+pub fn backtest(name: &str, trace: &str, terms: &Terms) -> Result<Replay, ReplayError> {
+    let trace = Trace::parse(trace, terms.evidence.edges().buckets())?;
+    let (stages, lag) = (terms.stages.clone(), terms.lag_minutes.into());
+    match &terms.evidence {
+        Method::One(config) => {
+            let engine = Engine::new((**config).clone(), terms.slo).map_err(ReplayError::Config)?;
+            play(name, &engine, &stages, &trace, lag, None)
+        }
+        Method::Two(method) => {
+            let (settings, edges) = (method.settings, method.edges_ms.clone());
+            let rollout =
+                two::Rollout { settings, slo: terms.slo, edges, stages, start: None, lag };
+            two::play(name, rollout, &trace)
+        }
+    }
 }
 
 fn play(
@@ -192,7 +261,8 @@ fn play(
 ) -> Result<Replay, ReplayError> {
     let planned = u32::try_from(stages.len()).unwrap_or(u32::MAX);
     let mut evidence = engine.start(planned);
-    evidence.learn_history(engine, &trace.history);
+    let history: Vec<CommittedMinute> = trace.history.iter().map(TraceMinute::together).collect();
+    evidence.learn_history(engine, &history);
     if trace.history.is_empty()
         && let Some(edges) = recorded.and_then(|recorded| recorded.rel_edges_ms.as_ref())
     {
@@ -205,14 +275,17 @@ fn play(
         end: End::Running,
         judged_minutes: 0,
         last_minute: trace.last_minute.0,
+        engine: "evidence-1",
+        choices: Vec::new(),
         rel_edges_ms: engine
             .relative_edges_ms(evidence.relative_edges())
             .map(|pair| pair.map(|(old, new)| [old, new])),
         holding: None,
         agreement: None,
     };
-    let mut at = trace.rollout.first().map_or(Weight::ZERO, |minute| minute.weight);
-    for minute in &trace.rollout {
+    let rollout: Vec<CommittedMinute> = trace.rollout.iter().map(TraceMinute::together).collect();
+    let mut at = rollout.first().map_or(Weight::ZERO, |minute| minute.weight);
+    for minute in &rollout {
         // A minute becomes due only when the lag has passed.
         if minute.minute.plus(lag) > trace.last_minute {
             break;

@@ -17,10 +17,39 @@ const FARTHEST_MINUTE: i64 = 2 * 366 * 24 * 60;
 
 /// A recording in order: minutes before 0 are the old side's history.
 pub(super) struct Trace {
-    pub(super) history: Vec<CommittedMinute>,
-    pub(super) rollout: Vec<CommittedMinute>,
+    /// How many routes it tells apart.
+    pub(super) routes: usize,
+    pub(super) history: Vec<TraceMinute>,
+    pub(super) rollout: Vec<TraceMinute>,
     /// The newest minute recorded.
     pub(super) last_minute: Minute,
+}
+
+/// One minute of a recording, with one entry a route.
+pub(super) struct TraceMinute {
+    pub(super) minute: Minute,
+    pub(super) routes: Vec<RouteRow>,
+}
+
+/// Both sides of one route in one minute.
+#[derive(Clone, Default)]
+pub(super) struct RouteRow {
+    pub(super) weight: Weight,
+    pub(super) old: SideCounts,
+    pub(super) new: SideCounts,
+}
+
+impl TraceMinute {
+    /// All routes summed, at the weight of the first.
+    pub(super) fn together(&self) -> CommittedMinute {
+        let weight = self.routes.first().map_or(Weight::ZERO, |row| row.weight);
+        let (mut old, mut new) = (SideCounts::default(), SideCounts::default());
+        for row in &self.routes {
+            old += &row.old;
+            new += &row.new;
+        }
+        CommittedMinute { minute: self.minute, weight, old, new }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,21 +60,29 @@ enum Side {
 
 struct Row {
     minute: i64,
+    route: usize,
     side: Side,
     weight: Weight,
     counts: SideCounts,
 }
 
-/// A minute with the sides recorded so far.
+/// A route in a minute with the sides recorded so far.
 struct Gathered {
     weight: Weight,
     old: Option<SideCounts>,
     new: Option<SideCounts>,
 }
 
+/// By minute and route.
+type Minutes = BTreeMap<i64, BTreeMap<usize, Gathered>>;
+
+/// Routes of a recording; more is a mistake.
+const MOST_ROUTES: usize = 1_000;
+
 impl Trace {
     /// Reads the text of a CSV file (RFC 4180) whose latencies are in so many
-    /// buckets. A first column without a name, as a data frame's index, is passed over.
+    /// buckets. A first column without a name, as a data frame's index, is passed over;
+    /// a second one, `route`, counts routes from 0.
     pub(super) fn parse(text: &str, buckets: usize) -> Result<Self, ReplayError> {
         let text = text.trim_start_matches('\u{feff}');
         let mut reader = csv::ReaderBuilder::new()
@@ -53,8 +90,8 @@ impl Trace {
             .flexible(true)
             .trim(csv::Trim::All)
             .from_reader(text.as_bytes());
-        let mut minutes = BTreeMap::new();
-        let mut skip = None;
+        let mut minutes = Minutes::new();
+        let mut form = None;
         for record in reader.records() {
             let record = record.map_err(|error| ReplayError::Line {
                 line: error.position().map_or(1, |position| line_of(position.line())),
@@ -62,20 +99,31 @@ impl Trace {
             })?;
             let line = record.position().map_or(1, |position| line_of(position.line()));
             let refused = |problem| ReplayError::Line { line, problem };
-            let fields: Vec<&str> = record.iter().collect();
-            let Some(skip) = skip else {
+            let mut fields: Vec<&str> = record.iter().collect();
+            let Some((skip, with_routes)) = form else {
                 let index = usize::from(matches!(fields[0], "" | "index" | "Unnamed: 0"));
-                check_header(&fields[index..], buckets).map_err(refused)?;
-                skip = Some(index);
+                fields.drain(..index);
+                let with_routes = fields.get(1) == Some(&"route");
+                if with_routes {
+                    fields.remove(1);
+                }
+                check_header(&fields, buckets).map_err(refused)?;
+                form = Some((index, with_routes));
                 continue;
             };
             if fields.iter().all(|field| field.is_empty()) {
                 continue;
             }
-            let row = Row::parse(fields.get(skip..).unwrap_or_default(), buckets);
+            fields.drain(..skip.min(fields.len()));
+            let route = if with_routes && fields.len() > 1 {
+                route(fields.remove(1)).map_err(refused)?
+            } else {
+                0
+            };
+            let row = Row::parse(&fields, route, buckets);
             gather(&mut minutes, row.map_err(refused)?).map_err(refused)?;
         }
-        if skip.is_none() {
+        if form.is_none() {
             let problem = check_header(&[], buckets).err().unwrap_or_default();
             return Err(ReplayError::Line { line: 1, problem });
         }
@@ -84,9 +132,9 @@ impl Trace {
 
     /// A side without requests has no line, so a minute without lines had none
     /// on either side; its weight is that of the minute before.
-    fn fill(minutes: &BTreeMap<i64, Gathered>) -> Result<Self, ReplayError> {
+    fn fill(minutes: &Minutes) -> Result<Self, ReplayError> {
         let whole = |problem: &str| ReplayError::Trace { problem: problem.to_owned() };
-        let (Some((&first, opening)), Some((&last, _))) =
+        let (Some((&first, _)), Some((&last, _))) =
             (minutes.first_key_value(), minutes.last_key_value())
         else {
             return Err(whole("has no minutes"));
@@ -95,26 +143,43 @@ impl Trace {
         if last.saturating_sub(first) > 28 * 24 * 60 {
             return Err(whole("spans more than four weeks; check its minute column"));
         }
-        let mut weight = opening.weight;
-        let mut trace =
-            Self { history: Vec::new(), rollout: Vec::new(), last_minute: Minute(last) };
+        let named = minutes.values().filter_map(|routes| routes.last_key_value());
+        let routes = named.map(|(route, _)| route + 1).max().unwrap_or(1);
+        let mut weights: Vec<Weight> = (0..routes)
+            .map(|route| {
+                let known = minutes.values().find_map(|routes| routes.get(&route));
+                known.map_or(Weight::ZERO, |gathered| gathered.weight)
+            })
+            .collect();
+        let last_minute = Minute(last);
+        let mut trace = Self { routes, history: Vec::new(), rollout: Vec::new(), last_minute };
         for minute in first..=last {
             let gathered = minutes.get(&minute);
-            weight = gathered.map_or(weight, |gathered| gathered.weight);
-            let side = |pick: fn(&Gathered) -> &Option<SideCounts>| {
-                gathered.and_then(|gathered| pick(gathered).clone()).unwrap_or_default()
+            let row = |(route, weight): (usize, &mut Weight)| {
+                let gathered = gathered.and_then(|routes| routes.get(&route));
+                *weight = gathered.map_or(*weight, |gathered| gathered.weight);
+                let side = |pick: fn(&Gathered) -> &Option<SideCounts>| {
+                    gathered.and_then(|gathered| pick(gathered).clone()).unwrap_or_default()
+                };
+                RouteRow {
+                    weight: *weight,
+                    old: side(|gathered| &gathered.old),
+                    new: side(|gathered| &gathered.new),
+                }
             };
-            let committed = CommittedMinute {
-                minute: Minute(minute),
-                weight,
-                old: side(|gathered| &gathered.old),
-                new: side(|gathered| &gathered.new),
-            };
+            let routes = weights.iter_mut().enumerate().map(row).collect();
             let part = if minute < 0 { &mut trace.history } else { &mut trace.rollout };
-            part.push(committed);
+            part.push(TraceMinute { minute: Minute(minute), routes });
         }
         Ok(trace)
     }
+}
+
+fn route(field: &str) -> Result<usize, String> {
+    let number = field.parse::<usize>().ok().filter(|route| *route < MOST_ROUTES);
+    number.ok_or_else(|| {
+        format!("route is {field:?}, expected a number from 0 to {}", MOST_ROUTES - 1)
+    })
 }
 
 fn line_of(line: u64) -> usize {
@@ -169,7 +234,7 @@ fn count(column: usize, field: &str) -> Result<u64, String> {
 }
 
 impl Row {
-    fn parse(fields: &[&str], buckets: usize) -> Result<Self, String> {
+    fn parse(fields: &[&str], route: usize, buckets: usize) -> Result<Self, String> {
         let wanted = LEADING.len() + buckets;
         if fields.len() != wanted {
             return Err(format!("has {} fields, expected {wanted}", fields.len()));
@@ -197,7 +262,8 @@ impl Row {
             return Err(in_columns(contradiction));
         }
         let latency = Histogram::new(samples, counts);
-        Ok(Self { minute, side, weight, counts: SideCounts { requests, errors, latency } })
+        let counts = SideCounts { requests, errors, latency };
+        Ok(Self { minute, route, side, weight, counts })
     }
 }
 
@@ -219,9 +285,10 @@ fn in_columns(contradiction: Contradiction) -> String {
     }
 }
 
-fn gather(minutes: &mut BTreeMap<i64, Gathered>, row: Row) -> Result<(), String> {
-    let Row { minute, side, weight, counts } = row;
-    let gathered = minutes.entry(minute).or_insert(Gathered { weight, old: None, new: None });
+fn gather(minutes: &mut Minutes, row: Row) -> Result<(), String> {
+    let Row { minute, route, side, weight, counts } = row;
+    let routes = minutes.entry(minute).or_default();
+    let gathered = routes.entry(route).or_insert(Gathered { weight, old: None, new: None });
     if gathered.weight != weight {
         let other = gathered.weight;
         return Err(format!("minute {minute} has weight {weight}, its other side {other}"));
@@ -248,7 +315,7 @@ mod tests {
     }
 
     fn counts(trace: &Trace) -> (u64, u64, u64) {
-        let old = &trace.history[0].old;
+        let old = &trace.history[0].routes[0].old;
         (old.requests, old.errors, old.latency.slower_than(0))
     }
 
@@ -269,6 +336,26 @@ mod tests {
             let trace = read(&rows).unwrap_or_else(|error| panic!("{error}: {rows:?}"));
             assert_eq!(counts(&trace), (51, 2, 10), "{rows:?}");
         }
+    }
+
+    #[test]
+    fn routes_are_told_apart_and_can_be_summed() {
+        let header = HEADER.replace("minute,", "minute,route,");
+        let rows = [
+            header.as_str(),
+            "0,0,old,25,30,0,30,30,0",
+            "0,1,old,10,50,1,50,50,0",
+            "0,1,new,10,5,0,5,5,0",
+        ];
+        let trace = read(&rows).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(trace.routes, 2);
+        let weights: Vec<_> =
+            trace.rollout[0].routes.iter().map(|row| row.weight.percent()).collect();
+        assert_eq!(weights, [25.0, 10.0]);
+        let together = trace.rollout[0].together();
+        assert_eq!((together.old.requests, together.new.requests), (80, 5));
+        let error = read(&[&header, "0,x,old,25,30,0,30,30,0"]).err().unwrap_or_default();
+        assert!(error.contains("line 2: route is \"x\", expected a number from 0"), "{error}");
     }
 
     #[test]

@@ -120,7 +120,7 @@ fn replaying_a_recorded_rollout_decides_alike_at_the_same_minutes() {
     let names = traces();
     assert_eq!(names.len(), 12);
     for name in names {
-        let replay = replay::run(&name, &data(&format!("traces/{name}.csv")), &meta).unwrap();
+        let replay = replay::run(&name, &data(&format!("traces/{name}.csv")), &meta, None).unwrap();
         let found = serde_json::to_value(&replay).unwrap();
         let expected = &truth["traces"][&name];
         let (found_decisions, recorded) = (
@@ -155,7 +155,7 @@ fn a_record_that_differs_is_told() {
     decisions[1]["minute"] = Value::from(14);
     decisions[4]["lead"] = Value::from("abs_err");
     let trace = data("traces/leak-600.csv");
-    let replay = replay::run("leak-600", &trace, &truth.to_string()).unwrap();
+    let replay = replay::run("leak-600", &trace, &truth.to_string(), None).unwrap();
     let agreement = replay.agreement.unwrap();
     assert!(!agreement.agrees);
     assert_eq!(agreement.differences.len(), 3, "{:?}", agreement.differences);
@@ -164,7 +164,7 @@ fn a_record_that_differs_is_told() {
 #[test]
 fn a_recording_without_a_record_is_replayed_without_comparison() {
     let trace = data("traces/leak-600.csv");
-    let replay = replay::run("another", &trace, &data("traces/truth.json")).unwrap();
+    let replay = replay::run("another", &trace, &data("traces/truth.json"), None).unwrap();
     assert_eq!(replay.agreement, None);
     assert_eq!(replay.decisions.len(), 5);
 }
@@ -176,7 +176,7 @@ fn a_recording_cut_short_is_judged_up_to_the_lag() {
         .lines()
         .filter(|line| line.split(',').next().unwrap().parse::<i64>().is_ok_and(|m| m > 30))
         .fold(trace.clone(), |kept, line| kept.replace(&format!("{line}\n"), ""));
-    let replay = replay::run("cut", &up_to_30, &data("traces/truth.json")).unwrap();
+    let replay = replay::run("cut", &up_to_30, &data("traces/truth.json"), None).unwrap();
     assert_eq!(replay.end, replay::End::Running);
     assert_eq!(replay.judged_minutes, 29, "minutes 0 to 28, two before the last recorded");
     assert!(replay.holding.unwrap().starts_with("hold at 50 %: "));
@@ -186,7 +186,7 @@ fn a_recording_cut_short_is_judged_up_to_the_lag() {
 fn a_malformed_recording_says_which_line_and_what() {
     let meta = data("traces/truth.json");
     let trace = data("traces/leak-600.csv");
-    let refused = |text: &str| replay::run("x", text, &meta).unwrap_err().to_string();
+    let refused = |text: &str| replay::run("x", text, &meta, None).unwrap_err().to_string();
     assert!(refused("").contains("line 1: column 1"));
     assert!(refused(&trace.replace("errors,", "faults,")).contains("\"faults\""));
     assert!(refused(&trace.replace("\n-58,old,0,", "\n-58,old,0,x")).contains("line 4: requests"));
@@ -204,7 +204,7 @@ fn a_malformed_recording_says_which_line_and_what() {
         ("{}", "meta file"),
         (r#"{"edges_ms":[1],"metric_lag_minutes":2,"stages_pct":[100],"bake_minutes":1}"#, "meta"),
     ] {
-        let error = replay::run("x", &trace, meta).unwrap_err();
+        let error = replay::run("x", &trace, meta, None).unwrap_err();
         assert!(error.to_string().contains(part), "{error}");
     }
 }

@@ -9,6 +9,7 @@ use rollout_controller::domain::evidence2::{
 use rollout_controller::domain::minute::{Edges, Histogram, Minute, SideCounts};
 use rollout_controller::domain::slo::Slo;
 use rollout_controller::domain::weight::Weight;
+use rollout_controller::{replay, simulate};
 use serde_json::Value;
 
 use crate::evidence2::{data, percent, stages};
@@ -185,4 +186,34 @@ fn every_decision_is_the_references_within_a_minute() {
             }
         }
     }
+}
+
+#[test]
+fn the_command_judges_recordings_of_either_engine_and_compares_them() {
+    let meta = data("truth.json");
+    for (name, _) in all() {
+        let replay = replay::run(&name, &data(&format!("{name}.csv")), &meta, None).unwrap();
+        let agreement = replay.agreement.as_ref().expect("something is on record");
+        assert!(agreement.agrees, "{name}: {}", replay.render());
+        assert_eq!(replay.engine, "evidence-2");
+    }
+    let healthy = data("healthy-600.csv");
+    let first = replay::run("healthy-600", &healthy, &meta, Some(replay::With::Evidence1)).unwrap();
+    assert_eq!(first.engine, "evidence-1");
+
+    let truth = meta.replace("\"complete\"", "\"rollback\"");
+    let differs = replay::run("healthy-600", &healthy, &truth, None).unwrap();
+    let differences = differs.agreement.expect("something is on record").differences;
+    assert!(differences.concat().contains("the end is complete"), "{differences:?}");
+}
+
+#[test]
+fn a_backtest_judges_with_the_terms_of_a_config() {
+    let config = simulate::defaults(&["public"]).unwrap();
+    let terms = &config.rollouts[0].terms;
+    let fault = data("flap-1-in-10-total-6000.csv");
+    let second = replay::backtest("today", &fault, terms).unwrap();
+    assert_eq!((second.engine, second.end), ("evidence-2", replay::End::Rollback));
+    assert!(!second.choices.is_empty(), "{second:?}");
+    assert!(second.render().contains("the new side is out of traffic"), "{}", second.render());
 }
