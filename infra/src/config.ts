@@ -241,11 +241,12 @@ function controller(section: Section, here: shapes.Here): ControllerSettings {
     start: section.maybeText("start", shapes.startShare),
     bakeMinutes: minutes("bakeMinutes", 1, 1440),
     lagMinutes: minutes("lagMinutes", 1, 15),
-    historyMinutes: minutes("historyMinutes", 1, 180),
+    historyMinutes: minutes("historyMinutes", 1, 1440),
     maxHoldMinutes: minutes("maxHoldMinutes", 10, 43_200),
     blindAfterMinutes: minutes("blindAfterMinutes", 2, 120),
     keepDays: section.maybeInt("keepDays", { min: 1, max: 3650 }),
     onNewCode: section.maybeChoice("onNewCode", ["stay", "first-stage"]),
+    engine: section.maybeChoice("engine", ["evidence-2", "evidence-1"]),
     evidence: section.anything("evidence"),
     calendar: calendar && {
       timeZone: calendar.text("timeZone"),

@@ -118,7 +118,9 @@ export interface ControllerSettings {
   readonly keepDays?: number;
   /** Whether other Rust code in the middle of a rollout keeps its share, or begins again at the first stage. */
   readonly onNewCode?: "stay" | "first-stage";
-  /** Numbers of the evidence engine, by its own names. */
+  /** How limits are tested; a run ends with the engine that it began with. */
+  readonly engine?: "evidence-2" | "evidence-1";
+  /** Settings of that engine, by its own names. */
   readonly evidence: Readonly<Record<string, string | number>>;
   readonly calendar?: {
     readonly timeZone: string;

@@ -80,6 +80,7 @@ export function controllerToml(text: ControllerText): string {
     ...table("[[rollout]]", {
       name: text.name,
       mode: controller.mode,
+      engine: controller.engine,
       stages: controller.stages,
       start: controller.start,
       bake: minutes(controller.bakeMinutes),

@@ -62,7 +62,8 @@ const everything: Change = (c) => {
     keepDays: 60,
     onNewCode: "first-stage",
     eventBus: "default",
-    evidence: { alpha: 0.02, beta: 0.02 },
+    engine: "evidence-2",
+    evidence: { alpha: 0.02, beta: 0.02, relative_margin: 3, burst_tolerance: "auto" },
   });
 };
 

@@ -40,8 +40,15 @@ pub(super) struct Route {
 pub(super) struct Evidence {
     pub(super) log_e: f64,
     pub(super) log_e_rollback: f64,
-    pub(super) gates: Vec<(String, f64)>,
-    pub(super) log_gate_open: f64,
+    pub(super) proofs: Vec<Proof>,
+}
+
+/// Proof of one limit for the next step, in nats.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Proof {
+    pub(super) metric: String,
+    pub(super) has: f64,
+    pub(super) needs: f64,
 }
 
 /// What `rolloutctl history --json` says.

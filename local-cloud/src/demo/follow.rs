@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::clock::MINUTE_MS;
 use crate::{AsyncRecord, LocalCloud, Page, RuleChange};
 
-use super::ctl::{Ctl, Evidence, Status};
+use super::ctl::{Ctl, Evidence, Proof, Status};
 use super::plan::{RUST, SCHEDULE};
 use super::screen::{Screen, count, hour};
 use super::traffic::Traffic;
@@ -306,22 +306,21 @@ fn against_and_for(status: &Status) -> String {
     }
 }
 
-/// `against -0.31/4.61  for ✔err 4.9 ◌p50 1.2 …/4.61`: natural logarithms.
+/// `against -0.31/4.61  for ✔err 4.9/1.6 ◌p50 1.2/4.6 …`: natural logarithms.
 fn evidence(evidence: &Evidence) -> String {
-    let gates: Vec<String> = evidence
-        .gates
+    let proofs: Vec<String> = evidence
+        .proofs
         .iter()
-        .map(|(metric, log)| {
-            let icon = if *log >= evidence.log_gate_open { '✔' } else { '◌' };
-            format!("{icon}{metric} {log:.1}")
+        .map(|Proof { metric, has, needs }| {
+            let icon = if has >= needs { '✔' } else { '◌' };
+            format!("{icon}{metric} {has:.1}/{needs:.1}")
         })
         .collect();
     format!(
-        "against {:.2}/{:.2}  for {} /{:.1}",
+        "against {:.2}/{:.2}  for {}",
         evidence.log_e,
         evidence.log_e_rollback,
-        gates.join(" "),
-        evidence.log_gate_open
+        proofs.join(" ")
     )
 }
 

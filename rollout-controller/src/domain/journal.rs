@@ -157,6 +157,7 @@ impl Journal {
                 if *topic == Topic::MovedBySomeoneElse
                     && let Some(run) = &mut self.run
                 {
+                    run.note_routes(&[], at_ms);
                     moved_back(run);
                 }
             }
@@ -249,6 +250,7 @@ fn started(event: &Event, at_ms: i64) -> Result<Run, Problem> {
         weight: Weight::ZERO,
         since_ms: at_ms,
         timeline: Vec::new(),
+        apart: Vec::new(),
         first: None,
         choices: None,
         requests_per_minute: 0.0,
@@ -328,12 +330,15 @@ fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<()
             {
                 last.lowered = Some(minute_of(began));
             }
+            // Every route shows it now.
+            run.note_routes(&[], began);
             if run.weight != *to {
                 run.set_weight(*to, began);
             }
         }
         Event::NotApplied { to, cause, routes, .. } => {
             run.intent = None;
+            run.note_routes(routes, at_ms);
             if let Phase::RollingBack { unreached, tries, .. } = &mut run.phase {
                 *unreached = routes.iter().filter(|route| !route.reached).cloned().collect();
                 *tries = tries.saturating_add(1);
@@ -344,6 +349,7 @@ fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<()
             }
         }
         Event::MovedByOther { found, .. } => {
+            run.note_routes(found, at_ms);
             let pause = run.phase.pause().cloned();
             run.refused = None;
             run.phase = Phase::Moved { found: found.clone(), pause };
@@ -359,6 +365,7 @@ fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<()
         Event::Followed { weight } => run.set_weight(*weight, at_ms),
         Event::Adopted { weight, .. } => {
             run.intent = None;
+            run.note_routes(&[], at_ms);
             if run.weight != *weight {
                 run.set_weight(*weight, at_ms);
             }

@@ -8,6 +8,7 @@ use super::slo::Metric;
 
 /// A limit is broken that was visibly broken in two of so many judged minutes.
 const LAST_MINUTES: usize = 3;
+const BAD_MINUTES: usize = 2;
 
 /// One limit, and how both sides stand to it.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +28,8 @@ pub struct Standing {
 /// One side's standing to a limit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SideStanding {
-    /// Bad requests of this stage, with their interval.
+    /// Bad requests of this stage, with their interval; where only the newest minutes
+    /// break the limit, those of them that do.
     pub rate: Rate,
     /// Whether the limit is broken: the whole interval lies above it, or two of
     /// the last three judged minutes were visibly bad.
@@ -46,8 +48,18 @@ pub fn standings(run: &Run) -> Vec<Standing> {
         let limit = rules.limits()[at];
         let side = |count: Count, counts: &dyn Fn(&CommittedMinute) -> Count| {
             let rate = Rate::new(count, stage.dispersion[at]);
-            let bad = last.iter().filter(|minute| rules.visible(metric, counts(minute))).count();
-            SideStanding { over: rate.low > limit || bad >= 2, rate }
+            if rate.low > limit {
+                return SideStanding { over: true, rate };
+            }
+            let bad = last.iter().map(counts).filter(|count| rules.visible(metric, *count));
+            let (minutes, sum) = bad.fold((0, Count::default()), |(minutes, sum), count| {
+                (minutes + 1, Count { k: sum.k + count.k, n: sum.n + count.n })
+            });
+            if minutes < BAD_MINUTES {
+                return SideStanding { over: false, rate };
+            }
+            // The stage's own numbers, which may have just begun, would contradict it.
+            SideStanding { over: true, rate: Rate::new(sum, stage.dispersion[at]) }
         };
         Standing {
             metric,

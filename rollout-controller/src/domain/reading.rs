@@ -90,7 +90,6 @@ fn is_news(run: &Run, entry: &MinuteEntry, minute: Minute, newest_due: Minute) -
 
 fn entry(run: &Run, minute: Minute, read: &Seen<Vec<MinuteRead>>) -> MinuteEntry {
     let names = run.terms.routes.iter().map(|route| &route.name);
-    let weight = run.weight_at(minute);
     let parts = match read {
         Err(why) => names.map(|route| unknown(route, why.clone())).collect(),
         Ok(read) => match read.iter().find(|one| one.minute == minute) {
@@ -101,7 +100,8 @@ fn entry(run: &Run, minute: Minute, read: &Seen<Vec<MinuteRead>>) -> MinuteEntry
             Some(one) => {
                 let expected = expected(run, one);
                 let each = names.zip(&one.routes);
-                each.map(|(route, read)| part(route, weight, read, expected)).collect()
+                each.map(|(route, read)| part(route, run.weight_of(route, minute), read, expected))
+                    .collect()
             }
         },
     };

@@ -12,6 +12,7 @@ use super::phase::{Leg, Pause, Phase};
 use super::plan::{Mode, Terms};
 use super::weight::Weight;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One start and what followed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +35,10 @@ pub struct Run {
     pub since_ms: i64,
     /// Weights with the minute in which each began, oldest first.
     pub timeline: Vec<(Minute, Weight)>,
+    /// Shares of routes that are not the run's, each with the minute since when; an
+    /// empty entry: none. Oldest first.
+    #[serde(default)]
+    pub apart: Vec<(Minute, BTreeMap<String, Weight>)>,
     /// First stage; `None` until the history was read.
     pub first: Option<Weight>,
     /// What evidence-2 chose from the old side's day, with the sentences about it.
@@ -126,6 +131,31 @@ impl Run {
         share_at(&self.timeline, minute)
     }
 
+    /// The share that a route had for most of a minute: the run's, unless a change
+    /// reached only some routes or someone else moved one.
+    pub fn weight_of(&self, route: &str, minute: Minute) -> Weight {
+        let began = self.apart.iter().rev().find(|(start, _)| *start <= minute);
+        let own = began.and_then(|(_, apart)| apart.get(route)).copied();
+        own.unwrap_or_else(|| self.weight_at(minute))
+    }
+
+    /// Notes what each route was found to show.
+    pub(super) fn note_routes(&mut self, found: &[RouteFound], at_ms: i64) {
+        let shown = found.iter().filter_map(|route| Some((route.route.clone(), route.weight?)));
+        let apart = shown.filter(|(_, weight)| *weight != self.weight).collect();
+        self.note_apart(apart, at_ms);
+    }
+
+    fn note_apart(&mut self, apart: BTreeMap<String, Weight>, at_ms: i64) {
+        let last = self.apart.last().map(|(_, apart)| apart);
+        if last.map_or(!apart.is_empty(), |last| *last != apart) {
+            self.apart.push((Minute(at_ms.div_euclid(60_000)), apart));
+            // Minutes up to three hours back may still be read.
+            let excess = self.apart.len().saturating_sub(64);
+            self.apart.drain(..excess);
+        }
+    }
+
     /// The engine of this run's terms.
     ///
     /// # Errors
@@ -181,6 +211,7 @@ impl Run {
     }
 
     pub(super) fn set_weight(&mut self, weight: Weight, at_ms: i64) {
+        self.note_apart(BTreeMap::new(), at_ms);
         self.weight = weight;
         self.since_ms = at_ms;
         self.timeline.push((Minute(at_ms.div_euclid(60_000)), weight));

@@ -2,6 +2,7 @@
 //! numbers, and the properties its guarantees rest on.
 
 mod both_sides;
+mod engines;
 mod evidence2;
 mod guarantees;
 mod properties;

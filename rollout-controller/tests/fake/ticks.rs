@@ -531,3 +531,49 @@ async fn an_incident_on_both_sides_before_a_raise_or_one_that_stays_blames_nobod
     assert_eq!(again.did, "step back", "{}", again.message);
     assert_eq!(night.journal().await.run.unwrap().undone.len(), 2);
 }
+
+#[tokio::test]
+async fn a_minute_is_read_with_the_share_that_each_route_had() {
+    use rollout_controller::domain::event::{MinuteEntry, Part};
+    let night = Night::started(config_with("", "", &["public", "internal"])).await;
+    night.until_weight(60, 5.0).await;
+    night.minutes(2).await;
+    night.pretend.console_change("internal", percent(30.0));
+    night.minutes(6).await;
+    night.pretend.console_change("internal", percent(5.0));
+    night.minutes(6).await;
+    let mut shares: Vec<Vec<Weight>> = Vec::new();
+    for stamped in night.events().await {
+        let Event::Ticked { minutes, .. } = stamped.event else { continue };
+        for minute in minutes {
+            let MinuteEntry::Read { parts, .. } = minute else { continue };
+            let each = parts.iter().map(|part| match part {
+                Part::Known { weight, .. } => *weight,
+                Part::Unknown { route, .. } => panic!("{route} is not known"),
+            });
+            shares.push(each.collect());
+        }
+    }
+    shares.dedup();
+    let both = |share: f64| vec![percent(share); 2];
+    let end = [both(5.0), vec![percent(5.0), percent(30.0)], both(5.0)];
+    assert!(shares.ends_with(&end), "{shares:?}");
+}
+
+#[tokio::test]
+async fn the_first_engine_is_there_for_who_asks_for_it() {
+    let night = Night::started(config_with("engine = \"evidence-1\"", "", &["public"])).await;
+    let step = night.until(30, |report| report.did == "advance").await;
+    let step = if step.message.contains("start at") {
+        night.until(30, |report| report.did == "advance").await
+    } else {
+        step
+    };
+    assert!(step.message.contains("advance from 1 % to 5 %: "), "{}", step.message);
+    night.until(150, |report| report.state == "completed").await;
+    assert_eq!(night.writes(), 6, "no bake before 100 %");
+    let whole = night.events().await;
+    let folded =
+        rollout_controller::domain::journal::Journal::fold("score", &whole).expect("it folds");
+    assert_eq!(folded, night.journal().await);
+}

@@ -4,10 +4,10 @@ use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use rollout_controller::domain::evidence2::{
-    Clock, Engine, Hold, Lead, Position, Proven, Verdict, Words,
+    Clock, Engine, Hold, Lead, Position, Proven, Rules, Verdict, Words,
 };
-use rollout_controller::domain::minute::{Minute, SideCounts};
-use rollout_controller::domain::slo::Metric;
+use rollout_controller::domain::minute::{Edges, Minute, SideCounts};
+use rollout_controller::domain::slo::{Metric, Slo};
 use rollout_controller::domain::weight::Weight;
 
 use crate::evidence2::{engine, fast, one_route, percent, timed};
@@ -135,7 +135,16 @@ fn choices_are_told_with_their_source() {
 struct Counted {
     minute: i64,
     share: Weight,
+    old: SideCounts,
     new: SideCounts,
+}
+
+impl Counted {
+    /// Bad among counted of a metric.
+    fn of(side: &SideCounts, metric: Metric) -> (u64, u64) {
+        let count = Rules::new(&Slo::default(), &Edges::default()).counts(side)[metric.index()];
+        (count.k, count.n)
+    }
 }
 
 /// A rollout with random trouble, followed closed loop; checks every sentence.
@@ -148,6 +157,7 @@ fn check_sentences(seed: u64) -> Result<(), TestCaseError> {
     let trouble = rng.random_range(0..6);
     let rate = [0.0, 0.004, 0.012, 0.05, 0.3, 1.0][rng.random_range(0..6)];
     let period = rng.random_range(2..40);
+    let incident = rng.random_range(0..120);
     let mut counted: Vec<Counted> = Vec::new();
     for minute in 0..90 {
         let active = match trouble {
@@ -165,13 +175,15 @@ fn check_sentences(seed: u64) -> Result<(), TestCaseError> {
         let n_old = rpm - n_new;
         let (bad_new, bad_old) =
             (draw(n_new, if active { rate } else { 0.001 }), draw(n_old, 0.001));
+        let old_bad = (incident..incident + 5).contains(&minute);
         let slow = trouble % 2 == 1 && active && seed.is_multiple_of(3);
         let bucket = if slow { 22 } else { 9 };
         let slow_new = if slow { bad_new } else { 0 };
         let new =
             timed(if slow { 0 } else { bad_new }, &[(9, n_new - slow_new), (bucket, slow_new)]);
-        counted.push(Counted { minute, share: at.share, new: new.clone() });
-        let reading = one_route(minute, at.share, fast(n_old, bad_old), new);
+        let old = fast(n_old, if old_bad { n_old / 4 } else { bad_old });
+        counted.push(Counted { minute, share: at.share, old: old.clone(), new: new.clone() });
+        let reading = one_route(minute, at.share, old, new);
         engine.fold(&mut evidence, &reading).unwrap();
         let verdict = engine.verdict(&evidence, at);
         check(&engine, &verdict, &counted)?;
@@ -276,15 +288,41 @@ fn check(engine: &Engine, verdict: &Verdict, counted: &[Counted]) -> Result<(), 
                     prop_assert!(share > limit, "{text}");
                 }
                 match hold {
-                    Hold::RecentlyBad { last, metric: Metric::Err, .. } => {
-                        let minute = &counted[usize::try_from(last.minute.0).unwrap()].new;
-                        let all = minute.errors == minute.requests;
-                        prop_assert_eq!(
-                            text.contains("all requests failed"),
-                            all && text.contains("was bad"),
-                            "{}",
-                            text
-                        );
+                    Hold::RecentlyBad { last, metric, bad_minutes, mean, .. } => {
+                        let minute = &counted[usize::try_from(last.minute.0).unwrap()];
+                        let (k, n) = Counted::of(&minute.new, *metric);
+                        says_the_minute(&text, k, n, *bad_minutes == 1)?;
+                        // What the text counts is in the last 15 minutes, and it was bad.
+                        let recent = &counted[counted.len().saturating_sub(15)..];
+                        let bad = recent.iter().filter(|c| {
+                            let (k, n) = Counted::of(&c.new, *metric);
+                            k as f64 > engine.slo().limits()[metric.index()] * n as f64
+                        });
+                        prop_assert!(bad.count() >= *bad_minutes as usize, "{text}");
+                        prop_assert!(*mean > engine.slo().limits()[metric.index()], "{text}");
+                        if *bad_minutes > 1 {
+                            let said = numbers(&text)[0];
+                            prop_assert!((said - f64::from(*bad_minutes)).abs() < 0.5, "{text}");
+                        }
+                    }
+                    Hold::OldSideBad { minute, metric, old, both, .. } => {
+                        let seen = &counted[usize::try_from(minute.0).unwrap()];
+                        let (k, n) = Counted::of(&seen.old, *metric);
+                        prop_assert_eq!((old.k, old.n), (k, n), "{}", text);
+                        if !both {
+                            says_the_minute(&text, k, n, true)?;
+                        }
+                    }
+                    Hold::WholeRun { metric, mean, minutes, bad_minutes, .. } => {
+                        let limit = engine.slo().limits()[metric.index()];
+                        let shares = counted.iter().filter_map(|c| {
+                            let (k, n) = Counted::of(&c.new, *metric);
+                            (k as f64 > limit * n as f64).then_some(k as f64 / n as f64)
+                        });
+                        // Visibly bad minutes are some of those above the limit.
+                        let most = shares.sum::<f64>() / *minutes as f64;
+                        prop_assert!(*mean <= most + 1e-9, "{text}: {mean} {most}");
+                        prop_assert!(*bad_minutes <= *minutes, "{text}");
                     }
                     Hold::AboveLimit { metric: Metric::Err, rate } => {
                         let (k, n) = of_stage(counted.last().unwrap().share);
@@ -297,6 +335,23 @@ fn check(engine: &Engine, verdict: &Verdict, counted: &[Counted]) -> Result<(), 
                 }
             }
         }
+    }
+    Ok(())
+}
+
+/// A sentence that quotes one minute quotes what was counted in it.
+fn says_the_minute(text: &str, k: u64, n: u64, quotes: bool) -> Result<(), TestCaseError> {
+    if !quotes {
+        return Ok(());
+    }
+    if k == n {
+        prop_assert!(text.contains("all requests "), "{text}: {k} of {n}");
+    } else if n < 1000 {
+        prop_assert!(text.contains(&format!("{k} of {n} requests ")), "{text}: {k} of {n}");
+    } else {
+        let said = text.split_whitespace().find_map(|word| word.strip_suffix('%')?.parse().ok());
+        let (said, counted): (f64, f64) = (said.unwrap_or(-1.0), 100.0 * k as f64 / n as f64);
+        prop_assert!((said - counted).abs() <= 0.51, "{text}: {k} of {n}");
     }
     Ok(())
 }

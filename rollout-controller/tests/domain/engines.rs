@@ -1,0 +1,69 @@
+//! Journals of both engines: what was written by versions that had only the first
+//! one reads as it always did, and what is written now reads back as written.
+
+use rollout_controller::domain::decision::{Decision, Hold, RollBackReason};
+use rollout_controller::domain::engine::{Breach, Method, Missing, Proof, Said};
+use rollout_controller::domain::event::Event;
+use rollout_controller::domain::evidence::{EvidenceConfig, HoldReason};
+use rollout_controller::domain::evidence2::{self, Settings};
+use rollout_controller::domain::minute::{Edges, Minute};
+
+use crate::percent;
+
+#[test]
+fn terms_that_name_no_engine_mean_the_first_one() {
+    let plain = serde_json::to_value(EvidenceConfig::default()).unwrap();
+    let one = Method::One(Box::default());
+    assert_eq!(serde_json::from_value::<Method>(plain.clone()).unwrap(), one);
+    assert_eq!(serde_json::from_str::<Method>("{}").unwrap(), one, "every key has a default");
+    assert_eq!(serde_json::to_value(&one).unwrap(), plain, "and it is written as before");
+    let two = Method::two(Settings::default(), Edges::default());
+    let text = serde_json::to_string(&two).unwrap();
+    assert!(text.starts_with(r#"{"engine":"evidence-2""#), "{text}");
+    assert_eq!(serde_json::from_str::<Method>(&text).unwrap(), two);
+}
+
+#[test]
+fn decisions_of_the_first_engine_are_read_as_they_were_written() {
+    let hold = r#"{"event":"ticked","minutes":[],"decision":{"do":"hold","reason":{"why":"evidence",
+        "reason":{"kind":"earlier_stage","weight":"5%"}}}}"#;
+    let weight = serde_json::to_string(&percent(5.0)).unwrap();
+    let hold = hold.replace("\"5%\"", &weight);
+    let Event::Ticked { decision: Decision::Hold { reason }, .. } =
+        serde_json::from_str(&hold).unwrap()
+    else {
+        panic!("no hold")
+    };
+    let earlier = HoldReason::EarlierStage { weight: percent(5.0) };
+    assert_eq!(reason, Hold::Evidence { reason: Missing::One(earlier) });
+
+    let rate = r#"{"k":31,"n":1240,"low":0.012,"high":0.045}"#;
+    let breach = format!(
+        r#"{{"why":"evidence","breach":{{"weight":{weight},"lead":"abs_p99","log_e":7.8,
+        "log_e_lead":9.8,"new":{rate},"old":{rate},"limit":0.01,"new_ms":500.0,"old_ms":500.0,
+        "factor":1.25,"margin":0.0}}}}"#
+    );
+    let breach: RollBackReason = serde_json::from_str(&breach).unwrap();
+    assert!(matches!(breach, RollBackReason::Evidence { breach: Breach::One(_) }), "{breach:?}");
+    let said = rollout_controller::domain::explain::rollback_reason(&breach);
+    assert!(said.ends_with("; odds 1:2,400"), "the total evidence's: {said}");
+
+    let proof = format!(
+        r#"{{"do":"finish","proof":{{"weight":{weight},"ticks":30,"errors":{rate},
+        "weakest":"err","log_gate_weakest":5.0}}}}"#
+    );
+    let Decision::Complete { proof } = serde_json::from_str(&proof).unwrap() else {
+        panic!("not complete")
+    };
+    assert!(matches!(proof, Proof::One(_)));
+}
+
+#[test]
+fn what_the_second_engine_says_is_written_with_its_sentence_and_reads_back() {
+    let hold = evidence2::Hold::EarlierStage { newest: Some((Minute(7), percent(5.0))) };
+    let said = Said { why: hold, text: "The newest judged minute, 00:07, is from 5%".to_owned() };
+    let decision =
+        Decision::Hold { reason: Hold::Evidence { reason: Missing::Two(Box::new(said)) } };
+    let text = serde_json::to_string(&decision).unwrap();
+    assert_eq!(serde_json::from_str::<Decision>(&text).unwrap(), decision, "{text}");
+}
