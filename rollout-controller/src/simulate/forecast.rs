@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::domain::plan::Terms;
 use crate::domain::weight::Weight;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// How many rollouts are simulated, and from which seed on.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +36,9 @@ pub struct Forecast {
     pub requests_per_minute: f64,
     /// Where it starts and why.
     pub start: String,
+    /// What the engine would choose from the old side's last day: relative margin,
+    /// burst tolerance, and more, one sentence each.
+    pub chosen: Vec<String>,
     /// Rollouts without a fault.
     pub healthy: Healthy,
     /// What each fault would do.
@@ -185,7 +189,8 @@ pub fn forecast(
         world: described.what.clone(),
         requests_per_minute: described.traffic.per_minute,
         start: healthy.first().map(|brief| brief.start.clone()).unwrap_or_default(),
-        healthy: summary(terms, &healthy),
+        chosen: healthy.first().map(|brief| brief.chosen.clone()).unwrap_or_default(),
+        healthy: summary(&healthy),
         faults: outlooks,
         price: price(terms),
     })
@@ -197,18 +202,23 @@ struct Brief {
     minutes: u32,
     reached: Vec<(Weight, u32)>,
     start: String,
+    chosen: Vec<String>,
 }
 
 fn brief(played: Played) -> Brief {
     let start = played.rows.iter().find(|row| row.share > Weight::ZERO);
     let start = start.map(|row| row.message.clone()).unwrap_or_default();
     let start = start.split_once(": ").map_or(start.clone(), |(_, rest)| rest.to_owned());
-    Brief { end: played.end, minutes: played.minutes, reached: played.reached, start }
+    let Played { end, minutes, reached, chosen, .. } = played;
+    Brief { end, minutes, reached, start, chosen }
 }
 
-fn summary(terms: &Terms, all: &[Brief]) -> Healthy {
+fn summary(all: &[Brief]) -> Healthy {
     let ended = |end: End| all.iter().filter(move |brief| brief.end == end);
-    let stages = terms.stages.iter().map(|stage| {
+    // The engine adds a bake to the stages of the config.
+    let shares: BTreeSet<Weight> =
+        all.iter().flat_map(|brief| &brief.reached).map(|(share, _)| *share).collect();
+    let stages = shares.iter().map(|stage| {
         let times = all.iter().filter_map(|brief| {
             let at = brief.reached.iter().position(|(share, _)| share == stage)?;
             let left = match brief.reached.get(at + 1) {

@@ -8,6 +8,7 @@ use crate::controller::step::StepError;
 use crate::controller::tick::{TickResult, tick};
 use crate::controller::{Schedule, command, store};
 use crate::domain::command::{Order, Request};
+use crate::domain::event::{Event, Stamped};
 use crate::domain::journal::Journal;
 use crate::domain::minute::Minute;
 use crate::domain::observation::{AlarmState, MinuteRead};
@@ -98,6 +99,9 @@ pub struct Played {
     /// The minute at which the first of the stages with at least this share began,
     /// for each stage that was reached, rising.
     pub reached: Vec<(Weight, u32)>,
+    /// What the engine chose from the old side's day, one sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub chosen: Vec<String>,
     /// What the new side did in all.
     pub new: Tally,
     /// The last sentence.
@@ -150,11 +154,14 @@ pub async fn play(
     let mut stage = Stage::new(described, config, seed)?;
     stage.start().await?;
     let mut rows = Vec::new();
-    let mut end = End::Open;
+    let (mut end, mut chosen) = (End::Open, Vec::new());
     for minute in 0..described.minutes {
         let row = stage.minute(minute).await?;
         end = row.1;
         rows.push(row.0);
+        if chosen.is_empty() && minute < 3 {
+            chosen = stage.chosen().await?;
+        }
         if end != End::Open {
             break;
         }
@@ -164,6 +171,7 @@ pub async fn play(
         end,
         minutes: rows.last().map_or(0, |row| row.minute),
         reached: reached(&rows),
+        chosen,
         new: rows.iter().fold(Tally::default(), |mut sum, row| {
             sum += row.new;
             sum
@@ -261,6 +269,20 @@ impl<'a> Stage<'a> {
     async fn journal(&self) -> Result<Journal, SimulateError> {
         let name = &self.config.rollouts[0].name;
         Ok(store::load(&*self.world.ledger, name).await?.journal)
+    }
+
+    /// What the engine chose when it read the old side's history, if it has.
+    async fn chosen(&self) -> Result<Vec<String>, SimulateError> {
+        let name = &self.config.rollouts[0].name;
+        let entries = self.world.ledger.history(name, None, u32::MAX).await?;
+        for entry in &entries {
+            if let Ok(Stamped { event: Event::Baseline { chosen: Some(chosen), .. }, .. }) =
+                store::event_of(name, entry)
+            {
+                return Ok(chosen.text);
+            }
+        }
+        Ok(Vec::new())
     }
 
     /// The answer in a sentence.

@@ -197,11 +197,16 @@ const BAR: usize = 40;
 
 /// A plan for a terminal.
 pub fn plan(forecast: &Forecast) -> String {
-    let Forecast { world, requests_per_minute, start, healthy, faults, price, .. } = forecast;
+    let Forecast { world, requests_per_minute, start, chosen, healthy, faults, price, .. } =
+        forecast;
     let mut text = format!(
-        "Assumed: {world}\nTraffic: {} requests a minute on average. It would {start}.\n\n",
+        "Assumed: {world}\nTraffic: {} requests a minute on average. It would {start}.\n",
         count_of(*requests_per_minute)
     );
+    for line in chosen {
+        let _ = writeln!(text, "{line}.");
+    }
+    text.push('\n');
     let _ = writeln!(
         text,
         "Without a fault, {} rollouts: {} completed, {} rolled back, {} still open at the end",
@@ -217,9 +222,10 @@ pub fn plan(forecast: &Forecast) -> String {
         let bar = bar(minutes[1], longest.unwrap_or(1));
         let _ = writeln!(
             text,
-            "  {:>5} %  {:<22}{bar}",
+            "  {:>5} %  {:<22}{bar}{}",
             stage.share_percent,
-            three(minutes, |n| n.to_string())
+            three(minutes, |n| n.to_string()),
+            some_of(stage.rollouts, healthy.rollouts)
         );
     }
     if let Some(minutes) = healthy.minutes {
@@ -257,6 +263,11 @@ pub fn plan(forecast: &Forecast) -> String {
     text
 }
 
+/// Nothing where all rollouts had a stage.
+fn some_of(rollouts: usize, all: usize) -> String {
+    if rollouts == all { String::new() } else { format!(" ({rollouts} of {all} rollouts)") }
+}
+
 fn bar(minutes: u64, longest: u64) -> String {
     let length =
         usize::try_from(minutes).unwrap_or(0) * BAR / usize::try_from(longest).unwrap_or(1).max(1);
@@ -274,7 +285,12 @@ fn count_of(number: f64) -> String {
 
 /// A plan as a page that needs nothing beside it.
 pub fn plan_html(forecast: &Forecast) -> String {
-    let Forecast { world, requests_per_minute, start, healthy, faults, price, .. } = forecast;
+    let Forecast { world, requests_per_minute, start, chosen, healthy, faults, price, .. } =
+        forecast;
+    let chosen = chosen.iter().fold(String::new(), |mut text, line| {
+        let _ = write!(text, " {}.", escape(line));
+        text
+    });
     let longest = healthy.minutes.map_or(1, |minutes| minutes[2]).max(1);
     #[expect(clippy::cast_precision_loss, reason = "positions in a drawing")]
     let x = |minutes: u64| minutes as f64 / longest as f64 * WIDTH;
@@ -284,13 +300,14 @@ pub fn plan_html(forecast: &Forecast) -> String {
         let _ = write!(
             stages,
             "<rect x=\"{:.1}\" y=\"{y:.0}\" width=\"{:.1}\" height=\"18\"/>\
-             <text x=\"{:.1}\" y=\"{:.0}\">{} %: {} minutes</text>",
+             <text x=\"{:.1}\" y=\"{:.0}\">{} %: {} minutes{}</text>",
             x(from),
             x(minutes[1]).max(2.0),
             x(from),
             y + 33.0,
             stage.share_percent,
-            three(minutes, |n| n.to_string())
+            three(minutes, |n| n.to_string()),
+            some_of(stage.rollouts, healthy.rollouts)
         );
         from += minutes[1];
         y += 40.0;
@@ -322,7 +339,7 @@ pub fn plan_html(forecast: &Forecast) -> String {
          rect{{fill:#3b82c4}}text{{font-size:13px;fill:currentColor}}\
          td,th{{padding:.2rem .8rem .2rem 0;text-align:left;vertical-align:top}}</style>\
          <h1>Plan of a rollout</h1><p>Assumed: {world} {requests} requests a minute on average. \
-         It would {start}.</p>\
+         It would {start}.{chosen}</p>\
          <h2>Without a fault: {completed} of {rollouts} completed, {rolled_back} rolled back, \
          in {all} minutes</h2>\
          <p>{BAND}</p>\
