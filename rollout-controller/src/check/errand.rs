@@ -51,14 +51,15 @@ impl Errand {
                     ..Examiner::function(world, config, *as_of_ms)
                 };
                 let examination = examiner.examine(EXAMINER, rollout.as_deref()).await;
-                return examination.unwrap_or_else(|message| refused(EXAMINER, now, message));
+                return examination
+                    .unwrap_or_else(|which| refused(EXAMINER, now, which.to_string()));
             }
         };
         match asked {
             Ok((rollout, identity)) => {
                 notify(EXAMINER, world, config, rollout, identity, now).await
             }
-            Err(message) => refused(EXAMINER, now, message),
+            Err(which) => refused(EXAMINER, now, which.to_string()),
         }
     }
 }

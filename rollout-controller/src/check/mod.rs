@@ -16,7 +16,7 @@ mod signals;
 pub use groups::{GroupError, GroupSeen, Groups, TargetSeen};
 pub use pulse::Pulse;
 
-use crate::config::{Config, Rollout};
+use crate::config::{Config, Rollout, WhichRollout};
 use crate::controller::observe::read_rules;
 use crate::controller::store;
 use crate::errors::chain;
@@ -188,8 +188,12 @@ impl<'a> Examiner<'a> {
     /// Looks at one rollout, or at all of them.
     ///
     /// # Errors
-    /// A sentence, if no rollout has this name.
-    pub async fn examine(&self, examiner: &str, name: Option<&str>) -> Result<Examination, String> {
+    /// [`WhichRollout`], if no rollout has this name.
+    pub async fn examine(
+        &self,
+        examiner: &str,
+        name: Option<&str>,
+    ) -> Result<Examination, WhichRollout> {
         let rollouts: Vec<&Rollout> = match name {
             Some(name) => vec![self.config.rollout(Some(name))?],
             None => self.config.rollouts.iter().collect(),

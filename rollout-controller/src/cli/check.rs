@@ -186,9 +186,10 @@ async fn with_own_eyes(args: &Args, aws: &Aws, config: &Config) -> Examination {
         now: now(args),
     };
     let examination = examiner.examine(EXAMINER, args.remote.rollout.as_deref()).await;
-    examination.unwrap_or_else(|message| {
+    examination.unwrap_or_else(|which| {
         let why = "nothing was looked at";
-        alone(args, EXAMINER, Finding::bad("rollout", "", message, why, "give --rollout NAME"))
+        let which = which.to_string();
+        alone(args, EXAMINER, Finding::bad("rollout", "", which, why, "give --rollout NAME"))
     })
 }
 

@@ -44,7 +44,7 @@ pub struct Export {
 /// If the config makes no sense or CloudWatch cannot be read.
 pub fn run(args: &Export) -> anyhow::Result<ExitCode> {
     let config = config::load(&args.config)?;
-    let rollout = config.rollout(args.rollout.as_deref()).map_err(|text| anyhow::anyhow!(text))?;
+    let rollout = config.rollout(args.rollout.as_deref())?;
     let (from, until) = (Minute::containing(args.from), Minute::containing(args.to));
     if until <= from {
         bail!("--to is {}, not after --from, {}; give a later time", args.to, args.from);

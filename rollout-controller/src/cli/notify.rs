@@ -68,8 +68,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 async fn direct(args: &Args, aws: &Aws, file: &std::path::Path) -> anyhow::Result<Examination> {
     let config = config::load(file).with_context(|| format!("reading {}", file.display()))?;
-    let rollout = config.rollout(args.remote.rollout.as_deref());
-    let rollout = rollout.map_err(anyhow::Error::msg)?;
+    let rollout = config.rollout(args.remote.rollout.as_deref())?;
     let clock = clock::clock(|name| std::env::var(name).ok())?;
     let world = wire::world(&config, aws, false, clock.clone())?;
     let identity = who(aws).await;

@@ -7,7 +7,7 @@ use crate::adapters::cloudwatch::CloudWatch;
 use crate::config::{self, Config};
 use crate::simulate::forecast::{self, Effort};
 use crate::simulate::{self, Described, show};
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use jiff::{SignedDuration, Timestamp};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,8 +60,7 @@ pub struct Plan {
 /// If config or world make no sense, or CloudWatch cannot be read.
 pub fn run(args: &Plan) -> anyhow::Result<ExitCode> {
     let config = config::load(&args.config)?;
-    let config =
-        simulate::acting(&config, args.rollout.as_deref()).map_err(|text| anyhow!(text))?;
+    let config = simulate::acting(&config, args.rollout.as_deref())?;
     let (_, text) = super::simulate::source(args.world.as_deref().unwrap_or("healthy"))?;
     let mut world = Described::parse(&text).context("--world")?;
     if let Some(requests) = args.requests {

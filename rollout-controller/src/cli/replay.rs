@@ -74,8 +74,7 @@ pub fn run_backtest(args: &Backtest) -> anyhow::Result<ExitCode> {
     let mut replays = Vec::new();
     for file in [Some(&args.config), args.against.as_ref()].into_iter().flatten() {
         let config = config::load(file)?;
-        let rollout =
-            config.rollout(args.rollout.as_deref()).map_err(|text| anyhow::anyhow!(text))?;
+        let rollout = config.rollout(args.rollout.as_deref())?;
         let name = file.display().to_string();
         let replay = replay::backtest(&name, &text, &rollout.terms)
             .with_context(|| format!("judging {} with {name}", args.file.display()))?;

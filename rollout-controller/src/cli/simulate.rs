@@ -4,7 +4,7 @@ use super::progress::Progress;
 use super::remote::block_on;
 use crate::config;
 use crate::simulate::{self, Described, LIBRARY, Played};
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, bail};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -72,6 +72,9 @@ pub fn run(args: &Simulate) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     };
+    if args.runs > 1 && matches!(args.format, Format::Csv | Format::Html) {
+        bail!("--runs is {}; --format csv and html show one rollout: leave --runs out", args.runs);
+    }
     let (name, text) = source(world)?;
     if args.print {
         super::out(&text)?;
@@ -85,8 +88,7 @@ pub fn run(args: &Simulate) -> anyhow::Result<ExitCode> {
         Some(file) => config::load(file)?,
         None => simulate::defaults(&described.route_names())?,
     };
-    let config =
-        simulate::acting(&config, args.rollout.as_deref()).map_err(|text| anyhow!(text))?;
+    let config = simulate::acting(&config, args.rollout.as_deref())?;
     let text = if args.runs > 1 {
         many(args, &name, &described, &config)?
     } else {
@@ -145,9 +147,8 @@ fn many(
             let all = json!({"schema_version": 1, "world": name, "what": described.what, "rollouts": all});
             format!("{all:#}\n")
         }
-        Format::Text => simulate::show::many(name, &described.what, &all),
-        Format::Csv | Format::Html => {
-            return Err(anyhow!("--format csv and html show one rollout; leave out --runs"));
+        Format::Text | Format::Csv | Format::Html => {
+            simulate::show::many(name, &described.what, &all)
         }
     })
 }

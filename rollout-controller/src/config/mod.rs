@@ -79,21 +79,41 @@ impl Config {
     /// The rollout of this name; the only one if no name is given.
     ///
     /// # Errors
-    /// A sentence with the known names.
-    pub fn rollout(&self, name: Option<&str>) -> Result<&Rollout, String> {
-        let known = || self.rollouts.iter().map(|r| r.name.as_str()).collect::<Vec<_>>().join(", ");
-        match name {
-            Some(name) => self
-                .rollouts
-                .iter()
-                .find(|rollout| rollout.name == name)
-                .ok_or_else(|| format!("no rollout is called `{name}`; known: {}", known())),
-            None => match self.rollouts.as_slice() {
-                [only] => Ok(only),
-                _ => Err(format!("say which rollout: {}", known())),
-            },
-        }
+    /// [`WhichRollout`] with the known names.
+    pub fn rollout(&self, name: Option<&str>) -> Result<&Rollout, WhichRollout> {
+        let found = match (name, self.rollouts.as_slice()) {
+            (Some(name), all) => all.iter().find(|rollout| rollout.name == name),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        };
+        found.ok_or_else(|| {
+            let known: Vec<&str> = self.rollouts.iter().map(|r| r.name.as_str()).collect();
+            let known = known.join(", ");
+            match name {
+                Some(name) => WhichRollout::Unknown { name: name.to_owned(), known },
+                None => WhichRollout::NotNamed { known },
+            }
+        })
     }
+}
+
+/// Why it is not clear which rollout is meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WhichRollout {
+    /// There is none of this name.
+    #[error("no rollout is called `{name}`; known: {known}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// There are several, and none is named.
+    #[error("say which rollout: {known}")]
+    NotNamed {
+        /// Those that there are.
+        known: String,
+    },
 }
 
 /// One thing that is wrong with the configuration.

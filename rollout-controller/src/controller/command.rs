@@ -40,10 +40,12 @@ pub async fn command(
 ) -> Result<CommandOutcome, StepError> {
     let rollout = match config.rollout(request.rollout.as_deref()) {
         Ok(rollout) => rollout,
-        Err(message) => return Ok(refused(request, request.rollout.clone(), message)),
+        Err(which) => {
+            return Ok(refused(request, request.rollout.clone(), which.to_string()));
+        }
     };
-    if let Err(message) = check(request) {
-        return Ok(refused(request, Some(rollout.name.clone()), message));
+    if let Err(bad) = check(request) {
+        return Ok(refused(request, Some(rollout.name.clone()), bad.to_string()));
     }
     for _ in 0..TRIES {
         let loaded = match usable(store::load(&*world.ledger, &rollout.name).await) {

@@ -4,7 +4,7 @@ use super::observe::{Look, look};
 use super::store::{self, Loaded, event_of};
 use crate::api::{Answer, History, Question, Status};
 use crate::check::Examiner;
-use crate::config::{Config, Rollout};
+use crate::config::{Config, Rollout, WhichRollout};
 use crate::domain::event::{Event, Stamped};
 use crate::domain::explain;
 use crate::domain::health::{JournalSeen, Standpoint, health};
@@ -19,10 +19,19 @@ const RECENT: u32 = 8;
 /// Answers one question. Never writes.
 pub async fn view(world: &World, config: &Config, question: &Question) -> Answer {
     let answer = answer(world, config, question).await;
-    answer.unwrap_or_else(|message| Answer::Refused { message })
+    answer.unwrap_or_else(|error| Answer::Refused { message: Unread::of(&error).to_string() })
 }
 
-async fn answer(world: &World, config: &Config, question: &Question) -> Result<Answer, String> {
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+enum NoAnswer {
+    #[error(transparent)]
+    Which(#[from] WhichRollout),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+async fn answer(world: &World, config: &Config, question: &Question) -> Result<Answer, NoAnswer> {
     Ok(match question {
         Question::Status { rollout } => {
             let rollout = config.rollout(rollout.as_deref())?;
@@ -136,15 +145,14 @@ async fn history_of(
     before: Option<Seq>,
     limit: u32,
     all: bool,
-) -> Result<History, String> {
+) -> Result<History, LedgerError> {
     let name = &rollout.name;
     let entries = if all {
-        world.ledger.history(name, before, limit).await
+        world.ledger.history(name, before, limit).await?
     } else {
         let story = [&Event::CHANGES[..], &Event::TOLD[..]].concat();
-        world.ledger.history_of(name, &story, before, limit).await
+        world.ledger.history_of(name, &story, before, limit).await?
     };
-    let entries = entries.map_err(|error| Unread::of(&error).to_string())?;
     let full = entries.len() >= limit as usize;
     let earlier = entries.last().map(|entry| entry.seq).filter(|seq| full && *seq > 1);
     let (lines, events) = read(name, &entries);

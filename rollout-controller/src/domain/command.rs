@@ -164,30 +164,53 @@ struct Desk<'a> {
     now: Now,
 }
 
+/// What is wrong with a request before anybody looks at the world.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadRequest {
+    /// No reason.
+    #[error("a reason is missing: {verb} --reason \"…\"")]
+    NoReason {
+        /// What was ordered.
+        verb: &'static str,
+    },
+    /// A reason of more characters than are journalled.
+    #[error(
+        "the reason has {characters} characters; {LONGEST_REASON} at most are journalled and paged, shorten it"
+    )]
+    LongReason {
+        /// How many it has.
+        characters: usize,
+    },
+    /// An id that is empty or too long.
+    #[error("the command's id has {bytes} bytes; give 1 to 200, such as a UUID")]
+    Id {
+        /// How many it has.
+        bytes: usize,
+    },
+    /// A pause that ends at once.
+    #[error("a pause of 0 minutes is none; give --for 30m or leave it out")]
+    NoPause,
+}
+
 /// Checks what needs no look at the world.
 ///
 /// # Errors
-/// What to change, in one sentence.
-pub fn check(request: &Request) -> Result<(), String> {
-    let verb = request.order.name();
+/// [`BadRequest`]
+pub fn check(request: &Request) -> Result<(), BadRequest> {
     let reason = request.reason.trim();
     if reason.is_empty() {
-        return Err(format!("a reason is missing: {verb} --reason \"…\""));
+        return Err(BadRequest::NoReason { verb: request.order.name() });
     }
     let characters = reason.chars().count();
     if characters > LONGEST_REASON {
-        return Err(format!(
-            "the reason has {characters} characters; {LONGEST_REASON} at most are journalled and paged, shorten it"
-        ));
+        return Err(BadRequest::LongReason { characters });
     }
-    if request.id.len() > 200 || request.id.is_empty() {
-        return Err(format!(
-            "the command's id has {} bytes; give 1 to 200, such as a UUID",
-            request.id.len()
-        ));
+    let bytes = request.id.len();
+    if bytes > 200 || bytes == 0 {
+        return Err(BadRequest::Id { bytes });
     }
     if let Order::Pause { for_minutes: Some(0) } = request.order {
-        return Err("a pause of 0 minutes is none; give --for 30m or leave it out".to_owned());
+        return Err(BadRequest::NoPause);
     }
     Ok(())
 }
@@ -204,7 +227,7 @@ pub fn order(
 ) -> Result<Ordered, FoldError> {
     let desk = Desk { journal, request, sight, now };
     if let Err(why) = check(request) {
-        return Ok(desk.refused(why));
+        return Ok(desk.refused(why.to_string()));
     }
     if let Some((_, seq)) = journal.commands.iter().rev().find(|(id, _)| *id == request.id) {
         let seq = *seq;

@@ -3,7 +3,7 @@
 
 use super::described::{Deed, Described};
 use super::process::{Process, Tally};
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config, ConfigError, WhichRollout};
 use crate::controller::step::StepError;
 use crate::controller::tick::{TickResult, tick};
 use crate::controller::{Schedule, command, store};
@@ -28,6 +28,16 @@ pub enum SimulateError {
     /// The world has a route that the config lacks.
     #[error("route[].name is `{name}`; the config of `{rollout}` has {known}")]
     Route {
+        /// What the world names.
+        name: String,
+        /// The rollout's name.
+        rollout: String,
+        /// What there is.
+        known: String,
+    },
+    /// The world has an alarm that the config does not read.
+    #[error("alarm[].name is `{name}`; [rollout.alarms] of `{rollout}` names {known}")]
+    Alarm {
         /// What the world names.
         name: String,
         /// The rollout's name.
@@ -135,8 +145,8 @@ pub fn defaults(routes: &[&str]) -> Result<Config, ConfigError> {
 /// The part of a config that a simulation runs: one rollout, and it acts.
 ///
 /// # Errors
-/// A sentence with the names of the rollouts that there are.
-pub fn acting(config: &Config, rollout: Option<&str>) -> Result<Config, String> {
+/// [`WhichRollout`]
+pub fn acting(config: &Config, rollout: Option<&str>) -> Result<Config, WhichRollout> {
     let mut rollout = config.rollout(rollout)?.clone();
     rollout.mode = Mode::Active;
     Ok(Config { rollouts: vec![rollout], ..config.clone() })
@@ -219,13 +229,19 @@ impl<'a> Stage<'a> {
                 known: routes.join(", "),
             });
         }
+        let alarms = rollout.settings.alarm_names();
+        if let Some(alarm) = described.alarms.iter().find(|alarm| !alarms.contains(&alarm.name)) {
+            let known = if alarms.is_empty() { "none".to_owned() } else { alarms.join(", ") };
+            let (name, rollout) = (alarm.name.clone(), rollout.name.clone());
+            return Err(SimulateError::Alarm { name, rollout, known });
+        }
         // Some minutes more than the history, for what the lag hides.
         let before = i64::from(terms.history_minutes) + i64::from(terms.lag_minutes) + 5;
         let first = Minute::containing(described.starts);
         let opens =
             Minute(first.0 - before).start().ok_or(SimulateError::Starts(described.starts))?;
         let pretend = Pretend::new(seed, &terms.routes, opens);
-        for name in rollout.settings.alarm_names() {
+        for name in alarms {
             pretend.alarm(&name, AlarmState::Ok);
         }
         let names: Vec<&str> = routes.iter().map(String::as_str).collect();

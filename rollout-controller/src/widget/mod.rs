@@ -15,6 +15,7 @@ pub mod page;
 use self::page::{Frame, Pressed, Scene, Theme};
 use crate::api::CommandOutcome;
 use crate::config::Config;
+use crate::controller::step::StepError;
 use crate::controller::{Schedule, command, query};
 use crate::domain::command::{Order, Request};
 use crate::errors::chain;
@@ -154,7 +155,7 @@ pub async fn show(world: &World, config: &Config, event: &Value) -> Value {
     let frame = call.frame();
     let rollout = match config.rollout(call.params.widget.rollout.as_deref()) {
         Ok(rollout) => rollout,
-        Err(problem) => return page::problem(frame, &problem).into(),
+        Err(which) => return page::problem(frame, &which.to_string()).into(),
     };
     let sight = query::sight_of(world, rollout, CHANGES).await;
     let scene = Scene {
@@ -241,7 +242,7 @@ async fn give(
     button: &Button,
     call: &Call,
     schedule: Schedule,
-) -> Result<CommandOutcome, String> {
+) -> Result<CommandOutcome, StepError> {
     let typed = &call.context.forms.all;
     let request = Request {
         rollout: call.params.widget.rollout.clone(),
@@ -260,7 +261,7 @@ async fn carry_out(
     config: &Config,
     request: &Request,
     schedule: Schedule,
-) -> Result<CommandOutcome, String> {
+) -> Result<CommandOutcome, StepError> {
     let verb = request.order.name();
     match command::command(world, config, request, schedule).await {
         Ok(answer) => {
@@ -268,14 +269,14 @@ async fn carry_out(
             Ok(answer)
         }
         Err(error) => {
-            let why = chain(&error);
             tracing::error!(
                 error_type = "CommandError",
                 command = verb,
                 command.id = request.id,
-                "{verb} was not carried out: {why}"
+                "{verb} was not carried out: {}",
+                chain(&error)
             );
-            Err(why)
+            Err(error)
         }
     }
 }

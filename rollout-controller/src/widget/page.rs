@@ -6,12 +6,14 @@
 use super::html::{self, document, entry, escape};
 use super::{drawings, evidence, headline};
 use crate::api::{CommandOutcome, Status};
+use crate::controller::step::StepError;
 use crate::domain::command::Verdict;
 use crate::domain::event::Stamped;
 use crate::domain::explain::{self, clock_time, health as words};
 use crate::domain::minute::Minute;
 use crate::domain::phase::Phase;
 use crate::domain::run::Run;
+use crate::errors::chain;
 use crate::widget::{Button, Params, Verb};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -238,7 +240,7 @@ pub struct Pressed<'a> {
     /// Which button.
     pub verb: &'a str,
     /// What the command function answered, or why it could not.
-    pub outcome: &'a Result<CommandOutcome, String>,
+    pub outcome: &'a Result<CommandOutcome, StepError>,
     /// Where "back" leads.
     pub params: &'a Params,
 }
@@ -273,8 +275,8 @@ pub fn pressed(pressed: &Pressed<'_>) -> String {
             }
             (tone, format!("{verb}: {word}"))
         }
-        Err(why) => {
-            list += &entry("Why", &escape(why));
+        Err(error) => {
+            list += &entry("Why", &escape(&chain(error)));
             let command = format!("rolloutctl {verb} --reason \"…\" --yes");
             list += &entry("Instead", &format!("<pre>{}</pre>", escape(&command)));
             (headline::Tone::Bad, format!("{verb} was not carried out"))

@@ -90,13 +90,19 @@ fn what_makes_no_sense_names_field_value_and_fix() {
 }
 
 #[tokio::test]
-async fn a_route_that_the_config_lacks_is_named() {
+async fn a_route_or_an_alarm_that_the_config_lacks_is_named() {
     let world =
         "what = \"x\"\n[traffic]\nper_minute = 60\n[[route]]\nname = \"api\"\ntraffic = 1\n";
     let world = Described::parse(world).unwrap();
     let config = simulate::defaults(&["public"]).unwrap();
     let error = simulate::play(&world, &config, 1).await.unwrap_err().to_string();
     assert_eq!(error, "route[].name is `api`; the config of `score` has public");
+
+    let world =
+        "what = \"x\"\n[traffic]\nper_minute = 60\n[[alarm]]\nname = \"cpu\"\nminutes = [1, 2]\n";
+    let world = Described::parse(world).unwrap();
+    let error = simulate::play(&world, &config, 1).await.unwrap_err().to_string();
+    assert_eq!(error, "alarm[].name is `cpu`; [rollout.alarms] of `score` names none");
 }
 
 #[test]
