@@ -126,7 +126,8 @@ async fn the_short_demo_sees_what_it_expects_and_leaves_nothing_behind() {
     for wanted in [
         "so it plays with ",
         "in the function, P50: ",
-        "50 % → 100 % applied on every route, read back",
+        "50 % → 80 % applied on every route, read back",
+        "80 % → 100 % applied on every route, read back",
         "completed: complete at 100 %",
         "ended, rolled back: rollback at 50 %",
         "ALARM: score: rolled back, 50 % -> 0 %",

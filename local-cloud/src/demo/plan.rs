@@ -82,7 +82,7 @@ impl Plan {
         }
     }
 
-    /// The same with two stages, for tests: three quarters of a minute.
+    /// The same with a stage and a bake, for tests: a minute and a half.
     pub(super) fn short() -> Self {
         Self {
             shortest_minute: Duration::from_secs(1),

@@ -155,6 +155,10 @@ fn a_wrong_setting_of_an_engine_is_named_with_its_fix() {
     }
     let found = problems(&example_with("# engine = \"evidence-2\"", "engine = \"evidence-3\""));
     assert!(found[0].contains("rollout[0].engine = \"evidence-3\""), "{found:?}");
+    let many: Vec<String> = (1..=60).map(|tenth| format!("\"0.{tenth:02}%\"")).collect();
+    let many = format!("stages = [{}, \"100%\"] #", many.join(", "));
+    let found = problems(&example_with("# stages = [", &many));
+    assert!(found.iter().any(|problem| problem.contains("give at most 49")), "{found:?}");
     let found = problems(&example_with("# bake = \"30m\"", "bake = \"1m\""));
     assert!(found[0].contains("rollout[0].bake"), "{found:?}");
 }

@@ -15,6 +15,9 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 
+/// A bake may be added; ten minutes each would make a working day.
+const MOST_STAGES: usize = 49;
+
 const DEFAULT_STAGES: [&str; 6] = ["1%", "5%", "10%", "25%", "50%", "100%"];
 
 /// Problems found so far, and where we are in the file.
@@ -285,6 +288,10 @@ fn stages(found: &mut Findings, at: &str, raw: Option<Vec<String>>) -> Vec<Weigh
         } else {
             stages.push(weight);
         }
+    }
+    if texts.len() > MOST_STAGES {
+        let fix = format!("has {} stages; give at most {MOST_STAGES}", texts.len());
+        found.add(format!("{at}.stages"), "", fix);
     }
     if stages.last() != Some(&Weight::FULL) {
         found.add(format!("{at}.stages"), format!("{texts:?}"), "the last stage must be \"100%\"");

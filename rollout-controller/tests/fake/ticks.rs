@@ -577,3 +577,18 @@ async fn the_first_engine_is_there_for_who_asks_for_it() {
         rollout_controller::domain::journal::Journal::fold("score", &whole).expect("it folds");
     assert_eq!(folded, night.journal().await);
 }
+
+#[tokio::test]
+async fn a_first_step_that_slows_both_sides_is_undone_to_nothing() {
+    let night = Night::started(config_with("start = \"50%\"", "", &["public"])).await;
+    slow_from(&night, 50.0, 0.3);
+    night.until_weight(10, 50.0).await;
+    let back = night.until(8, |report| report.did == "step back").await;
+    assert_eq!((back.weight, back.state.as_str()), (Some(Weight::ZERO), "starting"));
+    assert!(night.shows("public").abs() < f64::EPSILON);
+    let held = night.minutes(5).await;
+    assert!(held.message.contains("of 10 good minutes"), "{}", held.message);
+    night.until_weight(20, 50.0).await;
+    let end = night.until(8, |report| report.state == "rolled back").await;
+    assert!(end.message.contains("of the step from 0 % to 50 %"), "{}", end.message);
+}

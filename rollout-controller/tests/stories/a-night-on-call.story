@@ -172,23 +172,23 @@ $ rolloutctl resume --adopt --reason "no, it is too much" --dry-run
   moved by someone else at revision 60
 $ console public 25%
 $ minutes 2
-21:30  [advancing] score: 25 % → 50 %: every limit is proven (791 requests in 3 minutes, 1 failed)
-21:31  [advancing] score: hold at 50 %: no minute of this stage has been judged yet
+21:30  [advancing] score: hold at 25 %: `public` has 80%, the rollout 25%; each route is compared with itself
 $ pages
 CLEAR   moved-by-someone-else: score: a weight was moved by someone else
-INFO    stage-reached: score: 25 % → 50 % on Rust
 
 # Trouble of the database is trouble of both sides: it holds.
 $ alarm rds-cpu ALARM
 $ minutes 3
 $ alarm rds-cpu OK
 $ minutes 1
+21:35  [advancing] score: 25 % → 50 %: every limit is proven (770 requests in 5 minutes, 3 failed)
 
 # Rust alone fails: the alarm rings, and the tick it starts rolls back.
 $ alarm scorer-rs-errors ALARM
 $ minutes 1
 21:36  [rolled back] score: rollback: alarm `scorer-rs-errors` stands: Threshold Crossed
 $ pages
+INFO    stage-reached: score: 25 % → 50 % on Rust
 TRIGGER rolled-back: score: rolled back, 50 % → 0 % on Rust
 $ rolloutctl status
 Health:      • Idle. Rolled back: all traffic is on Python.
@@ -199,39 +199,39 @@ Why:         rolled back: rollback: alarm `scorer-rs-errors` stands: Threshold C
 Stage:       0/6
   Journal:   0 % on Rust
   public:    0 % shown by the rule
-Against:     odds 1:0.5 (ln E -0.62, rollback at 4.61), led by minutes_p50
-For:         ✔ err 2.8/1.6  ✔ p50 19.4/1.6  ✔ p95 19.2/1.6  ✔ p99 8.8/1.6 after 3 minutes, up to 2026-11-24T21:33Z
+Against:     odds 1:0.6 (ln E -0.49, rollback at 4.61), led by minutes_err
+For:         ✔ err 4.8/1.6  ✔ p50 32.7/1.6  ✔ p95 32.6/1.6  ✔ p99 13.5/1.6 after 5 minutes, up to 2026-11-24T21:33Z
 Normal here: Latency counts as worse from 1.6 times Python's (auto, from 1 h)
 Code:        public: rust version 1 beside python version 1
-Revision:    79
+Revision:    82
 
           old                        new                        limit
-requests  1,227                      1,238
-errors    0.2 % [0.0 %, 1.1 %]       0.2 % [0.0 %, 1.1 %]       1 %
-P50       50 ms [40, 50]             20 ms [16, 25]             100 ms
-P95       100 ms [63, 100]           40 ms [31.5, 40]           200 ms
-P99       125 ms [80, 160]           50 ms [31.5, 80]           500 ms
+requests  3,091                      2,349
+errors    0.1 % [0.01 %, 0.6 %]      0.3 % [0.01 %, 1.7 %]      1 %
+P50       50 ms [40, 50]             25 ms [16, 25]             100 ms
+P95       80 ms [63, 100]            40 ms [31.5, 40]           200 ms
+P99       125 ms [80, 125]           50 ms [31.5, 50]           500 ms
 
     47  2026-11-24 21:25 UTC  5 % → 25 % intended: every limit is proven (434 requests in 14 minutes, none failed)
     48  2026-11-24 21:26 UTC  5 % → 25 % applied on every route, read back
     53  2026-11-24 21:27 UTC  moved by someone else: 25 % expected, public shows 80 %
-    63  2026-11-24 21:30 UTC  25 % → 50 % intended: every limit is proven (791 requests in 3 minutes, 1 failed)
-    64  2026-11-24 21:30 UTC  25 % → 50 % applied on every route, read back
-    74  2026-11-24 21:36 UTC  50 % → 0 % intended: rollback: alarm `scorer-rs-errors` stands: Threshold Crossed
-    75  2026-11-24 21:36 UTC  50 % → 0 % applied on every route, read back
-    76  2026-11-24 21:36 UTC  ended, rolled back: rollback: alarm `scorer-rs-errors` stands: Threshold Crossed
+    71  2026-11-24 21:35 UTC  25 % → 50 % intended: every limit is proven (770 requests in 5 minutes, 3 failed)
+    72  2026-11-24 21:35 UTC  25 % → 50 % applied on every route, read back
+    77  2026-11-24 21:36 UTC  50 % → 0 % intended: rollback: alarm `scorer-rs-errors` stands: Threshold Crossed
+    78  2026-11-24 21:36 UTC  50 % → 0 % applied on every route, read back
+    79  2026-11-24 21:36 UTC  ended, rolled back: rollback: alarm `scorer-rs-errors` stands: Threshold Crossed
 [exit 20]
 
 # What speaks against a hasty restart.
 $ rolloutctl resume --reason "it was nothing" --yes
 ✖ refused: score: run 1 has ended: rolled back; `rolloutctl start` begins one
   public shows 0 %
-  rolled back at revision 79
+  rolled back at revision 82
 [exit 40]
 $ rolloutctl promote --to 50% --force --reason "it was nothing" --yes
 ✖ refused: score: run 1 has ended: rolled back; `rolloutctl start` begins one
   public shows 0 %
-  rolled back at revision 79
+  rolled back at revision 82
 [exit 40]
 $ rolloutctl start --yes
 ✖ refused: score: a reason is missing: start --reason "…"
@@ -244,9 +244,9 @@ $ alarm scorer-rs-errors OK
 $ rolloutctl start --reason "2.4.1 with the fix, change 1190" --yes
 ✔ applied: score: run 2 started; it reads the old side's history, then takes the first stage
   public shows 0 %
-  starting at revision 88
+  starting at revision 91
 $ until 5%
-21:42  [advancing] score: start at 1 %: the largest first stage that is safe at 530 requests a minute
+21:42  [advancing] score: start at 1 %: the largest first stage that is safe at 543 requests a minute
 21:43  [advancing] score: hold at 1 %: no minute of this stage has been judged yet
 21:49  [advancing] score: 1 % → 5 %: every limit is proven (39 requests in 5 minutes, none failed)
 $ pages
@@ -272,15 +272,15 @@ $ rolloutctl history --limit 500
     53  2026-11-24 21:27 UTC  moved by someone else: 25 % expected, public shows 80 %
     55  2026-11-24 21:27 UTC  page moved-by-someone-else: The journal says 25 %, but public shows 80 %. Nothing is moved until `rolloutctl resume --adopt` takes this over or the weight is set back; evidence and alarms still roll back.
     61  2026-11-24 21:30 UTC  page moved-by-someone-else cleared: Every rule shows the journal's weight again.
-    63  2026-11-24 21:30 UTC  25 % → 50 % intended: every limit is proven (791 requests in 3 minutes, 1 failed)
-    64  2026-11-24 21:30 UTC  25 % → 50 % applied on every route, read back
-    74  2026-11-24 21:36 UTC  50 % → 0 % intended: rollback: alarm `scorer-rs-errors` stands: Threshold Crossed
-    75  2026-11-24 21:36 UTC  50 % → 0 % applied on every route, read back
-    76  2026-11-24 21:36 UTC  ended, rolled back: rollback: alarm `scorer-rs-errors` stands: Threshold Crossed
-    85  2026-11-24 21:42 UTC  rollout 2 started by arn:aws:sts::111122223333:assumed-role/oncall/ada: 2.4.1 with the fix, change 1190; stages 1 %, 5 %, 25 %, 50 %, 100 %
-    89  2026-11-24 21:42 UTC  history of 100 minutes read, 530 requests a minute; first stage 1 %; Latency counts as worse from 1.6 times Python's (auto, from 2 h)
-    91  2026-11-24 21:42 UTC  the code was seen: public runs rust version 1 beside python version 1
-    92  2026-11-24 21:42 UTC  0 % → 1 % intended: start at 1 %: the largest first stage that is safe at 530 requests a minute
-    93  2026-11-24 21:42 UTC  0 % → 1 % applied on every route, read back
-   104  2026-11-24 21:49 UTC  1 % → 5 % intended: every limit is proven (39 requests in 5 minutes, none failed)
-   105  2026-11-24 21:49 UTC  1 % → 5 % applied on every route, read back
+    71  2026-11-24 21:35 UTC  25 % → 50 % intended: every limit is proven (770 requests in 5 minutes, 3 failed)
+    72  2026-11-24 21:35 UTC  25 % → 50 % applied on every route, read back
+    77  2026-11-24 21:36 UTC  50 % → 0 % intended: rollback: alarm `scorer-rs-errors` stands: Threshold Crossed
+    78  2026-11-24 21:36 UTC  50 % → 0 % applied on every route, read back
+    79  2026-11-24 21:36 UTC  ended, rolled back: rollback: alarm `scorer-rs-errors` stands: Threshold Crossed
+    88  2026-11-24 21:42 UTC  rollout 2 started by arn:aws:sts::111122223333:assumed-role/oncall/ada: 2.4.1 with the fix, change 1190; stages 1 %, 5 %, 25 %, 50 %, 100 %
+    92  2026-11-24 21:42 UTC  history of 100 minutes read, 543 requests a minute; first stage 1 %; Latency counts as worse from 1.6 times Python's (auto, from 2 h)
+    94  2026-11-24 21:42 UTC  the code was seen: public runs rust version 1 beside python version 1
+    95  2026-11-24 21:42 UTC  0 % → 1 % intended: start at 1 %: the largest first stage that is safe at 543 requests a minute
+    96  2026-11-24 21:42 UTC  0 % → 1 % applied on every route, read back
+   107  2026-11-24 21:49 UTC  1 % → 5 % intended: every limit is proven (39 requests in 5 minutes, none failed)
+   108  2026-11-24 21:49 UTC  1 % → 5 % applied on every route, read back
