@@ -49,6 +49,10 @@ fn boundary(mut within: f64, mut beyond: f64, inside: impl Fn(f64) -> bool) -> f
     // Enough halvings to reach the last digit of a rate as small as 1e-20.
     for _ in 0..120 {
         let middle = f64::midpoint(within, beyond);
+        if middle.to_bits() == within.to_bits() || middle.to_bits() == beyond.to_bits() {
+            // Nothing lies between them any more.
+            break;
+        }
         if inside(middle) {
             within = middle;
         } else {

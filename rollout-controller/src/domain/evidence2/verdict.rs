@@ -433,6 +433,11 @@ impl Engine {
 
     /// Proof of each limit for the next step, in the order of [`Metric::ALL`].
     pub fn gates(&self, evidence: &Evidence, at: Position) -> [Gate; 4] {
+        self.bare_gates(evidence, at).map(|gate| with_interval(evidence, gate))
+    }
+
+    /// The same with intervals of 0 to 1, which are what takes time.
+    fn bare_gates(&self, evidence: &Evidence, at: Position) -> [Gate; 4] {
         let needs = self.needs(at);
         let next = self.stages.position_after(at.share);
         let step = next.map_or(Weight::FULL, |next| self.stages.shares()[next]);
@@ -440,14 +445,14 @@ impl Engine {
         let fresh = evidence.gates.fresh();
         Metric::ALL.map(|metric| {
             let j = metric.index();
-            let dispersion = evidence.newest.map_or(1.0, |newest| newest.dispersion[j]);
+            let Count { k, n } = evidence.stage.new[j];
             Gate {
                 metric,
                 step,
                 to_disprove: gate_limit(self.rules.limits[j], step.ratio()),
                 pooled: (pooled[j], needs.pooled.unwrap_or(0.0)),
                 fresh: (fresh[j], needs.fresh),
-                rate: Rate::new(evidence.stage.new[j], dispersion),
+                rate: Rate { k: k.min(n), n, low: 0.0, high: 1.0 },
             }
         })
     }
@@ -455,13 +460,13 @@ impl Engine {
     /// The limit whose proof takes longest; `None` if all are proven.
     fn not_proven(&self, evidence: &Evidence, at: Position, least: u32) -> Option<Hold> {
         let mut slowest: Option<(Gate, MinutesLeft)> = None;
-        for gate in self.gates(evidence, at).into_iter().filter(|gate| !gate.is_open()) {
+        for gate in self.bare_gates(evidence, at).into_iter().filter(|gate| !gate.is_open()) {
             let left = minutes_left(evidence, &gate, least);
             if slowest.is_none_or(|(_, longest)| left.is_longer_than(longest)) {
                 slowest = Some((gate, left));
             }
         }
-        slowest.map(|(gate, left)| Hold::NotProven { gate, left })
+        slowest.map(|(gate, left)| Hold::NotProven { gate: with_interval(evidence, gate), left })
     }
 
     /// The evidence against the new side, led by its strongest family.
@@ -548,6 +553,12 @@ fn minutes_left(evidence: &Evidence, gate: &Gate, least: u32) -> MinutesLeft {
     )]
     let minutes = minutes.max(f64::from(least)).max(1.0).ceil() as u64;
     MinutesLeft::About(minutes)
+}
+
+fn with_interval(evidence: &Evidence, gate: Gate) -> Gate {
+    let j = gate.metric.index();
+    let dispersion = evidence.newest.map_or(1.0, |newest| newest.dispersion[j]);
+    Gate { rate: Rate::new(evidence.stage.new[j], dispersion), ..gate }
 }
 
 fn old_side_bad(evidence: &Evidence) -> Option<Hold> {
