@@ -342,6 +342,20 @@ impl Against {
         Metric::ALL.into_iter().flat_map(of_metric).chain(routes)
     }
 
+    /// What `ln E` cannot exceed: the weights sum to 1, so no more than the largest
+    /// bet of all as often as a family has bets, and the reserve.
+    pub(super) fn at_most(&self) -> f64 {
+        fn largest<const K: usize>(families: &[Family<K>]) -> f64 {
+            families.iter().map(|family| family.bets.largest()).fold(0.0, f64::max)
+        }
+        let largest = largest(&self.limit)
+            .max(largest(&self.old_side))
+            .max(largest(&self.minutes))
+            .max(largest(self.routes.as_flattened()));
+        // Six bets and the reserve: ln 7.
+        largest + 1.95
+    }
+
     /// `ln E` over all families, the family that contributes most, and what that
     /// one rests on.
     pub(super) fn total(&self, stages: u32) -> (f64, Lead, Spell) {
@@ -389,7 +403,7 @@ impl Against {
 /// Families whose evidence is no more than it began with rest on nothing.
 fn forget<const K: usize>(families: &mut [Family<K>], reserve: Mass) {
     for family in families {
-        if family.bets.log_value(reserve) <= 0.0 {
+        if family.bets.is_no_suspicion(reserve) {
             family.spell = Spell::default();
         }
     }

@@ -47,6 +47,19 @@ impl<const K: usize> Bets<K> {
         _ => panic!("ln K is not written down"),
     };
 
+    /// The largest bet.
+    pub(super) fn largest(&self) -> f64 {
+        self.0.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    /// Whether the mixture is worth no more than at the start: `log_value <= 0`.
+    pub(super) fn is_no_suspicion(&self, reserve: Mass) -> bool {
+        let largest = self.largest();
+        // At most as if all bets were as large as the largest: one exponential tells.
+        let most = reserve.log.exp() + K as f64 * largest.exp();
+        largest <= 0.0 && (most < 0.999 || self.log_value(reserve) <= 0.0)
+    }
+
     /// The logarithm of the mixture, with mass that is not staked yet.
     pub(super) fn log_value(&self, reserve: Mass) -> f64 {
         log_sum_exp(self.0.iter().copied().chain([reserve.log]))
@@ -61,6 +74,11 @@ impl<const K: usize> Bets<K> {
 /// `ln(e^a + e^b)` without overflow.
 fn log_add(a: f64, b: f64) -> f64 {
     let (high, low) = if a >= b { (a, b) } else { (b, a) };
+    // So far below that no bit of the sum would be another: half a unit in the last
+    // place of 0.1 is 7e-18, and e^-40 is 4e-18.
+    if low - high < -40.0 && high.abs() >= 0.1 {
+        return high;
+    }
     // Also where both are minus infinity, whose difference is not a number.
     if low == f64::NEG_INFINITY { high } else { high + (low - high).exp().ln_1p() }
 }

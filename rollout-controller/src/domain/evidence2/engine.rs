@@ -423,6 +423,9 @@ impl Engine {
 
     /// Once rollback, always rollback: the evidence may fall again.
     fn latch(&self, evidence: &mut Evidence) {
+        if evidence.against.at_most() < self.settings.rollback_threshold() {
+            return;
+        }
         let (log_e, lead, spell) = evidence.against.total(self.stages.planned());
         if log_e >= self.settings.rollback_threshold() && evidence.rolled_back.is_none() {
             evidence.rolled_back = Some(self.breach(evidence, log_e, lead, spell));

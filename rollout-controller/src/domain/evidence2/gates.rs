@@ -92,8 +92,7 @@ impl Gates {
                     bet.factor(counts[metric], dispersion[metric]).min(OUTAGE_CAP)
                 }
             };
-            // Steps that were taken already need no more proof.
-            for (gate, bets) in self.pooled.iter_mut().zip(&bets.0).skip(next) {
+            for (gate, bets) in self.pooled.iter_mut().zip(&bets.0) {
                 gate[metric].update(pooled, |at| factor(&bets[metric][at]));
             }
             self.fresh[metric].update(fresh, |at| factor(&bets.0[next][metric][at]));

@@ -365,10 +365,13 @@ impl Engine {
             reasons.push(Hold::EarlierStage { newest });
         }
         reasons.extend(old_side_bad(evidence));
-        let (log_e, lead, spell) = evidence.against.total(self.stages.planned());
-        if needs.compared && log_e >= 0.5 * self.settings.rollback_threshold() {
-            let breach = self.breach(evidence, log_e, lead, spell);
-            reasons.push(Hold::Suspicion { breach });
+        let half = 0.5 * self.settings.rollback_threshold();
+        if needs.compared && evidence.against.at_most() >= half {
+            let (log_e, lead, spell) = evidence.against.total(self.stages.planned());
+            if log_e >= half {
+                let breach = self.breach(evidence, log_e, lead, spell);
+                reasons.push(Hold::Suspicion { breach });
+            }
         }
         for metric in Metric::ALL {
             reasons.extend(self.recently_bad(evidence, metric, minute));

@@ -63,6 +63,6 @@ fn a_day_costs_a_small_multiple_of_the_first_engines() {
         "a minute: {minute:.1?}, a day: {of_second:.1?}, verdicts included; the first engine: \
          {of_first:.1?} a day, ratio {ratio:.2}"
     );
-    // 224 bets instead of 72: about three times as many.
-    assert!(ratio < 6.0, "{of_second:?} against {of_first:?}");
+    // 224 bets instead of 72, and most are decided without an exponential.
+    assert!(ratio < 3.0, "{of_second:?} against {of_first:?}");
 }
