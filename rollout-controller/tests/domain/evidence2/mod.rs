@@ -9,7 +9,6 @@ mod properties;
 mod recorded;
 mod sentences;
 mod worked;
-mod worlds;
 
 use rollout_controller::domain::evidence2::{
     Engine, Evidence, History, HistoryMinute, Position, Reading, Settings, Stages, Verdict,

@@ -5,12 +5,12 @@ use rand_distr::{Binomial, Distribution as _, Poisson, StandardNormal};
 use rollout_controller::domain::minute::{Edges, Histogram};
 
 /// A number from the standard normal distribution.
-pub(crate) fn normal(rng: &mut ChaCha8Rng) -> f64 {
+pub(super) fn normal(rng: &mut ChaCha8Rng) -> f64 {
     StandardNormal.sample(rng)
 }
 
 /// How many events of so many expected ones.
-pub(crate) fn poisson(rng: &mut ChaCha8Rng, mean: f64) -> u64 {
+pub(super) fn poisson(rng: &mut ChaCha8Rng, mean: f64) -> u64 {
     if mean <= 0.0 {
         return 0;
     }
@@ -21,30 +21,28 @@ pub(crate) fn poisson(rng: &mut ChaCha8Rng, mean: f64) -> u64 {
 }
 
 /// How many of `n` with probability `p` each.
-pub(crate) fn binomial(rng: &mut ChaCha8Rng, n: u64, p: f64) -> u64 {
+pub(super) fn binomial(rng: &mut ChaCha8Rng, n: u64, p: f64) -> u64 {
     Binomial::new(n, p.clamp(0.0, 1.0)).expect("a probability").sample(rng)
 }
 
 /// Latencies of a service: two lognormals, the slower one for a share of requests.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Latency {
-    pub(crate) median_ms: f64,
-    pub(crate) sigma: f64,
-    pub(crate) tail_share: f64,
-    pub(crate) tail: Tail,
+#[expect(missing_docs, reason = "the parameters of the two distributions")]
+pub struct Latency {
+    pub median_ms: f64,
+    pub sigma: f64,
+    pub tail_share: f64,
+    pub tail: Tail,
 }
 
 /// The slower part.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Tail {
-    Lognormal {
-        median_ms: f64,
-        sigma: f64,
-    },
+#[expect(missing_docs, reason = "the parameters of the distribution")]
+pub enum Tail {
+    /// Around this median.
+    Lognormal { median_ms: f64, sigma: f64 },
     /// From half of this on, with exponent 1.5: no variance.
-    Pareto {
-        median_ms: f64,
-    },
+    Pareto { median_ms: f64 },
 }
 
 impl Latency {
@@ -61,7 +59,7 @@ impl Latency {
 
     /// Share of requests in each bucket; `over_630` of them, on top, spread evenly
     /// over the six buckets above 630 ms.
-    pub(crate) fn buckets(&self, edges: &Edges, scale: f64, over_630: f64) -> Vec<f64> {
+    pub(super) fn buckets(&self, edges: &Edges, scale: f64, over_630: f64) -> Vec<f64> {
         let ends: Vec<f64> =
             edges.as_ms().iter().map(|&ms| self.up_to(ms, scale)).chain([1.0]).collect();
         let mut below = 0.0;
@@ -78,7 +76,7 @@ impl Latency {
 }
 
 /// Spreads `n` requests over buckets with these shares.
-pub(crate) fn histogram(rng: &mut ChaCha8Rng, n: u64, shares: &[f64]) -> Histogram {
+pub(super) fn histogram(rng: &mut ChaCha8Rng, n: u64, shares: &[f64]) -> Histogram {
     let (mut left, mut rest) = (n, 1.0_f64);
     let mut counts = vec![0; shares.len()];
     for (count, &share) in counts.iter_mut().zip(shares) {
@@ -116,22 +114,28 @@ fn normal_cdf(x: f64) -> f64 {
     if x < 0.0 { 0.5 * erfc } else { 1.0 - 0.5 * erfc }
 }
 
-#[test]
-fn counts_have_the_mean_they_are_drawn_with() {
-    use rand::SeedableRng as _;
-    let mut rng = ChaCha8Rng::seed_from_u64(1);
-    assert!(
-        (normal_cdf(1.96) - 0.975_002).abs() < 1e-6 && (normal_cdf(-1.0) - 0.158_655).abs() < 1e-6
-    );
-    let tail = Tail::Lognormal { median_ms: 250.0, sigma: 0.6 };
-    let latency = Latency { median_ms: 60.0, sigma: 0.5, tail_share: 0.03, tail };
-    let shares = latency.buckets(&Edges::default(), 1.0, 0.01);
-    assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9);
-    let drawn = histogram(&mut rng, 1_000_000, &shares);
-    for (&count, share) in drawn.counts().iter().zip(&shares) {
-        let spread = (1e6 * share).sqrt().mul_add(5.0, 5.0);
-        assert!((count as f64 - 1e6 * share).abs() < spread, "{count} for {share}");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_have_the_mean_they_are_drawn_with() {
+        use rand::SeedableRng as _;
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        assert!(
+            (normal_cdf(1.96) - 0.975_002).abs() < 1e-6
+                && (normal_cdf(-1.0) - 0.158_655).abs() < 1e-6
+        );
+        let tail = Tail::Lognormal { median_ms: 250.0, sigma: 0.6 };
+        let latency = Latency { median_ms: 60.0, sigma: 0.5, tail_share: 0.03, tail };
+        let shares = latency.buckets(&Edges::default(), 1.0, 0.01);
+        assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+        let drawn = histogram(&mut rng, 1_000_000, &shares);
+        for (&count, share) in drawn.counts().iter().zip(&shares) {
+            let spread = (1e6 * share).sqrt().mul_add(5.0, 5.0);
+            assert!((count as f64 - 1e6 * share).abs() < spread, "{count} for {share}");
+        }
+        let mean = (0..10_000).map(|_| poisson(&mut rng, 3.7)).sum::<u64>() as f64 / 1e4;
+        assert!((mean - 3.7).abs() < 0.1, "{mean}");
     }
-    let mean = (0..10_000).map(|_| poisson(&mut rng, 3.7)).sum::<u64>() as f64 / 1e4;
-    assert!((mean - 3.7).abs() < 0.1, "{mean}");
 }
