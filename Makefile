@@ -117,3 +117,25 @@ screenshots: dev-env ## Take docs/screenshots anew: before, during, after a roll
 	@local-cloud/widget/browser-env
 	@$(ENV); WIDGET_BROWSER=1 SCREENSHOTS=$(CURDIR)/docs/screenshots \
 		cargo test --workspace $(FAULTS) --test system widget_browser::before_during
+
+# The rollout policies against each other, docs/contest. Finished cells are kept in
+# target/contest, so a run that was cut goes on; N= rollouts a cell, SEED=, THREADS=.
+CONTEST = cargo --config contest/optimised.toml build -q --workspace $(FAULTS) --bin contest && \
+	nice $(TARGET)/debug/contest $(1) --n $(or $(N),$(2)) --seed $(or $(SEED),7000000) \
+	--threads $(or $(THREADS),2) --kept $(TARGET)/contest/cells.jsonl --parts $(TARGET)/contest
+
+.PHONY: contest
+contest: ## Run all policies in all simulated worlds and write docs/contest (30 minutes; N= SEED=)
+	@$(call CONTEST,run,150)
+
+.PHONY: contest-before
+contest-before: ## Measure what evidence-2 changed, 20,000 rollouts a cell (an hour; N= SEED=)
+	@$(call CONTEST,before,20000)
+
+.PHONY: contest-headline
+contest-headline: ## Run 100,000 healthy rollouts of evidence-2 (half an hour; N= SEED=)
+	@$(call CONTEST,headline,100000)
+
+.PHONY: contest-short
+contest-short: ## Check the promises in a few worlds; what CI does
+	@cargo test --workspace $(FAULTS) --test short

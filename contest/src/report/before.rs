@@ -79,7 +79,9 @@ pub(super) fn table(cells: &[Cell]) -> String {
             bake.join(" / ")
         ),
     ];
-    let n = thousands(cells.iter().map(|cell| cell.n).max().unwrap_or_default());
+    let least = thousands(cells.iter().map(|cell| cell.n).min().unwrap_or_default());
+    let most = thousands(cells.iter().map(|cell| cell.n).max().unwrap_or_default());
+    let n = if least == most { most } else { format!("{least} to {most}") };
     let mut text = format!(
         "## Before and after\n\n{n} rollouts a cell on seeds of their own; the first column is \
          the measurement that asked for a second engine.\n\n\

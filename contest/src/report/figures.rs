@@ -82,18 +82,26 @@ fn promises(cells: &[Cell]) -> String {
         "healthy versions rolled back: mean over the healthy worlds and rates",
     );
     plot.axes(&mut svg, &shares, &shares, names);
+    let mut names: Vec<((f64, f64), usize, &str)> = Vec::new();
     for (at, policy) in Kind::ALL.into_iter().enumerate() {
         let back = mean_and_worst(cells, policy, promised_healthy, |c| c.rolled_back);
         let done = mean_and_worst(cells, policy, promised_fault, |c| c.completed);
         let (Some((back, _)), Some((done, _))) = (back, done) else { continue };
         let (back, done) = (100.0 * back, 100.0 * done);
-        let (x, y) = plot.at(done, back);
+        let point = plot.at(done, back);
         let name = policy.name();
         let says = format!("{name}: {back:.2} % rolled back, {done:.1} % promoted");
-        svg.dot((x, y), 6.0, &format!("s{at}"), &says);
-        // The names of policies at the right edge stand to the left of their dots.
-        let (shift, anchor) = if x > 560.0 { (-11.0, Anchor::End) } else { (11.0, Anchor::Start) };
-        svg.text(x + shift, y + 4.0, anchor, &format!("t{at}"), name);
+        svg.dot(point, 6.0, &format!("s{at}"), &says);
+        names.push((point, at, name));
+    }
+    names.sort_by(|a, b| a.0.1.total_cmp(&b.0.1));
+    let mut lowest = 0.0_f64;
+    for ((x, y), at, name) in names {
+        // Most dots are at the right edge: their names stand to the left, none on another.
+        let right = x > 500.0;
+        let (shift, anchor) = if right { (-11.0, Anchor::End) } else { (11.0, Anchor::Start) };
+        lowest = if right { (y + 4.0).max(lowest + 15.0) } else { y + 4.0 };
+        svg.text(x + shift, lowest, anchor, &format!("t{at}"), name);
     }
     svg.finish()
 }
@@ -104,7 +112,7 @@ fn requests(cells: &[Cell]) -> String {
     let plot = Plot {
         left: 80.0,
         right: 730.0,
-        top: 70.0,
+        top: 88.0,
         bottom: 440.0,
         x: (1.0, 10_000.0),
         y: (10.0, 1_000_000.0),
@@ -214,7 +222,7 @@ fn hangs(cells: &[Cell]) -> String {
             says.push_str(&format!("; most hang in {world} at {rate}: {most:.0} %"));
         }
         let right = 158.0 + scale(100.0 * hang.max(back));
-        let (x, anchor) = if right > 420.0 { (740.0, Anchor::End) } else { (right, Anchor::Start) };
+        let (x, anchor) = if right > 330.0 { (740.0, Anchor::End) } else { (right, Anchor::Start) };
         svg.text(x, y + 13.0, anchor, "n", &says);
     }
     svg.finish()
