@@ -47,6 +47,8 @@ pub struct Cell {
     pub completed: Share,
     /// The old side has all traffic.
     pub rolled_back: Share,
+    /// Those of them that were at 100 %, where no old side can excuse anything.
+    pub rolled_back_at_full: u64,
     /// Neither at the horizon.
     pub hangs: Share,
     /// Minutes to the bake.
@@ -79,6 +81,10 @@ impl Cell {
             seed,
             completed: count(End::Completed),
             rolled_back: count(End::RolledBack),
+            rolled_back_at_full: of
+                .iter()
+                .filter(|o| o.end == End::RolledBack && o.full_at.is_some())
+                .count() as u64,
             hangs: count(End::Hangs),
             bake: quantiles(&|outcome| outcome.bake_at),
             full: quantiles(&|outcome| outcome.full_at),

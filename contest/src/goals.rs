@@ -17,6 +17,8 @@ pub struct Goal {
     pub requests_per_minute: f64,
     /// Most that may be rolled back.
     rolled_back_most: Option<f64>,
+    /// Most that may be rolled back before 100 %.
+    before_full_most: Option<f64>,
     /// Least that must be rolled back.
     rolled_back_least: Option<f64>,
     /// Most that may complete.
@@ -59,6 +61,9 @@ impl Goal {
             }
         };
         share("rolled back", cell.rolled_back, self.rolled_back_most, self.rolled_back_least);
+        let before_full = cell.rolled_back.k - cell.rolled_back_at_full;
+        let before_full = Share::new(before_full, cell.rolled_back.n);
+        share("rolled back before 100 %", before_full, self.before_full_most, None);
         share("completed", cell.completed, self.completed_most, None);
         share("hang", cell.hangs, self.hangs_most, None);
         let mut within = |what: &str, found: Option<i64>, reference: Option<i64>| {
@@ -94,7 +99,7 @@ const K: [f64; 5] = [10.0, 60.0, 600.0, 6000.0, 60_000.0];
 /// completion). None hangs.
 type Healthy = (&'static str, f64, &'static [f64], &'static [(i64, i64)]);
 
-const HEALTHY: [Healthy; 22] = [
+const HEALTHY: [Healthy; 20] = [
     ("h_iid", 0.001, &K, &[(106, 274), (70, 115), (29, 70), (25, 66), (25, 66)]),
     ("h_near", 0.001, &[60.0, 600.0, 6000.0], &[(205, 510), (50, 98), (25, 66)]),
     ("h_burst", 0.001, &[600.0, 6000.0, 60_000.0], &[(32, 73), (25, 66), (25, 66)]),
@@ -120,9 +125,6 @@ const HEALTHY: [Healthy; 22] = [
     ("h_inc100", 0.005, &[60.0, 600.0, 6000.0], &[(68, 129), (29, 70), (25, 66)]),
     ("h_simpson3", 0.001, &[600.0, 6000.0], &[(45, 90), (35, 80)]),
     ("h_simpson", 0.001, &[600.0, 6000.0], &[(60, 115), (50, 106)]),
-    // Not in the reference: the metrics and the surroundings do this to everyone.
-    ("h_chance5", 0.01, &[600.0, 6000.0], &[]),
-    ("h_chance15", 0.01, &[600.0, 6000.0], &[]),
 ];
 
 /// Faults: rolled back at least, then per rate median delay, 95 % delay, requests.
@@ -268,6 +270,16 @@ pub fn all() -> Vec<Goal> {
             },
             Goal { world: "h_same_slow10", rolled_back_most: Some(0.01), ..goal },
             Goal { world: "h_same_slow20", rolled_back_most: Some(0.01), ..goal },
+            // Not in the reference: incidents that are nobody's fault, late metrics, and
+            // a new side that hurts both.
+            Goal { world: "h_chance5", before_full_most: Some(0.01), ..goal },
+            Goal { world: "h_chance15", before_full_most: Some(0.01), ..goal },
+            Goal { world: "h_late", rolled_back_most: Some(0.001), ..goal },
+            Goal { world: "h_trickle", rolled_back_most: Some(0.001), ..goal },
+            Goal { world: "h_blind", rolled_back_most: Some(0.001), ..goal },
+            Goal { world: "s_db25_errors", rolled_back_least: Some(1.0), ..goal },
+            Goal { world: "s_db25_slow", rolled_back_least: Some(1.0), ..goal },
+            Goal { world: "s_db90_errors", rolled_back_least: Some(1.0), ..goal },
         ]);
     }
     all
@@ -299,6 +311,7 @@ mod tests {
             seed: 1,
             completed: Share::new(100 - rolled_back, 100),
             rolled_back: Share::new(rolled_back, 100),
+            rolled_back_at_full: 0,
             hangs: Share::new(0, 100),
             bake: None,
             full: None,

@@ -47,12 +47,17 @@ pub(super) fn all(cells: &[Cell], goals: &[Checked]) -> String {
     let healthy = |w: &&World| !w.expect.is_fault();
     text.push_str(
         "## Healthy worlds: rolled back\n\nShare of rollouts that are taken back although the new \
-         side is no worse; `+ h` hang (neither at the end of the horizon).\n\n",
+         side is no worse; `+ h` hang (neither at the end of the horizon); `*n*` of those rolled back were at 100 %, where \
+         no old side can excuse an incident.\n\n",
     );
     text.push_str(&by_policy(cells, worlds.iter().filter(healthy), &|cell| {
         let hangs = cell.hangs.ratio();
         let hangs = if hangs > 0.0 { format!(" + {:.1} h", 100.0 * hangs) } else { String::new() };
-        short(cell.rolled_back) + &hangs
+        let at_full = match cell.rolled_back_at_full {
+            0 => String::new(),
+            n => format!(" *{n}*"),
+        };
+        short(cell.rolled_back) + &at_full + &hangs
     }));
     text.push_str(
         "## Faults: completed\n\nShare of rollouts that end with all users on the bad version.\n\n",
