@@ -126,14 +126,14 @@ CONTEST = cargo --config contest/optimised.toml build -q --workspace $(FAULTS) -
 
 .PHONY: contest
 contest: ## Run all policies in all simulated worlds and write docs/contest (30 minutes; N= SEED=)
-	@$(call CONTEST,run,150)
+	@$(call CONTEST,run,250)
 
 .PHONY: contest-before
-contest-before: ## Measure what evidence-2 changed, 20,000 rollouts a cell (an hour; N= SEED=)
+contest-before: ## Measure what evidence-2 changed, 20,000 rollouts a cell (40 minutes; N= SEED=)
 	@$(call CONTEST,before,20000)
 
 .PHONY: contest-headline
-contest-headline: ## Run 100,000 healthy rollouts of evidence-2 (half an hour; N= SEED=)
+contest-headline: ## Run 100,000 healthy rollouts of evidence-2 (20 minutes; N= SEED=)
 	@$(call CONTEST,headline,100000)
 
 .PHONY: contest-short

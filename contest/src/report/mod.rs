@@ -15,16 +15,17 @@ use crate::cell::Cell;
 use crate::goals::{self, Checked};
 use crate::policy::Kind;
 
-/// What `results.json` holds.
-#[derive(Serialize)]
-struct Results<'a> {
-    cells: &'a [Cell],
-    /// Evidence-2 against the numbers it has to reach.
-    goals: &'a [Checked],
-    /// Evidence-2 where the first engine failed.
-    before: &'a [Cell],
-    /// Evidence-2 in all healthy worlds with a promise.
-    headline: &'a [Cell],
+/// What `results.json` holds: a cell a line, so that two runs can be compared.
+fn results(lists: [(&str, &[impl Serialize]); 3], goals: &[Checked]) -> Result<String> {
+    let list = |name: &str, lines: Vec<String>| format!("\"{name}\":[\n{}\n]", lines.join(",\n"));
+    let mut text = Vec::new();
+    for (name, cells) in lists {
+        let lines = cells.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+        text.push(list(name, lines));
+    }
+    let lines = goals.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+    text.push(list("goals", lines));
+    Ok(format!("{{{}}}\n", text.join(",\n")))
 }
 
 /// The cell of a policy in a world at a rate.
@@ -72,8 +73,8 @@ pub fn write(folder: &Path, cells: &[Cell], before: &[Cell], headline: &[Cell]) 
     text.push_str(&before::headline(headline));
     text.push_str(&tables::all(cells, &goals));
     write("tables.md", &text)?;
-    let results = Results { cells, goals: &goals, before, headline };
-    write("results.json", &(serde_json::to_string(&results)? + "\n"))?;
+    let lists = [("cells", cells), ("before", before), ("headline", headline)];
+    write("results.json", &results(lists, &goals)?)?;
     for (name, figure) in figures::all(cells) {
         write(name, &figure)?;
     }
@@ -83,6 +84,22 @@ pub fn write(folder: &Path, cells: &[Cell], before: &[Cell], headline: &[Cell]) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn results_are_json() {
+        let goal = Checked {
+            world: "h_iid".to_owned(),
+            requests_per_minute: 60.0,
+            n: 1,
+            missed: vec!["minutes to complete 130; reference 115".to_owned()],
+        };
+        let goals = [goal.clone(), goal];
+        let none: &[Cell] = &[];
+        let text = results([("cells", none), ("before", none), ("headline", none)], &goals);
+        let read: serde_json::Value = serde_json::from_str(&text.expect("text")).expect("JSON");
+        assert_eq!(read["goals"].as_array().map(Vec::len), Some(2));
+        assert_eq!(read["cells"].as_array().map(Vec::len), Some(0));
+    }
 
     #[test]
     fn digits_are_grouped() {
