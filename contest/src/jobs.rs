@@ -27,13 +27,14 @@ pub fn full(n: u64, seed: u64) -> Vec<Job> {
 }
 
 /// What the second engine was made for: the rows of `report::before`.
-pub const BEFORE: [(&str, &[f64]); 7] = [
+pub const BEFORE: [(&str, &[f64]); 8] = [
     ("f_flap10_100", &[6000.0]),
     ("h_burst", &[6000.0]),
     ("h_inc100", &[600.0, 6000.0]),
     ("f_e1@full", &[600.0, 6000.0]),
     ("h_same_ar20", &[600.0, 6000.0]),
     ("h_simpson", &[600.0, 6000.0]),
+    ("f_e1_trickle", &[600.0]),
     ("h_iid", &[60.0, 600.0, 6000.0]),
 ];
 

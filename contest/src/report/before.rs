@@ -70,7 +70,11 @@ pub(super) fn table(cells: &[Cell]) -> String {
         ),
         shares("h_same_ar20", &middle, "rolled back", &|c| c.rolled_back),
         shares("h_simpson", &middle, "rolled back", &|c| c.rolled_back),
-        "read again for 12 minutes, and the whole fold is run anew".to_owned(),
+        format!(
+            "read again for 12 minutes, and judged as if read so at first; {} (+1 point of \
+             errors, half of the minutes at first with a quarter of them)",
+            shares("f_e1_trickle", &[600.0], "promoted in", &|c| c.completed)
+        ),
         format!(
             "{} / {} / {} to 100 %, after a bake that begins at {}",
             median(60.0),
