@@ -95,13 +95,27 @@ fn promises(cells: &[Cell]) -> String {
         names.push((point, at, name));
     }
     names.sort_by(|a, b| a.0.1.total_cmp(&b.0.1));
-    let mut lowest = 0.0_f64;
+    // Left end, right end and base line of what must not be written over.
+    let dots = names.iter().map(|&((x, y), ..)| (x - 9.0, x + 9.0, y + 4.0));
+    let mut taken: Vec<(f64, f64, f64)> = dots.collect();
     for ((x, y), at, name) in names {
-        // Most dots are at the right edge: their names stand to the left, none on another.
+        // Most dots are at the right edge: their names stand to the left.
+        let width = 7.5 * name.len() as f64;
         let right = x > 500.0;
-        let (shift, anchor) = if right { (-11.0, Anchor::End) } else { (11.0, Anchor::Start) };
-        lowest = if right { (y + 4.0).max(lowest + 15.0) } else { y + 4.0 };
-        svg.text(x + shift, lowest, anchor, &format!("t{at}"), name);
+        let (near, far) = if right { (x - 11.0, x - 11.0 - width) } else { (x + 11.0, x + width) };
+        let mut base = y + 4.0;
+        let over = |base: f64, &&(left, end, other): &&(f64, f64, f64)| {
+            (base - other).abs() < 14.0 && left < near.max(far) && end > near.min(far)
+        };
+        while let Some(&(.., other)) = taken.iter().find(|&box_| over(base, &box_)) {
+            base = other + 14.0;
+        }
+        taken.push((near.min(far), near.max(far), base));
+        if base > y + 5.0 {
+            svg.line((x, y), (near, base - 4.0), "axis");
+        }
+        let anchor = if right { Anchor::End } else { Anchor::Start };
+        svg.text(near, base, anchor, &format!("t{at}"), name);
     }
     svg.finish()
 }
@@ -222,7 +236,7 @@ fn hangs(cells: &[Cell]) -> String {
             says.push_str(&format!("; most hang in {world} at {rate}: {most:.0} %"));
         }
         let right = 158.0 + scale(100.0 * hang.max(back));
-        let (x, anchor) = if right > 330.0 { (740.0, Anchor::End) } else { (right, Anchor::Start) };
+        let (x, anchor) = if right > 250.0 { (740.0, Anchor::End) } else { (right, Anchor::Start) };
         svg.text(x, y + 13.0, anchor, "n", &says);
     }
     svg.finish()

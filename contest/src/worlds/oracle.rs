@@ -49,7 +49,8 @@ impl Rates {
 impl World {
     /// Requests of the new side after which one who knows both services and when the
     /// fault began is sure of it: `ln(1/alpha)/KL` of the limit or comparison that
-    /// shows it best. `None` for several routes and for faults that grow or come and go.
+    /// shows it best. `None` for several routes, for faults that grow or come and go, and where both
+    /// sides are hurt.
     pub fn bound(&self, alpha: f64) -> Option<f64> {
         let [Route { old, new, .. }] = self.routes.as_slice() else { return None };
         let lasts = |&(when, what): &(When, What)| {
@@ -62,7 +63,8 @@ impl World {
             };
             always && !matches!(what, What::Leak(_))
         };
-        if !self.expect.is_fault() || old.drift.is_some() || !new.effects.iter().all(lasts) {
+        let steady = old.drift.is_none() && old.effects.is_empty();
+        if !self.expect.is_fault() || !steady || !new.effects.iter().all(lasts) {
             return None;
         }
         let (slo, edges) = (Slo::default(), Edges::default());
