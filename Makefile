@@ -63,12 +63,6 @@ bench-evidence: ## Measure what a minute and a day cost the evidence engine, opt
 	@cargo --config 'profile.dev.package.rollout-controller.opt-level="s"' test -q --workspace $(FAULTS) \
 		--test domain evidence2::cost -- --nocapture
 
-.PHONY: worlds
-worlds: ## Hold the engine to its promises in simulated worlds (WORLDS="h_iid@600 f_e5@60" N=1000 SEED=)
-	@N=$(or $(N),1000) SEED=$(or $(SEED),10000) \
-		cargo --config 'profile.dev.package.rollout-controller.opt-level=3' test -q --workspace $(FAULTS) \
-		--test domain evidence2::guarantees::promises -- --nocapture
-
 .PHONY: soak
 soak: dev-env ## Send the scorer 100,000 mixed requests, big ones too, and watch its memory
 	@$(ENV); SCORER_SOAK=$${SCORER_SOAK:-100000} cargo test --workspace $(FAULTS) --test service soak:: -- --nocapture
