@@ -20,7 +20,7 @@
 //!
 //! ```text
 //!  bin/rollout-controller   bin/rolloutctl
-//!    lambda · widget          cli · replay       what AWS and people call
+//!    lambda · widget     cli · replay · simulate   what AWS and people call
 //!               controller · check              the flow
 //!  report · config  ports ◄── adapters · world   texts; the world outside
 //!                    domain                     pure, imports nothing of the above
@@ -34,12 +34,13 @@
 //! | [`api`] | what `rolloutctl`, page and functions say to each other |
 //! | [`ports`] | what the flow needs, in our words |
 //! | [`adapters`] | AWS and SQL behind the ports; foreign types stay there |
-//! | [`world`] | a world in memory behind the same ports, seeded. Not in the tests: `rolloutctl` will simulate a plan by running the production tick on it |
+//! | [`world`] | a world in memory behind the same ports, seeded, for tests and [`simulate`] |
 //! | [`report`] | status, tables and notifications |
 //! | [`widget`] | the page on a CloudWatch dashboard, and its buttons |
 //! | [`check`] | looks at all that a rollout rests on, and says what to fix |
 //! | [`config`] | one TOML text |
-//! | [`replay`] | judges a recorded rollout again |
+//! | [`replay`] | judges recorded minutes again, with either engine; exports them |
+//! | [`simulate`] | whole rollouts in described worlds, by the production tick; the forecast of a plan |
 //! | [`cli`] | `rolloutctl` |
 //! | [`errors`] | an error and its causes in one line |
 //!
