@@ -67,9 +67,6 @@ impl Policy for Argo {
             }
         }
         // A step that ends at 100 % ends the rollout: no pause follows it.
-        match self.schedule.step(share) {
-            Step::To(Weight::FULL) => Step::Complete,
-            step @ (Step::Stay | Step::To(_) | Step::Complete | Step::RollBack) => step,
-        }
+        self.schedule.step_or_end(share)
     }
 }

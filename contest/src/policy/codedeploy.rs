@@ -58,9 +58,6 @@ impl Policy for CodeDeploy {
                 return Step::RollBack;
             }
         }
-        match self.schedule.step(share) {
-            Step::To(Weight::FULL) => Step::Complete,
-            step @ (Step::Stay | Step::To(_) | Step::Complete | Step::RollBack) => step,
-        }
+        self.schedule.step_or_end(share)
     }
 }

@@ -96,11 +96,8 @@ impl Policy for Kayenta {
             return self.schedule.step(share);
         }
         let score = self.score();
-        let step = match self.schedule.step(share) {
-            // The canary analysis ends where the last old server would go.
-            Step::To(Weight::FULL) => Step::Complete,
-            step @ (Step::Stay | Step::To(_) | Step::Complete | Step::RollBack) => step,
-        };
+        // The canary analysis ends where the last old server would go.
+        let step = self.schedule.step_or_end(share);
         if score < MARGINAL || (step == Step::Complete && score < PASS) {
             return Step::RollBack;
         }

@@ -77,10 +77,7 @@ impl Policy for MeanDifference {
         if self.sums.iter().any(|&sums| lower_end(sums).is_some_and(|low| low > 0.0)) {
             return Step::RollBack;
         }
-        match self.schedule.step(share) {
-            Step::To(Weight::FULL) => Step::Complete,
-            step @ (Step::Stay | Step::To(_) | Step::Complete | Step::RollBack) => step,
-        }
+        self.schedule.step_or_end(share)
     }
 }
 

@@ -94,10 +94,7 @@ impl Policy for Multinomial {
                 return Step::RollBack;
             }
         }
-        match self.schedule.step(share) {
-            Step::To(Weight::FULL) => Step::Complete,
-            step @ (Step::Stay | Step::To(_) | Step::Complete | Step::RollBack) => step,
-        }
+        self.schedule.step_or_end(share)
     }
 }
 

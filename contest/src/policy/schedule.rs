@@ -37,6 +37,14 @@ impl Schedule {
         self.next(share)
     }
 
+    /// The same for a rollout that nobody looks at any more once all traffic is new.
+    pub(super) fn step_or_end(&mut self, share: Weight) -> Step {
+        match self.step(share) {
+            Step::To(Weight::FULL) => Step::Complete,
+            step @ (Step::Stay | Step::To(_) | Step::Complete | Step::RollBack) => step,
+        }
+    }
+
     /// The stage after this one now.
     pub(super) fn next(&mut self, share: Weight) -> Step {
         self.minutes = 0;
