@@ -242,17 +242,13 @@ pub fn plan(forecast: &Forecast) -> String {
         "fault", "rolled", "missed", "held", "minutes", "requests to Rust"
     );
     for fault in faults {
-        let shown = |three_of: Option<[u64; 3]>| match three_of {
-            Some(found) => three(found, count),
-            None => "–".to_owned(),
-        };
         let Outlook { fault, rolled_back, missed, held, minutes, requests, hurt, .. } = fault;
         let _ = writeln!(
             text,
             "  {fault:<46} {rolled_back:>7} {missed:>6} {held:>5}  {:<16} {:<24} {}",
-            shown(*minutes),
-            shown(*requests),
-            shown(*hurt)
+            counts(*minutes),
+            counts(*requests),
+            counts(*hurt)
         );
     }
     let _ = writeln!(
@@ -272,6 +268,11 @@ fn bar(minutes: u64, longest: u64) -> String {
     let length =
         usize::try_from(minutes).unwrap_or(0) * BAR / usize::try_from(longest).unwrap_or(1).max(1);
     "█".repeat(length.max(1))
+}
+
+/// Three counts; a dash where nothing was counted.
+fn counts(found: Option<[u64; 3]>) -> String {
+    found.map_or_else(|| "–".to_owned(), |found| three(found, count))
 }
 
 fn three(found: [u64; 3], word: impl Fn(u64) -> String) -> String {
@@ -314,10 +315,6 @@ pub fn plan_html(forecast: &Forecast) -> String {
     }
     let mut rows = String::new();
     for fault in faults {
-        let shown = |three_of: Option<[u64; 3]>| match three_of {
-            Some(found) => three(found, count),
-            None => "–".to_owned(),
-        };
         let _ = write!(
             rows,
             "<tr><td>{}</td><td>{} of {}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
@@ -326,9 +323,9 @@ pub fn plan_html(forecast: &Forecast) -> String {
             fault.rollouts,
             fault.missed,
             fault.held,
-            shown(fault.minutes),
-            shown(fault.requests),
-            shown(fault.hurt)
+            counts(fault.minutes),
+            counts(fault.requests),
+            counts(fault.hurt)
         );
     }
     format!(

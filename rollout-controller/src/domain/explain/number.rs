@@ -2,6 +2,8 @@
 
 use crate::domain::evidence::Rate;
 
+pub(crate) use crate::domain::evidence2::count;
+
 /// A measured share as a percentage: one decimal, two where one would hide it.
 pub(crate) fn share(ratio: f64) -> String {
     let percent = ratio * 100.0;
@@ -48,19 +50,6 @@ pub(crate) fn whole(estimate: f64) -> String {
     )]
     let rounded = estimate.round() as u64;
     count(rounded)
-}
-
-/// A count with its thousands set apart: `1,240`.
-pub(crate) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
