@@ -9,11 +9,14 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use k256::ecdsa::SigningKey;
 use scorer_fn::credential::eip712::keccak;
-use scorer_fn::credential::proof::{address_of, signing_digest};
+use scorer_fn::credential::proof::signing_digest;
 use scorer_fn::score::key::{hex, prefix, sha256_form};
 use serde_json::{Value, json};
+use signer::Signer;
+
+#[path = "../tests/support/signer.rs"]
+mod signer;
 
 const API_KEY: &str = "DemoKeyA.3f1c86c2a9d04b57b8e6d1a2f7935c40";
 /// Wallets whose stamps are the plain case: 0 to 12 of them, valid and alone.
@@ -158,15 +161,14 @@ fn address(name: &str) -> String {
 }
 
 struct Issuer {
-    key: SigningKey,
+    key: Signer,
     did: String,
 }
 
 impl Issuer {
     fn new(name: &str) -> Self {
-        let key = SigningKey::from_slice(&keccak(name.as_bytes()))
-            .expect("a hash is a valid key but for one in 2^128");
-        let did = format!("did:ethr:0x{}", hex(&address_of(key.verifying_key())));
+        let key = Signer::named(name);
+        let did = format!("did:ethr:0x{}", key.account());
         Self { key, did }
     }
 
@@ -228,9 +230,7 @@ impl Issuer {
             },
         });
         let digest = signing_digest(&credential).expect("the types above fit the data above");
-        let (signature, id) = self.key.sign_prehash_recoverable(&digest);
-        let value = format!("0x{}{:02x}", hex(&signature.to_bytes()), 27 + id.to_byte());
-        credential["proof"]["proofValue"] = Value::from(value);
+        credential["proof"]["proofValue"] = Value::from(self.key.proof_value(&digest));
         (wallet.to_owned(), provider.to_owned(), credential)
     }
 }

@@ -3,7 +3,7 @@
 //! Read from the DID alone: the verifier of the Python service (didkit 0.3.3)
 //! resolves `did:ethr`, `did:pkh` and `did:key` without a network, too.
 
-use k256::ecdsa::VerifyingKey;
+use secp256k1::PublicKey;
 
 use super::eip712::{hex_bytes, keccak};
 use super::proof::address_of;
@@ -72,7 +72,7 @@ fn ethr(account: &str, method: impl Fn(&str, Key) -> Method) -> Option<Vec<Metho
             method("Eip712Method2021", Key::Eip712Account),
         ]),
         68 => {
-            let key = VerifyingKey::from_sec1_bytes(&hex_bytes(account)?).ok()?;
+            let key = PublicKey::from_slice(&hex_bytes(account)?).ok()?;
             let account = format!("0x{}", hex(&address_of(&key)));
             Some(vec![
                 method("controller", Key::Account(account.clone())),

@@ -32,9 +32,12 @@
 //!
 //! All else is refused as Python refuses it.
 
+use std::sync::LazyLock;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
+use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
+use secp256k1::{Message, PublicKey, Secp256k1, VerifyOnly};
 use serde_json::{Map, Value, json};
 
 use super::eip712::{Types, Word, hex_bytes, keccak};
@@ -446,22 +449,24 @@ fn drop_null(members: &mut Map<String, Value>, keys: &[&str]) {
 
 /// The address whose key made the signature: r, s, then a recovery id modulo 27.
 ///
-/// Both forms of s pass, as they do in the reference; ECDSA verification wants
-/// the low one, so a high s is turned around together with its recovery id.
+/// Both forms of s pass, as they do in the reference. The ids 2 and 3, for a
+/// point beyond the group's order, do not.
 fn recover(signature: &[u8], digest: &Word) -> Option<[u8; 20]> {
+    static CURVE: LazyLock<Secp256k1<VerifyOnly>> = LazyLock::new(Secp256k1::verification_only);
     let (scalars, id) = (signature.get(..64)?, signature.get(64)? % 27);
-    let signature = Signature::from_slice(scalars).ok()?;
-    let low = signature.normalize_s();
-    let id = if low == signature { id } else { id ^ 1 };
-    let id = RecoveryId::from_byte(id).filter(|id| !id.is_x_reduced())?;
-    let key = VerifyingKey::recover_from_prehash(digest, &low, id).ok()?;
+    let id = match id {
+        0 => RecoveryId::Zero,
+        1 => RecoveryId::One,
+        _ => return None,
+    };
+    let signature = RecoverableSignature::from_compact(scalars, id).ok()?;
+    let key = CURVE.recover_ecdsa(Message::from_digest(*digest), &signature).ok()?;
     Some(address_of(&key))
 }
 
 /// The Ethereum address of a public key: the last 20 bytes of its hash.
-pub fn address_of(key: &VerifyingKey) -> [u8; 20] {
-    let point = key.to_sec1_point(false);
-    let hash = keccak(&point.as_bytes()[1..]);
+pub fn address_of(key: &PublicKey) -> [u8; 20] {
+    let hash = keccak(&key.serialize_uncompressed()[1..]);
     let mut address = [0; 20];
     address.copy_from_slice(&hash[12..]);
     address

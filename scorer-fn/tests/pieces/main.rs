@@ -4,3 +4,5 @@ mod parts;
 mod proof;
 mod python;
 mod scoring;
+#[path = "../support/signer.rs"]
+mod signer;

@@ -2,14 +2,15 @@
 
 use jiff::Timestamp;
 use jiff::tz::Offset;
-use k256::ecdsa::SigningKey;
 use proptest::prelude::*;
 use scorer_fn::credential::eip712::{TypedDataError, Types, hex_bytes, keccak};
-use scorer_fn::credential::proof::{Verdict, address_of, judge, signing_digest};
+use scorer_fn::credential::proof::{Verdict, judge, signing_digest};
 use scorer_fn::credential::{self, Reading};
 use scorer_fn::score::key::hex;
 use scorer_fn::time::OffsetTime;
 use serde_json::{Value, json};
+
+use crate::signer::Signer;
 
 /// The example of the standard: Cow writes to Bob.
 fn mail() -> (Value, Value, Value) {
@@ -46,17 +47,16 @@ fn the_published_example_has_the_published_digest() {
 
 #[test]
 fn the_published_signature_is_by_the_key_called_cow() {
-    let key = SigningKey::from_slice(&keccak(b"cow")).expect("the example's key");
-    assert_eq!(hex(&address_of(key.verifying_key())), "cd2a3d9f938e13cd947ec05abc7fe734df8dd826");
+    let key = Signer::named("cow");
+    assert_eq!(key.account(), "cd2a3d9f938e13cd947ec05abc7fe734df8dd826");
     let (types, domain, message) = mail();
     let digest = Types::read(&types)
         .and_then(|types| types.digest("Mail", &domain, &message))
         .expect("it fits");
-    let (signature, _) = key.sign_prehash_recoverable(&digest);
     assert_eq!(
-        hex(&signature.to_bytes()),
-        "4355c47d63924e8a72e509b65029052eb6c299d53a04e167c5775fd466751c9d\
-         07299936d304c153f6443dfa05f40ff007d72911b6f72307f996231605b91562"
+        key.proof_value(&digest),
+        "0x4355c47d63924e8a72e509b65029052eb6c299d53a04e167c5775fd466751c9d\
+         07299936d304c153f6443dfa05f40ff007d72911b6f72307f996231605b915621c"
     );
 }
 
@@ -161,8 +161,8 @@ fn a_missing_domain_type_means_a_name() {
 
 /// A credential like production's, signed by the key called cow.
 fn signed(change: impl FnOnce(&mut Value)) -> Value {
-    let key = SigningKey::from_slice(&keccak(b"cow")).expect("a key");
-    let did = format!("did:ethr:0x{}", hex(&address_of(key.verifying_key())));
+    let key = Signer::named("cow");
+    let did = format!("did:ethr:0x{}", key.account());
     let text = |name: &str| json!({"name": name, "type": "string"});
     let mut credential = json!({
         "@context": ["https://www.w3.org/2018/credentials/v1"],
@@ -191,9 +191,7 @@ fn signed(change: impl FnOnce(&mut Value)) -> Value {
     });
     change(&mut credential);
     let digest = signing_digest(&credential).expect("it fits its types");
-    let (signature, id) = key.sign_prehash_recoverable(&digest);
-    credential["proof"]["proofValue"] =
-        format!("0x{}{:02x}", hex(&signature.to_bytes()), 27 + id.to_byte()).into();
+    credential["proof"]["proofValue"] = key.proof_value(&digest).into();
     credential
 }
 
@@ -225,8 +223,8 @@ fn with_subject(members: &Value) -> Value {
 }
 
 fn read(json: &str) -> Reading {
-    let key = SigningKey::from_slice(&keccak(b"cow")).expect("a key");
-    let issuer = format!("did:ethr:0x{}", hex(&address_of(key.verifying_key())));
+    let key = Signer::named("cow");
+    let issuer = format!("did:ethr:0x{}", key.account());
     credential::read("Ens", json, "0x00", &[issuer], scorer_fn::time::now())
 }
 
@@ -612,11 +610,11 @@ fn what_the_issuers_key_may_have_made_is_not_judged() {
 
 #[test]
 fn the_account_of_every_kind_of_did_is_checked() {
-    let key = SigningKey::from_slice(&keccak(b"cow")).expect("a key");
-    let account = hex(&address_of(key.verifying_key()));
+    let key = Signer::named("cow");
+    let account = key.account();
     let checked = "CD2a3d9F938E13CD947Ec05AbC7FE734Df8DD826";
     assert_eq!(checked.to_lowercase(), account);
-    let public = hex(key.verifying_key().to_sec1_point(true).as_bytes());
+    let public = hex(&key.public().serialize());
     for (did, fragment, good) in [
         (format!("did:ethr:0x{account}"), "controller", true),
         (format!("did:ethr:0x{checked}"), "controller", true),

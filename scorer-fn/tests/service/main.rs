@@ -17,6 +17,8 @@ mod rate_limit;
 mod runtime;
 #[cfg(feature = "secrets")]
 mod secrets;
+#[path = "../support/signer.rs"]
+mod signer;
 #[cfg(feature = "lambda")]
 mod soak;
 mod support;

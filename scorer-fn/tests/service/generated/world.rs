@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use k256::ecdsa::SigningKey;
 use scorer_fn::credential::eip712::keccak;
-use scorer_fn::credential::proof::{address_of, signing_digest};
+use scorer_fn::credential::proof::signing_digest;
 use scorer_fn::score::key::{hex, sha256_form};
 use serde_json::{Value, json};
+
+use crate::signer::Signer;
 
 pub(super) const KEY: &str = "CaseKeyA.5d1cf04f6f0e4b0c9a6b7f1f8c2e3d4a";
 
@@ -190,15 +191,14 @@ impl Issuers {
 }
 
 pub(super) struct Issuer {
-    key: SigningKey,
+    key: Signer,
     did: String,
 }
 
 impl Issuer {
     fn new(name: &str) -> Self {
-        let key = SigningKey::from_slice(&keccak(format!("case issuer {name}").as_bytes()))
-            .expect("a hash is a valid key but for one in 2^128");
-        let did = format!("did:ethr:0x{}", hex(&address_of(key.verifying_key())));
+        let key = Signer::named(&format!("case issuer {name}"));
+        let did = format!("did:ethr:0x{}", key.account());
         Self { key, did }
     }
 
@@ -252,9 +252,7 @@ impl Issuer {
             },
         });
         let digest = signing_digest(&credential).expect("the types above fit the data above");
-        let (signature, id) = self.key.sign_prehash_recoverable(&digest);
-        let value = format!("0x{}{:02x}", hex(&signature.to_bytes()), 27 + id.to_byte());
-        credential["proof"]["proofValue"] = Value::from(value);
+        credential["proof"]["proofValue"] = Value::from(self.key.proof_value(&digest));
         credential
     }
 }
