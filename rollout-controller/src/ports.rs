@@ -72,13 +72,26 @@ pub enum Inserted {
 /// Append-only store of journals, one for each rollout name.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Reads one journal; an unknown name is an empty journal.
-    /// Snapshots whose version is not `version` are passed over.
-    async fn read(&self, rollout: &str, version: i64) -> Result<Written, LedgerError>;
+    /// Reads these journals at one moment, in order; an unknown name is an empty
+    /// journal. Snapshots whose version is not `version` are passed over.
+    async fn read_all(&self, rollouts: &[&str], version: i64) -> Vec<Result<Written, LedgerError>>;
 
-    /// Adds entries, all or none, in one transaction. The database's unique key
-    /// on (rollout, seq) is the mutual exclusion between ticks and commands.
-    /// A snapshot replaces the older one of the rollout in the same transaction.
+    /// Reads one journal.
+    async fn read(&self, rollout: &str, version: i64) -> Result<Written, LedgerError> {
+        let read = self.read_all(&[rollout], version).await.pop();
+        read.unwrap_or_else(|| {
+            Err(LedgerError::Unreachable {
+                operation: "reading",
+                rollout: rollout.to_owned(),
+                source: "no answer".into(),
+            })
+        })
+    }
+
+    /// Adds entries, all or none. The database's unique key on (rollout, seq) is the
+    /// mutual exclusion between ticks and commands. A snapshot replaces the older one
+    /// of the rollout, if the entries are in; that it failed is no error, because a
+    /// snapshot can always be made again.
     async fn insert(
         &self,
         rollout: &str,

@@ -4,6 +4,7 @@ use crate::domain::draft::Draft;
 use crate::domain::event::{Event, Stamped};
 use crate::domain::journal::{FoldError, Journal};
 use crate::ports::{self, Entry, Ledger, LedgerError, Snapshot, WritePermit, Written};
+use futures_util::future::join_all;
 use jiff::Timestamp;
 
 /// Shape of a snapshot's body. Raise it with every change of [`Journal`] or of
@@ -132,6 +133,21 @@ fn fold_to(
 /// read from its first entry.
 pub async fn load(ledger: &dyn Ledger, rollout: &str) -> Result<Loaded, LedgerError> {
     let written = ledger.read(rollout, SNAPSHOT_VERSION).await?;
+    loaded(ledger, rollout, written).await
+}
+
+/// The same for several journals, in order and by one question.
+pub async fn load_all(ledger: &dyn Ledger, rollouts: &[&str]) -> Vec<Result<Loaded, LedgerError>> {
+    let read = ledger.read_all(rollouts, SNAPSHOT_VERSION).await;
+    let each = rollouts.iter().zip(read);
+    join_all(each.map(|(rollout, written)| async { loaded(ledger, rollout, written?).await })).await
+}
+
+async fn loaded(
+    ledger: &dyn Ledger,
+    rollout: &str,
+    written: Written,
+) -> Result<Loaded, LedgerError> {
     if written.snapshot.is_some() && snapshot_in(&written).is_none() {
         // No snapshot has this version, so all entries come.
         let whole = ledger.read(rollout, i64::MIN).await?;

@@ -36,11 +36,8 @@ impl Pretend {
         }
         Ok(())
     }
-}
 
-#[async_trait]
-impl Ledger for Pretend {
-    async fn read(&self, rollout: &str, version: i64) -> Result<Written, LedgerError> {
+    fn read_one(&self, rollout: &str, version: i64) -> Result<Written, LedgerError> {
         self.reach("reading", rollout)?;
         let state = self.state();
         let Some(rows) = state.journals.get(rollout) else {
@@ -50,6 +47,13 @@ impl Ledger for Pretend {
         let after = snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
         let entries = rows.entries.iter().filter(|entry| entry.seq > after).cloned().collect();
         Ok(Written { snapshot, entries })
+    }
+}
+
+#[async_trait]
+impl Ledger for Pretend {
+    async fn read_all(&self, rollouts: &[&str], version: i64) -> Vec<Result<Written, LedgerError>> {
+        rollouts.iter().map(|rollout| self.read_one(rollout, version)).collect()
     }
 
     async fn insert(

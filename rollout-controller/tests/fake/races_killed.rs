@@ -42,8 +42,8 @@ async fn slowly<T>(call: impl Future<Output = T>) -> T {
 
 #[async_trait]
 impl Ledger for Slow {
-    async fn read(&self, rollout: &str, version: i64) -> Result<Written, LedgerError> {
-        slowly(Ledger::read(&self.0, rollout, version)).await
+    async fn read_all(&self, rollouts: &[&str], version: i64) -> Vec<Result<Written, LedgerError>> {
+        slowly(self.0.read_all(rollouts, version)).await
     }
     async fn insert(
         &self,

@@ -73,8 +73,8 @@ struct Unsnapshot(Arc<dyn Ledger>);
 
 #[async_trait::async_trait]
 impl Ledger for Unsnapshot {
-    async fn read(&self, rollout: &str, _: i64) -> Result<Written, LedgerError> {
-        self.0.read(rollout, i64::MIN).await
+    async fn read_all(&self, rollouts: &[&str], _: i64) -> Vec<Result<Written, LedgerError>> {
+        self.0.read_all(rollouts, i64::MIN).await
     }
     async fn insert(
         &self,
@@ -126,8 +126,8 @@ struct NoPrune(Arc<dyn Ledger>, AtomicU32);
 
 #[async_trait::async_trait]
 impl Ledger for NoPrune {
-    async fn read(&self, rollout: &str, version: i64) -> Result<Written, LedgerError> {
-        self.0.read(rollout, version).await
+    async fn read_all(&self, rollouts: &[&str], version: i64) -> Vec<Result<Written, LedgerError>> {
+        self.0.read_all(rollouts, version).await
     }
     async fn insert(
         &self,
@@ -201,8 +201,9 @@ struct Holed(Vec<Entry>);
 
 #[async_trait::async_trait]
 impl Ledger for Holed {
-    async fn read(&self, _: &str, _: i64) -> Result<Written, LedgerError> {
-        Ok(Written { snapshot: None, entries: self.0.clone() })
+    async fn read_all(&self, rollouts: &[&str], _: i64) -> Vec<Result<Written, LedgerError>> {
+        let holed = || Ok(Written { snapshot: None, entries: self.0.clone() });
+        rollouts.iter().map(|_| holed()).collect()
     }
     async fn insert(
         &self,

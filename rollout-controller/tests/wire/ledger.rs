@@ -1,7 +1,9 @@
 //! One journal, the same on SQLite and on PostgreSQL.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use local_cloud::latency::LatencyProxy;
 use rollout_controller::adapters::ledger::{Login, SqlLedger, migrate};
 use rollout_controller::ports::{Entry, Inserted, Ledger, LedgerError, Seq, Snapshot};
 use tokio::task::JoinSet;
@@ -35,6 +37,7 @@ async fn a_journal(url: &str) {
     history_of_kinds_passes_over_the_rest(&ledger).await;
     pruning_keeps_the_count(&ledger).await;
     any_text_comes_back(&ledger).await;
+    many_are_read_at_once(&ledger).await;
 }
 
 async fn only_the_next_number_is_written(ledger: &SqlLedger) {
@@ -92,11 +95,8 @@ async fn history_of_kinds_passes_over_the_rest(ledger: &SqlLedger) {
     };
     let entries: Vec<Entry> = (1..=500).map(|seq| entry(seq, kind(seq))).collect();
     for rollout in ["long", "long too"] {
-        // An insert has two seconds, and each entry is a statement.
-        for some in entries.chunks(50) {
-            let won = ledger.insert(rollout, some, None).await.expect("written");
-            assert_eq!(won, Inserted::Won);
-        }
+        let won = ledger.insert(rollout, &entries, None).await.expect("written");
+        assert_eq!(won, Inserted::Won);
     }
     let seqs = async |kinds: &[&str], before, limit| -> Vec<Seq> {
         let found = ledger.history_of("long", kinds, before, limit).await.expect("read");
@@ -144,11 +144,45 @@ async fn pruning_keeps_the_count(ledger: &SqlLedger) {
 
 async fn any_text_comes_back(ledger: &SqlLedger) {
     let name = "a 'quoted' \"name\" with $1 and ünïcode";
-    let mut odd = entry(1, "odd");
-    odd.body = "{\"text\":\"'; DROP TABLE rollout_journal; --  \\u0000 🦀\"}".repeat(2_000);
-    odd.at_ms = i64::MIN;
-    ledger.insert(name, std::slice::from_ref(&odd), None).await.unwrap();
-    assert_eq!(ledger.read(name, 1).await.unwrap().entries, [odd]);
+    let odd = "{\"text\":\"'; DROP TABLE rollout_journal; --  \\u0000 \\\\' $1 $v0$ $$ 🦀\"}";
+    // Short ones are written into the statement, long ones are bound.
+    let texts = [odd.to_owned(), odd.repeat(2_000), "$".to_owned(), "\\".to_owned(), String::new()];
+    let entries: Vec<Entry> = (1..)
+        .zip(texts)
+        .map(|(seq, body)| Entry { at_ms: i64::MIN, body, ..entry(seq, "o'dd $v0") })
+        .collect();
+    for one in &entries {
+        let won = ledger.insert(name, std::slice::from_ref(one), None).await.unwrap();
+        assert_eq!(won, Inserted::Won);
+    }
+    let snapshot = Snapshot { seq: 2, version: 7, body: odd.repeat(1_000) };
+    ledger.insert(name, &[], Some(&snapshot)).await.unwrap();
+    assert_eq!(ledger.read(name, 1).await.unwrap().entries, entries);
+    let read = ledger.read(name, 7).await.unwrap();
+    assert_eq!((read.snapshot, read.entries.as_slice()), (Some(snapshot), &entries[2..]));
+}
+
+async fn many_are_read_at_once(ledger: &SqlLedger) {
+    let names: Vec<String> = (0..450).map(|number| format!("many-{number}")).collect();
+    for name in names.iter().step_by(150) {
+        let entries = [entry(1, "started"), entry(2, "minute"), entry(3, "minute")];
+        ledger.insert(name, &entries, None).await.unwrap();
+    }
+    let snapshot = Snapshot { seq: 2, version: 9, body: "two".to_owned() };
+    ledger.insert(&names[150], &[], Some(&snapshot)).await.unwrap();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let read = ledger.read_all(&names, 9).await;
+    assert_eq!(read.len(), names.len());
+    for (number, written) in read.into_iter().enumerate() {
+        let written = written.expect("read");
+        let expected = match number {
+            0 | 300 => (None, vec![entry(1, "started"), entry(2, "minute"), entry(3, "minute")]),
+            150 => (Some(snapshot.clone()), vec![entry(3, "minute")]),
+            _ => (None, Vec::new()),
+        };
+        assert_eq!((written.snapshot, written.entries), expected, "{number}");
+    }
+    assert!(ledger.read_all(&[], 9).await.is_empty());
 }
 
 /// Writers that all know the same last entry: one wins each number, none is left out.
@@ -260,6 +294,43 @@ async fn a_server_that_came_back_is_found_again_without_an_error() {
     postgres.start_server().await.expect("the server");
     assert_eq!(ledger.insert("scorer", &[entry(3, "c")], None).await.unwrap(), Inserted::Won);
     assert_eq!(ledger.read("scorer", 1).await.unwrap().entries.len(), 3);
+}
+
+#[tokio::test]
+async fn a_tick_makes_three_trips_and_one_for_each_rollout_that_writes() {
+    let Some(postgres) = peers::postgres().await else {
+        return;
+    };
+    migrated(&postgres.url("postgres")).await;
+    let server = ([127, 0, 0, 1], postgres.port()).into();
+    let network = LatencyProxy::start(server, Duration::from_millis(20)).await.expect("a port");
+    let ledger = ledger_at(&postgres.url_at(network.address().port(), "postgres"));
+    let names: Vec<String> = (0..100).map(|number| format!("rollout-{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    ledger.read_all(&names[..1], 1).await.pop().expect("one").expect("read");
+
+    let trips = || network.traffic().round_trips;
+    // As long as between two ticks, to a connection: it is asked whether it lives.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let before = trips();
+    let read = ledger.read_all(&names, 1).await;
+    assert!(read.iter().all(Result::is_ok));
+    assert_eq!(trips() - before, 3, "alive, snapshots, entries");
+    let before = trips();
+    for name in &names[..10] {
+        // About what a minute of two routes is.
+        let minute = Entry { body: "x".repeat(4_000), ..entry(1, "ticked") };
+        assert_eq!(ledger.insert(name, &[minute], None).await.unwrap(), Inserted::Won);
+    }
+    assert_eq!(trips() - before, 10, "one for each");
+
+    // A connection that died without a word.
+    network.lose_connections();
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let again = ledger.insert(names[0], &[entry(2, "ticked")], None).await;
+    assert_eq!(again.expect("another connection"), Inserted::Won);
+    let read = ledger.read(names[0], 1).await.expect("read");
+    assert_eq!(read.entries.len(), 2);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use proptest::prelude::*;
-use scorer_fn::credential::eip712::{TypedDataError, Types, hex_bytes, keccak};
+use scorer_fn::credential::eip712::{TypedDataError, Types, hex_bytes};
 use scorer_fn::credential::proof::{Verdict, judge, signing_digest};
 use scorer_fn::credential::{self, Reading};
 use scorer_fn::score::key::hex;

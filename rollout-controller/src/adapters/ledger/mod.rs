@@ -4,17 +4,26 @@ mod address;
 mod login;
 mod migrate;
 mod session;
+mod text;
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Row as _};
 
 pub use address::{Backend, LedgerUrl, LedgerUrlError};
 pub use login::{Login, LoginError};
 pub use migrate::{Migrated, MigrationError, migrate};
 
-use self::session::{Bind, Failure, Job, Session, Tx};
+use self::session::{Answer, Failure, Session};
+use self::text::Bind;
+use crate::errors::chain;
 use crate::ports::{Entry, Inserted, Ledger, LedgerError, Seq, Snapshot, Written};
+
+/// Journals of one question. SQLite takes a condition of at most a thousand terms.
+const MOST_JOURNALS: usize = 200;
 
 /// The journal in a database. Connects when first used.
 pub struct SqlLedger {
@@ -33,18 +42,84 @@ impl SqlLedger {
         Self { session: Session::new(address, login) }
     }
 
-    async fn transact<J: Job>(
+    async fn rows(
         &self,
         operation: &'static str,
         rollout: &str,
-        job: &J,
-    ) -> Result<J::Output, LedgerError> {
-        self.session.transact(job).await.map_err(|failure| failed(operation, rollout, failure))
+        sql: &str,
+        binds: &[Bind<'_>],
+    ) -> Result<Vec<AnyRow>, LedgerError> {
+        let answer = self.session.run(sql, binds).await;
+        Ok(answer.map_err(|failure| failed(operation, rollout, failure))?.rows)
+    }
+
+    /// Journals that are read by one question of each kind.
+    async fn read_some(&self, rollouts: &[&str], version: i64) -> Result<Vec<Written>, Failure> {
+        let names = place_holders(2, rollouts.len());
+        let snapshots = format!(
+            "SELECT rollout, seq, version, body FROM rollout_snapshot \
+             WHERE version = $1 AND rollout IN ({names})"
+        );
+        let mut binds = vec![Bind::Int(version)];
+        binds.extend(rollouts.iter().copied().map(Bind::Text));
+        let mut read: HashMap<String, Written> = HashMap::new();
+        for row in self.session.run(&snapshots, &binds).await?.rows {
+            let found = Some(snapshot(&row)?);
+            read.insert(row.try_get("rollout")?, Written { snapshot: found, entries: Vec::new() });
+        }
+        // One range of the primary key for each.
+        let ranges = (0..rollouts.len())
+            .map(|at| format!("(rollout = ${} AND seq > ${})", 2 * at + 1, 2 * at + 2))
+            .collect::<Vec<_>>()
+            .join(" OR ");
+        let entries = format!(
+            "SELECT rollout, seq, at_ms, kind, body FROM rollout_journal WHERE {ranges} \
+             ORDER BY rollout, seq"
+        );
+        let mut binds = Vec::with_capacity(2 * rollouts.len());
+        for rollout in rollouts {
+            let snapshot = read.get(*rollout).and_then(|written| written.snapshot.as_ref());
+            let after = snapshot.map_or(0, |snapshot| snapshot.seq);
+            binds.extend([Bind::Text(rollout), Bind::Int(after)]);
+        }
+        for row in self.session.run(&entries, &binds).await?.rows {
+            read.entry(row.try_get("rollout")?).or_default().entries.push(entry(&row)?);
+        }
+        Ok(rollouts.iter().map(|rollout| read.remove(*rollout).unwrap_or_default()).collect())
+    }
+
+    /// Where the journal ends, after an insert that did not fit there.
+    async fn last(&self, rollout: &str) -> Result<Seq, LedgerError> {
+        const LAST: &str =
+            "SELECT COALESCE(MAX(seq), 0) AS last FROM rollout_journal WHERE rollout = $1";
+        let rows = self.rows("writing", rollout, LAST, &[Bind::Text(rollout)]).await?;
+        let last = rows.first().map_or(Ok(0), |row| row.try_get("last"));
+        last.map_err(|error| failed("writing", rollout, Failure::from(error)))
+    }
+
+    async fn keep(&self, rollout: &str, snapshot: &Snapshot) {
+        // An older fold never replaces a newer one.
+        const SNAPSHOT: &str = "INSERT INTO rollout_snapshot (rollout, seq, version, body) \
+             VALUES ($1, $2, $3, $4) ON CONFLICT (rollout) DO UPDATE SET \
+             seq = excluded.seq, version = excluded.version, body = excluded.body \
+             WHERE excluded.seq >= rollout_snapshot.seq \
+             OR excluded.version <> rollout_snapshot.version";
+        let (seq, version) = (Bind::Int(snapshot.seq), Bind::Int(snapshot.version));
+        let binds = [Bind::Text(rollout), seq, version, Bind::Text(&snapshot.body)];
+        if let Err(error) = self.rows("writing", rollout, SNAPSHOT, &binds).await {
+            tracing::warn!(rollout.name = rollout, "no snapshot: {}", chain(&error));
+        }
     }
 }
 
-fn failed(operation: &'static str, rollout: &str, failure: Failure) -> LedgerError {
-    let rollout = rollout.to_owned();
+/// `$from, $from+1, …`
+fn place_holders(from: usize, count: usize) -> String {
+    let each: Vec<String> = (from..from + count).map(|number| format!("${number}")).collect();
+    each.join(", ")
+}
+
+fn failed(operation: &'static str, rollout: &str, failure: impl Into<Arc<Failure>>) -> LedgerError {
+    let (rollout, failure) = (rollout.to_owned(), failure.into());
     if is_not_migrated(&failure) {
         LedgerError::NotMigrated { operation, rollout, source: failure.into() }
     } else {
@@ -64,8 +139,20 @@ fn is_not_migrated(failure: &Failure) -> bool {
 
 #[async_trait]
 impl Ledger for SqlLedger {
-    async fn read(&self, rollout: &str, version: i64) -> Result<Written, LedgerError> {
-        self.transact("reading", rollout, &Read { rollout, version }).await
+    async fn read_all(&self, rollouts: &[&str], version: i64) -> Vec<Result<Written, LedgerError>> {
+        let mut all = Vec::with_capacity(rollouts.len());
+        for some in rollouts.chunks(MOST_JOURNALS) {
+            match self.read_some(some, version).await {
+                Ok(read) => all.extend(read.into_iter().map(Ok)),
+                Err(failure) => {
+                    let failure = Arc::new(failure);
+                    let each =
+                        some.iter().map(|rollout| failed("reading", rollout, Arc::clone(&failure)));
+                    all.extend(each.map(Err));
+                }
+            }
+        }
+        all
     }
 
     async fn insert(
@@ -77,22 +164,33 @@ impl Ledger for SqlLedger {
         if let Some(pair) = entries.windows(2).find(|pair| pair[1].seq != pair[0].seq + 1) {
             return Err(hole(rollout, pair[1].seq, pair[0].seq));
         }
-        let job = Insert { rollout, entries, snapshot };
-        match self.session.transact(&job).await {
-            Ok(Appended::All) => Ok(Inserted::Won),
-            Ok(Appended::NoneButEndsAt(last)) => match entries.first() {
-                Some(first) if last < first.seq => Err(hole(rollout, first.seq, last)),
-                _ => Ok(Inserted::Lost),
-            },
-            Err(failure)
-                if failure
-                    .database()
-                    .is_some_and(sqlx::error::DatabaseError::is_unique_violation) =>
-            {
-                Ok(Inserted::Lost)
+        if let Some(first) = entries.first() {
+            let (sql, binds) = insert(rollout, entries);
+            match self.session.run(&sql, &binds).await {
+                Ok(Answer { written: 0, .. }) => {
+                    let last = self.last(rollout).await?;
+                    let is_hole = last < first.seq;
+                    return if is_hole {
+                        Err(hole(rollout, first.seq, last))
+                    } else {
+                        Ok(Inserted::Lost)
+                    };
+                }
+                Ok(_) => {}
+                Err(failure)
+                    if failure
+                        .database()
+                        .is_some_and(sqlx::error::DatabaseError::is_unique_violation) =>
+                {
+                    return Ok(Inserted::Lost);
+                }
+                Err(failure) => return Err(failed("writing", rollout, failure)),
             }
-            Err(failure) => Err(failed("writing", rollout, failure)),
         }
+        if let Some(snapshot) = snapshot {
+            self.keep(rollout, snapshot).await;
+        }
+        Ok(Inserted::Won)
     }
 
     async fn history(
@@ -101,8 +199,11 @@ impl Ledger for SqlLedger {
         before: Option<Seq>,
         limit: u32,
     ) -> Result<Vec<Entry>, LedgerError> {
-        let before = before.unwrap_or(Seq::MAX);
-        self.transact("reading", rollout, &History { rollout, before, limit }).await
+        const PAGE: &str = "SELECT seq, at_ms, kind, body FROM rollout_journal \
+                            WHERE rollout = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3";
+        let before = Bind::Int(before.unwrap_or(Seq::MAX));
+        let binds = [Bind::Text(rollout), before, Bind::Int(i64::from(limit))];
+        entries(rollout, &self.rows("reading", rollout, PAGE, &binds).await?)
     }
 
     async fn history_of(
@@ -115,13 +216,68 @@ impl Ledger for SqlLedger {
         if kinds.is_empty() {
             return Ok(Vec::new());
         }
-        let before = before.unwrap_or(Seq::MAX);
-        self.transact("reading", rollout, &HistoryOf { rollout, kinds, before, limit }).await
+        let before = Bind::Int(before.unwrap_or(Seq::MAX));
+        let mut binds = vec![Bind::Text(rollout), before, Bind::Int(i64::from(limit))];
+        binds.extend(kinds.iter().copied().map(Bind::Text));
+        let sql = history_of(kinds.len());
+        entries(rollout, &self.rows("reading", rollout, &sql, &binds).await?)
     }
 
     async fn prune(&self, rollout: &str, kind: &str, before_ms: i64) -> Result<u64, LedgerError> {
-        self.transact("pruning", rollout, &Prune { rollout, kind, before_ms }).await
+        // The last entry stays, whatever its kind: the next number is counted from it.
+        const OLD: &str = "DELETE FROM rollout_journal \
+             WHERE rollout = $1 AND kind = $2 AND at_ms < $3 \
+             AND seq <= COALESCE((SELECT s.seq FROM rollout_snapshot s WHERE s.rollout = $1), 0) \
+             AND seq < (SELECT MAX(j.seq) FROM rollout_journal j WHERE j.rollout = $1)";
+        let binds = [Bind::Text(rollout), Bind::Text(kind), Bind::Int(before_ms)];
+        let answer = self.session.run(OLD, &binds).await;
+        Ok(answer.map_err(|failure| failed("pruning", rollout, failure))?.written)
     }
+}
+
+/// Writes only the number after the last one, and all entries or none: two writers
+/// meet in the unique key, and nobody can leave a hole. A single statement, so that
+/// it is a transaction, and that SQLite takes its write lock before it reads.
+fn insert<'a>(rollout: &'a str, entries: &'a [Entry]) -> (String, Vec<Bind<'a>>) {
+    let mut binds = vec![Bind::Text(rollout)];
+    let mut rows = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let at = binds.len();
+        rows.push(format!(
+            "(CAST(${} AS BIGINT), CAST(${} AS BIGINT), CAST(${} AS TEXT), CAST(${} AS TEXT))",
+            at + 1,
+            at + 2,
+            at + 3,
+            at + 4
+        ));
+        binds.extend([Bind::Int(entry.seq), Bind::Int(entry.at_ms)]);
+        binds.extend([Bind::Text(&entry.kind), Bind::Text(&entry.body)]);
+    }
+    // Both databases call the columns of a list of values so.
+    let sql = format!(
+        "INSERT INTO rollout_journal (rollout, seq, at_ms, kind, body) \
+         SELECT CAST($1 AS TEXT), column1, column2, column3, column4 \
+         FROM (VALUES {}) AS new WHERE CAST($2 AS BIGINT) = 1 + \
+         COALESCE((SELECT MAX(seq) FROM rollout_journal WHERE rollout = CAST($1 AS TEXT)), 0)",
+        rows.join(", ")
+    );
+    (sql, binds)
+}
+
+/// The newest entries of each of so many kinds by itself, then the newest of these. A
+/// plain `kind IN (…)` leaves it to the planner to walk the whole journal backwards
+/// instead of using the index.
+fn history_of(kinds: usize) -> String {
+    let each = (0..kinds).map(|index| {
+        format!(
+            "SELECT * FROM (SELECT seq, at_ms, kind, body FROM rollout_journal \
+             WHERE rollout = $1 AND kind = ${} AND seq < $2 \
+             ORDER BY seq DESC LIMIT $3) AS of_{index}",
+            index + 4
+        )
+    });
+    let each = each.collect::<Vec<_>>().join(" UNION ALL ");
+    format!("SELECT seq, at_ms, kind, body FROM ({each}) AS newest ORDER BY seq DESC LIMIT $3")
 }
 
 fn hole(rollout: &str, seq: Seq, last: Seq) -> LedgerError {
@@ -132,160 +288,9 @@ fn hole(rollout: &str, seq: Seq, last: Seq) -> LedgerError {
     }
 }
 
-struct Read<'a> {
-    rollout: &'a str,
-    version: i64,
-}
-
-#[async_trait]
-impl Job for Read<'_> {
-    type Output = Written;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Written, sqlx::Error> {
-        const SNAPSHOT: &str =
-            "SELECT seq, version, body FROM rollout_snapshot WHERE rollout = $1 AND version = $2";
-        const ENTRIES: &str = "SELECT seq, at_ms, kind, body FROM rollout_journal \
-                               WHERE rollout = $1 AND seq > $2 ORDER BY seq";
-        let rollout = Bind::Text(self.rollout);
-        let rows = tx.rows(SNAPSHOT, &[rollout, Bind::Int(self.version)]).await?;
-        let snapshot = rows.first().map(snapshot).transpose()?;
-        let after = snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
-        let rows = tx.rows(ENTRIES, &[rollout, Bind::Int(after)]).await?;
-        Ok(Written { snapshot, entries: rows.iter().map(entry).collect::<Result<_, _>>()? })
-    }
-}
-
-struct Insert<'a> {
-    rollout: &'a str,
-    entries: &'a [Entry],
-    snapshot: Option<&'a Snapshot>,
-}
-
-enum Appended {
-    All,
-    /// Nothing was written: the journal ends at this number, and the first entry
-    /// is not the one after it.
-    NoneButEndsAt(Seq),
-}
-
-#[async_trait]
-impl Job for Insert<'_> {
-    type Output = Appended;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Appended, sqlx::Error> {
-        // The first statement writes, so that SQLite takes its write lock before it
-        // reads. It writes only the number after the last one: two writers meet in
-        // the unique key, and nobody can leave a hole.
-        const FIRST: &str = "INSERT INTO rollout_journal (rollout, seq, at_ms, kind, body) \
-             SELECT $1, $2, $3, $4, $5 WHERE $2 = \
-             1 + COALESCE((SELECT MAX(seq) FROM rollout_journal WHERE rollout = $1), 0)";
-        const NEXT: &str = "INSERT INTO rollout_journal (rollout, seq, at_ms, kind, body) \
-             VALUES ($1, $2, $3, $4, $5)";
-        const LAST: &str =
-            "SELECT COALESCE(MAX(seq), 0) AS last FROM rollout_journal WHERE rollout = $1";
-        // An older fold never replaces a newer one.
-        const SNAPSHOT: &str = "INSERT INTO rollout_snapshot (rollout, seq, version, body) \
-             VALUES ($1, $2, $3, $4) ON CONFLICT (rollout) DO UPDATE SET \
-             seq = excluded.seq, version = excluded.version, body = excluded.body \
-             WHERE excluded.seq >= rollout_snapshot.seq \
-             OR excluded.version <> rollout_snapshot.version";
-        let rollout = Bind::Text(self.rollout);
-        for (index, entry) in self.entries.iter().enumerate() {
-            let sql = if index == 0 { FIRST } else { NEXT };
-            let (seq, at_ms) = (Bind::Int(entry.seq), Bind::Int(entry.at_ms));
-            let (kind, body) = (Bind::Text(&entry.kind), Bind::Text(&entry.body));
-            if tx.execute(sql, &[rollout, seq, at_ms, kind, body]).await? == 0 {
-                let rows = tx.rows(LAST, &[rollout]).await?;
-                let last = rows.first().map_or(Ok(0), |row| row.try_get("last"))?;
-                return Ok(Appended::NoneButEndsAt(last));
-            }
-        }
-        if let Some(snapshot) = self.snapshot {
-            let (seq, version) = (Bind::Int(snapshot.seq), Bind::Int(snapshot.version));
-            tx.execute(SNAPSHOT, &[rollout, seq, version, Bind::Text(&snapshot.body)]).await?;
-        }
-        Ok(Appended::All)
-    }
-}
-
-struct History<'a> {
-    rollout: &'a str,
-    before: Seq,
-    limit: u32,
-}
-
-#[async_trait]
-impl Job for History<'_> {
-    type Output = Vec<Entry>;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Entry>, sqlx::Error> {
-        const PAGE: &str = "SELECT seq, at_ms, kind, body FROM rollout_journal \
-                            WHERE rollout = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3";
-        let binds =
-            [Bind::Text(self.rollout), Bind::Int(self.before), Bind::Int(i64::from(self.limit))];
-        tx.rows(PAGE, &binds).await?.iter().map(entry).collect()
-    }
-}
-
-struct HistoryOf<'a> {
-    rollout: &'a str,
-    kinds: &'a [&'a str],
-    before: Seq,
-    limit: u32,
-}
-
-impl HistoryOf<'_> {
-    /// The newest entries of each kind by itself, then the newest of these. A plain
-    /// `kind IN (…)` leaves it to the planner to walk the whole journal backwards
-    /// instead of using the index.
-    fn sql(&self) -> String {
-        let each = (0..self.kinds.len()).map(|index| {
-            format!(
-                "SELECT * FROM (SELECT seq, at_ms, kind, body FROM rollout_journal \
-                 WHERE rollout = $1 AND kind = ${} AND seq < $2 \
-                 ORDER BY seq DESC LIMIT $3) AS of_{index}",
-                index + 4
-            )
-        });
-        let each = each.collect::<Vec<_>>().join(" UNION ALL ");
-        format!("SELECT seq, at_ms, kind, body FROM ({each}) AS newest ORDER BY seq DESC LIMIT $3")
-    }
-}
-
-#[async_trait]
-impl Job for HistoryOf<'_> {
-    type Output = Vec<Entry>;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Entry>, sqlx::Error> {
-        let mut binds = vec![
-            Bind::Text(self.rollout),
-            Bind::Int(self.before),
-            Bind::Int(i64::from(self.limit)),
-        ];
-        binds.extend(self.kinds.iter().copied().map(Bind::Text));
-        tx.rows(AssertSqlSafe(self.sql()), &binds).await?.iter().map(entry).collect()
-    }
-}
-
-struct Prune<'a> {
-    rollout: &'a str,
-    kind: &'a str,
-    before_ms: i64,
-}
-
-#[async_trait]
-impl Job for Prune<'_> {
-    type Output = u64;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<u64, sqlx::Error> {
-        // The last entry stays, whatever its kind: the next number is counted from it.
-        const OLD: &str = "DELETE FROM rollout_journal \
-             WHERE rollout = $1 AND kind = $2 AND at_ms < $3 \
-             AND seq <= COALESCE((SELECT s.seq FROM rollout_snapshot s WHERE s.rollout = $1), 0) \
-             AND seq < (SELECT MAX(j.seq) FROM rollout_journal j WHERE j.rollout = $1)";
-        let binds = [Bind::Text(self.rollout), Bind::Text(self.kind), Bind::Int(self.before_ms)];
-        tx.execute(OLD, &binds).await
-    }
+fn entries(rollout: &str, rows: &[AnyRow]) -> Result<Vec<Entry>, LedgerError> {
+    let entries: Result<_, sqlx::Error> = rows.iter().map(entry).collect();
+    entries.map_err(|error| failed("reading", rollout, Failure::from(error)))
 }
 
 fn entry(row: &AnyRow) -> Result<Entry, sqlx::Error> {
@@ -354,28 +359,22 @@ mod tests {
         assert_eq!(seqs(&all, None, 1).await, [100]);
     }
 
-    /// How SQLite would run a page of changes.
-    struct Plan<'a>(HistoryOf<'a>);
-
-    #[async_trait]
-    impl Job for Plan<'_> {
-        type Output = Vec<String>;
-
-        async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<String>, sqlx::Error> {
-            let rows = tx.rows(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", self.0.sql())), &[]);
-            rows.await?.iter().map(|row| row.try_get("detail")).collect()
-        }
-    }
-
     #[tokio::test]
     async fn changes_are_read_from_the_index_and_not_from_the_journal() {
         let directory = tempfile::tempdir().expect("a directory");
         let ledger = on_disk(&directory).await;
-        let kinds = ["intended", "applied"];
-        let page = HistoryOf { rollout: "scorer", kinds: &kinds, before: Seq::MAX, limit: 8 };
-        let plan = ledger.transact("planning", "scorer", &Plan(page)).await.expect("a plan");
-        let searches = plan.iter().filter(|step| step.contains("rollout_journal"));
-        let searches: Vec<&String> = searches.collect();
+        let sql = format!("EXPLAIN QUERY PLAN {}", history_of(2));
+        let (kinds, page) = (["intended", "applied"], [Bind::Int(Seq::MAX), Bind::Int(8)]);
+        let binds: Vec<Bind<'_>> = [Bind::Text("scorer")]
+            .into_iter()
+            .chain(page)
+            .chain(kinds.iter().copied().map(Bind::Text))
+            .collect();
+        let plan = ledger.rows("planning", "scorer", &sql, &binds).await.expect("a plan");
+        let plan: Vec<String> =
+            plan.iter().map(|row| row.try_get("detail").expect("a step")).collect();
+        let searches: Vec<&String> =
+            plan.iter().filter(|step| step.contains("rollout_journal")).collect();
         assert_eq!(searches.len(), kinds.len(), "{plan:#?}");
         for step in searches {
             let by = "USING INDEX rollout_journal_by_kind (rollout=? AND kind=? AND seq<?)";

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use scorer_fn::credential::eip712::keccak;
 use scorer_fn::credential::proof::signing_digest;
-use scorer_fn::score::key::{hex, sha256_form};
+use scorer_fn::score::key::sha256_form;
 use serde_json::{Value, json};
 
 use crate::signer::Signer;
