@@ -8,6 +8,7 @@
 //! | [`act`] | writes one weight to every route and reads it back |
 //! | [`protect`] | protection while the journal cannot be used |
 //! | [`deliver`] | sends what the journal owes, each channel by itself |
+//! | `patient` | one timeout of the ledger for a whole tick |
 //! | [`store`] | journals between the ledger's rows and the domain's events |
 //! | [`retention`] | deletes old minutes |
 
@@ -15,6 +16,7 @@ pub mod act;
 pub mod command;
 pub mod deliver;
 pub mod observe;
+mod patient;
 pub mod protect;
 pub mod query;
 pub mod retention;

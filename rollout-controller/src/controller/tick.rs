@@ -5,6 +5,7 @@
 
 use super::deliver::{Debtor, deliver};
 use super::observe::{Look, observe};
+use super::patient::Patient;
 use super::protect::{Protected, protect};
 use super::retention;
 use super::step::{Carried, StepError, carry_out};
@@ -19,12 +20,8 @@ use crate::domain::journal::{FoldError, Journal};
 use crate::domain::observation::{Observation, Unread};
 use crate::ports::{LedgerError, World};
 use futures_util::future::join_all;
-use std::time::Duration;
+use std::sync::Arc;
 use tracing::{Instrument as _, info_span};
-
-/// The journals of all rollouts together. A ledger that does not answer in this
-/// time is down. 2 seconds.
-const LEDGER_LIMIT: Duration = Duration::from_secs(2);
 
 /// What one tick did for one rollout.
 #[derive(Debug)]
@@ -67,7 +64,11 @@ pub enum TickResult {
 
 /// One tick of every rollout. One rollout's failure does not stop another.
 pub async fn tick(world: &World, config: &Config, schedule: Schedule) -> Vec<TickOutcome> {
-    let mut loaded = load_all(world, config).await;
+    let ledger = Arc::new(Patient::new(world.ledger.clone()));
+    let world = &World { ledger, ..world.clone() };
+    let names: Vec<&str> = config.rollouts.iter().map(|rollout| rollout.name.as_str()).collect();
+    let span = info_span!("read journals", rollouts = names.len());
+    let mut loaded = store::load_all(&*world.ledger, &names).instrument(span).await;
     let tick_ms = schedule.scheduled.as_millisecond();
     let span = info_span!("observe");
     let mut seen = observe(world, &looks(config, &loaded), tick_ms).instrument(span).await;
@@ -84,13 +85,10 @@ pub async fn tick(world: &World, config: &Config, schedule: Schedule) -> Vec<Tic
             Plan { rollout, loaded, look, seen, todo }
         })
         .collect();
-    let (raises, others): (Vec<_>, Vec<_>) =
-        plans.iter().enumerate().partition(|(_, plan)| plan.raises());
     let mut results: Vec<Option<TickResult>> = plans.iter().map(|_| None).collect();
-    for wave in [others, raises] {
-        let done = wave
-            .into_iter()
-            .map(|(at, plan)| async move { (at, carry(world, plan, schedule).await) });
+    for wave in [Wave::Lowers, Wave::Stays, Wave::Raises] {
+        let wave = plans.iter().enumerate().filter(|(_, plan)| plan.wave() == wave);
+        let done = wave.map(|(at, plan)| async move { (at, carry(world, plan, schedule).await) });
         for (at, result) in join_all(done).await {
             results[at] = Some(result);
         }
@@ -128,8 +126,12 @@ async fn look_behind(
         loaded.as_ref().is_ok_and(|loaded| is_behind(&loaded.journal, seen))
     });
     let places: Vec<usize> = behind.map(|(at, _)| at).collect();
-    for &at in &places {
-        loaded[at] = load(world, &config.rollouts[at].name).await;
+    let names: Vec<&str> = places.iter().map(|at| config.rollouts[*at].name.as_str()).collect();
+    if names.is_empty() {
+        return;
+    }
+    for (at, again) in places.iter().zip(store::load_all(&*world.ledger, &names).await) {
+        loaded[*at] = again;
     }
     let again: Vec<Look<'_>> = looks(config, loaded)
         .into_iter()
@@ -141,9 +143,6 @@ async fn look_behind(
             ..look
         })
         .collect();
-    if again.is_empty() {
-        return;
-    }
     let again = observe(world, &again, tick_ms).instrument(info_span!("observe")).await;
     for (at, again) in places.into_iter().zip(again) {
         seen[at] = again;
@@ -171,32 +170,27 @@ enum Todo {
     Fail(FoldError),
 }
 
+/// Traffic comes first: whoever is sick does not wait for the entries of the
+/// others, and nothing rises before everything that has to go down is down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wave {
+    Lowers,
+    Stays,
+    Raises,
+}
+
 impl Plan<'_> {
-    fn raises(&self) -> bool {
+    fn wave(&self) -> Wave {
         match &self.todo {
-            Todo::Carry(decided) => {
-                decided.shift.as_ref().is_some_and(|shift| shift.cause.kind.raises())
-            }
-            Todo::Protect { .. } | Todo::IgnoreFuture | Todo::Fail(_) => false,
+            Todo::Carry(decided) => match &decided.shift {
+                Some(shift) if shift.cause.kind.raises() => Wave::Raises,
+                Some(_) => Wave::Lowers,
+                None => Wave::Stays,
+            },
+            Todo::Protect { .. } | Todo::IgnoreFuture => Wave::Lowers,
+            Todo::Fail(_) => Wave::Stays,
         }
     }
-}
-
-async fn load_all(world: &World, config: &Config) -> Vec<Result<Loaded, LedgerError>> {
-    join_all(config.rollouts.iter().map(|rollout| load(world, &rollout.name))).await
-}
-
-async fn load(world: &World, rollout: &str) -> Result<Loaded, LedgerError> {
-    let read = store::load(&*world.ledger, rollout);
-    let span = info_span!("read journal", rollout.name = rollout);
-    let read = tokio::time::timeout(LEDGER_LIMIT, read.instrument(span)).await;
-    read.unwrap_or_else(|_| {
-        Err(LedgerError::Unreachable {
-            operation: "reading",
-            rollout: rollout.to_owned(),
-            source: format!("no answer within {} s", LEDGER_LIMIT.as_secs()).into(),
-        })
-    })
 }
 
 fn todo(

@@ -22,4 +22,5 @@ mod simulate;
 mod stories;
 mod survive;
 mod ticks;
+mod together;
 mod widget;
