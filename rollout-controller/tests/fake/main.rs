@@ -13,6 +13,7 @@ mod pretend;
 mod check;
 mod commands;
 mod invariants;
+mod kept;
 mod many;
 mod never_safe;
 mod races;
