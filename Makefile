@@ -26,6 +26,11 @@ demo: dev-env ## Watch two rollouts: one to 100 %, one taken back
 	@$(ENV); cargo build --workspace $(FAULTS)
 	@$(ENV); exec $(TARGET)/debug/local-cloud demo $(ARGS)
 
+.PHONY: play
+play: dev-env ## Try a rollout by hand: start it, break it, pause it, take it back
+	@$(ENV); cargo build --workspace $(FAULTS)
+	@$(ENV); exec $(TARGET)/debug/local-cloud play $(ARGS)
+
 .PHONY: test
 test: dev-env ## Run all tests, a short rollout with real processes among them
 	@$(ENV); cargo build --workspace --all-targets $(FAULTS)

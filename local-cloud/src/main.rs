@@ -19,7 +19,9 @@ struct Args {
 enum Command {
     /// Watch two rollouts on this machine: one to 100 %, one taken back
     Demo(demo::Args),
-    /// Start the cloud of a topology file and run until a signal
+    /// Try a rollout by hand: start it, break it, pause it, take it back
+    Play(demo::play::Args),
+    /// Start the cloud of a topology file, or the demo's, and run until a signal
     Up(cli::up::Args),
     /// Print a topology with every part of the scorer's rollout
     Example,
@@ -57,6 +59,7 @@ enum Command {
 async fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Demo(args) => demo::run(args).await,
+        Command::Play(args) => demo::play::run(args).await,
         Command::Up(args) => cli::up::run(args).await,
         Command::Example => {
             print!("{}", cli::up::EXAMPLE);

@@ -1,4 +1,4 @@
-//! `up`: a cloud from a file, until a signal.
+//! `up`: a cloud from a file, or the demo's, until a signal.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -10,21 +10,24 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::clock::{CLOCK_VARIABLE, Pace};
+use crate::demo::stand::Stand;
 use crate::handle::LocalCloud;
 use crate::topology::Topology;
+use crate::widget;
 
 /// A topology with every part of the scorer's rollout.
 pub const EXAMPLE: &str = include_str!("example.toml");
 
-/// Start the cloud of a topology file and run until a signal.
+/// Start the cloud of a topology file, or the demo's, and run until a signal.
 ///
-/// Addresses go to standard error for people and to standard output as one
+/// Without a file it makes its own database, configuration and journal, and prints
+/// what a shell needs for `rolloutctl`. Addresses go to standard error for people and to standard output as one
 /// line of JSON for programs.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Topology, see `local-cloud example`
-    file: PathBuf,
-    /// Real length of a simulated minute, in place of the file's
+    /// Topology, see `local-cloud example` [default: the demo's cloud]
+    file: Option<PathBuf>,
+    /// Real length of a simulated minute, in place of the file's [default: 2s]
     #[arg(long, value_parser = humantime::parse_duration)]
     minute: Option<Duration>,
     /// Seed of every draw, in place of the file's
@@ -40,17 +43,17 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    let text = std::fs::read_to_string(&args.file)
-        .with_context(|| format!("reading {}", args.file.display()))?;
-    let mut topology =
-        Topology::from_toml(&text).with_context(|| args.file.display().to_string())?;
-    if let Some(minute) = args.minute {
-        topology.minute = Pace::Minute(minute);
-    }
-    topology.seed = args.seed.unwrap_or(topology.seed);
-    let cloud = LocalCloud::start_printing(topology).await?;
-    let state = cloud.state();
+    let started = tokio::select! {
+        started = Up::start(&args) => started?,
+        _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
+        _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
+        _ = hangup.recv() => return Ok(ExitCode::SUCCESS),
+    };
+    let state = started.cloud().state();
     eprint!("{}", addresses(&state));
+    if let Up::Demo(stand) = &started {
+        eprint!("{}", pasted(stand));
+    }
     println!("{}", summary(&state));
     tokio::select! {
         _ = interrupt.recv() => {}
@@ -58,8 +61,56 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         _ = hangup.recv() => {}
     }
     eprintln!("local-cloud: stopping");
-    cloud.shutdown().await;
+    started.end().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What was started.
+enum Up {
+    File(LocalCloud),
+    Demo(Box<Stand>),
+}
+
+impl Up {
+    async fn start(args: &Args) -> anyhow::Result<Self> {
+        let Some(file) = &args.file else {
+            let minute = args.minute.unwrap_or(Duration::from_secs(2));
+            return Ok(Self::Demo(Box::new(Stand::start(minute, args.seed.unwrap_or(1)).await?)));
+        };
+        let text =
+            std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+        let mut topology =
+            Topology::from_toml(&text).with_context(|| file.display().to_string())?;
+        if let Some(minute) = args.minute {
+            topology.minute = Pace::Minute(minute);
+        }
+        topology.seed = args.seed.unwrap_or(topology.seed);
+        Ok(Self::File(LocalCloud::start_printing(topology).await?))
+    }
+
+    fn cloud(&self) -> &LocalCloud {
+        match self {
+            Self::File(cloud) => cloud,
+            Self::Demo(stand) => stand.cloud(),
+        }
+    }
+
+    async fn end(self) {
+        match self {
+            Self::File(cloud) => cloud.shutdown().await,
+            Self::Demo(stand) => stand.end().await,
+        }
+    }
+}
+
+/// To paste into a shell.
+fn pasted(stand: &Stand) -> String {
+    let page = widget::address(&stand.cloud().aws_endpoint(), "score");
+    let mut lines = format!("  the rollout's page: {page}\nfor rolloutctl, paste this:\n");
+    for set in stand.environment() {
+        let _ = writeln!(lines, "export {set}");
+    }
+    lines
 }
 
 fn addresses(state: &Value) -> String {

@@ -9,12 +9,24 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::process::Command;
 
+use crate::clock::CLOCK_VARIABLE;
+
+/// A person's own profile must not lead the demo to a real account.
+const SURROUNDINGS: [(&str, &str); 5] = [
+    ("AWS_ACCESS_KEY_ID", "DEMO"),
+    ("AWS_SECRET_ACCESS_KEY", "demo"),
+    ("AWS_EC2_METADATA_DISABLED", "true"),
+    ("AWS_CONFIG_FILE", "/dev/null"),
+    ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+];
+
 /// `rolloutctl` with the surroundings of an operator.
 #[derive(Debug)]
 pub(super) struct Ctl {
     program: PathBuf,
     endpoint: String,
     region: String,
+    clock: Option<String>,
 }
 
 /// What `rolloutctl status --json` says, as far as the demo shows it.
@@ -61,7 +73,36 @@ pub(super) struct History {
 
 impl Ctl {
     pub(super) fn new(program: &Path, endpoint: String, region: &str) -> Self {
-        Self { program: program.to_owned(), endpoint, region: region.to_owned() }
+        Self { program: program.to_owned(), endpoint, region: region.to_owned(), clock: None }
+    }
+
+    /// The same for functions whose time is this clock's.
+    pub(super) fn at(self, clock: Option<String>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// What a person's shell needs to run the same `rolloutctl`, as `NAME=VALUE`.
+    pub(super) fn environment(&self) -> Vec<String> {
+        let folder = self.program.parent().unwrap_or(Path::new("."));
+        let clock = self.clock.iter().map(|clock| format!("{CLOCK_VARIABLE}={clock}"));
+        let own = SURROUNDINGS.iter().map(|(name, value)| format!("{name}={value}"));
+        [format!("AWS_ENDPOINT_URL={}", self.endpoint), format!("AWS_REGION={}", self.region)]
+            .into_iter()
+            .chain(own)
+            .chain(clock)
+            .chain([format!("PATH={}:$PATH", folder.display())])
+            .collect()
+    }
+
+    /// Lines of what a command says to people, on both streams, whatever its exit code.
+    ///
+    /// # Errors
+    /// If it cannot be run.
+    pub(super) async fn said(&self, args: &[&str]) -> anyhow::Result<Vec<String>> {
+        let output = self.output(args).await?;
+        let (said, errors) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        Ok(said.lines().chain(errors.lines()).map(str::to_owned).collect())
     }
 
     /// Runs a command to its end, whatever its exit code.
@@ -70,12 +111,8 @@ impl Ctl {
             .args(args)
             .env("AWS_ENDPOINT_URL", &self.endpoint)
             .env("AWS_REGION", &self.region)
-            .env("AWS_ACCESS_KEY_ID", "DEMO")
-            .env("AWS_SECRET_ACCESS_KEY", "demo")
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            // A person's own profile must not lead the demo to a real account.
-            .env("AWS_CONFIG_FILE", "/dev/null")
-            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .envs(SURROUNDINGS)
+            .envs(self.clock.iter().map(|clock| (CLOCK_VARIABLE, clock)))
             .env_remove("AWS_PROFILE")
             .env_remove("AWS_SESSION_TOKEN")
             .env_remove("ROLLOUT_NAME")

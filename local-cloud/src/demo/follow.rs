@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::clock::MINUTE_MS;
 use crate::{AsyncRecord, LocalCloud, Page, RuleChange};
 
-use super::ctl::{Ctl, Evidence, Proof, Status};
+use super::ctl::{Ctl, Evidence, Status};
 use super::plan::{RUST, SCHEDULE};
 use super::screen::{Screen, count, hour};
 use super::traffic::Traffic;
@@ -258,14 +258,12 @@ impl<'a> Follower<'a> {
         let shows: Vec<&str> = status.routes.iter().map(|route| route.shows.as_str()).collect();
         let counts = traffic.counts();
         self.screen.line(&format!(
-            "{}  Rust {:>5}  {}  {} requests, {} hurt; testers {}, {} hurt",
+            "{}  Rust {:>5}  {}  {} requests, {} failed",
             hour(self.cloud.clock().now_ms()),
             shows.join(", "),
-            against_and_for(&status),
-            count(counts.ended),
-            count(counts.hurt),
-            counts.testers,
-            counts.testers_hurt,
+            suspicion_and_proof(&status),
+            count(counts.ended + counts.testers),
+            count(counts.hurt + counts.testers_hurt),
         ))?;
         if status.why != self.last_why {
             self.screen.line(&format!("       {}", status.why))?;
@@ -297,34 +295,44 @@ impl Progress {
     }
 }
 
-/// Where the evidence of a run that goes on stands.
-fn against_and_for(status: &Status) -> String {
+/// Where the evidence of a run that goes on is.
+fn suspicion_and_proof(status: &Status) -> String {
     match &status.evidence {
-        _ if ENDED.contains(&status.state.as_str()) => status.state.clone(),
+        _ if ENDED.contains(&status.state.as_str()) => format!("{:<58}", status.state),
         Some(found) => evidence(found),
-        None => "nothing judged yet".to_owned(),
+        None => format!("{:<58}", "nothing judged yet"),
     }
 }
 
-/// `against -0.31/4.61  for ✔err 4.9/1.6 ◌p50 1.2/4.6 …`: natural logarithms.
+/// `suspicion   7%  proven: errors, P50, P95  open: P99`.
 fn evidence(evidence: &Evidence) -> String {
-    let proofs: Vec<String> = evidence
-        .proofs
-        .iter()
-        .map(|Proof { metric, has, needs }| {
-            let icon = if has >= needs { '✔' } else { '◌' };
-            format!("{icon}{metric} {has:.1}/{needs:.1}")
-        })
-        .collect();
-    format!(
-        "against {:.2}/{:.2}  for {}",
-        evidence.log_e,
-        evidence.log_e_rollback,
-        proofs.join(" ")
-    )
+    let suspicion = 100.0 * (evidence.log_e / evidence.log_e_rollback).clamp(0.0, 1.0);
+    let of = |wanted: bool| {
+        let proofs = evidence.proofs.iter().filter(|proof| (proof.has >= proof.needs) == wanted);
+        let names: Vec<&str> = proofs.map(|proof| objective(&proof.metric)).collect();
+        names.join(" ")
+    };
+    let proofs = match (of(true), of(false)) {
+        (proven, open) if open.is_empty() => format!("proven: {proven}"),
+        (proven, open) if proven.is_empty() => format!("open: {open}"),
+        (proven, open) => format!("proven: {proven}  open: {open}"),
+    };
+    format!("suspicion {suspicion:>3.0}%  {proofs:<42}")
 }
 
-fn rust_percent(change: &RuleChange) -> f64 {
+/// As people call it.
+fn objective(metric: &str) -> &str {
+    match metric {
+        "err" => "errors",
+        "p50" => "P50",
+        "p95" => "P95",
+        "p99" => "P99",
+        other => other,
+    }
+}
+
+/// Rust's part of a rule after a change, in percent.
+pub(super) fn rust_percent(change: &RuleChange) -> f64 {
     let weight = |share: &crate::Share| f64::from(share.weight.unwrap_or(1));
     let all: f64 = change.weights.iter().map(weight).sum();
     let rust: f64 = change.weights.iter().filter(|share| share.group == RUST).map(weight).sum();

@@ -93,7 +93,8 @@ fn program(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
 #[derive(Clone, Debug)]
 pub(super) struct Files {
     pub(super) config: PathBuf,
-    pub(super) journal: PathBuf,
+    /// Address of the journal's database.
+    pub(super) ledger: String,
     pub(super) logs: PathBuf,
 }
 
@@ -125,16 +126,24 @@ impl Folder {
 
     /// Files of the demo itself.
     pub(super) fn demo(&self) -> Files {
-        let file = |name| self.temporary.path().join(name);
-        Files { config: file("rollout.toml"), journal: file("journal.db"), logs: self.logs.clone() }
+        self.at(self.sqlite("journal.db"))
+    }
+
+    /// Files of a rollout whose journal is in this database.
+    pub(super) fn at(&self, ledger: String) -> Files {
+        let config = self.temporary.path().join("rollout.toml");
+        Files { config, ledger, logs: self.logs.clone() }
+    }
+
+    fn sqlite(&self, name: &str) -> String {
+        format!("sqlite://{}?mode=rwc", self.temporary.path().join(name).display())
     }
 
     /// Files of the cloud in which this machine is measured.
     pub(super) fn measuring(&self) -> Files {
-        let file = |name| self.temporary.path().join(name);
         Files {
-            config: file("measuring.toml"),
-            journal: file("measuring.db"),
+            config: self.temporary.path().join("measuring.toml"),
+            ledger: self.sqlite("measuring.db"),
             logs: self.logs.join("measuring"),
         }
     }

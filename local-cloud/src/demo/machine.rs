@@ -135,26 +135,26 @@ impl Chosen {
         let [r50, r95, r99] = machine.rust_ms;
         vec![
             format!(
-                "at most, {AT_ONCE} at once:     Python answers {:.0} requests a second, Rust {:.0}",
+                "at most:        Python answers {:.0} requests a second, Rust {:.0} ({AT_ONCE} at once)",
                 machine.python_most, machine.rust_most
             ),
             format!(
-                "in the functions:       Python P50 {p50:.1}, P95 {p95:.1}, P99 {p99:.1} ms; Rust {r50:.1}, {r95:.1}, {r99:.1} ms",
+                "P50, P95, P99:  Python {p50:.1}, {p95:.1}, {p99:.1} ms in the function, Rust {r50:.1}, {r95:.1}, {r99:.1}",
             ),
             format!(
-                "the controller:         a tick takes {} ms, `rolloutctl status` {} ms",
+                "controller:     a tick takes {} ms, `rolloutctl status` {} ms",
                 machine.tick.as_millis(),
                 machine.look.as_millis()
             ),
             format!(
-                "so it plays with        {:.0} requests a second, a minute of {:.1} s (it waits for what is late)",
+                "so it plays:    {:.0} requests a second, a minute of {:.1} s (it waits for what is late)",
                 self.rate,
                 self.minute.as_secs_f64()
             ),
             format!(
-                "limits in the config:   P50 {l50} ms, P95 {l95} ms, P99 {l99} ms ({ROOM} times the slower side, or the objective)",
+                "limits:         P50 {l50} ms, P95 {l95} ms, P99 {l99} ms ({ROOM} times the slower side)",
             ),
-            format!("Rust against Python:    {}", self.comparison()),
+            format!("beside Python:  Rust {}", self.comparison()),
         ]
     }
 
@@ -169,9 +169,8 @@ impl Chosen {
         if self.relative {
             "may not become slower than Python".to_owned()
         } else {
-            format!(
-                "counts as slower from 6.3 times Python's latency: here it is not clearly faster ({CLEARLY} times Python's or less)"
-            )
+            "counts as slower from 6.3 times Python's latency; here it is not clearly faster"
+                .to_owned()
         }
     }
 }

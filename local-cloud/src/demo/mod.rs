@@ -17,7 +17,9 @@ mod follow;
 mod home;
 mod machine;
 mod plan;
+pub mod play;
 mod screen;
+pub mod stand;
 mod traffic;
 mod verdict;
 
@@ -30,7 +32,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::clock::MINUTE_MS;
 use crate::postgres::PrivatePostgres;
-use crate::{LocalCloud, Topology};
+use crate::{LocalCloud, Topology, widget};
 
 use ctl::Ctl;
 use figures::{Figures, stretches};
@@ -49,8 +51,8 @@ const MOST_MINUTES: u32 = 150;
 /// How to read the timeline.
 const LEGEND: [&str; 3] = [
     "each minute: simulated time, Rust's share as the load balancer shows it now,",
-    "  against: evidence that an objective is broken (ln E) / rollback from here,",
-    "  for: proof per objective that the next step is safe (ln G) / a step needs all of them there",
+    "  suspicion: evidence against Rust; 50% stops steps, 100% rolls back,",
+    "  proven: limits for which the next step is proven; a step needs all of them",
 ];
 
 /// Watch two rollouts on this machine: one to 100 %, one taken back.
@@ -181,6 +183,11 @@ async fn play(
 ) -> anyhow::Result<bool> {
     let Started { traffic, cloud, postgres, folder } = started;
     let folder = folder.as_ref().context("the folder was made before")?;
+    let port = free_port()?;
+    let endpoint = format!("http://127.0.0.1:{port}");
+    screen.line(&format!("The rollout's page: {}", widget::address(&endpoint, "score")))?;
+    screen
+        .line("  (from \"The cloud\" on; its buttons work. What else to try is listed there.)")?;
     screen.head("Starting")?;
     let database = start_database(home, screen, postgres).await?;
     screen.head("Measuring this machine")?;
@@ -190,7 +197,8 @@ async fn play(
     }
     screen.head("The cloud")?;
     let files = folder.demo();
-    let topology = plan.topology(home, &files, &database, &chosen);
+    let mut topology = plan.topology(home, &files, &database, &chosen);
+    topology.aws_port = port;
     let rule = topology.names().rule(BALANCER, WEIGHTED_PRIORITY);
     let region = topology.region.clone();
     for (order, said) in prepare(home, plan, &topology, &files, &chosen).await? {
@@ -331,16 +339,24 @@ fn addresses(
     let address = home.addresses.first().map_or("0x0", String::as_str);
     let (header, value) = TESTER_HEADER;
     for line in [
-        format!("load balancer  {alb}"),
-        format!("AWS endpoint   {}  (/_local/state shows everything)", cloud.aws_endpoint()),
-        format!("functions' logs {}", files.logs.display()),
+        format!("load balancer    {alb}"),
+        format!("AWS endpoint     {}  (/_local/state shows everything)", cloud.aws_endpoint()),
+        format!("functions' logs  {}", files.logs.display()),
         "try it while it runs:".to_owned(),
-        format!("  curl -H 'x-api-key: {}' {alb}/v2/stamps/1/score/{address}", home.api_key),
-        format!("  (with -H '{header}: {value}' Rust answers, whatever the weights are)"),
+        format!("  curl -H 'x-api-key: {}' \\", home.api_key),
+        format!("    {alb}/v2/stamps/1/score/{address}"),
+        format!("  (with -H '{header}: {value}' Rust answers, whatever its share)"),
+        "  the page, or by hand and at leisure: make play".to_owned(),
     ] {
         screen.line(&line)?;
     }
     Ok(())
+}
+
+/// A port that nobody listens on now.
+fn free_port() -> anyhow::Result<u16> {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).context("finding a free port")?;
+    Ok(listener.local_addr().context("finding a free port")?.port())
 }
 
 /// Says so if a rollout did not end as it should; the rest then makes no sense.

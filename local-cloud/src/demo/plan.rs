@@ -209,7 +209,7 @@ impl Plan {
         format!(
             r#"# Written by `local-cloud demo`.
 [ledger]
-url = "sqlite://{journal}?mode=rwc"
+url = "{ledger}"
 
 [paging]
 topic_arn = "{topic}"
@@ -247,7 +247,7 @@ header = "{header}"
 value = "{value}"
 group = "{tester}"
 "#,
-            journal = text(&files.journal),
+            ledger = files.ledger,
             comparison = chosen.comparison(),
             topic = names.topic(TOPIC),
             stages = stages.join(", "),

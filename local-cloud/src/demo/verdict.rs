@@ -31,7 +31,7 @@ impl Expectation {
     /// One line; the sign is never the only signal.
     pub(super) fn line(&self) -> String {
         let (sign, word) = if self.holds { ("✔", "") } else { ("✖", "NOT AS EXPECTED: ") };
-        format!("  {sign} {:<58} {word}{}", self.what, self.found)
+        format!("  {sign} {:<50} {word}{}", self.what, self.found)
     }
 }
 

@@ -10,5 +10,6 @@ mod foreign;
 mod functions;
 mod latency;
 mod load;
+mod play;
 mod postgres;
 mod python_scorer;
