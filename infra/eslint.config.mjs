@@ -16,7 +16,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ["test/**/*.ts", "mutations/**/*.ts"],
+    files: ["test/**/*.ts"],
     rules: {
       // The monitor's requests and the recorded inputs have no types.
       "@typescript-eslint/no-explicit-any": "off",
