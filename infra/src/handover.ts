@@ -4,6 +4,8 @@
  * runbooks, and one AWS CLI command for each weighted rule. None of it is secret.
  */
 
+import { stringify } from "smol-toml";
+
 /** One route with the ARNs that AWS gave. */
 export interface RouteHandover {
   readonly name: string;
@@ -39,38 +41,35 @@ export interface Handover {
  * - `[[rollout]]` with `name`, and for each route `[[rollout.route]]` with `name`,
  *   `rule`, `old_group`, `new_group`: the keys of the controller's own configuration
  *   that `rollback --direct` reads, and no others.
- *
- * Every value is a text without quotes or backslashes, by the checks of its key.
  */
 export function profile(of: Handover): string {
-  const line = (key: string, value: string | undefined) =>
-    value === undefined ? [] : [`${key} = "${value}"`];
-  const lines = [
-    `# Where the rollout \`${of.name}\` is, for rolloutctl. Written by the stack; holds no secret.`,
-    "[profile]",
-    ...line("rollout", of.name),
-    ...line("region", of.region),
-    ...line("account", of.accountId),
-    ...line("command_function", of.functions.command),
-    ...line("view_function", of.functions.view),
-    ...line("tick_function", of.functions.tick),
-    ...line("operator_role_arn", of.operatorRoleArn),
-    ...line("emergency_role_arn", of.emergencyRoleArn),
-    ...line("dashboard", of.dashboard),
-    ...line("runbooks", of.runbooksUrl),
-    "",
-    "[[rollout]]",
-    ...line("name", of.name),
-    ...of.routes.flatMap((route) => [
-      "",
-      "[[rollout.route]]",
-      ...line("name", route.name),
-      ...line("rule", route.rule),
-      ...line("old_group", route.pythonGroup),
-      ...line("new_group", route.rustGroup),
-    ]),
-  ];
-  return lines.join("\n") + "\n";
+  const head = `# Where the rollout \`${of.name}\` is, for rolloutctl. Written by the stack; holds no secret.`;
+  const table = {
+    profile: {
+      rollout: of.name,
+      region: of.region,
+      account: of.accountId,
+      command_function: of.functions.command,
+      view_function: of.functions.view,
+      tick_function: of.functions.tick,
+      operator_role_arn: of.operatorRoleArn,
+      emergency_role_arn: of.emergencyRoleArn,
+      dashboard: of.dashboard,
+      runbooks: of.runbooksUrl,
+    },
+    rollout: [
+      {
+        name: of.name,
+        route: of.routes.map((route) => ({
+          name: route.name,
+          rule: route.rule,
+          old_group: route.pythonGroup,
+          new_group: route.rustGroup,
+        })),
+      },
+    ],
+  };
+  return `${head}\n${stringify(table)}`;
 }
 
 /**
