@@ -10,12 +10,14 @@ import { stringify } from "smol-toml";
 export interface RouteHandover {
   readonly name: string;
   readonly rule: string;
-  readonly pythonGroup: string;
-  readonly rustGroup: string;
+  readonly oldGroup: string;
+  readonly newGroup: string;
   readonly listener: string;
+  /** Empty without a header rule. */
   readonly headerRule: string;
+  /** Empty without a header rule. */
   readonly testerGroup: string;
-  /** Whether the rule leads to both groups already; an imported one leads to Python alone. */
+  /** Whether the rule leads to both groups already; an imported one may lead to others. */
   readonly split: boolean;
 }
 
@@ -24,7 +26,8 @@ export interface Handover {
   readonly region: string;
   readonly accountId: string;
   readonly functions: { readonly tick: string; readonly command: string; readonly view: string };
-  readonly scorerFunction: string;
+  /** The new side's function: its name, or its ARN if it is yours; empty if each route has another. */
+  readonly newFunction: string;
   readonly dashboard: string;
   readonly operatorRoleArn: string;
   readonly emergencyRoleArn: string;
@@ -63,8 +66,8 @@ export function profile(of: Handover): string {
         route: of.routes.map((route) => ({
           name: route.name,
           rule: route.rule,
-          old_group: route.pythonGroup,
-          new_group: route.rustGroup,
+          old_group: route.oldGroup,
+          new_group: route.newGroup,
         })),
       },
     ],
@@ -80,11 +83,11 @@ export function shell(of: Handover): string {
   const exported = (name: string, value: string) => `export ${name}='${value}'`;
   const route = (one: RouteHandover) => [
     exported("RULE", one.rule),
-    exported("HEADER_RULE", one.headerRule),
+    ...(one.headerRule === "" ? [] : [exported("HEADER_RULE", one.headerRule)]),
     exported("LISTENER", one.listener),
-    exported("PYTHON_GROUP", one.pythonGroup),
-    exported("RUST_GROUP", one.rustGroup),
-    exported("TESTER_GROUP", one.testerGroup),
+    exported("PYTHON_GROUP", one.oldGroup),
+    exported("RUST_GROUP", one.newGroup),
+    ...(one.testerGroup === "" ? [] : [exported("TESTER_GROUP", one.testerGroup)]),
   ];
   const lines = [
     exported("AWS_REGION", of.region),
@@ -92,7 +95,7 @@ export function shell(of: Handover): string {
     exported("ROLLOUT_COMMAND_FUNCTION", of.functions.command),
     exported("ROLLOUT_VIEW_FUNCTION", of.functions.view),
     exported("TICK_FUNCTION", of.functions.tick),
-    exported("SCORER_FUNCTION", of.scorerFunction),
+    ...(of.newFunction === "" ? [] : [exported("SCORER_FUNCTION", of.newFunction)]),
     ...of.routes.flatMap((one, index) => [
       `# route ${one.name}`,
       ...route(one).map((text) => (index === 0 ? text : `# ${text}`)),
@@ -102,14 +105,14 @@ export function shell(of: Handover): string {
 }
 
 /**
- * One command for each rule that gives Python all requests and Rust none, and prints
+ * One command for each rule that gives the old side all requests and the new side none, and prints
  * the weights as AWS has them after it.
  *
  * ModifyRule replaces the actions as a whole. This stack's rules have one, a forward:
  * a rule that somebody gave an authenticate action by hand would lose it, and needs
  * `rolloutctl rollback --direct`, which writes the others as it finds them.
  */
-export function allToPython(of: Handover): string {
+export function allToOld(of: Handover): string {
   const lines = of.routes.flatMap((route) => [
     `# route ${route.name}`,
     [
@@ -124,14 +127,14 @@ export function allToPython(of: Handover): string {
 }
 
 function action(route: RouteHandover): Record<string, unknown> {
-  if (!route.split) return { Type: "forward", Order: 1, TargetGroupArn: route.pythonGroup };
+  if (!route.split) return { Type: "forward", Order: 1, TargetGroupArn: route.oldGroup };
   return {
     Type: "forward",
     Order: 1,
     ForwardConfig: {
       TargetGroups: [
-        { TargetGroupArn: route.pythonGroup, Weight: 100 },
-        { TargetGroupArn: route.rustGroup, Weight: 0 },
+        { TargetGroupArn: route.oldGroup, Weight: 100 },
+        { TargetGroupArn: route.newGroup, Weight: 0 },
       ],
       TargetGroupStickinessConfig: { Enabled: false },
     },

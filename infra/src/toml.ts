@@ -1,8 +1,8 @@
 /** The controller's configuration, written from the same values as the infrastructure. */
 
 import { stringify } from "smol-toml";
-import { HEADER, HEADER_PRIORITY } from "./settings";
-import type { ControllerSettings, LedgerSettings, Slo } from "./settings";
+import { DEFAULT_LABELS } from "./settings";
+import type { ControllerSettings, Settings, Slo } from "./settings";
 
 /** One route with the ARNs that AWS gave. */
 export interface RouteArns {
@@ -10,21 +10,34 @@ export interface RouteArns {
   readonly rule: string;
   readonly oldGroup: string;
   readonly newGroup: string;
-  readonly testerGroup: string;
+  readonly headerRule?: { readonly priority: number; readonly group: string };
+}
+
+/** Where the journal is, for one door. */
+export interface Journal {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly sslRootCert?: string;
+  /** With a token of the function's role; without it user and password are in the secret. */
+  readonly user?: string;
+  readonly secretArn?: string;
 }
 
 /** Everything that stands in the text. */
 export interface ControllerText {
   readonly name: string;
-  /** Whose login to the journal. */
-  readonly door: "writer" | "reader";
-  readonly ledger: LedgerSettings;
+  readonly labels: Settings["labels"];
+  readonly ledger: Journal;
   readonly topicArn: string;
   readonly chatTopicArn?: string;
-  readonly controller: ControllerSettings;
+  readonly eventBus?: string;
+  readonly controller: Omit<ControllerSettings, "holdOnAlarms" | "eventBus">;
   readonly slo: Slo;
   readonly rollbackOn: string;
-  readonly pythonTwin: string;
+  readonly holdOn: readonly string[];
+  readonly oldTwin: string;
+  readonly headerName: string;
   readonly headerValue: string;
   readonly routes: readonly RouteArns[];
 }
@@ -32,10 +45,10 @@ export interface ControllerText {
 const minutes = (count: number | undefined) => (count === undefined ? undefined : `${count}m`);
 
 /** Address of the journal. The user stands in it only if a token is its password. */
-export function ledgerUrl(ledger: LedgerSettings, door: "writer" | "reader"): string {
-  const user = ledger.login === "iam" ? `${door === "writer" ? ledger.user : ledger.reader}@` : "";
-  const root = ledger.sslRootCert === undefined ? "" : `&sslrootcert=${ledger.sslRootCert}`;
-  return `postgres://${user}${ledger.host}:${ledger.port}/${ledger.database}?sslmode=verify-full${root}`;
+export function ledgerUrl({ user, host, port, database, sslRootCert }: Journal): string {
+  const login = user === undefined ? "" : `${user}@`;
+  const root = sslRootCert === undefined ? "" : `&sslrootcert=${sslRootCert}`;
+  return `postgres://${login}${host}:${port}/${database}?sslmode=verify-full${root}`;
 }
 
 /** A list without entries says no more than one that is left out. */
@@ -48,9 +61,9 @@ function filled<T extends object>(table: T): T | undefined {
 
 /** The whole text. Checked by `rolloutctl config check` in the tests. */
 export function controllerToml(text: ControllerText): string {
-  const { controller, ledger, slo } = text;
-  const secretArn =
-    ledger.login === "iam" ? undefined : text.door === "writer" ? ledger.secretArn : ledger.readerSecretArn;
+  const { controller, ledger, slo, labels } = text;
+  // The controller's own words are these, and an older one does not know the table.
+  const usual = labels.old === DEFAULT_LABELS.old && labels.new === DEFAULT_LABELS.new;
   const calendar = controller.calendar && {
     time_zone: controller.calendar.timeZone,
     windows: some(controller.calendar.windows),
@@ -61,17 +74,17 @@ export function controllerToml(text: ControllerText): string {
     rule: one.rule,
     old_group: one.oldGroup,
     new_group: one.newGroup,
-    header_rule: {
-      priority: HEADER_PRIORITY,
-      header: HEADER,
+    header_rule: one.headerRule && {
+      priority: one.headerRule.priority,
+      header: text.headerName,
       value: text.headerValue,
-      group: one.testerGroup,
+      group: one.headerRule.group,
     },
   });
   return stringify({
     ledger: {
-      url: ledgerUrl(ledger, text.door),
-      secret_arn: secretArn,
+      url: ledgerUrl(ledger),
+      secret_arn: ledger.secretArn,
       keep_minutes: controller.keepDays === undefined ? undefined : `${controller.keepDays}days`,
     },
     paging: {
@@ -79,10 +92,11 @@ export function controllerToml(text: ControllerText): string {
       chat_topic_arn: text.chatTopicArn,
       runbooks: controller.runbooksUrl,
     },
-    events: filled({ bus: controller.eventBus }),
+    events: filled({ bus: text.eventBus }),
     rollout: [
       {
         name: text.name,
+        labels: usual ? undefined : { old: labels.old, new: labels.new },
         mode: controller.mode,
         engine: controller.engine,
         stages: controller.stages,
@@ -102,8 +116,8 @@ export function controllerToml(text: ControllerText): string {
         evidence: filled(controller.evidence),
         alarms: {
           rollback_on: [text.rollbackOn],
-          hold_on: some(controller.holdOnAlarms),
-          python_twin: { [text.rollbackOn]: text.pythonTwin },
+          hold_on: some(text.holdOn),
+          python_twin: { [text.rollbackOn]: text.oldTwin },
         },
         calendar,
         route: text.routes.map(route),

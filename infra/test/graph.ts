@@ -23,6 +23,8 @@ export interface Node {
   readonly ignoreChanges: readonly string[];
   readonly dependsOn: readonly string[];
   readonly importId: string;
+  /** Other names of the resource, as URNs or as their parts. */
+  readonly aliases: readonly any[];
 }
 
 class Recorder extends MockMonitor {
@@ -41,6 +43,7 @@ class Recorder extends MockMonitor {
           ignoreChanges: req.getIgnorechangesList(),
           dependsOn: req.getDependenciesList(),
           importId: req.getImportid(),
+          aliases: req.getAliasesList().map((alias: any) => alias.toObject()),
         });
       }
       done(error, response);

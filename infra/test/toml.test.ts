@@ -157,8 +157,8 @@ describe("the text", () => {
 
   test("an address never holds a password", () => {
     const address = { host: "proxy.example.com", port: 5432, database: "rollout" } as const;
-    const iam = { ...address, login: "iam", proxyResourceId: "prx-1", user: "w", reader: "r" } as const;
-    assert.equal(ledgerUrl(iam, "writer"), "postgres://w@proxy.example.com:5432/rollout?sslmode=verify-full");
-    assert.equal(ledgerUrl(iam, "reader"), "postgres://r@proxy.example.com:5432/rollout?sslmode=verify-full");
+    const tail = "proxy.example.com:5432/rollout?sslmode=verify-full";
+    assert.equal(ledgerUrl({ ...address, user: "w" }), `postgres://w@${tail}`);
+    assert.equal(ledgerUrl({ ...address, secretArn: "arn" }), `postgres://${tail}`);
   });
 });
