@@ -135,7 +135,7 @@ function wrongRule(route: RouteSettings, listener: ListenerSettings | undefined)
   const wrong: [string, string][] = [];
   if (adopt !== undefined && listener !== undefined && typeof listener.arn === "string") {
     const its = listener.arn.replace(":listener/", ":listener-rule/");
-    if (!adopt.ruleArn.startsWith(`${its}/`)) {
+    if (adopt.ruleArn?.startsWith(`${its}/`) === false) {
       const fix = `is ${adopt.ruleArn}, which is no rule of listener \`${route.listener}\``;
       wrong.push(["adopt.ruleArn", fix]);
     }

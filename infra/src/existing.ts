@@ -60,8 +60,12 @@ export interface OurRule {
   readonly kind: "weighted" | "header";
   readonly priority: number;
   readonly conditions: Conditions;
+  /** Of a header rule that stands before several routes: all its requests. */
+  readonly whole?: Conditions;
   /** Which rule of AWS it is, if that is known from the beginning. */
   readonly ruleArn?: string;
+  /** Whether it is there already, in this program under another name. */
+  readonly renamed?: boolean;
   /** Whether it must be just as configured, since it is taken over as it is, or stays yours. */
   readonly asFound: boolean;
   /** Name of the group that only this rule leads to. */
@@ -89,6 +93,8 @@ interface Rule {
 
 /** Whether a rule takes the requests of ours, as far as may be known. */
 const alike = (its: Conditions, ours: Conditions) => sameRequests(covered(its, ours), ours);
+
+const whole = ({ whole: all, conditions }: OurRule) => all ?? conditions;
 
 /** The default rule comes after all others. */
 const DEFAULT = Infinity;
@@ -171,25 +177,33 @@ export function compare(ours: readonly OurRule[], existing: readonly AwsRule[]):
     if (wrong.length > 0) return wrong;
     const mixed = foreign.filter(({ named }) => named.some((arn) => groupName(arn) === our.group));
     // A rule that stays where it is takes nothing that it had not before.
-    const stays = self?.priority === our.priority && alike(self.conditions, our.conditions);
+    const stays = self?.priority === our.priority && alike(self.conditions, whole(our));
     return [...mixed.flatMap((rule) => sharesGroup(our, rule)), ...(stays ? [] : takes(our, foreign))];
   });
 }
 
 function isSelf(our: OurRule, rule: Rule): boolean {
   if (our.ruleArn !== undefined) return rule.arn === our.ruleArn;
+  if (our.renamed === true && rule.priority === our.priority && alike(rule.conditions, whole(our)))
+    return true;
   if (!rule.named.some((arn) => groupName(arn) === our.group)) return false;
   // Of an earlier deployment. Several rules may lead to a group that was there before.
-  return our.madeHere || rule.priority === our.priority || alike(rule.conditions, our.conditions);
+  return our.madeHere || rule.priority === our.priority || alike(rule.conditions, whole(our));
 }
 
-function notThere({ key, ruleArn }: OurRule): Problem[] {
+function notThere(our: OurRule): Problem[] {
+  const { key, ruleArn } = our;
+  if (our.renamed === true && our.asFound) {
+    const rule = `rule ${our.priority} (${inWords(whole(our))})`;
+    return [{ key, fix: `is to take over ${rule}, which the listener does not have` }];
+  }
   if (ruleArn === undefined) return [];
   return [{ key, fix: `names the rule ${ruleArn}, which the listener does not have; was it deleted?` }];
 }
 
 function asItIs(our: OurRule, self: Rule): Problem[] {
-  const { key, priority, conditions, asFound } = our;
+  const { key, priority, asFound } = our;
+  const conditions = whole(our);
   if (self.priority === DEFAULT) {
     const why =
       "its weights can be changed with ModifyListener alone, which may change ports and certificates too";
@@ -219,7 +233,7 @@ function takes(our: OurRule, foreign: readonly Rule[]): Problem[] {
       const adopt = alike(rule.conditions, conditions)
         ? "take it over with `adopt`"
         : "choose another number";
-      problems.push(problem(`${called(rule)} has that number already: ${adopt}`));
+      return [problem(`${called(rule)} has that number already: ${adopt}`)];
     } else if (rule.priority < priority) {
       if (takesAll(rule.conditions, conditions)) {
         problems.push(problem(`${called(rule)} takes all its requests before it, so it would never get one`));

@@ -200,6 +200,8 @@ export class Routing extends pulumi.ComponentResource {
         priority: route.priority,
         conditions: { ...EVERYTHING, paths: route.paths, hosts: route.hosts, methods: route.methods },
         ruleArn: adopt?.ruleArn ?? (ruleArn === "" ? undefined : ruleArn),
+        // Later its own group shows which rule it is, whatever became of its conditions.
+        renamed: adopt?.from !== undefined && adopt.ruleArn === undefined,
         asFound: adopt?.step === "import" || ruleArn !== "",
         group: given === "" ? this.names.newGroup(route.name) : groupName(given),
         madeHere: given === "",
@@ -215,8 +217,10 @@ export class Routing extends pulumi.ComponentResource {
       kind: "header",
       priority: rule.priority,
       conditions: this.headerConditions(route, routes),
+      whole: { ...this.headerConditions(route, routes), paths: headerPaths(routes) },
       ruleArn: rule.adopt?.ruleArn,
-      asFound: false,
+      renamed: rule.adopt?.from !== undefined && rule.adopt.ruleArn === undefined,
+      asFound: rule.adopt?.step === "import",
       group,
       madeHere: known.tester === "",
       old: [...known.olds, ...known.news],
@@ -266,7 +270,7 @@ async function asks(
 /** How a rule that is there already becomes this program's. */
 function adoption(
   adopt:
-    | { readonly ruleArn: string; readonly from?: pulumi.URN | pulumi.Alias; readonly step: string }
+    | { readonly ruleArn?: string; readonly from?: pulumi.URN | pulumi.Alias; readonly step: string }
     | undefined,
 ): pulumi.CustomResourceOptions {
   if (adopt === undefined) return {};

@@ -70,7 +70,7 @@ function list<S extends z.ZodType>(
 }
 
 const texts = (shape?: Shape, size?: { min?: number; max?: number }) => list(text(shape), size);
-const names = (shape?: Shape, size?: { min?: number; max?: number }) => input(list(text(shape), size));
+const names = (shape?: Shape, size?: { min?: number; max?: number }) => input(list(name(shape), size));
 
 function table<T extends z.ZodRawShape>(shape: T) {
   return z.strictObject(shape, {
@@ -133,7 +133,7 @@ function oneCode({ image, zip, layers }: Code, ctx: z.RefinementCtx): void {
   }
 }
 
-const port = () => input(int(1, 65_535));
+const port = () => input(int(1, 65_535)).default(5432);
 /** Paths in a zip lie in /var/task, those of layers and of our images in /opt. */
 const sslRootCert = () => text(shapes.path).optional();
 
@@ -152,7 +152,7 @@ const scorer = (here: shapes.Here) =>
     ...code(here),
     memoryMb: int(128, 10_240),
     /** Below the load balancer's idle timeout of 60 s. */
-    timeoutSeconds: int(1, 59),
+    timeoutSeconds: int(1, 59).default(30),
     /** Environments that this function may use at most, and that nobody else can take. */
     reservedConcurrency: int(1, 10_000).optional(),
     /** Environments kept warm on the alias: the scorer connects to its database in their init. */
@@ -206,7 +206,7 @@ function ledger(here: shapes.Here) {
   const address = {
     host: name(shapes.host),
     port: port(),
-    database: name(shapes.databaseName),
+    database: name(shapes.databaseName).default("rollout"),
     sslRootCert: sslRootCert(),
   };
   const differ =
@@ -227,9 +227,9 @@ function ledger(here: shapes.Here) {
     /** `prx-…`, of RDS Proxy. */
     proxyResourceId: name(shapes.proxyResourceId),
     /** Database user of `tick` and `command`. */
-    user: name(shapes.databaseUser),
+    user: name(shapes.databaseUser).default("rollout"),
     /** Database user of `view`, which may only read. */
-    reader: name(shapes.databaseUser),
+    reader: name(shapes.databaseUser).default("rollout_reader"),
   }).superRefine(differ("reader", "user"));
   /** User and password from Secrets Manager. */
   const secret = table({
@@ -347,13 +347,17 @@ const adopt = <const Steps extends readonly [string, ...string[]]>(here: shapes.
   table({
     /**
      * Plain: an import has to know it. It says which rule it is in every step, so that
-     * the check against the listener's rules knows its own.
+     * the check against the listener's rules knows its own. Not needed with `from`.
      */
-    ruleArn: text(here.rule),
+    ruleArn: text(here.rule).optional(),
     /** Its place in this program until now: it is taken over by name, and nothing is imported. */
     from: alias.optional(),
     step: choice(steps),
     tags: found(),
+  }).superRefine(({ ruleArn, from }, ctx) => {
+    if (ruleArn !== undefined || from !== undefined) return;
+    const message = "is missing, and so is from; say which rule it is";
+    ctx.addIssue({ code: "custom", path: ["ruleArn"], message });
   });
 
 /** The header rule of one listener. */
@@ -531,7 +535,7 @@ export function rolloutSchema(region?: string, account?: string) {
     permissionsBoundaryArn: name(shapes.policy).optional(),
     /** Own key for logs, queue, topic and environment; without it the service's own encryption is used. */
     kmsKeyArn: name(here.kmsKey).optional(),
-    logRetentionDays: retention,
+    logRetentionDays: retention.prefault(30),
     /** The VPC side of every function. */
     network: table({
       /** Private subnets, in at least two availability zones. */
