@@ -14,6 +14,8 @@ import { callsFor } from "./provider";
 
 const RULE = "aws:lb/listenerRule:ListenerRule";
 const GROUP = "aws:lb/targetGroup:TargetGroup";
+/** What the SDK sends in place of a value that is not known yet. */
+const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 const CONFIG = { "aws:region": "eu-west-1", "scorer:pythonImage": "python@sha256:1" };
 
 /** The program; with a step also rust-scorer.ts. */
@@ -171,5 +173,26 @@ describe("a rollout in an existing program", () => {
     const group = is.one(GROUP, "score-score-rust");
     assert.equal(group.inputs.targetType, "lambda");
     assert.equal(is.all(GROUP).length, was.all(GROUP).length + 2);
+  });
+
+  test("in a preview that makes the listener, nothing is asked, and everything is planned", async () => {
+    const asked: string[] = [];
+    const reader: DescribesLoadBalancer = {
+      rules: (arn) => Promise.resolve((asked.push(arn), [])),
+      groups: () => Promise.resolve([]),
+    };
+    const plan = (notYet: string[]) =>
+      build(
+        () => {
+          const on = shared();
+          rustScorer(on, scoring(on, 0, "split"), { existingRules: reader });
+        },
+        CONFIG,
+        notYet,
+      );
+    const graph = await plan(["aws:lb/listener:Listener", "aws:lb/targetGroup:TargetGroup"]);
+    assert.deepEqual(asked, []);
+    assert.equal(graph.nodes.length, is.nodes.length);
+    assert.equal(adopted(graph).inputs.listenerArn, UNKNOWN);
   });
 });

@@ -22,7 +22,7 @@ export interface StandIn {
   close(): void;
 }
 
-/** Serves these rules, one a page, whatever listener is asked for; `refuse` answers as AWS without the right. */
+/** Serves these rules of the listener of load balancer `public`, one a page, and none of others; `refuse` answers as AWS without the right. */
 export async function elbv2(
   rules: readonly AwsRule[],
   groups: readonly AwsGroup[],
@@ -44,11 +44,10 @@ export async function elbv2(
         response.end(`<ErrorResponse>${xml({ Error: error })}</ErrorResponse>`);
         return;
       }
-      const more = page + 1 < rules.length ? { NextMarker: String(page + 1) } : {};
+      const its = form.get("ListenerArn")?.includes("/app/public/") === true ? rules : [];
+      const more = page + 1 < its.length ? { NextMarker: String(page + 1) } : {};
       const result =
-        action === "DescribeRules"
-          ? { Rules: rules.slice(page, page + 1), ...more }
-          : { TargetGroups: groups };
+        action === "DescribeRules" ? { Rules: its.slice(page, page + 1), ...more } : { TargetGroups: groups };
       response.end(
         `<${action}Response><${action}Result>${xml(result)}</${action}Result></${action}Response>`,
       );
