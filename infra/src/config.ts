@@ -28,7 +28,7 @@ function read(
 ): { read: Readable; problems: Problem[] } {
   const plain = (value: unknown, { pattern }: shapes.Shape) =>
     typeof value === "string" && pattern.test(value) ? value : undefined;
-  // A wrong account or region is told once, not again by every ARN.
+  // A wrong account or region is reported once, not again by every ARN.
   const schema = schemaFor(plain(raw.region, shapes.region), plain(raw.accountId, shapes.account));
   const problems: Problem[] = [];
   const tables: Record<string, unknown> = {};
@@ -36,7 +36,7 @@ function read(
     const fix = name === undefined ? MISSING : `is ${JSON.stringify(name)}; it must be ${shapes.name.like}`;
     problems.push({ key: "name", fix });
   }
-  // Table by table, so that problems between two that are right are told with the others.
+  // Table by table, so that problems between two that are right are reported with the others.
   for (const [key, of] of Object.entries(schema.shape)) {
     const result = of.safeParse(raw[key]);
     if (result.success) tables[key] = result.data;

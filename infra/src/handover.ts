@@ -109,7 +109,7 @@ export function shell(of: Handover): string {
  * the weights as AWS has them after it.
  *
  * ModifyRule replaces the actions as a whole. This stack's rules have one, a forward:
- * a rule that somebody gave an authenticate action by hand would lose it, and needs
+ * a rule that was given an authenticate action by hand would lose it, and needs
  * `rolloutctl rollback --direct`, which writes the others as it finds them.
  */
 export function allToOld(of: Handover): string {

@@ -450,7 +450,7 @@ const route = (here: shapes.Here) =>
     ).default([]),
   });
 
-/** Who gets told. */
+/** Where pages and messages go. */
 const paging = (here: shapes.Here) =>
   table({
     /** An existing topic. */
@@ -489,7 +489,7 @@ const alarms = () =>
     ctx.addIssue({ code: "custom", path: ["badMinutes"], message });
   });
 
-/** Who may do what, as ARNs of roles or users. Somebody must be able to roll back, with the controller and without it. */
+/** Who may do what, as ARNs of roles or users. One role at least can roll back with the controller, and one without it. */
 const operators = (here: shapes.Here) => {
   const people = (min: number) => list(name(here.principal), { min });
   return table({

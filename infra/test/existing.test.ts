@@ -137,7 +137,7 @@ describe("adopting the weighted rule where it is", () => {
     one([weighted(), adopted], /headerRule: describes rule 2112/, [...FOUND, other]);
   });
 
-  test("a secret value is neither compared nor told", () => {
+  test("a secret value is neither compared nor shown", () => {
     const existing = rule(
       2112,
       { paths: [SCORE], hosts: [HOST], headers: { "X-Use-Rust-Scorer": ["s3cret"] } },

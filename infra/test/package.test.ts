@@ -1,4 +1,4 @@
-/** The package as somebody installs it: packed, unpacked beside a program, imported, type-checked. */
+/** The package as a program installs it: packed, unpacked beside a program, imported, type-checked. */
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";

@@ -1,4 +1,4 @@
-/** Helpers as the team has them. Stickiness is on, since somebody once made it a default. */
+/** Helpers as the team has them. Stickiness is on, the default of the helper. */
 
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
