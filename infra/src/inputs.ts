@@ -9,6 +9,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { ConfigError, keyOf, MISSING, problemsOf } from "./problems";
+import type { Problem } from "./problems";
 
 /** Outputs whose value is not known yet, and what it must be. */
 const waiting = new WeakMap<pulumi.Output<unknown>, z.ZodType>();
@@ -70,10 +71,12 @@ export function checkedLater<T>(settings: T, owner: string, path: readonly Prope
     const schema = waiting.get(settings);
     if (schema === undefined) return settings;
     const key = [owner, keyOf(path)].join(": ");
-    return (settings as pulumi.Output<unknown>).apply((known) => {
+    const value = settings as pulumi.Output<unknown>;
+    return pulumi.all([value, pulumi.isSecret(value)]).apply(([known, secret]) => {
       const result = schema.safeParse(known);
       if (result.success) return result.data;
-      throw new pulumi.RunError(new ConfigError(problemsOf(result.error, [key])).message);
+      const problems = problemsOf(result.error, [key]);
+      throw new pulumi.RunError(new ConfigError(secret ? problems.map(withoutValue) : problems).message);
     }) as T;
   }
   if (Array.isArray(settings)) {
@@ -84,6 +87,11 @@ export function checkedLater<T>(settings: T, owner: string, path: readonly Prope
     ([name, value]) => [name, checkedLater<unknown>(value, owner, [...path, name])] as const,
   );
   return Object.fromEntries(entries) as T;
+}
+
+/** A secret's text must not get into a log. */
+function withoutValue({ key, fix }: Problem): Problem {
+  return { key, fix: fix.replace(/^is [^]*; it must be /, "is a secret that is not as it must be: ") };
 }
 
 /** A plain object: no archive, no resource. */

@@ -17,7 +17,10 @@ function program() {
   const { name, args } = readStack(PROJECT);
   const { CONTROLLER_IMAGE } = process.env;
   // As an output of another resource.
-  const image = CONTROLLER_IMAGE === undefined ? args.controller.image : pulumi.output(CONTROLLER_IMAGE);
+  const later = process.env.SECRET
+    ? pulumi.secret(CONTROLLER_IMAGE ?? "")
+    : pulumi.output(CONTROLLER_IMAGE ?? "");
+  const image = CONTROLLER_IMAGE === undefined ? args.controller.image : later;
   return new Rollout(name, { ...args, controller: { ...args.controller, image } });
 }
 

@@ -109,6 +109,16 @@ describe("an output is checked when it is known", () => {
     );
   });
 
+  test("but a secret is not shown", async () => {
+    const { code, text } = await deploy([], groups, false, { CONTROLLER_IMAGE: "hunter2", SECRET: "1" });
+    assert.notEqual(code, 0);
+    assert.match(
+      text,
+      /score: controller\.image: is a secret that is not as it must be: an image in a registry/,
+    );
+    assert.doesNotMatch(text, /hunter2/);
+  });
+
   test("and used", async () => {
     const right = image.replace("us-east-1", "eu-west-1");
     const { code, text } = await deploy([], groups, false, { CONTROLLER_IMAGE: right });
