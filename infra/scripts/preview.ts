@@ -104,12 +104,12 @@ function judgeGroup({ op }: Step): Found | undefined {
 function judgeCreation(groups: Groups | undefined): Found | undefined {
   if (groups === undefined) return refuse("has actions that this check does not understand");
   if (!isWeighted(groups)) return undefined;
-  const [python, ...others] = groups;
-  const safe = (python?.weight ?? 0) > 0 && others.every(({ weight }) => weight === 0);
+  const [old, ...others] = groups;
+  const safe = (old?.weight ?? 0) > 0 && others.every(({ weight }) => weight === 0);
   return safe
-    ? { kind: "note", text: "is new, with all requests on Python" }
+    ? { kind: "note", text: "is new, with all requests on the old side" }
     : refuse(
-        `would be made with the weights ${shown(groups)}; a new rule begins with all requests on Python`,
+        `would be made with the weights ${shown(groups)}; a new rule begins with all requests on the old side`,
       );
 }
 
@@ -124,15 +124,15 @@ function judgeUpdate(step: Step, before: Groups | undefined, after: Groups | und
   const sameActions =
     JSON.stringify(step.oldState?.inputs?.actions) === JSON.stringify(step.newState?.inputs?.actions);
   if (touched.length === 0 && sameActions) return undefined;
-  const [only, ...more] = before;
-  const [python, rust, ...rest] = after;
+  const [old, ...others] = after;
   const isSplit =
-    more.length === 0 &&
-    rest.length === 0 &&
-    only !== undefined &&
-    only.arn === python?.arn &&
-    python.weight > 0 &&
-    rust?.weight === 0;
+    old !== undefined &&
+    others.length === 1 &&
+    old.weight > 0 &&
+    others.every(({ arn }) => before.every((group) => group.arn !== arn)) &&
+    others.every(({ weight }) => weight === 0) &&
+    before.some(({ weight }) => weight > 0) &&
+    before.every(({ arn, weight }) => arn === old.arn || weight === 0);
   if (isSplit) return { kind: "note", text: `is split ${shown(after)}; all requests stay where they are` };
   const what = touched.length > 0 ? touched.join(", ") : "actions";
   return refuse(`would be sent its weights again (${shown(after)}), because of ${what}`);

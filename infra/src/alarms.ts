@@ -2,17 +2,18 @@
  * Alarms. Two kinds:
  *
  * - of each side: the same objectives that the controller tests, as a coarse second
- *   opinion that works without it. The Rust side's alarm rolls back and pages;
- *   while the Python side's stands too, the controller holds instead: the fault
- *   is then none of Rust's.
+ *   opinion that works without it. The new side's alarm rolls back and pages;
+ *   while the old side's stands too, the controller holds instead: the fault
+ *   is then none of the new side's.
  * - of the controller itself: they page.
  */
 
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { Names } from "./arns";
+import type { SideName } from "./arns";
 import { ALB, CONTROLLER, dimensions, ERROR_COUNTS } from "./metrics";
-import type { Side, SideName } from "./metrics";
+import type { Side } from "./metrics";
 import type { AlarmSettings, Common, Slo } from "./settings";
 
 export interface AlarmsArgs {
@@ -37,15 +38,18 @@ export class Alarms extends pulumi.ComponentResource {
   /** Every alarm made here, for the dashboard. */
   readonly all: (aws.cloudwatch.MetricAlarm | aws.cloudwatch.CompositeAlarm)[] = [];
 
+  private readonly names: Names;
+
   constructor(
     private readonly common: Common,
     private readonly args: AlarmsArgs,
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super("rollout:infra:Alarms", `${common.name}-alarms`, {}, opts);
+    this.names = new Names(common);
     this.sides = {
-      rust: this.ofSide("rust", true),
-      python: this.ofSide("python", args.settings.pythonPages),
+      new: this.ofSide("new", true),
+      old: this.ofSide("old", args.settings.oldSidePages),
     };
     this.ofController();
     this.registerOutputs();
@@ -60,15 +64,15 @@ export class Alarms extends pulumi.ComponentResource {
     const rule = pulumi
       .all(children.map((child) => child.name))
       .apply((names) => names.map((child) => `ALARM("${child}")`).join(" OR "));
-    const alarmName = new Names(common.name, common.region, common.accountId).sideAlarm(name);
+    const alarmName = this.names.sideAlarm(name);
     const composite = new aws.cloudwatch.CompositeAlarm(
       alarmName,
       {
         alarmName,
         alarmDescription: this.describe(
-          name === "rust"
-            ? "The Rust side misses an objective; a running rollout goes back to Python by itself."
-            : "The Python side misses an objective; a running rollout holds.",
+          name === "new"
+            ? `The ${common.labels.new} side misses an objective; a running rollout goes back to ${common.labels.old} by itself.`
+            : `The ${common.labels.old} side misses an objective; a running rollout holds.`,
           "rolled-back",
         ),
         alarmRule: rule,
@@ -87,8 +91,8 @@ export class Alarms extends pulumi.ComponentResource {
     const limits = { p50: slo.p50Ms, p95: slo.p95Ms, p99: slo.p99Ms };
     return Object.entries(limits).map(([quantile, limitMs]) =>
       this.metric(
-        `${side.route}-${side.side}-${quantile}`,
-        `${quantile.toUpperCase()} of ${side.side} on route ${side.route} above ${limitMs} ms`,
+        `${side.route}-${this.names.side(side.side)}-${quantile}`,
+        `${quantile.toUpperCase()} of ${this.common.labels[side.side]} on route ${side.route} above ${limitMs} ms`,
         "rolled-back",
         {
           namespace: ALB,
@@ -125,8 +129,8 @@ export class Alarms extends pulumi.ComponentResource {
       },
     }));
     return this.metric(
-      `${side.route}-${side.side}-errors`,
-      `More than ${slo.errorRatePercent} % of requests to ${side.side} on route ${side.route} fail`,
+      `${side.route}-${this.names.side(side.side)}-errors`,
+      `More than ${slo.errorRatePercent} % of requests to ${this.common.labels[side.side]} on route ${side.route} fail`,
       "rolled-back",
       {
         metricQueries: [

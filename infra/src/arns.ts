@@ -1,5 +1,8 @@
 /** Small facts about names and ARNs, in one place. */
 
+import * as pulumi from "@pulumi/pulumi";
+import type { Common } from "./settings";
+
 /** Value of the CloudWatch dimension `LoadBalancer`: `app/NAME/ID`, from a listener's ARN. */
 export function loadBalancerDimension(listenerArn: string): string {
   const path = listenerArn.split(":listener/")[1];
@@ -14,37 +17,58 @@ export function targetGroupDimension(groupArn: string): string {
   return tail;
 }
 
-/** Names of what this stack makes. Known before anything is made, so that no policy waits for a resource. */
+/** The two sides of a route. */
+export type SideName = "old" | "new";
+
+/** A label as a part of names: `Python` is `python`. */
+export function slug(label: string): string {
+  return label
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-|-$/g, "");
+}
+
+/** Letters of a label's slug that a target group's name has room for. */
+const SLUG_IN_GROUP = 6;
+
+type Role = "scorer" | "tick" | "command" | "view";
+
+/** Names of what is made here. Known before anything is made, so that no policy waits for a resource. */
 export class Names {
-  constructor(
-    private readonly name: string,
-    private readonly region: string,
-    private readonly account: string,
-  ) {}
+  private readonly name: string;
+
+  constructor(private readonly common: Pick<Common, "name" | "region" | "accountId" | "labels">) {
+    this.name = common.name;
+  }
+
+  /** `arn:aws:SERVICE:REGION:ACCOUNT:REST`, here. */
+  arn(service: string, rest: pulumi.Input<string>): pulumi.Output<string> {
+    return pulumi.interpolate`arn:aws:${service}:${this.common.region}:${this.common.accountId}:${rest}`;
+  }
 
   /** A function's name. */
-  function(role: "scorer" | "tick" | "command" | "view"): string {
+  function(role: Role): string {
     return role === "scorer" ? `${this.name}-scorer` : `${this.name}-rollout-${role}`;
   }
 
   /** A function's ARN. */
-  functionArn(role: "scorer" | "tick" | "command" | "view"): string {
-    return `arn:aws:lambda:${this.region}:${this.account}:function:${this.function(role)}`;
+  functionArn(role: Role): pulumi.Output<string> {
+    return this.arn("lambda", `function:${this.function(role)}`);
   }
 
   /** What the controller keeps of its run outside the journal (rollout-controller/src/adapters/ssm.rs). */
-  parameterArn(which: "run" | "order"): string {
-    return `arn:aws:ssm:${this.region}:${this.account}:parameter/rollout/${this.name}/${which}`;
+  parameterArn(which: "run" | "order"): pulumi.Output<string> {
+    return this.arn("ssm", `parameter/rollout/${this.name}/${which}`);
   }
 
   /** Log group of a function. */
-  logGroupArn(functionName: string): string {
-    return `arn:aws:logs:${this.region}:${this.account}:log-group:/aws/lambda/${functionName}`;
+  logGroupArn(functionName: string): pulumi.Output<string> {
+    return this.arn("logs", `log-group:/aws/lambda/${functionName}`);
   }
 
-  /** Group of one route's Rust side. */
-  rustGroup(route: string): string {
-    return `${this.name}-${route}-rs`;
+  /** Group of one route's new side. */
+  newGroup(route: string): string {
+    return `${this.name}-${route}-${slug(this.common.labels.new).slice(0, SLUG_IN_GROUP).replace(/-$/, "")}`;
   }
 
   /** Group of one listener's testers. */
@@ -52,9 +76,14 @@ export class Names {
     return `${this.name}-${listener}-tester`;
   }
 
+  /** A side in names of alarms. */
+  side(side: SideName): string {
+    return slug(this.common.labels[side]);
+  }
+
   /** Composite alarm of one side over all routes. */
-  sideAlarm(side: "rust" | "python"): string {
-    return `${this.name}-${side}-side`;
+  sideAlarm(side: SideName): string {
+    return `${this.name}-${this.side(side)}-side`;
   }
 
   dashboard(): string {

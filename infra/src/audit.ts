@@ -6,9 +6,9 @@ import { Names } from "./arns";
 import type { Common } from "./settings";
 
 export class Audit extends pulumi.ComponentResource {
-  constructor(common: Common, bucket: string, opts?: pulumi.ComponentResourceOptions) {
+  constructor(common: Common, bucket: pulumi.Input<string>, opts?: pulumi.ComponentResourceOptions) {
     super("rollout:infra:Audit", `${common.name}-audit`, {}, opts);
-    const names = new Names(common.name, common.region, common.accountId);
+    const names = new Names(common);
     new aws.cloudtrail.Trail(
       `${common.name}-rollout-commands`,
       {

@@ -1,254 +1,329 @@
+/** What only shows when several tables of a configuration are looked at. */
+
+import { Names, slug } from "./arns";
+import { isLater } from "./inputs";
+import type { Problem } from "./problems";
+import { HEADER_PRIORITY } from "./settings";
+import type { Checked, ListenerSettings, RouteSettings, Settings } from "./settings";
+import { controllerToml } from "./toml";
+
+/** Conditions of one rule: values in all, and wildcards in all (load balancer quotas, not adjustable). */
+const VALUES = 5;
+const WILDCARDS = 5;
+/** Values of one condition. */
+const VALUES_OF_ONE = 3;
+/** Longest name of a target group. */
+const GROUP_NAME = 32;
+/** A Lambda function's variables, names and values together. */
+const ENVIRONMENT_BYTES = 4096;
+/** What the controller's other variables take at most. */
+const OTHER_VARIABLES_BYTES = 400;
+/** Longest value of a header condition. */
+const HEADER_VALUE_BYTES = 128;
+
+/** Tables that could be read; one with problems of its own is left out. */
+export type Readable = Partial<Checked>;
+
 /**
- * Reads plain configuration values, and collects everything that is wrong with them.
+ * Looks at whatever could be read.
  *
- * A preview with a bad configuration fails before any resource is made, with all
- * problems at once, each with the key's full name and how to mend it.
+ * @param given keys that are there, those of unreadable tables too
  */
-
-/** One thing that is wrong. */
-export interface Problem {
-  /** Full name of the key, such as `score-rollout:scorer.memoryMb`. */
-  readonly key: string;
-  /** What is wrong, what was found, and what would be right. */
-  readonly fix: string;
+export function checkTogether(name: string, read: Readable, given: ReadonlySet<string>): Problem[] {
+  return [
+    ...checkRoutes(name, read),
+    ...checkNewSide(read, given),
+    ...checkTopics(read),
+    ...checkTesters(read),
+    ...checkLogins(read),
+    ...checkTracing(read),
+    ...checkLabels(read),
+    ...checkSize(name, read),
+  ];
 }
 
-/** All problems of a configuration. */
-export class ConfigError extends Error {
-  constructor(readonly problems: readonly Problem[]) {
-    const list = problems.map(({ key, fix }) => `  ${key}: ${fix}`).join("\n");
-    super(`the configuration has ${problems.length} problem(s):\n${list}`);
-    this.name = "ConfigError";
-  }
+/** The header rule of a listener, with what is left out; `undefined` if it has none. */
+export function headerRuleOf(listener: ListenerSettings) {
+  const { headerRule } = listener;
+  if (headerRule === false) return undefined;
+  return headerRule ?? { priority: HEADER_PRIORITY, adopt: undefined, testerGroupArn: undefined };
 }
 
-/** A shape that a text must have, and how to say so. */
-export interface Shape {
-  readonly pattern: RegExp;
-  /** An example or a description that completes "must be …". */
-  readonly like: string;
+/** Paths of all routes of a listener, each once. */
+export function headerPaths(routes: readonly RouteSettings[]): string[] {
+  return [...new Set(routes.flatMap((route) => route.paths))];
 }
 
-/** Bounds of a number, both included. */
-export interface Range {
-  readonly min: number;
-  readonly max: number;
+/** Methods of a listener's routes, if all have the same: then the header rule has them, too. */
+export function headerMethods(routes: readonly RouteSettings[]): string[] {
+  const [first, ...others] = routes.map((route) => [...route.methods].sort());
+  const same = others.every((methods) => methods.join(" ") === first?.join(" "));
+  return same ? (first ?? []) : [];
 }
 
-type Raw = Record<string, unknown>;
-
-function isTable(value: unknown): value is Raw {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** One table of the configuration. Each key that is read is known; {@link Section.done} refuses the others. */
-export class Section {
-  private readonly known = new Set<string>();
-
-  constructor(
-    private readonly problems: Problem[],
-    private readonly path: string,
-    private readonly separator: string,
-    private readonly raw: Raw,
-  ) {}
-
-  /** Reports a problem with a key of this table. */
-  problem(name: string, fix: string): void {
-    this.problems.push({ key: this.key(name), fix });
+function checkRoutes(name: string, { routes, listeners, header, labels }: Readable): Problem[] {
+  if (listeners === undefined) return [];
+  if (Object.keys(listeners).length === 0) {
+    return [{ key: "listeners", fix: "is missing; name each listener's ARN" }];
   }
-
-  /** Whether the key is there. */
-  has(name: string): boolean {
-    return this.raw[name] !== undefined && this.raw[name] !== null;
-  }
-
-  /** A text that must be there. */
-  text(name: string, shape?: Shape): string {
-    return this.required(name, () => this.maybeText(name, shape)) ?? "";
-  }
-
-  /** A text that may be left out. */
-  maybeText(name: string, shape?: Shape): string | undefined {
-    const value = this.take(name);
-    if (value === undefined) return undefined;
-    if (typeof value !== "string" || value === "") {
-      this.wrong(name, value, "must be a text that is not empty");
-      return undefined;
+  if (routes === undefined) return [];
+  const problems: Problem[] = [];
+  const problem = (index: number, field: string, fix: string) =>
+    problems.push({ key: `routes[${index}].${field}`, fix });
+  repeated(routes.map((route) => route.name)).forEach((index) => {
+    problem(index, "name", `is ${routes[index]?.name}, which another route has already`);
+  });
+  routes.forEach((route, index) => {
+    const listener = listeners[route.listener];
+    if (listener === undefined) {
+      const known = Object.keys(listeners).join(", ");
+      problem(index, "listener", `is ${route.listener}, which is none of \`listeners\`: ${known}`);
     }
-    return this.shaped(name, value, shape);
-  }
-
-  /** A whole number that must be there. */
-  int(name: string, range: Range): number {
-    return this.required(name, () => this.maybeInt(name, range)) ?? range.min;
-  }
-
-  /** A whole number that may be left out. */
-  maybeInt(name: string, range: Range): number | undefined {
-    const value = this.maybeNumber(name, range);
-    if (value === undefined || Number.isInteger(value)) return value;
-    this.wrong(name, value, "must be a whole number");
-    return undefined;
-  }
-
-  /** A number that must be there. */
-  number(name: string, range: Range): number {
-    return this.required(name, () => this.maybeNumber(name, range)) ?? range.min;
-  }
-
-  /** A number that may be left out. */
-  maybeNumber(name: string, { min, max }: Range): number | undefined {
-    const value = this.take(name);
-    if (value === undefined) return undefined;
-    if (typeof value !== "number" || !(value >= min && value <= max)) {
-      this.wrong(name, value, `must be a number from ${min} to ${max}`);
-      return undefined;
+    const before = listener && headerRuleOf(listener)?.priority;
+    if (before !== undefined && route.priority <= before) {
+      const why = `it must be above ${before}, where the header rule has to win`;
+      problem(index, "priority", `is ${route.priority}; ${why}`);
     }
-    return value;
-  }
-
-  /** `true` or `false`; left out: `otherwise`. */
-  flag(name: string, otherwise: boolean): boolean {
-    const value = this.take(name);
-    if (value === undefined) return otherwise;
-    if (typeof value !== "boolean") this.wrong(name, value, "must be true or false");
-    return value === true;
-  }
-
-  /** One of a few words, which must be there. */
-  choice<T extends string>(name: string, words: readonly [T, ...T[]]): T {
-    return this.required(name, () => this.maybeChoice(name, words)) ?? words[0];
-  }
-
-  /** One of a few words, which may be left out. */
-  maybeChoice<T extends string>(name: string, words: readonly T[]): T | undefined {
-    const value = this.take(name);
-    const found = words.find((word) => word === value);
-    if (value !== undefined && found === undefined) {
-      this.wrong(name, value, `must be one of ${words.join(", ")}`);
+    const values = route.paths.length + route.hosts.length + route.methods.length;
+    if (values > VALUES) {
+      problem(index, "paths", `and hosts and methods are ${values} values; a rule takes ${VALUES}`);
     }
-    return found;
+    for (const fix of wrongRule(route, listener)) problem(index, ...fix);
+  });
+  repeated(routes.map((route) => `${route.listener} ${route.priority}`)).forEach((index) => {
+    const fix = `is ${routes[index]?.priority}, which another route of the listener has`;
+    problem(index, "priority", fix);
+  });
+  const twice = (what: string, arns: readonly unknown[], why: string) => {
+    const plain = arns.filter((arn) => typeof arn === "string");
+    if (repeated(plain).length > 0) problems.push({ key: "routes", fix: `${what} twice; ${why}` });
+  };
+  const adopted = Object.values(listeners).flatMap((one) => headerRuleOf(one)?.adopt?.ruleArn ?? []);
+  const rules = routes.flatMap((route) => route.adopt?.ruleArn ?? route.ruleArn ?? []);
+  twice("name one rule", [...rules, ...adopted], "a rule belongs to exactly one route");
+  const groups = routes.flatMap((route) => [
+    route.oldTargetGroupArn,
+    route.newTargetGroup?.arn ?? route.newTargetGroup?.importArn,
+  ]);
+  const testers = Object.values(listeners).map((one) => headerRuleOf(one)?.testerGroupArn);
+  twice("name one group", [...groups, ...testers], "its metrics are the evidence of one side of one route");
+  for (const [key, listener] of Object.entries(listeners)) {
+    const its = routes.filter((route) => route.listener === key);
+    const at = `listeners.${key}`;
+    const fixes = checkListener(key, listener, its, header?.sourceIps.length ?? 0);
+    problems.push(...fixes.map((fix) => ({ key: at, fix })));
   }
-
-  /** A list of texts; left out: empty, unless `min` asks for some. */
-  texts(
-    name: string,
-    { min = 0, max = Infinity, shape }: { min?: number; max?: number; shape?: Shape },
-  ): string[] {
-    const value = this.take(name);
-    if (value === undefined) {
-      if (min > 0) this.missing(name);
-      return [];
-    }
-    if (!Array.isArray(value) || !value.every((item) => typeof item === "string" && item !== "")) {
-      this.wrong(name, value, "must be a list of texts");
-      return [];
-    }
-    const items = value as string[];
-    if (items.length < min || items.length > max) {
-      const size = max === Infinity ? `at least ${min}` : `${min} to ${max}`;
-      this.problem(name, `has ${items.length} entries; give ${size}`);
-    }
-    if (new Set(items).size < items.length) this.wrong(name, items, "names something twice");
-    items.forEach((item, index) => this.shaped(`${name}[${index}]`, item, shape));
-    return items;
-  }
-
-  /** Texts by name; left out: none. */
-  map(name: string, shape?: Shape): Record<string, string> {
-    const value = this.take(name);
-    if (value === undefined) return {};
-    if (!isTable(value)) {
-      this.wrong(name, value, "must be a table of texts");
-      return {};
-    }
-    const entries = Object.entries(value).map(([key, item]): [string, string] => {
-      if (typeof item !== "string") this.wrong(`${name}.${key}`, item, "must be a text; put it in quotes");
-      else this.shaped(`${name}.${key}`, item, shape);
-      return [key, String(item)];
+  if (labels === undefined) return problems;
+  const made = new Names({ name, region: "", accountId: "", labels });
+  const names = [
+    ...Object.keys(listeners).map((listener) => made.testerGroup(listener)),
+    ...routes.map((route) => made.newGroup(route.name)),
+  ];
+  for (const group of names) {
+    if (group.length <= GROUP_NAME) continue;
+    problems.push({
+      key: "name",
+      fix: `makes a target group ${group}, longer than ${GROUP_NAME} characters`,
     });
-    return Object.fromEntries(entries);
   }
+  return problems;
+}
 
-  /** A table that must be there. */
-  section(name: string): Section {
-    if (!this.has(name)) this.missing(name);
-    return this.maybeSection(name) ?? new Section([], this.key(name), ".", {});
-  }
-
-  /** A table that may be left out. */
-  maybeSection(name: string): Section | undefined {
-    const value = this.take(name);
-    if (value === undefined) return undefined;
-    if (isTable(value)) return new Section(this.problems, this.key(name), ".", value);
-    this.wrong(name, value, "must be a table");
-    return undefined;
-  }
-
-  /** A list of tables with at least one entry. */
-  sections(name: string): Section[] {
-    const value = this.take(name);
-    if (value === undefined) {
-      this.missing(name);
-      return [];
-    }
-    if (!Array.isArray(value) || value.length === 0 || !value.every(isTable)) {
-      this.wrong(name, value, "must be a list of tables, with at least one");
-      return [];
-    }
-    return value.map((item, index) => new Section(this.problems, this.key(`${name}[${index}]`), ".", item));
-  }
-
-  /** A table as it is, without a look inside. */
-  anyTable(name: string): Readonly<Record<string, unknown>> {
-    const value = this.take(name);
-    return isTable(value) ? value : {};
-  }
-
-  /** Numbers and texts as they are; the controller's own check knows them. */
-  anything(name: string): Record<string, string | number> {
-    const table = this.maybeSection(name);
-    const entries = Object.entries(table?.raw ?? {});
-    const plain = entries.filter((entry): entry is [string, string | number] => {
-      const fits = typeof entry[1] === "number" || typeof entry[1] === "string";
-      if (!fits) this.wrong(`${name}.${entry[0]}`, entry[1], "must be a number or a text");
-      return fits;
-    });
-    return Object.fromEntries(plain);
-  }
-
-  /** Reports every key that nobody asked for. */
-  done(): void {
-    for (const name of Object.keys(this.raw)) {
-      if (this.known.has(name)) continue;
-      this.problem(name, `is not a known key; known here: ${[...this.known].sort().join(", ")}`);
+/** Whether the rule that a route names can be its rule. */
+function wrongRule(route: RouteSettings, listener: ListenerSettings | undefined): [string, string][] {
+  const { adopt, ruleArn, newTargetGroup, rewriteActions } = route;
+  const wrong: [string, string][] = [];
+  if (adopt !== undefined && listener !== undefined && typeof listener.arn === "string") {
+    const its = listener.arn.replace(":listener/", ":listener-rule/");
+    if (adopt.ruleArn?.startsWith(`${its}/`) === false) {
+      const fix = `is ${adopt.ruleArn}, which is no rule of listener \`${route.listener}\``;
+      wrong.push(["adopt.ruleArn", fix]);
     }
   }
-
-  private key(name: string): string {
-    return this.path + this.separator + name;
+  if (ruleArn === undefined) return wrong;
+  if (adopt !== undefined)
+    wrong.push(["ruleArn", "stands beside adopt; a rule stays yours, or is taken over"]);
+  if (newTargetGroup === undefined) {
+    wrong.push(["newTargetGroup", "is missing; a rule that stays yours leads to a group of yours"]);
   }
-
-  private take(name: string): unknown {
-    this.known.add(name);
-    return this.has(name) ? this.raw[name] : undefined;
+  if (rewriteActions) {
+    wrong.push([
+      "rewriteActions",
+      "is of no use with ruleArn; nothing is written in a rule that stays yours",
+    ]);
   }
+  return wrong;
+}
 
-  private required<T>(name: string, read: () => T): T {
-    if (!this.has(name)) this.missing(name);
-    return read();
+/** A listener has one header rule, so it must do for all its routes. */
+function checkListener(
+  key: string,
+  listener: ListenerSettings,
+  routes: readonly RouteSettings[],
+  sources: number,
+): string[] {
+  if (routes.length === 0) return ["is used by no route"];
+  const fixes: string[] = [];
+  if (!/^[a-z][a-z0-9-]{0,10}[a-z0-9]$/.test(key)) {
+    fixes.push("has a name that is not 2 to 12 small letters, digits and hyphens");
   }
+  if (headerRuleOf(listener) === undefined) return fixes;
+  const hosts = new Set(routes.map((route) => [...route.hosts].sort().join(" ")));
+  if (hosts.size > 1) {
+    fixes.push(
+      "has routes with different `hosts`; its one header rule could not match exactly their requests",
+    );
+  }
+  const paths = headerPaths(routes);
+  const hostCount = routes[0]?.hosts.length ?? 0;
+  const count = 1 + paths.length + hostCount + headerMethods(routes).length + sources;
+  if (paths.length > VALUES_OF_ONE || count > VALUES) {
+    fixes.push(
+      `needs a header rule with ${count} values, ${paths.length} of them paths; ` +
+        `a rule takes ${VALUES}, and ${VALUES_OF_ONE} in one condition`,
+    );
+  }
+  const wildcards = [...paths, ...(routes[0]?.hosts ?? [])].join("").replace(/[^*?]/g, "").length;
+  if (wildcards > WILDCARDS) {
+    fixes.push(`needs a header rule with ${wildcards} wildcards (* or ?); a rule takes ${WILDCARDS}`);
+  }
+  return fixes;
+}
 
-  private missing(name: string): void {
-    this.problem(name, "is missing; Pulumi.example.yaml shows one");
+/** Groups that are made here need a function to lead to. */
+function checkNewSide({ routes, listeners }: Readable, given: ReadonlySet<string>): Problem[] {
+  if (given.has("scorer") && given.has("newFunction")) {
+    return [{ key: "newFunction", fix: "stands beside scorer; the new side is one function" }];
   }
+  if (given.has("scorer") || given.has("newFunction") || routes === undefined) return [];
+  const problems = routes.flatMap((route, index): Problem[] => {
+    if (route.newTargetGroup !== undefined) return [];
+    const fix = "is missing, and so are scorer and newFunction; say what the new side is";
+    return [{ key: `routes[${index}].newTargetGroup`, fix }];
+  });
+  for (const [name, listener] of Object.entries(listeners ?? {})) {
+    const rule = headerRuleOf(listener);
+    if (rule === undefined || rule.testerGroupArn !== undefined || problems.length > 0) continue;
+    const fix = "is missing, and so are scorer and newFunction; give a group, or headerRule: false";
+    problems.push({ key: `listeners.${name}.headerRule.testerGroupArn`, fix });
+  }
+  return problems;
+}
 
-  private wrong(name: string, value: unknown, fix: string): void {
-    this.problem(name, `is ${JSON.stringify(value)}; it ${fix}`);
-  }
+function checkTopics({ kmsKeyArn, paging }: Readable): Problem[] {
+  if (kmsKeyArn !== undefined || paging === undefined) return [];
+  const own = paging.topicArn === undefined;
+  if (!own && paging.slack === undefined) return [];
+  const why = own ? "pagerDutyKey" : "paging.slack";
+  const fix = `is missing; ${why} makes a topic here, and topics are encrypted with your own key`;
+  return [{ key: "kmsKeyArn", fix }];
+}
 
-  private shaped(name: string, value: string, shape?: Shape): string {
-    if (shape && !shape.pattern.test(value)) this.wrong(name, value, `must be ${shape.like}`);
-    return value;
+function checkTesters({ operators, header }: Readable): Problem[] {
+  if (operators === undefined || header === undefined) return [];
+  const key = "operators.testers";
+  const secret = header.valueSecretArn !== undefined;
+  if (operators.testers.length > 0 && !secret) {
+    return [{ key, fix: "contradicts header: without valueSecretArn there is no secret to read" }];
   }
+  if (operators.testers.length === 0 && secret) {
+    return [{ key, fix: "is missing; nobody could read the value in header.valueSecretArn" }];
+  }
+  return [];
+}
+
+function checkLogins({ ledger, scorer }: Readable): Problem[] {
+  if (ledger?.login !== "secret" || scorer === undefined) return [];
+  const its = scorer.database.secretArn;
+  if (typeof its !== "string" || ![ledger.secretArn, ledger.readerSecretArn].includes(its)) return [];
+  const fix = "is the scorer's database login; the journal needs a user of its own";
+  return [{ key: "ledger.secretArn", fix }];
+}
+
+/** An image brings its collector; beside a zip it is a layer. */
+function checkTracing({ tracing, scorer, controller }: Readable): Problem[] {
+  if (tracing !== "xray") return [];
+  return Object.entries({ scorer, controller }).flatMap(([table, code]): Problem[] => {
+    if (code?.zip === undefined || code.layers !== undefined) return [];
+    const fix =
+      "is missing; with `tracing: xray` a zip needs the layer of ADOT's collector, or traces go nowhere";
+    return [{ key: `${table}.layers`, fix }];
+  });
+}
+
+function checkLabels({ labels }: Readable): Problem[] {
+  if (labels === undefined || slug(labels.old) !== slug(labels.new)) return [];
+  return [
+    { key: "labels.new", fix: `is ${labels.new}, and \`old\` is ${labels.old}; names of alarms need two` },
+  ];
+}
+
+function checkSize(name: string, read: Readable): Problem[] {
+  const { controller, ledger, slo, paging, routes, header, listeners, labels } = read;
+  if (!controller || !ledger || !slo || !paging || !routes || !header || !listeners || !labels) return [];
+  const text = foreseenToml(name, { controller, ledger, slo, paging, routes, header, listeners, labels });
+  const bytes = Buffer.byteLength(text) + OTHER_VARIABLES_BYTES;
+  if (bytes <= ENVIRONMENT_BYTES) return [];
+  const fix =
+    `make a configuration of ${bytes} bytes, and Lambda takes ${ENVIRONMENT_BYTES}; ` +
+    "use shorter names, or a second rollout for some of the routes";
+  return [{ key: "routes", fix }];
+}
+
+/** The controller's text with names as long as AWS will make them. */
+function foreseenToml(
+  name: string,
+  settings: Pick<
+    Settings,
+    "controller" | "ledger" | "slo" | "paging" | "routes" | "header" | "listeners" | "labels"
+  >,
+): string {
+  const names = new Names({ name, region: "", accountId: "", labels: settings.labels });
+  const aws = "arn:aws:elasticloadbalancing:eu-central-1:111122223333";
+  const id = "0123456789abcdef";
+  const x = "x".repeat(GROUP_NAME);
+  const topic = `arn:aws:sns:eu-central-1:111122223333:${x}`;
+  const { header, paging } = settings;
+  const plain = <T>(value: T, otherwise: string) => (isLater(value) ? otherwise : value) as string;
+  const secret = header.valueSecretArn !== undefined;
+  return controllerToml({
+    ...settings,
+    name,
+    topicArn: plain(paging.topicArn ?? topic, topic),
+    chatTopicArn: paging.slack && `${topic}-chat`,
+    rollbackOn: names.sideAlarm("new"),
+    oldTwin: names.sideAlarm("old"),
+    holdOn: settings.controller.holdOnAlarms.map((alarm) => plain(alarm, x)),
+    eventBus: plain(settings.controller.eventBus, x),
+    ledger: {
+      host: plain(settings.ledger.host, `${x}.proxy-abcdefghijkl.eu-central-1.rds.amazonaws.com`),
+      port: 5432,
+      database: plain(settings.ledger.database, x),
+      sslRootCert: settings.ledger.sslRootCert,
+      ...(settings.ledger.login === "iam"
+        ? { user: plain(settings.ledger.user, x) }
+        : { secretArn: plain(settings.ledger.secretArn, `${topic}${x}`) }),
+    },
+    headerName: header.name,
+    headerValue: secret ? "x".repeat(HEADER_VALUE_BYTES) : (header.value ?? "true"),
+    routes: settings.routes.map((one) => {
+      const listener = settings.listeners[one.listener];
+      return {
+        name: one.name,
+        rule: `${aws}:listener-rule/app/${x}/${id}/${id}/${id}`,
+        oldGroup: plain(one.oldTargetGroupArn, `${aws}:targetgroup/${x}/${id}`),
+        newGroup: `${aws}:targetgroup/${names.newGroup(one.name)}/${id}`,
+        headerRule: listener &&
+          headerRuleOf(listener) && {
+            priority: headerRuleOf(listener)?.priority ?? 0,
+            group: `${aws}:targetgroup/${names.testerGroup(one.listener)}/${id}`,
+          },
+      };
+    }),
+  });
+}
+
+/** Positions of what has been there before. */
+function repeated(items: readonly string[]): number[] {
+  return items.flatMap((item, index) => (items.indexOf(item) < index ? [index] : []));
 }

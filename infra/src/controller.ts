@@ -1,5 +1,5 @@
 /**
- * The controller: one image, three functions. What a function may do is its role;
+ * The controller: one program, three functions. What a function may do is its role;
  * which events it takes is its door (`ROLLOUT_DOOR`).
  *
  * | function | may |
@@ -11,7 +11,7 @@
 
 import * as pulumi from "@pulumi/pulumi";
 import { Names } from "./arns";
-import { ContainerFunction } from "./function";
+import { RolloutFunction } from "./function";
 import { encrypts, readParameters, readSecret, useKey, writeParameter } from "./iam";
 import type { Statement } from "./iam";
 import type { Paging } from "./paging";
@@ -29,13 +29,13 @@ export interface RolloutControllerArgs {
   /** Configuration of the functions that write the journal, and of the one that reads it. */
   readonly toml: { readonly writer: pulumi.Output<string>; readonly reader: pulumi.Output<string> };
   /** Alarms whose rising starts a tick at once. */
-  readonly alarmNames: readonly string[];
+  readonly alarmNames: readonly pulumi.Input<string>[];
 }
 
 export class RolloutController extends pulumi.ComponentResource {
-  readonly tick: ContainerFunction;
-  readonly command: ContainerFunction;
-  readonly view: ContainerFunction;
+  readonly tick: RolloutFunction;
+  readonly command: RolloutFunction;
+  readonly view: RolloutFunction;
   readonly triggers: TickTriggers;
 
   constructor(
@@ -45,8 +45,8 @@ export class RolloutController extends pulumi.ComponentResource {
   ) {
     super("rollout:infra:RolloutController", `${common.name}-controller`, {}, opts);
     const { toml } = args;
-    const names = new Names(common.name, common.region, common.accountId);
-    const queueArn = `arn:aws:sqs:${common.region}:${common.accountId}:${names.function("tick")}-dead`;
+    const names = new Names(common);
+    const queueArn = names.arn("sqs", `${names.function("tick")}-dead`);
     const acts = [...this.looks(), ...this.setsWeights(), this.remembers("run"), ...this.tells()];
     this.tick = this.door("tick", toml.writer, [
       ...acts,
@@ -72,15 +72,15 @@ export class RolloutController extends pulumi.ComponentResource {
     door: "tick" | "command" | "view",
     toml: pulumi.Output<string>,
     statements: readonly Statement[],
-  ): ContainerFunction {
+  ): RolloutFunction {
     const { settings, ledger } = this.args;
-    const name = new Names(this.common.name, this.common.region, this.common.accountId).function(door);
-    return new ContainerFunction(
+    const name = new Names(this.common).function(door);
+    return new RolloutFunction(
       name,
       this.common,
       {
         description: `Rollout controller, ${door}`,
-        image: settings.image,
+        code: settings,
         memoryMb: settings.memoryMb,
         timeoutSeconds: settings.timeoutSeconds,
         // Two ticks at once would be harmless (the journal decides who is first), but useless.
@@ -138,15 +138,15 @@ export class RolloutController extends pulumi.ComponentResource {
   /** Pages, chat messages and state changes. */
   private tells(): Statement[] {
     const { paging, settings } = this.args;
-    const { region, accountId } = this.common;
+    const { region } = this.common;
     const topics = [paging.topicArn, ...(paging.chatTopicArn === undefined ? [] : [paging.chatTopicArn])];
     const statements: Statement[] = [{ sid: "Page", actions: ["sns:Publish"], resources: topics }];
     paging.kmsKeyArns.forEach((key, index) => {
       const actions = ["kms:Decrypt", "kms:GenerateDataKey"] as const;
-      statements.push(useKey(`PageEncrypted${index}`, actions, key, `sns.${region}.amazonaws.com`));
+      statements.push(useKey(`PageEncrypted${index}`, actions, key, "sns", region));
     });
     if (settings.eventBus !== undefined) {
-      const bus = `arn:aws:events:${region}:${accountId}:event-bus/${settings.eventBus}`;
+      const bus = new Names(this.common).arn("events", pulumi.interpolate`event-bus/${settings.eventBus}`);
       statements.push({ sid: "Announce", actions: ["events:PutEvents"], resources: [bus] });
     }
     return statements;
@@ -154,10 +154,11 @@ export class RolloutController extends pulumi.ComponentResource {
 
   private journal(door: "writer" | "reader"): Statement[] {
     const { ledger } = this.args;
-    const { region, accountId } = this.common;
+    const { region } = this.common;
     if (ledger.login === "iam") {
       const user = door === "writer" ? ledger.user : ledger.reader;
-      const arn = `arn:aws:rds-db:${region}:${accountId}:dbuser:${ledger.proxyResourceId}/${user}`;
+      const dbuser = pulumi.interpolate`dbuser:${ledger.proxyResourceId}/${user}`;
+      const arn = new Names(this.common).arn("rds-db", dbuser);
       return [{ sid: "Journal", actions: ["rds-db:connect"], resources: [arn] }];
     }
     const secretArn = door === "writer" ? ledger.secretArn : ledger.readerSecretArn;

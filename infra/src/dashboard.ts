@@ -15,6 +15,8 @@ export interface DashboardArgs {
   /** What the page's buttons call. */
   readonly commandArn: pulumi.Input<string>;
   readonly alarmArns: readonly pulumi.Input<string>[];
+  /** Whether the new side is a scorer of this rollout, with metrics of its own. */
+  readonly ownScorer: boolean;
 }
 
 const PERCENTILES = ["p50", "p95", "p99"];
@@ -40,14 +42,14 @@ export class Dashboard extends pulumi.ComponentResource {
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super("rollout:infra:Dashboard", `${common.name}-dashboard`, {}, opts);
-    this.names = new Names(common.name, common.region, common.accountId);
+    this.names = new Names(common);
     this.name = this.names.dashboard();
     const routes = [...new Set(args.sides.map((side) => side.route))];
     const rows: Widget[][] = [
       [this.page()],
       [this.weights(), this.evidence(), this.decisions(), this.trouble()],
       ...routes.map((route) => [this.latency(route), this.errors(route), this.requests(route)]),
-      [this.scorerAnswers(), this.scorerDuration(), this.scorerDatabase()],
+      ...(args.ownScorer ? [[this.scorerAnswers(), this.scorerDuration(), this.scorerDatabase()]] : []),
       [this.alarms()],
     ];
     const dashboard = new aws.cloudwatch.Dashboard(
@@ -76,13 +78,14 @@ export class Dashboard extends pulumi.ComponentResource {
 
   private weights(): Widget {
     const line = (label: string, metric: string) => this.own(metric, { label, stat: "Maximum" });
-    return this.graph("Share of requests to Rust", 6, [line("Rust, percent", "WeightRust")], {
+    const label = this.common.labels.new;
+    return this.graph(`Share of requests to ${label}`, 6, [line(`${label}, percent`, "WeightRust")], {
       yAxis: { left: { min: 0, max: 100, label: "percent", showUnits: false } },
     });
   }
 
   private evidence(): Widget {
-    return this.graph("Evidence against Rust (ln E)", 6, [
+    return this.graph(`Evidence against ${this.common.labels.new} (ln E)`, 6, [
       this.own("LogE", { label: "ln E", stat: "Maximum" }),
       this.own("MinutesBlind", { label: "minutes without data", stat: "Maximum", yAxis: "right" }),
     ]);
@@ -119,7 +122,7 @@ export class Dashboard extends pulumi.ComponentResource {
         ALB,
         "TargetResponseTime",
         ...flat(dimensions(side, "both")),
-        { stat, label: `${side.side} ${stat.toUpperCase()}` },
+        { stat, label: `${this.common.labels[side.side]} ${stat.toUpperCase()}` },
       ]),
     );
     const limits = { P50: slo.p50Ms, P95: slo.p95Ms, P99: slo.p99Ms };
@@ -135,7 +138,7 @@ export class Dashboard extends pulumi.ComponentResource {
       const id = (count: string) => `${side.side}_${count}`;
       const rate = `100 * (${id("answered")} + ${id("user")} + ${id("internal")}) / ${id("requests")}`;
       return [
-        [{ expression: rate, label: `${side.side}, percent`, id: id("rate") }],
+        [{ expression: rate, label: `${this.common.labels[side.side]}, percent`, id: id("rate") }],
         ...Object.entries(ERROR_COUNTS).map(([name, { metric, by }]): Line => [
           ALB,
           metric,
@@ -153,7 +156,7 @@ export class Dashboard extends pulumi.ComponentResource {
       ALB,
       "RequestCount",
       ...flat(dimensions(side, "both")),
-      { stat: "Sum", label: side.side },
+      { stat: "Sum", label: this.common.labels[side.side] },
     ]);
     return this.graph(`${route}: requests a minute`, 7, lines, { stacked: true });
   }
@@ -163,16 +166,16 @@ export class Dashboard extends pulumi.ComponentResource {
     const lines = ["2xx", "4xx", "5xx"].map((status) =>
       this.scorer("Requests", { label: status, stat: "Sum" }, ["StatusClass", status]),
     );
-    return this.graph("Rust scorer: answers a minute", 8, lines, { stacked: true });
+    return this.graph("Scorer: answers a minute", 8, lines, { stacked: true });
   }
 
   private scorerDuration(): Widget {
     const lines = PERCENTILES.map((stat) => this.scorer("Duration", { label: stat.toUpperCase(), stat }));
-    return this.graph("Rust scorer: from event to answer, ms", 8, lines);
+    return this.graph("Scorer: from event to answer, ms", 8, lines);
   }
 
   private scorerDatabase(): Widget {
-    return this.graph("Rust scorer: errors, and round trips to the database", 8, [
+    return this.graph("Scorer: errors, and round trips to the database", 8, [
       this.scorer("Errors", { label: "errors", stat: "Sum" }),
       this.scorer("DatabaseRoundTrips", { label: "round trips a request", stat: "Average", yAxis: "right" }),
     ]);

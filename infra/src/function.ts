@@ -1,21 +1,16 @@
-/** A Lambda function from a container image, with its log group and its own role. */
+/** A Lambda function from an image or a zip, with its log group and its own role. */
 
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { Names } from "./arns";
 import { leastRole, useKey } from "./iam";
 import type { Statement } from "./iam";
-import type { Common } from "./settings";
+import { FAST_CLOCK, FAST_CLOCK_REFUSED } from "./settings";
+import type { CodeSettings, Common } from "./settings";
 
-/** The variable by which stand-ins on a laptop run an hour in a minute (rollout-controller/src/adapters/clock.rs). */
-export const FAST_CLOCK = "ROLLOUT_CLOCK";
-export const FAST_CLOCK_REFUSED =
-  "is the clock of stand-ins with fast time; in AWS pauses, ages and windows would be wrong. Remove it";
-
-export interface ContainerFunctionArgs {
+export interface RolloutFunctionArgs {
   readonly description: string;
-  /** `REPOSITORY@sha256:…`. */
-  readonly image: string;
+  readonly code: CodeSettings;
   readonly memoryMb: number;
   readonly timeoutSeconds: number;
   readonly reservedConcurrency?: number;
@@ -26,23 +21,23 @@ export interface ContainerFunctionArgs {
   readonly statements: readonly Statement[];
 }
 
-export class ContainerFunction extends pulumi.ComponentResource {
+export class RolloutFunction extends pulumi.ComponentResource {
   readonly function: aws.lambda.Function;
   readonly logGroup: aws.cloudwatch.LogGroup;
 
   constructor(
     name: string,
     common: Common,
-    args: ContainerFunctionArgs,
+    args: RolloutFunctionArgs,
     opts?: pulumi.ComponentResourceOptions,
   ) {
-    super("rollout:infra:ContainerFunction", name, {}, opts);
+    super("rollout:infra:RolloutFunction", name, {}, opts);
     // Every function of the stack is made here, so no way leads around this.
     if (FAST_CLOCK in args.environment) {
       throw new Error(`${name}: environment variable ${FAST_CLOCK} ${FAST_CLOCK_REFUSED}`);
     }
     const parent = { parent: this };
-    const names = new Names(common.name, common.region, common.accountId);
+    const names = new Names(common);
     // Made here, or Lambda makes one that keeps everything forever.
     this.logGroup = new aws.cloudwatch.LogGroup(
       name,
@@ -54,7 +49,7 @@ export class ContainerFunction extends pulumi.ComponentResource {
       },
       parent,
     );
-    const functionArn = `arn:aws:lambda:${common.region}:${common.accountId}:function:${name}`;
+    const functionArn = names.arn("lambda", `function:${name}`);
     const { role, policy } = leastRole(
       name,
       common,
@@ -65,7 +60,7 @@ export class ContainerFunction extends pulumi.ComponentResource {
           {
             sid: "Log",
             actions: ["logs:CreateLogStream", "logs:PutLogEvents"],
-            resources: [`${names.logGroupArn(name)}:*`],
+            resources: [pulumi.interpolate`${names.logGroupArn(name)}:*`],
           },
           ...inVpc(functionArn),
           ...traces(common),
@@ -80,8 +75,7 @@ export class ContainerFunction extends pulumi.ComponentResource {
       {
         name,
         description: args.description,
-        packageType: "Image",
-        imageUri: args.image,
+        ...runs(args.code),
         architectures: ["arm64"],
         role: role.arn,
         memorySize: args.memoryMb,
@@ -92,6 +86,7 @@ export class ContainerFunction extends pulumi.ComponentResource {
           variables: {
             ...args.environment,
             ...collector(common),
+            ...(args.code.zip !== undefined && IN_ZIP),
           },
         },
         kmsKeyArn: common.kmsKeyArn,
@@ -99,8 +94,8 @@ export class ContainerFunction extends pulumi.ComponentResource {
         loggingConfig: { logFormat: "Text", logGroup: this.logGroup.name },
         tracingConfig: { mode: common.tracing === "xray" ? "Active" : "PassThrough" },
         vpcConfig: {
-          subnetIds: [...common.network.subnetIds],
-          securityGroupIds: [...common.network.securityGroupIds],
+          subnetIds: common.network.subnetIds,
+          securityGroupIds: common.network.securityGroupIds,
         },
         tags: common.tags,
       },
@@ -111,8 +106,20 @@ export class ContainerFunction extends pulumi.ComponentResource {
   }
 }
 
+/** What our images say themselves; files of a zip lie in /var/task. */
+const IN_ZIP = {
+  OPENTELEMETRY_COLLECTOR_CONFIG_URI: "/var/task/collector.yaml",
+  SSL_CERT_FILE: "/var/task/ca-certificates.crt",
+};
+
+function runs({ image, zip, layers }: CodeSettings): Partial<aws.lambda.FunctionArgs> {
+  if (image !== undefined) return { packageType: "Image", imageUri: image };
+  // The oldest runtime with the glibc that our programs ask for.
+  return { packageType: "Zip", runtime: "provided.al2023", handler: "bootstrap", code: zip, layers };
+}
+
 /** Lambda uses the function's role to plug it into the VPC; the code itself has no business there. */
-function inVpc(functionArn: string): Statement[] {
+function inVpc(functionArn: pulumi.Input<string>): Statement[] {
   const actions = [
     "ec2:CreateNetworkInterface",
     "ec2:DeleteNetworkInterface",
@@ -149,6 +156,5 @@ function collector(common: Common): Record<string, string> {
 /** The environment is encrypted with the stack's key, if there is one. */
 function ownKey(common: Common): Statement[] {
   if (common.kmsKeyArn === undefined) return [];
-  const service = `lambda.${common.region}.amazonaws.com`;
-  return [useKey("ReadEnvironment", ["kms:Decrypt"], common.kmsKeyArn, service)];
+  return [useKey("ReadEnvironment", ["kms:Decrypt"], common.kmsKeyArn, "lambda", common.region)];
 }

@@ -4,16 +4,20 @@
  * runbooks, and one AWS CLI command for each weighted rule. None of it is secret.
  */
 
+import { stringify } from "smol-toml";
+
 /** One route with the ARNs that AWS gave. */
 export interface RouteHandover {
   readonly name: string;
   readonly rule: string;
-  readonly pythonGroup: string;
-  readonly rustGroup: string;
+  readonly oldGroup: string;
+  readonly newGroup: string;
   readonly listener: string;
+  /** Empty without a header rule. */
   readonly headerRule: string;
+  /** Empty without a header rule. */
   readonly testerGroup: string;
-  /** Whether the rule leads to both groups already; an imported one leads to Python alone. */
+  /** Whether the rule leads to both groups already; an imported one may lead to others. */
   readonly split: boolean;
 }
 
@@ -22,7 +26,8 @@ export interface Handover {
   readonly region: string;
   readonly accountId: string;
   readonly functions: { readonly tick: string; readonly command: string; readonly view: string };
-  readonly scorerFunction: string;
+  /** The new side's function: its name, or its ARN if it is yours; empty if each route has another. */
+  readonly newFunction: string;
   readonly dashboard: string;
   readonly operatorRoleArn: string;
   readonly emergencyRoleArn: string;
@@ -39,38 +44,35 @@ export interface Handover {
  * - `[[rollout]]` with `name`, and for each route `[[rollout.route]]` with `name`,
  *   `rule`, `old_group`, `new_group`: the keys of the controller's own configuration
  *   that `rollback --direct` reads, and no others.
- *
- * Every value is a text without quotes or backslashes, by the checks of its key.
  */
 export function profile(of: Handover): string {
-  const line = (key: string, value: string | undefined) =>
-    value === undefined ? [] : [`${key} = "${value}"`];
-  const lines = [
-    `# Where the rollout \`${of.name}\` is, for rolloutctl. Written by the stack; holds no secret.`,
-    "[profile]",
-    ...line("rollout", of.name),
-    ...line("region", of.region),
-    ...line("account", of.accountId),
-    ...line("command_function", of.functions.command),
-    ...line("view_function", of.functions.view),
-    ...line("tick_function", of.functions.tick),
-    ...line("operator_role_arn", of.operatorRoleArn),
-    ...line("emergency_role_arn", of.emergencyRoleArn),
-    ...line("dashboard", of.dashboard),
-    ...line("runbooks", of.runbooksUrl),
-    "",
-    "[[rollout]]",
-    ...line("name", of.name),
-    ...of.routes.flatMap((route) => [
-      "",
-      "[[rollout.route]]",
-      ...line("name", route.name),
-      ...line("rule", route.rule),
-      ...line("old_group", route.pythonGroup),
-      ...line("new_group", route.rustGroup),
-    ]),
-  ];
-  return lines.join("\n") + "\n";
+  const head = `# Where the rollout \`${of.name}\` is, for rolloutctl. Written by the stack; holds no secret.`;
+  const table = {
+    profile: {
+      rollout: of.name,
+      region: of.region,
+      account: of.accountId,
+      command_function: of.functions.command,
+      view_function: of.functions.view,
+      tick_function: of.functions.tick,
+      operator_role_arn: of.operatorRoleArn,
+      emergency_role_arn: of.emergencyRoleArn,
+      dashboard: of.dashboard,
+      runbooks: of.runbooksUrl,
+    },
+    rollout: [
+      {
+        name: of.name,
+        route: of.routes.map((route) => ({
+          name: route.name,
+          rule: route.rule,
+          old_group: route.oldGroup,
+          new_group: route.newGroup,
+        })),
+      },
+    ],
+  };
+  return `${head}\n${stringify(table)}`;
 }
 
 /**
@@ -81,11 +83,11 @@ export function shell(of: Handover): string {
   const exported = (name: string, value: string) => `export ${name}='${value}'`;
   const route = (one: RouteHandover) => [
     exported("RULE", one.rule),
-    exported("HEADER_RULE", one.headerRule),
+    ...(one.headerRule === "" ? [] : [exported("HEADER_RULE", one.headerRule)]),
     exported("LISTENER", one.listener),
-    exported("PYTHON_GROUP", one.pythonGroup),
-    exported("RUST_GROUP", one.rustGroup),
-    exported("TESTER_GROUP", one.testerGroup),
+    exported("PYTHON_GROUP", one.oldGroup),
+    exported("RUST_GROUP", one.newGroup),
+    ...(one.testerGroup === "" ? [] : [exported("TESTER_GROUP", one.testerGroup)]),
   ];
   const lines = [
     exported("AWS_REGION", of.region),
@@ -93,7 +95,7 @@ export function shell(of: Handover): string {
     exported("ROLLOUT_COMMAND_FUNCTION", of.functions.command),
     exported("ROLLOUT_VIEW_FUNCTION", of.functions.view),
     exported("TICK_FUNCTION", of.functions.tick),
-    exported("SCORER_FUNCTION", of.scorerFunction),
+    ...(of.newFunction === "" ? [] : [exported("SCORER_FUNCTION", of.newFunction)]),
     ...of.routes.flatMap((one, index) => [
       `# route ${one.name}`,
       ...route(one).map((text) => (index === 0 ? text : `# ${text}`)),
@@ -103,14 +105,14 @@ export function shell(of: Handover): string {
 }
 
 /**
- * One command for each rule that gives Python all requests and Rust none, and prints
+ * One command for each rule that gives the old side all requests and the new side none, and prints
  * the weights as AWS has them after it.
  *
  * ModifyRule replaces the actions as a whole. This stack's rules have one, a forward:
- * a rule that somebody gave an authenticate action by hand would lose it, and needs
+ * a rule that was given an authenticate action by hand would lose it, and needs
  * `rolloutctl rollback --direct`, which writes the others as it finds them.
  */
-export function allToPython(of: Handover): string {
+export function allToOld(of: Handover): string {
   const lines = of.routes.flatMap((route) => [
     `# route ${route.name}`,
     [
@@ -125,14 +127,14 @@ export function allToPython(of: Handover): string {
 }
 
 function action(route: RouteHandover): Record<string, unknown> {
-  if (!route.split) return { Type: "forward", Order: 1, TargetGroupArn: route.pythonGroup };
+  if (!route.split) return { Type: "forward", Order: 1, TargetGroupArn: route.oldGroup };
   return {
     Type: "forward",
     Order: 1,
     ForwardConfig: {
       TargetGroups: [
-        { TargetGroupArn: route.pythonGroup, Weight: 100 },
-        { TargetGroupArn: route.rustGroup, Weight: 0 },
+        { TargetGroupArn: route.oldGroup, Weight: 100 },
+        { TargetGroupArn: route.newGroup, Weight: 0 },
       ],
       TargetGroupStickinessConfig: { Enabled: false },
     },

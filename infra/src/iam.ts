@@ -31,9 +31,9 @@ export function policy(statements: readonly Statement[]): pulumi.Output<string> 
 /** Who may take a role. */
 export type Trust =
   | { readonly service: string; readonly sourceArn?: pulumi.Input<string> }
-  | { readonly principals: readonly string[]; readonly requireMfa: boolean };
+  | { readonly principals: readonly pulumi.Input<string>[]; readonly requireMfa: boolean };
 
-function trustPolicy(trust: Trust, accountId: string): pulumi.Output<string> {
+function trustPolicy(trust: Trust, accountId: pulumi.Input<string>): pulumi.Output<string> {
   if ("service" in trust) {
     const source = trust.sourceArn && { "aws:SourceArn": trust.sourceArn };
     // Lambda itself does not say for which function it takes a role.
@@ -82,7 +82,7 @@ export function leastRole(
       name,
       description: args.description,
       assumeRolePolicy: trustPolicy(args.trust, common.accountId),
-      permissionsBoundary: common.boundaryArn,
+      permissionsBoundary: common.permissionsBoundaryArn,
       tags: common.tags,
     },
     opts,
@@ -98,18 +98,18 @@ export function leastRole(
 /** To read one secret, and to decrypt it if it has a key of its own. */
 export function readSecret(
   sid: string,
-  region: string,
+  region: pulumi.Input<string>,
   secretArn: pulumi.Input<string>,
-  kmsKeyArn: string | undefined,
+  kmsKeyArn: pulumi.Input<string> | undefined,
 ): Statement[] {
   const read: Statement = { sid, actions: ["secretsmanager:GetSecretValue"], resources: [secretArn] };
   if (kmsKeyArn === undefined) return [read];
-  return [read, useKey(`${sid}Key`, ["kms:Decrypt"], kmsKeyArn, `secretsmanager.${region}.amazonaws.com`)];
+  return [read, useKey(`${sid}Key`, ["kms:Decrypt"], kmsKeyArn, "secretsmanager", region)];
 }
 
 /** To read what the controller keeps of its run outside the journal. One call asks for both. */
 export function readParameters(common: Common): Statement {
-  const names = new Names(common.name, common.region, common.accountId);
+  const names = new Names(common);
   return {
     sid: "ReadLastKnownRun",
     actions: ["ssm:GetParameters"],
@@ -123,7 +123,7 @@ export function readParameters(common: Common): Statement {
  * needs to know.
  */
 export function writeParameter(sid: string, common: Common, which: "run" | "order"): Statement {
-  const names = new Names(common.name, common.region, common.accountId);
+  const names = new Names(common);
   return { sid, actions: ["ssm:PutParameter"], resources: [names.parameterArn(which)] };
 }
 
@@ -132,8 +132,10 @@ export function useKey(
   sid: string,
   actions: readonly `kms:${string}`[],
   kmsKeyArn: pulumi.Input<string>,
-  viaService: string,
+  service: string,
+  region: pulumi.Input<string>,
 ): Statement {
+  const viaService = pulumi.interpolate`${service}.${region}.amazonaws.com`;
   return {
     sid,
     actions,
@@ -145,6 +147,5 @@ export function useKey(
 /** To send to a queue of this stack that is encrypted with the stack's own key, if there is one. */
 export function encrypts(sid: string, common: Common, service: "sqs"): Statement[] {
   if (common.kmsKeyArn === undefined) return [];
-  const via = `${service}.${common.region}.amazonaws.com`;
-  return [useKey(sid, ["kms:Decrypt", "kms:GenerateDataKey"], common.kmsKeyArn, via)];
+  return [useKey(sid, ["kms:Decrypt", "kms:GenerateDataKey"], common.kmsKeyArn, service, common.region)];
 }

@@ -2,15 +2,13 @@
 
 import * as pulumi from "@pulumi/pulumi";
 import { loadBalancerDimension, targetGroupDimension } from "./arns";
+import type { SideName } from "./arns";
 
 export const ALB = "AWS/ApplicationELB";
 /** The controller's own metrics. */
 export const CONTROLLER = "Rollout/Controller";
 /** The Rust scorer's own metrics, from its log (scorer-fn/src/log.rs). Testers' requests count, too. */
 export const SCORER = "ScorerFn";
-
-/** The two sides of a route. */
-export type SideName = "rust" | "python";
 
 /** Dimensions of one side. */
 export interface Side {

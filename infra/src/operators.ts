@@ -25,7 +25,9 @@ export interface OperatorRoleArgs {
   /** Functions behind the groups of both sides, without version or alias. */
   readonly functionArns: readonly pulumi.Input<string>[];
   readonly dashboardArn: pulumi.Input<string>;
-  readonly headerSecretArn?: string;
+  readonly headerSecretArn?: pulumi.Input<string>;
+  /** Whether the new side is a function of this rollout, with a log. */
+  readonly ownScorer: boolean;
 }
 
 export class OperatorRole extends pulumi.ComponentResource {
@@ -41,7 +43,7 @@ export class OperatorRole extends pulumi.ComponentResource {
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super("rollout:infra:OperatorRole", `${common.name}-people`, {}, opts);
-    this.names = new Names(common.name, common.region, common.accountId);
+    this.names = new Names(common);
     const { settings } = args;
     const describe: Statement = {
       sid: "ReadRules",
@@ -90,7 +92,7 @@ export class OperatorRole extends pulumi.ComponentResource {
   private role(
     kind: string,
     description: string,
-    principals: readonly string[],
+    principals: readonly pulumi.Input<string>[],
     statements: readonly Statement[],
   ): aws.iam.Role {
     const { requireMfa } = this.args.settings;
@@ -105,7 +107,8 @@ export class OperatorRole extends pulumi.ComponentResource {
 
   private looks(): Statement[] {
     const { names } = this;
-    const doors = ["tick", "command", "view", "scorer"] as const;
+    const doors = ["tick", "command", "view"] as const;
+    const functions = this.args.ownScorer ? [...doors, "scorer" as const] : doors;
     return [
       { sid: "Look", actions: ["lambda:InvokeFunction"], resources: [names.functionArn("view")] },
       { sid: "OpenDashboard", actions: ["cloudwatch:GetDashboard"], resources: [this.args.dashboardArn] },
@@ -131,7 +134,7 @@ export class OperatorRole extends pulumi.ComponentResource {
       {
         sid: "ReadLogs",
         actions: ["logs:FilterLogEvents", "logs:GetLogEvents", "logs:GetQueryResults", "logs:StartQuery"],
-        resources: doors.map((door) => `${names.logGroupArn(names.function(door))}:*`),
+        resources: functions.map((one) => pulumi.interpolate`${names.logGroupArn(names.function(one))}:*`),
       },
     ];
   }

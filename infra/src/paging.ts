@@ -10,7 +10,7 @@ export class Paging extends pulumi.ComponentResource {
   /** Messages for people in a chat. */
   readonly chatTopicArn?: pulumi.Output<string>;
   /** Keys that a publisher needs. */
-  readonly kmsKeyArns: readonly string[];
+  readonly kmsKeyArns: readonly pulumi.Input<string>[];
 
   constructor(
     private readonly common: Common,
@@ -18,15 +18,16 @@ export class Paging extends pulumi.ComponentResource {
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super("rollout:infra:Paging", `${common.name}-paging`, {}, opts);
-    const keys = new Set<string>();
-    if (settings.topic === "existing") {
+    const keys = new Set<pulumi.Input<string>>();
+    if (settings.topicArn !== undefined) {
       this.topicArn = settings.topicArn;
       if (settings.topicKmsKeyArn !== undefined) keys.add(settings.topicKmsKeyArn);
     } else {
-      this.topicArn = this.pagerDuty(settings.pagerDutyKey);
+      // The check asks for one of the two.
+      this.topicArn = this.pagerDuty(settings.pagerDutyKey ?? "");
     }
     if (settings.slack !== undefined) this.chatTopicArn = this.slack(settings.slack);
-    const ownTopics = settings.topic === "own" || settings.slack !== undefined;
+    const ownTopics = settings.topicArn === undefined || settings.slack !== undefined;
     if (ownTopics && common.kmsKeyArn !== undefined) keys.add(common.kmsKeyArn);
     this.kmsKeyArns = [...keys];
     this.registerOutputs();
@@ -59,7 +60,7 @@ export class Paging extends pulumi.ComponentResource {
       {
         name,
         description: "Amazon Q Developer in chat applications; tells, and may do nothing",
-        assumeRolePolicy: JSON.stringify({
+        assumeRolePolicy: pulumi.jsonStringify({
           Version: "2012-10-17",
           Statement: [
             {
@@ -70,7 +71,7 @@ export class Paging extends pulumi.ComponentResource {
             },
           ],
         }),
-        permissionsBoundary: this.common.boundaryArn,
+        permissionsBoundary: this.common.permissionsBoundaryArn,
         tags: this.common.tags,
       },
       parent,

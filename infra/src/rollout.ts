@@ -1,14 +1,16 @@
 /**
  * Everything a rollout adds to an existing load balancer, VPC, RDS Proxy and topic.
  *
- * A stack of its own calls this with values from `Pulumi.<stack>.yaml` (`stack.ts`).
- * The existing program can call it too, with its own resources' outputs:
+ * The existing program calls this with its own resources' outputs; a stack of its own
+ * with values from `Pulumi.<stack>.yaml` (`stack.ts`). `docs/adopt.md` walks through it,
+ * `examples/existing-stack` is such a program.
  *
  * ```ts
  * new Rollout("score", {
- *   ...shared, // account, network, images, objectives, people: see `settings.ts`
+ *   tags: { owner: "scoring" },
  *   listeners: { public: httpsListener.arn },
- *   routes: [{ name: "public", listener: "public", pythonTargetGroupArn: python.targetGroup.arn, … }],
+ *   routes: [{ name: "public", listener: "public", oldTargetGroupArn: python.targetGroup.arn, … }],
+ *   …
  * });
  * ```
  */
@@ -17,44 +19,62 @@ import * as pulumi from "@pulumi/pulumi";
 import { Alarms } from "./alarms";
 import { Names } from "./arns";
 import { Audit } from "./audit";
+import { headerRuleOf } from "./checks";
+import { checked } from "./config";
 import { RolloutController } from "./controller";
 import { Dashboard } from "./dashboard";
 import type { Handover } from "./handover";
 import { side } from "./metrics";
 import type { Side } from "./metrics";
+import { newSide } from "./new-side";
 import { OperatorRole } from "./operators";
 import { Paging } from "./paging";
 import { Routing } from "./routing";
 import { RustScorer } from "./scorer";
-import type { RouteSettings, Settings } from "./settings";
+import type { RolloutArgs, RouteSettings, Settings } from "./settings";
 import { TargetGroups } from "./target-groups";
 import { controllerToml } from "./toml";
-
-/** {@link Settings} without the name, which is the component's. */
-export type RolloutArgs = Omit<Settings, "name">;
+import type { Journal } from "./toml";
 
 export class Rollout extends pulumi.ComponentResource {
   /** The controller's configuration, for `rolloutctl --config`. */
   readonly controllerToml: pulumi.Output<string>;
   /** What people need when the controller does not answer. */
   readonly handover: pulumi.Output<Handover>;
+  readonly region: pulumi.Output<string>;
   readonly names: Names;
   readonly routing: Routing;
   readonly targetGroups: TargetGroups;
   readonly operators: OperatorRole;
   readonly dashboard: Dashboard;
+  /** The scorer, if it is made here. */
+  readonly scorer?: RustScorer;
 
   private readonly settings: Settings;
 
-  /** `name` is the rollout's, and the beginning of every resource's. */
+  /** By the names that the arguments give them. */
+  get listenerArns(): Readonly<Record<string, pulumi.Input<string>>> {
+    const { listeners } = this.settings;
+    return Object.fromEntries(Object.entries(listeners).map(([name, { arn }]) => [name, arn] as const));
+  }
+
+  /**
+   * `name` is the rollout's, and the beginning of every resource's: 2 to 12 small letters
+   * and digits.
+   *
+   * @throws {ConfigError} with everything that is wrong with the arguments, before
+   * anything is made. Values that are not known yet are checked as soon as they are.
+   */
   constructor(name: string, args: RolloutArgs, opts?: pulumi.ComponentResourceOptions) {
     super("rollout:infra:Rollout", name, {}, opts);
-    const settings: Settings = { ...args, name };
+    const settings = checked(name, args, this);
     this.settings = settings;
     const parent = { parent: this };
-    this.names = new Names(settings.name, settings.region, settings.accountId);
-    const scorer = new RustScorer(settings, settings.scorer, parent);
-    this.targetGroups = new TargetGroups(settings, settings.routes, scorer, parent);
+    this.region = pulumi.output(settings.region);
+    this.names = new Names(settings);
+    if (settings.scorer !== undefined) this.scorer = new RustScorer(settings, settings.scorer, parent);
+    const ownScorer = this.scorer !== undefined;
+    this.targetGroups = new TargetGroups(settings, settings, newSide(settings, this.scorer), parent);
     this.routing = new Routing(settings, { ...settings, groups: this.targetGroups }, parent);
     const paging = new Paging(settings, settings.paging, parent);
     const toml = {
@@ -62,11 +82,8 @@ export class Rollout extends pulumi.ComponentResource {
       reader: this.toml("reader", paging),
     };
     this.controllerToml = toml.writer;
-    const weightedRuleArns = [...this.routing.weightedRules.values()].map((rule) => rule.arn);
-    const functionArns = [
-      this.names.functionArn("scorer"),
-      ...new Set(settings.routes.map((route) => route.pythonFunctionArn)),
-    ];
+    const weightedRuleArns = [...this.routing.weightedRules.values()];
+    const functionArns = this.functionArns();
     const controller = new RolloutController(
       settings,
       {
@@ -76,7 +93,7 @@ export class Rollout extends pulumi.ComponentResource {
         weightedRuleArns,
         functionArns,
         toml,
-        alarmNames: [this.names.sideAlarm("rust"), ...settings.controller.holdOnAlarms],
+        alarmNames: [this.names.sideAlarm("new"), ...settings.controller.holdOnAlarms],
       },
       parent,
     );
@@ -101,6 +118,7 @@ export class Rollout extends pulumi.ComponentResource {
         viewArn: controller.view.function.arn,
         commandArn: controller.command.function.arn,
         alarmArns: alarms.all.map((alarm) => alarm.arn),
+        ownScorer,
       },
       parent,
     );
@@ -112,6 +130,7 @@ export class Rollout extends pulumi.ComponentResource {
         functionArns,
         dashboardArn: this.dashboard.arn,
         headerSecretArn: settings.header.valueSecretArn,
+        ownScorer,
       },
       parent,
     );
@@ -120,26 +139,37 @@ export class Rollout extends pulumi.ComponentResource {
     this.registerOutputs();
   }
 
+  /** Functions behind the groups of both sides, each once as far as it is known. */
+  private functionArns(): pulumi.Input<string>[] {
+    const { routes, newFunction } = this.settings;
+    const scorer = this.scorer === undefined ? [] : [this.names.functionArn("scorer")];
+    const yours = [
+      ...(newFunction === undefined ? [] : [newFunction.functionArn]),
+      ...routes.flatMap((route) => route.newTargetGroup?.functionArn ?? []),
+    ];
+    return [...scorer, ...new Set([...yours, ...routes.map((route) => route.oldFunctionArn)])];
+  }
+
   private sides(route: RouteSettings): Side[] {
     const listener = this.listener(route);
     const groups = this.targetGroups.routes.get(route.name);
     if (groups === undefined) return [];
     return [
-      side(route.name, "python", listener, groups.pythonArn),
-      side(route.name, "rust", listener, groups.rust.arn),
+      side(route.name, "old", listener, groups.oldArn),
+      side(route.name, "new", listener, groups.newArn),
     ];
   }
 
   private handsOver(): pulumi.Output<Handover> {
-    const { settings, names, routing, targetGroups, operators, dashboard } = this;
+    const { settings, names, routing, targetGroups, operators, dashboard, scorer } = this;
     const routes = settings.routes.map((route) => ({
       name: route.name,
-      rule: routing.weightedRules.get(route.name)?.arn ?? "",
-      pythonGroup: route.pythonTargetGroupArn,
-      rustGroup: targetGroups.routes.get(route.name)?.rust.arn ?? "",
+      rule: routing.weightedRules.get(route.name) ?? "",
+      oldGroup: route.oldTargetGroupArn,
+      newGroup: targetGroups.routes.get(route.name)?.newArn ?? "",
       listener: this.listener(route),
-      headerRule: routing.headerRules.get(route.listener)?.arn ?? "",
-      testerGroup: targetGroups.testers.get(route.listener)?.arn ?? "",
+      headerRule: routing.headerRules.get(route.listener) ?? "",
+      testerGroup: targetGroups.testers.get(route.listener) ?? "",
       split: route.adopt?.step !== "import",
     }));
     return pulumi.output({
@@ -151,7 +181,8 @@ export class Rollout extends pulumi.ComponentResource {
         command: names.function("command"),
         view: names.function("view"),
       },
-      scorerFunction: names.function("scorer"),
+      newFunction:
+        scorer === undefined ? (settings.newFunction?.functionArn ?? "") : names.function("scorer"),
       dashboard: dashboard.name,
       operatorRoleArn: operators.operator.arn,
       emergencyRoleArn: operators.emergency.arn,
@@ -161,38 +192,51 @@ export class Rollout extends pulumi.ComponentResource {
   }
 
   private listener(route: RouteSettings): pulumi.Input<string> {
-    const arn = this.settings.listeners[route.listener];
-    if (arn === undefined) throw new Error(`no listener named ${route.listener}`);
-    return arn;
+    const listener = this.settings.listeners[route.listener];
+    if (listener === undefined) throw new Error(`no listener named ${route.listener}`);
+    return listener.arn;
   }
 
   private toml(door: "writer" | "reader", paging: Paging): pulumi.Output<string> {
     const { settings, names, routing, targetGroups } = this;
-    const routes = settings.routes.map((route) => ({
-      name: route.name,
-      rule: routing.weightedRules.get(route.name)?.arn,
-      oldGroup: pulumi.output(route.pythonTargetGroupArn),
-      newGroup: targetGroups.routes.get(route.name)?.rust.arn,
-      testerGroup: targetGroups.testers.get(route.listener)?.arn,
-    }));
-    return pulumi
-      .all([routes, routing.headerValue, paging.topicArn, paging.chatTopicArn] as const)
-      .apply(([known, headerValue, topicArn, chatTopicArn]) =>
-        controllerToml({
-          ...settings,
-          door,
-          topicArn,
-          chatTopicArn,
-          rollbackOn: names.sideAlarm("rust"),
-          pythonTwin: names.sideAlarm("python"),
-          headerValue,
-          routes: known.map((route) => ({
-            ...route,
-            rule: route.rule ?? "",
-            newGroup: route.newGroup ?? "",
-            testerGroup: route.testerGroup ?? "",
-          })),
-        }),
-      );
+    const routes = settings.routes.map((route) => {
+      const listener = settings.listeners[route.listener];
+      return {
+        name: route.name,
+        rule: routing.weightedRules.get(route.name) ?? "",
+        oldGroup: route.oldTargetGroupArn,
+        newGroup: targetGroups.routes.get(route.name)?.newArn ?? "",
+        priority: listener && headerRuleOf(listener)?.priority,
+        testerGroup: targetGroups.testers.get(route.listener) ?? "",
+      };
+    });
+    const { holdOnAlarms: holdOn, eventBus } = settings.controller;
+    const { topicArn, chatTopicArn } = paging;
+    const texts = { routes, holdOn, eventBus, topicArn, chatTopicArn, ledger: this.journal(door) };
+    return pulumi.all([pulumi.output(texts), routing.headerValue]).apply(([known, headerValue]) =>
+      controllerToml({
+        ...settings,
+        ...known,
+        rollbackOn: names.sideAlarm("new"),
+        oldTwin: names.sideAlarm("old"),
+        headerName: settings.header.name,
+        headerValue,
+        routes: known.routes.map(({ priority, testerGroup, ...route }) => ({
+          ...route,
+          headerRule: priority === undefined ? undefined : { priority, group: testerGroup },
+        })),
+      }),
+    );
+  }
+
+  private journal(door: "writer" | "reader"): pulumi.Output<Journal> {
+    const { ledger } = this.settings;
+    const { host, port, database, sslRootCert } = ledger;
+    const writes = door === "writer";
+    const login =
+      ledger.login === "iam"
+        ? { user: writes ? ledger.user : ledger.reader }
+        : { secretArn: writes ? ledger.secretArn : ledger.readerSecretArn };
+    return pulumi.output({ host, port, database, sslRootCert, ...login });
   }
 }

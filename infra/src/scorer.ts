@@ -3,9 +3,9 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { Names } from "./arns";
-import { ContainerFunction } from "./function";
+import { RolloutFunction } from "./function";
 import { readSecret } from "./iam";
-import type { Common, ScorerSettings, SecretKey } from "./settings";
+import type { Common, ScorerSettings } from "./settings";
 
 /** Name of the alias that every target group calls. */
 export const ALIAS = "live";
@@ -18,16 +18,16 @@ export class RustScorer extends pulumi.ComponentResource {
   readonly warm?: aws.lambda.ProvisionedConcurrencyConfig;
 
   constructor(common: Common, settings: ScorerSettings, opts?: pulumi.ComponentResourceOptions) {
-    const name = new Names(common.name, common.region, common.accountId).function("scorer");
+    const name = new Names(common).function("scorer");
     super("rollout:infra:RustScorer", name, {}, opts);
     const parent = { parent: this };
     const { database } = settings;
-    const container = new ContainerFunction(
+    const made = new RolloutFunction(
       name,
       common,
       {
         description: "Scores, in Rust",
-        image: settings.image,
+        code: settings,
         memoryMb: settings.memoryMb,
         timeoutSeconds: settings.timeoutSeconds,
         reservedConcurrency: settings.reservedConcurrency,
@@ -42,7 +42,7 @@ export class RustScorer extends pulumi.ComponentResource {
       },
       parent,
     );
-    this.function = container.function;
+    this.function = made.function;
     // The load balancer calls the alias, so a deployment changes version at one instant,
     // and back by pointing it at the version before. No second split of traffic here.
     this.alias = new aws.lambda.Alias(
@@ -72,12 +72,12 @@ export class RustScorer extends pulumi.ComponentResource {
     return {
       ...settings.environment,
       ...Object.fromEntries(fromSecrets),
-      TRUSTED_IAM_ISSUERS: JSON.stringify(settings.trustedIssuers),
+      TRUSTED_IAM_ISSUERS: pulumi.jsonStringify(settings.trustedIssuers),
       // Read by the function when it first needs it, and again after a rotation.
       DATABASE_SECRET_ARN: database.secretArn,
       // The secret names the database itself; requests go through the proxy.
       DATABASE_HOST: database.host,
-      DATABASE_PORT: String(database.port),
+      DATABASE_PORT: pulumi.interpolate`${database.port}`,
       DATABASE_NAME: database.name,
       DATABASE_SSLMODE: "verify-full",
       ...(database.sslRootCert !== undefined && { DATABASE_SSLROOTCERT: database.sslRootCert }),
@@ -86,11 +86,15 @@ export class RustScorer extends pulumi.ComponentResource {
 }
 
 /** Read at deployment, as the existing stack does, and a secret from there on. */
-function secretValue({ secretArn, key }: SecretKey, parent: pulumi.Resource): pulumi.Output<string> {
+function secretValue(
+  { secretArn, key }: ScorerSettings["secretEnvironment"][string],
+  parent: pulumi.Resource,
+): pulumi.Output<string> {
   const version = aws.secretsmanager.getSecretVersionOutput({ secretId: secretArn }, { parent });
   const value = version.secretString.apply((text) => {
     const found = (JSON.parse(text) as Record<string, unknown>)[key];
-    if (typeof found !== "string") throw new Error(`secret ${secretArn} has no text under the key ${key}`);
+    if (typeof found !== "string")
+      throw new Error(`the secret of a variable has no text under the key ${key}`);
     return found;
   });
   return pulumi.secret(value);

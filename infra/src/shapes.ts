@@ -1,12 +1,16 @@
 /** Shapes of configuration values. */
 
-import type { Shape } from "./checks";
+/** A shape that a text must have, and how to say so. */
+export interface Shape {
+  readonly pattern: RegExp;
+  /** An example or a description that completes "must be …". */
+  readonly like: string;
+}
 
 const shape = (pattern: RegExp, like: string): Shape => ({ pattern, like });
 
 export const account = shape(/^\d{12}$/, "an account number of 12 digits, in quotes");
 export const region = shape(/^[a-z]{2}(-[a-z]+)+-\d$/, "a region such as eu-west-1");
-export const digits = shape(/^\d+$/, "a whole number");
 /** Room for the longest suffix of a target group, whose names end at 32. */
 export const name = shape(
   /^[a-z][a-z0-9]{1,11}$/,
@@ -51,6 +55,16 @@ export const pathPattern = shape(
 );
 export const hostPattern = shape(/^(?=.*\.)[a-z0-9.*?-]{1,128}$/, "a host name, in small letters");
 export const method = shape(/^[A-Z_-]{1,40}$/, "a method such as GET");
+export const headerName = shape(
+  /^(?!host$)[A-Za-z0-9!#$%&'*+.^_`|~-]{1,40}$/i,
+  "a header's name, of at most 40 characters and not Host",
+);
+export const headerValue = shape(/^[\x20-\x7e]{1,128}$/, "1 to 128 printable ASCII characters");
+export const label = shape(
+  /^[A-Za-z][A-Za-z0-9 .+#-]{0,19}$/,
+  "1 to 20 letters, digits, spaces or .+#-, beginning with a letter",
+);
+export const aliasName = shape(/^(?!\d+$)[A-Za-z0-9_-]{1,128}$/, "a Lambda alias");
 export const slackTeam = shape(/^T[A-Z0-9]+$/, "a Slack workspace ID such as T0123456789");
 export const slackChannel = shape(/^[CG][A-Z0-9]+$/, "a Slack channel ID such as C0123456789");
 export const bucket = shape(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "the name of an S3 bucket");
@@ -60,6 +74,7 @@ export interface Here {
   readonly function: Shape;
   readonly image: Shape;
   readonly kmsKey: Shape;
+  readonly layer: Shape;
   readonly listener: Shape;
   readonly principal: Shape;
   readonly rule: Shape;
@@ -72,32 +87,41 @@ export interface Here {
 export function inAccount(knownRegion: string | undefined, knownAccount: string | undefined): Here {
   const where = knownRegion ?? "[a-z0-9-]+";
   const who = knownAccount ?? "\\d{12}";
+  const lies = [knownRegion, knownAccount].filter((one) => one !== undefined).join(", ");
+  const within = lies === "" ? "" : ` in ${lies}`;
+  const place = knownRegion === undefined ? "" : ` in ${knownRegion}`;
+  const registry = `${knownRegion ?? "REGION"}.amazonaws.com`;
   const arn = (service: string, rest: string, what: string): Shape =>
-    shape(
-      new RegExp(`^arn:aws:${service}:${where}:${who}:${rest}$`),
-      `the ARN of a ${what} in ${where}, ${who}`,
-    );
+    shape(new RegExp(`^arn:aws:${service}:${where}:${who}:${rest}$`), `the ARN of ${what}${within}`);
   const id = "[0-9a-f]{16}";
   const load = "[A-Za-z0-9-]{1,32}";
   return {
-    function: arn("lambda", "function:[\\w-]{1,64}", "Lambda function, without version or alias,"),
+    function: arn("lambda", "function:[\\w-]{1,64}", "a Lambda function, without version or alias,"),
     image: shape(
       new RegExp(`^\\d{12}\\.dkr\\.ecr\\.${where}\\.amazonaws\\.com/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$`),
-      `an image in a registry in ${where} by its digest: ACCOUNT.dkr.ecr.${where}.amazonaws.com/NAME@sha256:…, no tag`,
+      `an image in a registry${place} by its digest: ACCOUNT.dkr.ecr.${registry}/NAME@sha256:…, no tag`,
     ),
-    kmsKey: arn("kms", "key/[\\w-]+", "KMS key"),
-    listener: arn("elasticloadbalancing", `listener/app/${load}/${id}/${id}`, "load balancer's listener"),
+    kmsKey: arn("kms", "key/[\\w-]+", "a KMS key"),
+    layer: shape(
+      new RegExp(`^arn:aws:lambda:${where}:\\d{12}:layer:[\\w-]{1,140}:\\d+$`),
+      `the ARN of a layer's version${place}`,
+    ),
+    listener: arn(
+      "elasticloadbalancing",
+      `listener/app/${load}/${id}/${id}`,
+      "the listener of an Application Load Balancer",
+    ),
     principal: shape(
       new RegExp(`^arn:aws:iam::\\d{12}:(role|user)/[\\w+=,.@/-]+$`),
       "the ARN of one role or user, without *",
     ),
-    rule: arn("elasticloadbalancing", `listener-rule/app/${load}/${id}/${id}/${id}`, "listener rule"),
+    rule: arn("elasticloadbalancing", `listener-rule/app/${load}/${id}/${id}/${id}`, "a listener rule"),
     secret: arn(
       "secretsmanager",
       "secret:[\\w/+=.@-]+-[A-Za-z0-9]{6}",
-      "secret, its six last characters too,",
+      "a secret, its six last characters too,",
     ),
-    targetGroup: arn("elasticloadbalancing", `targetgroup/${load}/${id}`, "target group"),
-    topic: arn("sns", "[\\w-]+", "topic"),
+    targetGroup: arn("elasticloadbalancing", `targetgroup/${load}/${id}`, "a target group"),
+    topic: arn("sns", "[\\w-]+", "a topic"),
   };
 }

@@ -1,9 +1,10 @@
 /** The whole program as a function, so that tests can call it. */
 
 import * as pulumi from "@pulumi/pulumi";
-import { readSettings } from "./config";
-import { allToPython, profile, shell } from "./handover";
+import { readStack } from "./config";
+import { allToOld, profile, shell } from "./handover";
 import { Rollout } from "./rollout";
+import type { RolloutArgs } from "./settings";
 
 /** What the pipeline and people ask for with `pulumi stack output`. */
 export interface Outputs {
@@ -14,7 +15,7 @@ export interface Outputs {
   readonly runbookShell: pulumi.Output<string>;
   /** A ready `aws elbv2 modify-rule` for each weighted rule: Python 100, Rust 0. */
   readonly allToPython: pulumi.Output<string>;
-  readonly region: string;
+  readonly region: pulumi.Output<string>;
   readonly commandFunction: string;
   readonly viewFunction: string;
   readonly tickFunction: string;
@@ -22,30 +23,33 @@ export interface Outputs {
   readonly operatorRoleArn: pulumi.Output<string>;
   readonly emergencyRoleArn: pulumi.Output<string>;
   readonly listenerArns: Readonly<Record<string, pulumi.Input<string>>>;
-  readonly testerGroupArns: Record<string, pulumi.Output<string>>;
-  readonly weightedRuleArns: Record<string, pulumi.Output<string>>;
+  readonly testerGroupArns: Readonly<Record<string, pulumi.Input<string>>>;
+  readonly weightedRuleArns: Readonly<Record<string, pulumi.Input<string>>>;
 }
 
-export function stack(project?: string): Outputs {
-  const settings = readSettings(project);
-  const rollout = new Rollout(settings.name, settings);
+/**
+ * Makes what the stack's configuration describes.
+ *
+ * @param existingRules how the listeners' rules are read, in place of the configuration's
+ */
+export function stack(project?: string, existingRules?: RolloutArgs["existingRules"]): Outputs {
+  const { name, args } = readStack(project);
+  const rollout = new Rollout(name, existingRules === undefined ? args : { ...args, existingRules });
   const { names, routing, targetGroups, operators, dashboard } = rollout;
-  const testers = [...targetGroups.testers].map(([listener, group]) => [listener, group.arn] as const);
-  const rules = [...routing.weightedRules].map(([route, rule]) => [route, rule.arn] as const);
   return {
     controllerToml: rollout.controllerToml,
     rolloutctlProfile: rollout.handover.apply(profile),
     runbookShell: rollout.handover.apply(shell),
-    allToPython: rollout.handover.apply(allToPython),
-    region: settings.region,
+    allToPython: rollout.handover.apply(allToOld),
+    region: rollout.region,
     commandFunction: names.function("command"),
     viewFunction: names.function("view"),
     tickFunction: names.function("tick"),
     dashboard: dashboard.name,
     operatorRoleArn: operators.operator.arn,
     emergencyRoleArn: operators.emergency.arn,
-    listenerArns: settings.listeners,
-    testerGroupArns: Object.fromEntries(testers),
-    weightedRuleArns: Object.fromEntries(rules),
+    listenerArns: rollout.listenerArns,
+    testerGroupArns: Object.fromEntries(targetGroups.testers),
+    weightedRuleArns: Object.fromEntries(routing.weightedRules),
   };
 }

@@ -3,53 +3,74 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { Names } from "./arns";
-import type { RustScorer } from "./scorer";
-import type { Common, RouteSettings } from "./settings";
+import { headerRuleOf } from "./checks";
+import { groupName } from "./existing";
+import type { NewSide } from "./new-side";
+import type { Common, RouteSettings, Settings } from "./settings";
 
 /** The groups of one route. */
 export interface RouteGroups {
   /** As found: made by the existing stack, and left alone. */
-  readonly pythonArn: pulumi.Input<string>;
-  readonly rust: aws.lb.TargetGroup;
+  readonly oldArn: pulumi.Input<string>;
+  readonly newArn: pulumi.Input<string>;
 }
 
 /**
- * One Rust group for each route, since a group belongs to one load balancer and
- * its metrics are the route's evidence; and one tester group for each listener,
- * so that testers' requests never count as evidence. All lead to one alias.
+ * One new group for each route, since a group belongs to one load balancer and its
+ * metrics are the route's evidence; and one tester group for each listener, so that
+ * testers' requests never count as evidence. All that are made here lead to one function.
  */
 export class TargetGroups extends pulumi.ComponentResource {
   /** By route name. */
   readonly routes: ReadonlyMap<string, RouteGroups>;
-  /** By listener name. */
-  readonly testers: ReadonlyMap<string, aws.lb.TargetGroup>;
+  /** By listener name: the ARN of the testers' group. */
+  readonly testers: ReadonlyMap<string, pulumi.Input<string>>;
   /** A rule may only lead to a group after these. */
   readonly attached: aws.lb.TargetGroupAttachment[] = [];
 
   constructor(
     private readonly common: Common,
-    routes: readonly RouteSettings[],
-    private readonly scorer: RustScorer,
+    { routes, listeners }: Pick<Settings, "routes" | "listeners">,
+    private readonly newSide: NewSide | undefined,
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super("rollout:infra:TargetGroups", `${common.name}-target-groups`, {}, opts);
-    const names = new Names(common.name, common.region, common.accountId);
-    const listeners = [...new Set(routes.map((route) => route.listener))];
+    const names = new Names(common);
     this.testers = new Map(
-      listeners.map((listener) => [listener, this.group(names.testerGroup(listener))] as const),
+      Object.entries(listeners).flatMap(([name, listener]) => {
+        const rule = headerRuleOf(listener);
+        if (rule === undefined) return [];
+        return [[name, rule.testerGroupArn ?? this.group(names.testerGroup(name)).arn] as const];
+      }),
     );
     this.routes = new Map(
       routes.map((route) => {
-        const rust = this.group(names.rustGroup(route.name));
-        return [route.name, { pythonArn: route.pythonTargetGroupArn, rust }] as const;
+        const newArn = this.newGroup(route, names.newGroup(route.name));
+        return [route.name, { oldArn: route.oldTargetGroupArn, newArn }] as const;
       }),
     );
     this.registerOutputs();
   }
 
+  private newGroup({ newTargetGroup }: RouteSettings, name: string): pulumi.Input<string> {
+    const { arn, importArn, tags } = newTargetGroup ?? {};
+    if (arn !== undefined) return arn;
+    if (importArn === undefined) return this.group(name).arn;
+    // Taken over with what is registered in it: an attachment cannot be imported.
+    const found = { name: groupName(importArn), targetType: "lambda", tags };
+    const ignoreChanges = ["healthCheck", "lambdaMultiValueHeadersEnabled", "stickiness"];
+    return new aws.lb.TargetGroup(name, found, {
+      parent: this,
+      import: importArn,
+      protect: true,
+      ignoreChanges,
+    }).arn;
+  }
+
   private group(name: string): aws.lb.TargetGroup {
+    const { newSide } = this;
+    if (newSide === undefined) throw new Error(`group ${name} leads nowhere; the check should have said so`);
     const parent = { parent: this };
-    const { alias, function: scorer } = this.scorer;
     const group = new aws.lb.TargetGroup(
       name,
       {
@@ -68,8 +89,8 @@ export class TargetGroups extends pulumi.ComponentResource {
       {
         action: "lambda:InvokeFunction",
         principal: "elasticloadbalancing.amazonaws.com",
-        function: scorer.name,
-        qualifier: alias.name,
+        function: newSide.functionName,
+        qualifier: newSide.alias,
         sourceArn: group.arn,
         sourceAccount: this.common.accountId,
       },
@@ -78,7 +99,7 @@ export class TargetGroups extends pulumi.ComponentResource {
     this.attached.push(
       new aws.lb.TargetGroupAttachment(
         name,
-        { targetGroupArn: group.arn, targetId: alias.arn },
+        { targetGroupArn: group.arn, targetId: newSide.targetArn },
         { ...parent, dependsOn: [permission] },
       ),
     );

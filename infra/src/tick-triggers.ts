@@ -18,7 +18,7 @@ const KEEP = 14 * 24 * 3600;
 
 export interface TickTriggersArgs {
   readonly tick: aws.lambda.Function;
-  readonly alarmNames: readonly string[];
+  readonly alarmNames: readonly pulumi.Input<string>[];
 }
 
 export class TickTriggers extends pulumi.ComponentResource {
@@ -114,7 +114,7 @@ export class TickTriggers extends pulumi.ComponentResource {
       {
         name,
         description: "An alarm of the rollout starts a tick at once",
-        eventPattern: JSON.stringify({
+        eventPattern: pulumi.jsonStringify({
           source: ["aws.cloudwatch"],
           "detail-type": ["CloudWatch Alarm State Change"],
           detail: { alarmName: args.alarmNames, state: { value: ["ALARM"] } },

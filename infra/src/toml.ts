@@ -1,7 +1,8 @@
 /** The controller's configuration, written from the same values as the infrastructure. */
 
-import { HEADER, HEADER_PRIORITY } from "./settings";
-import type { ControllerSettings, LedgerSettings, Slo } from "./settings";
+import { stringify } from "smol-toml";
+import { DEFAULT_LABELS } from "./settings";
+import type { ControllerSettings, Settings, Slo } from "./settings";
 
 /** One route with the ARNs that AWS gave. */
 export interface RouteArns {
@@ -9,118 +10,118 @@ export interface RouteArns {
   readonly rule: string;
   readonly oldGroup: string;
   readonly newGroup: string;
-  readonly testerGroup: string;
+  readonly headerRule?: { readonly priority: number; readonly group: string };
+}
+
+/** Where the journal is, for one door. */
+export interface Journal {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly sslRootCert?: string;
+  /** With a token of the function's role; without it user and password are in the secret. */
+  readonly user?: string;
+  readonly secretArn?: string;
 }
 
 /** Everything that stands in the text. */
 export interface ControllerText {
   readonly name: string;
-  /** Whose login to the journal. */
-  readonly door: "writer" | "reader";
-  readonly ledger: LedgerSettings;
+  readonly labels: Settings["labels"];
+  readonly ledger: Journal;
   readonly topicArn: string;
   readonly chatTopicArn?: string;
-  readonly controller: ControllerSettings;
+  readonly eventBus?: string;
+  readonly controller: Omit<ControllerSettings, "holdOnAlarms" | "eventBus">;
   readonly slo: Slo;
   readonly rollbackOn: string;
-  readonly pythonTwin: string;
+  readonly holdOn: readonly string[];
+  readonly oldTwin: string;
+  readonly headerName: string;
   readonly headerValue: string;
   readonly routes: readonly RouteArns[];
-}
-
-type Value = string | number | readonly string[] | Readonly<Record<string, string>> | undefined;
-
-/** A basic string of TOML 1.0: JSON's escapes are a subset of TOML's, but for DEL. */
-function quoted(text: string): string {
-  return JSON.stringify(text).replaceAll("\u007f", "\\u007F");
-}
-
-function written(value: Exclude<Value, undefined>): string {
-  if (typeof value === "string") return quoted(value);
-  if (typeof value === "number") return String(value);
-  if (Array.isArray(value)) return `[${value.map(quoted).join(", ")}]`;
-  const pairs = Object.entries(value as Record<string, string>);
-  return `{ ${pairs.map(([key, text]) => `${quoted(key)} = ${quoted(text)}`).join(", ")} }`;
-}
-
-function table(header: string, entries: Record<string, Value>): string[] {
-  const lines = Object.entries(entries)
-    .filter((entry): entry is [string, Exclude<Value, undefined>] => entry[1] !== undefined)
-    .filter(([, value]) => !(Array.isArray(value) && value.length === 0))
-    .map(([key, value]) => `${key} = ${written(value)}`);
-  return lines.length === 0 ? [] : [header, ...lines];
 }
 
 const minutes = (count: number | undefined) => (count === undefined ? undefined : `${count}m`);
 
 /** Address of the journal. The user stands in it only if a token is its password. */
-export function ledgerUrl(ledger: LedgerSettings, door: "writer" | "reader"): string {
-  const user = ledger.login === "iam" ? `${door === "writer" ? ledger.user : ledger.reader}@` : "";
-  const root = ledger.sslRootCert === undefined ? "" : `&sslrootcert=${ledger.sslRootCert}`;
-  return `postgres://${user}${ledger.host}:${ledger.port}/${ledger.database}?sslmode=verify-full${root}`;
+export function ledgerUrl({ user, host, port, database, sslRootCert }: Journal): string {
+  const login = user === undefined ? "" : `${user}@`;
+  const root = sslRootCert === undefined ? "" : `&sslrootcert=${sslRootCert}`;
+  return `postgres://${login}${host}:${port}/${database}?sslmode=verify-full${root}`;
+}
+
+/** A list without entries says no more than one that is left out. */
+const some = (list: readonly string[] | undefined) => (list?.length === 0 ? undefined : list);
+
+/** A table without keys would be a bare heading. */
+function filled<T extends object>(table: T): T | undefined {
+  return Object.values(table).some((value) => value !== undefined) ? table : undefined;
 }
 
 /** The whole text. Checked by `rolloutctl config check` in the tests. */
 export function controllerToml(text: ControllerText): string {
-  const { controller, ledger, slo } = text;
-  const secretArn =
-    ledger.login === "iam" ? undefined : text.door === "writer" ? ledger.secretArn : ledger.readerSecretArn;
-  const lines = [
-    ...table("[ledger]", {
-      url: ledgerUrl(ledger, text.door),
-      secret_arn: secretArn,
+  const { controller, ledger, slo, labels } = text;
+  // The controller's own words are these, and an older one does not know the table.
+  const usual = labels.old === DEFAULT_LABELS.old && labels.new === DEFAULT_LABELS.new;
+  const calendar = controller.calendar && {
+    time_zone: controller.calendar.timeZone,
+    windows: some(controller.calendar.windows),
+    freeze: some(controller.calendar.freeze),
+  };
+  const route = (one: RouteArns) => ({
+    name: one.name,
+    rule: one.rule,
+    old_group: one.oldGroup,
+    new_group: one.newGroup,
+    header_rule: one.headerRule && {
+      priority: one.headerRule.priority,
+      header: text.headerName,
+      value: text.headerValue,
+      group: one.headerRule.group,
+    },
+  });
+  return stringify({
+    ledger: {
+      url: ledgerUrl(ledger),
+      secret_arn: ledger.secretArn,
       keep_minutes: controller.keepDays === undefined ? undefined : `${controller.keepDays}days`,
-    }),
-    ...table("[paging]", {
+    },
+    paging: {
       topic_arn: text.topicArn,
       chat_topic_arn: text.chatTopicArn,
       runbooks: controller.runbooksUrl,
-    }),
-    ...table("[events]", { bus: controller.eventBus }),
-    ...table("[[rollout]]", {
-      name: text.name,
-      mode: controller.mode,
-      engine: controller.engine,
-      stages: controller.stages,
-      start: controller.start,
-      bake: minutes(controller.bakeMinutes),
-      lag: minutes(controller.lagMinutes),
-      history: minutes(controller.historyMinutes),
-      max_hold: minutes(controller.maxHoldMinutes),
-      blind_after: minutes(controller.blindAfterMinutes),
-      on_new_code: controller.onNewCode,
-    }),
-    ...table("[rollout.slo]", {
-      error_rate: `${slo.errorRatePercent}%`,
-      p50: `${slo.p50Ms}ms`,
-      p95: `${slo.p95Ms}ms`,
-      p99: `${slo.p99Ms}ms`,
-    }),
-    ...table("[rollout.evidence]", controller.evidence),
-    ...table("[rollout.alarms]", {
-      rollback_on: [text.rollbackOn],
-      hold_on: controller.holdOnAlarms,
-      python_twin: { [text.rollbackOn]: text.pythonTwin },
-    }),
-    ...table("[rollout.calendar]", {
-      time_zone: controller.calendar?.timeZone,
-      windows: controller.calendar?.windows,
-      freeze: controller.calendar?.freeze,
-    }),
-    ...text.routes.flatMap((route) => [
-      ...table("[[rollout.route]]", {
-        name: route.name,
-        rule: route.rule,
-        old_group: route.oldGroup,
-        new_group: route.newGroup,
-      }),
-      ...table("[rollout.route.header_rule]", {
-        priority: HEADER_PRIORITY,
-        header: HEADER,
-        value: text.headerValue,
-        group: route.testerGroup,
-      }),
-    ]),
-  ];
-  return lines.join("\n") + "\n";
+    },
+    events: filled({ bus: text.eventBus }),
+    rollout: [
+      {
+        name: text.name,
+        labels: usual ? undefined : { old: labels.old, new: labels.new },
+        mode: controller.mode,
+        engine: controller.engine,
+        stages: controller.stages,
+        start: controller.start,
+        bake: minutes(controller.bakeMinutes),
+        lag: minutes(controller.lagMinutes),
+        history: minutes(controller.historyMinutes),
+        max_hold: minutes(controller.maxHoldMinutes),
+        blind_after: minutes(controller.blindAfterMinutes),
+        on_new_code: controller.onNewCode,
+        slo: {
+          error_rate: `${slo.errorRatePercent}%`,
+          p50: `${slo.p50Ms}ms`,
+          p95: `${slo.p95Ms}ms`,
+          p99: `${slo.p99Ms}ms`,
+        },
+        evidence: filled(controller.evidence),
+        alarms: {
+          rollback_on: [text.rollbackOn],
+          hold_on: some(text.holdOn),
+          python_twin: { [text.rollbackOn]: text.oldTwin },
+        },
+        calendar,
+        route: text.routes.map(route),
+      },
+    ],
+  });
 }

@@ -36,7 +36,7 @@ function assertDimensions(dimensions: any, route: string, side: string) {
   assert.equal(dimensions.LoadBalancer, balancer);
   assert.match(
     dimensions.TargetGroup,
-    side === "python" ? python : new RegExp(`^targetgroup/score-${route}-rs/[0-9a-f]{16}$`),
+    side === "python" ? python : new RegExp(`^targetgroup/score-${route}-rust/[0-9a-f]{16}$`),
   );
 }
 
@@ -124,7 +124,7 @@ describe("each side as a whole", () => {
     };
     assert.deepEqual(actions(graph, "rust"), [[TOPIC], [TOPIC]]);
     assert.deepEqual(actions(graph, "python"), [[], []]);
-    const both = await graphOf((c) => (c.alarms.pythonPages = true));
+    const both = await graphOf((c) => (c.alarms.oldSidePages = true));
     assert.deepEqual(actions(both, "python"), [[TOPIC], [TOPIC]]);
   });
 });

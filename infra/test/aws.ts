@@ -21,6 +21,15 @@ const SECRETS: Record<string, string> = {
   "scorer/tester-header": "a-secret-header-value",
 };
 
+/** Outputs of the stack `core` of examples/existing-stack. */
+const OF_ANOTHER_STACK = {
+  privateSubnetIds: ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"],
+  vpcId: "vpc-0a1b2c3d4e5f60009",
+  certificateArn: arn("acm", "certificate/1"),
+  oncallRoleArn: `arn:aws:iam::${ACCOUNT}:role/oncall`,
+  redisUrl: "redis://redis.internal:6379/0",
+};
+
 /** What a resource has beside its inputs. */
 function outputs(type: string, name: string, inputs: any): Record<string, unknown> {
   switch (type) {
@@ -28,6 +37,23 @@ function outputs(type: string, name: string, inputs: any): Record<string, unknow
       const tail = `targetgroup/${inputs.name}/${hex(name, 16)}`;
       return { arn: arn("elasticloadbalancing", tail), arnSuffix: tail };
     }
+    case "aws:lb/loadBalancer:LoadBalancer":
+      return { arn: arn("elasticloadbalancing", `loadbalancer/app/${inputs.name}/${hex(name, 16)}`) };
+    case "aws:lb/listener:Listener": {
+      const balancer = String(inputs.loadBalancerArn).replace(":loadbalancer/", ":listener/");
+      return { arn: `${balancer}/${hex(name, 16)}` };
+    }
+    case "aws:secretsmanager/secret:Secret":
+      return { arn: arn("secretsmanager", `secret:${inputs.name}-AbCdEf`) };
+    case "aws:rds/proxy:Proxy":
+      return {
+        arn: arn("rds", `db-proxy:prx-${hex(name, 17)}`),
+        endpoint: `${inputs.name}.proxy-abcdefghijkl.${REGION}.rds.amazonaws.com`,
+      };
+    case "aws:ec2/securityGroup:SecurityGroup":
+      return { id: `sg-${hex(name, 17)}` };
+    case "pulumi:pulumi:StackReference":
+      return { outputs: OF_ANOTHER_STACK };
     case "aws:lb/listenerRule:ListenerRule": {
       const listener = String(inputs.listenerArn).replace(":listener/", ":listener-rule/");
       return { arn: `${listener}/${hex(name, 16)}` };
@@ -64,13 +90,16 @@ function outputs(type: string, name: string, inputs: any): Record<string, unknow
 
 export const mocks: pulumi.runtime.Mocks = {
   newResource({ type, name, inputs }) {
-    return { id: `${name}-id`, state: { ...inputs, ...outputs(type, name, inputs) } };
+    const { id = `${name}-id`, ...state } = outputs(type, name, inputs);
+    return { id: String(id), state: { ...inputs, ...state } };
   },
   call({ token, inputs }) {
     if (token === "aws:secretsmanager/getSecretVersion:getSecretVersion") {
       const secret = Object.entries(SECRETS).find(([name]) => String(inputs.secretId).includes(`:${name}-`));
       if (secret) return { ...inputs, secretString: secret[1] };
     }
+    if (token === "aws:index/getRegion:getRegion") return { region: REGION };
+    if (token === "aws:index/getCallerIdentity:getCallerIdentity") return { accountId: ACCOUNT };
     throw new Error(`nobody answers ${token} ${JSON.stringify(inputs)} in this test`);
   },
 };

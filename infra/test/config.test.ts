@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ConfigError } from "../src/checks";
-import { readSettings } from "../src/config";
+import { ConfigError } from "../src/problems";
+import { readStack } from "../src/config";
 import { build, PROJECT } from "./graph";
 import { changed, graphOf } from "./example";
 import type { Change } from "./example";
@@ -10,7 +10,7 @@ import type { Change } from "./example";
 async function problemsOf(change: Change): Promise<string[]> {
   try {
     // Only reading: what comes after it is never reached.
-    await build(() => readSettings(PROJECT), changed(change));
+    await build(() => readStack(PROJECT), changed(change));
     return [];
   } catch (error) {
     assert.ok(error instanceof ConfigError, String(error));
@@ -103,13 +103,13 @@ const WRONG: [what: string, change: Change, problem: RegExp][] = [
   ],
   [
     "a Python function by its alias",
-    (c) => (c.routes[0].pythonFunctionArn += ":live"),
-    /^routes\[0\]\.pythonFunctionArn: .*without version or alias/,
+    (c) => (c.routes[0].oldFunctionArn += ":live"),
+    /^routes\[0\]\.oldFunctionArn: .*without version or alias/,
   ],
   [
     "no Python function",
-    (c) => delete c.routes[1].pythonFunctionArn,
-    /^routes\[1\]\.pythonFunctionArn: is missing/,
+    (c) => delete c.routes[1].oldFunctionArn,
+    /^routes\[1\]\.oldFunctionArn: is missing/,
   ],
   [
     "an unknown answer to new code",
@@ -202,7 +202,7 @@ const WRONG: [what: string, change: Change, problem: RegExp][] = [
     (c) => (c.listeners.idle = c.listeners.internal),
     /^listeners.idle: is used by no route/,
   ],
-  ["no routes", (c) => (c.routes = []), /^routes: .*at least one/],
+  ["no routes", (c) => (c.routes = []), /^routes: has 0 entries; give at least 1/],
   [
     "a route on no listener",
     (c) => (c.routes[1].listener = "intranet"),
@@ -263,7 +263,8 @@ const WRONG: [what: string, change: Change, problem: RegExp][] = [
     (c) => {
       for (const name of ["d", "e", "f"]) {
         c.listeners[`l${name}`] = c.listeners.internal.replace("app/internal", `app/${name}`);
-        c.routes.push({ ...c.routes[2], name: `r${name}`, listener: `l${name}` });
+        const oldTargetGroupArn = c.routes[2].oldTargetGroupArn.replace("internal-py", `${name}-py`);
+        c.routes.push({ ...c.routes[2], oldTargetGroupArn, name: `r${name}`, listener: `l${name}` });
       }
     },
     /^routes: make a configuration of \d+ bytes, and Lambda takes 4096/,
@@ -296,14 +297,14 @@ describe("a wrong configuration fails before anything is made, and names the key
   test("no region", async () => {
     const config = changed();
     delete config["aws:region"];
-    const run = build(() => readSettings(PROJECT), config);
+    const run = build(() => readStack(PROJECT), config);
     await assert.rejects(run, /aws:region: is missing/);
   });
 
   test("a table that is no JSON", async () => {
     const config = { ...changed(), [`${PROJECT}:scorer`]: "{memoryMb: 512" };
     await assert.rejects(
-      build(() => readSettings(PROJECT), config),
+      build(() => readStack(PROJECT), config),
       /score-rollout:scorer: cannot be read as a table/,
     );
   });

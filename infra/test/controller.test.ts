@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
-import { readSettings } from "../src/config";
-import { ContainerFunction } from "../src/function";
+import * as pulumi from "@pulumi/pulumi";
+import { checked, readStack } from "../src/config";
+import { RolloutFunction } from "../src/function";
 import type { Settings } from "../src/settings";
 import { changed, graphOf } from "./example";
 import { build, isSecret, PROJECT, revealed } from "./graph";
@@ -152,12 +153,12 @@ test("no function is made with the clock of a stand-in, whoever calls the compon
   for (const { inputs } of graph.all(FUNCTION)) {
     assert.ok(!("ROLLOUT_CLOCK" in inputs.environment.variables), inputs.name);
   }
-  const settings = await readSettingsOfExample();
+  const settings = await settingsOfExample();
   const made = build(
     () =>
-      new ContainerFunction("score-rollout-tick", settings, {
+      new RolloutFunction("score-rollout-tick", settings, {
         description: "Rollout controller, tick",
-        image: settings.controller.image,
+        code: settings.controller,
         memoryMb: 256,
         timeoutSeconds: 45,
         publish: false,
@@ -173,9 +174,12 @@ test("no function is made with the clock of a stand-in, whoever calls the compon
 });
 
 /** The example's settings, for a component that is made by itself. */
-async function readSettingsOfExample(): Promise<Settings> {
+async function settingsOfExample(): Promise<Settings> {
   let settings: Settings | undefined;
-  await build(() => (settings = readSettings(PROJECT)), changed());
+  await build(() => {
+    const { name, args } = readStack(PROJECT);
+    settings = checked(name, args, new pulumi.ComponentResource("test:Parent", "parent"));
+  }, changed());
   assert.ok(settings);
   return settings;
 }

@@ -96,12 +96,12 @@ test("P50, P95, P99 of both sides of each route, against their limits", () => {
   for (const { properties } of graphs) {
     const lines = properties.metrics.map((line: any[]) => `${line.at(-1).label} ${line.at(-1).stat}`);
     assert.deepEqual(lines, [
-      "python P50 p50",
-      "python P95 p95",
-      "python P99 p99",
-      "rust P50 p50",
-      "rust P95 p95",
-      "rust P99 p99",
+      "Python P50 p50",
+      "Python P95 p95",
+      "Python P99 p99",
+      "Rust P50 p50",
+      "Rust P95 p95",
+      "Rust P99 p99",
     ]);
     assert.deepEqual(properties.annotations.horizontal, [
       { label: "limit P50", value: 0.1 },
@@ -111,7 +111,7 @@ test("P50, P95, P99 of both sides of each route, against their limits", () => {
     for (const line of properties.metrics) {
       assert.deepEqual([line[1], line[2], line[4]], ["TargetResponseTime", "LoadBalancer", "TargetGroup"]);
       assert.match(line[3], /^app\//);
-      assert.match(line[5], line.at(-1).label.startsWith("rust") ? /-rs\// : /-py\//);
+      assert.match(line[5], line.at(-1).label.startsWith("Rust") ? /-rust\// : /-py\//);
     }
   }
 });
@@ -124,8 +124,8 @@ test("error rates of both sides of each route, with the requests that got no ans
       .filter((line: any[]) => line.length === 1)
       .map((line: any[]) => line[0].expression);
     assert.deepEqual(rates, [
-      "100 * (python_answered + python_user + python_internal) / python_requests",
-      "100 * (rust_answered + rust_user + rust_internal) / rust_requests",
+      "100 * (old_answered + old_user + old_internal) / old_requests",
+      "100 * (new_answered + new_user + new_internal) / new_requests",
     ]);
     const ids = properties.metrics.map((line: any[]) => line.at(-1).id);
     assert.equal(new Set(ids).size, ids.length);
@@ -149,7 +149,7 @@ test("requests a minute of both sides of each route", () => {
 });
 
 test("the scorer's own metrics, by the names that it writes into its log", () => {
-  const own = titled(/^Rust scorer: /)
+  const own = titled(/^Scorer: /)
     .flatMap((widget) => widget.properties.metrics)
     .map((line: any[]) => [...line.slice(0, -1), line.at(-1).stat].join(" "));
   assert.deepEqual(own, [

@@ -23,6 +23,8 @@ export interface Node {
   readonly ignoreChanges: readonly string[];
   readonly dependsOn: readonly string[];
   readonly importId: string;
+  /** Other names of the resource, as URNs or as their parts. */
+  readonly aliases: readonly any[];
 }
 
 class Recorder extends MockMonitor {
@@ -41,6 +43,7 @@ class Recorder extends MockMonitor {
           ignoreChanges: req.getIgnorechangesList(),
           dependsOn: req.getDependenciesList(),
           importId: req.getImportid(),
+          aliases: req.getAliasesList().map((alias: any) => alias.toObject()),
         });
       }
       done(error, response);
@@ -68,21 +71,43 @@ export class Graph {
   }
 }
 
-/** Runs a program and waits until everything is registered. */
-export async function build(program: () => unknown, config: Record<string, string>): Promise<Graph> {
-  const monitor = new Recorder(mocks);
-  await pulumi.runtime.setMocks(mocks, PROJECT, "test");
+/**
+ * Runs a program and waits until everything is registered.
+ *
+ * @param notYet types of resources that are new in a preview: their ARNs are not known
+ */
+export async function build(
+  program: () => unknown,
+  config: Record<string, string>,
+  notYet?: readonly string[],
+): Promise<Graph> {
+  const preview = notYet !== undefined;
+  const known: pulumi.runtime.Mocks = {
+    ...mocks,
+    async newResource(args) {
+      const made = await mocks.newResource(args);
+      if (notYet?.includes(args.type) === true) delete made.state.arn;
+      return made;
+    },
+  };
+  const monitor = new Recorder(known);
+  await pulumi.runtime.setMocks(known, PROJECT, "test", preview);
   // Putting our own monitor in turns the features off that setMocks turned on,
   // secrets among them; without those a leaked secret would look like any text.
   const store = (state as any).getStore();
   const features = Object.entries(store).filter(([key]) => key.startsWith("supports"));
-  setMockOptions(monitor, PROJECT, "test");
+  setMockOptions(monitor, PROJECT, "test", preview);
   Object.assign(store, Object.fromEntries(features));
   pulumi.runtime.setAllConfig(config, []);
+  // The SDK keeps the stack of every promise for its own messages, mapped to the sources:
+  // more than half of the time of a build.
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
   try {
     await program();
   } finally {
     await pulumi.runtime.disconnect();
+    Error.stackTraceLimit = stackTraceLimit;
   }
   return new Graph(monitor.nodes);
 }

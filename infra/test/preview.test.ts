@@ -59,7 +59,7 @@ describe("accepts", () => {
     assert.equal(changes, graph.nodes.length);
     assert.deepEqual(
       notes.map(({ text }) => text),
-      Array(3).fill("is new, with all requests on Python"),
+      Array(3).fill("is new, with all requests on the old side"),
     );
   });
 
@@ -89,24 +89,40 @@ describe("accepts", () => {
     assert.equal(note?.text, "is taken over as it is");
   });
 
-  test("the split of an adopted rule, which moves nothing", async () => {
-    const named = async (step: string) =>
-      state((await graphOf((c) => (c.routes[0].adopt.step = step))).one(RULE, "score-public-weighted"));
-    const [oldState, newState] = [await named("import"), await named("split")];
-    const detailedDiff = {
-      "actions[0].forward": { kind: "add" },
-      "actions[0].targetGroupArn": { kind: "delete" },
-    };
-    const step = {
+  /** A rule with stickiness that leads to the old side and to a group of another rule, and our split of it. */
+  const splitOf = async (shared: number) => {
+    const split = (await graphOf((c) => (c.routes[0].adopt.step = "split"))).one(
+      RULE,
+      "score-public-weighted",
+    );
+    const oldState = state(split, (inputs) => {
+      const [old, ours] = groups(inputs);
+      inputs.actions[0].forward.targetGroups = [
+        { arn: `${ours.arn}-shared`, weight: shared },
+        { arn: old.arn, weight: 100 - shared },
+      ];
+      inputs.actions[0].forward.stickiness = { enabled: true, duration: 3600 };
+    });
+    const detailedDiff = { "actions[0].forward.targetGroups": { kind: "update" } };
+    const newState = state(split);
+    return digest({
       op: "update",
-      urn: newState.urn,
+      urn: split.urn,
       oldState,
       newState,
       detailedDiff,
       diffReasons: ["actions"],
-    };
-    const [note] = accepted(step).notes;
-    assert.match(note?.text ?? "", /is split 100 to 0; all requests stay/);
+    });
+  };
+
+  test("the split of an adopted rule, which moves nothing", async () => {
+    const verdict = judge(await splitOf(0));
+    assert.deepEqual(verdict.refused, []);
+    assert.match(verdict.notes[0]?.text ?? "", /is split 100 to 0; all requests stay/);
+  });
+
+  test("but not of one that gave another group requests", async () => {
+    assert.match(judge(await splitOf(5)).refused[0]?.text ?? "", /sent its weights again \(100 to 0\)/);
   });
 
   test("any change of a header rule, with a note if it is gone for a while", () => {
@@ -247,7 +263,7 @@ describe("refuses", () => {
       refused({ op, urn: rule.urn, oldState: state(rule), newState: state(rule) }, new RegExp(`by "${op}"`));
     });
     test(`"${op}" of a target group`, () => {
-      const group = graph.one(GROUP, "score-partners-rs");
+      const group = graph.one(GROUP, "score-partners-rust");
       refused({ op, urn: group.urn, oldState: state(group) }, /rewritten/);
     });
   }

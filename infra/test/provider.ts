@@ -7,6 +7,7 @@
  * - the provider then sends only the parts that changed: `Actions` and
  *   `Conditions` each as a whole, the priority by SetRulePriorities, tags apart.
  * - another listener is another rule.
+ * - a refresh tells the groups of an action in any order: for the provider they are a set.
  */
 
 import { isDeepStrictEqual } from "node:util";

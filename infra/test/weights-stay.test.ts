@@ -26,11 +26,21 @@ function refreshed(inputs: any, python: number): any {
   return copy;
 }
 
+const asListed = (inputs: any) => inputs;
+
+/** What a refresh may return as well: the same groups in another order. */
+function shuffled(inputs: any): any {
+  const copy = structuredClone(inputs);
+  copy.actions[0].forward?.targetGroups.reverse();
+  return copy;
+}
+
 /** Calls for each rule when the program becomes `next`; the state has `python` percent on Python. */
-function calls(next: Graph, python: number): Record<string, Call[]> {
+function calls(next: Graph, python: number, order: (inputs: any) => any): Record<string, Call[]> {
   const each = deployed.all(RULE).map((before): [string, Call[]] => {
     const after: Node = next.one(RULE, before.name);
-    return [before.name, callsFor(refreshed(before.inputs, python), after.inputs, after.ignoreChanges)];
+    const state = order(refreshed(before.inputs, python));
+    return [before.name, callsFor(state, after.inputs, after.ignoreChanges)];
   });
   return Object.fromEntries(each.filter(([, made]) => made.length > 0));
 }
@@ -85,43 +95,56 @@ describe("a change of something else does not resend the weights", () => {
   for (const [what, change, expected] of UNRELATED) {
     test(what, async () => {
       const next = await graphOf(change);
-      for (const python of [100, 75, 0]) {
-        const made = calls(next, python);
+      const cases = [100, 95, 5, 0].flatMap((python) =>
+        [asListed, shuffled].map((order) => ({ python, order })),
+      );
+      for (const { python, order } of cases) {
+        const made = calls(next, python, order);
         const operations = Object.entries(made).map(([rule, each]) => [
           rule,
           each.map((call) => call.operation),
         ]);
-        assert.deepEqual(Object.fromEntries(operations), expected, `at ${python} % Python`);
+        assert.deepEqual(Object.fromEntries(operations), expected, `at ${python} % Python, ${order.name}`);
         assert.deepEqual(writes(made), [], "no call has actions in it, so none has weights");
       }
     });
   }
 });
 
-describe("why the pipeline refreshes first, and refuses any change inside actions", () => {
-  /** Somebody changes stickiness in the program: a change inside `actions`. */
-  const sticky = (inputs: any) => {
-    const copy = structuredClone(inputs);
-    copy.actions[0].forward.stickiness = { enabled: true, duration: 60 };
-    return copy;
-  };
-  const rule = () => deployed.one(RULE, "score-partners-weighted");
-  const weights = (made: Call[]) =>
-    made[0]?.Actions[0].forward.targetGroups.map((group: any) => group.weight);
+const rule = () => deployed.one(RULE, "score-partners-weighted");
 
-  test("with the state of the last deployment, it writes the weights of the last deployment", () => {
-    const made = callsFor(rule().inputs, sticky(rule().inputs), rule().ignoreChanges);
-    assert.deepEqual(weights(made), [100, 0], "live is 25 to 75: all traffic would go back");
+describe("a state that lists the groups in another order", () => {
+  test("would exchange the weights, if they were ignored by their place in the list", () => {
+    const byPlace = ["actions[*].forward.targetGroups[*].weight"];
+    const made = callsFor(shuffled(refreshed(rule().inputs, 95)), rule().inputs, byPlace);
+    assert.deepEqual(weights(made), [5, 95], "Python had 95");
   });
+});
 
-  test("with a refreshed state, it writes what the rule showed a moment ago", () => {
-    const made = callsFor(refreshed(rule().inputs, 25), sticky(rule().inputs), rule().ignoreChanges);
-    assert.deepEqual(weights(made), [25, 75]);
-  });
+const weights = (made: Call[]) => made[0]?.Actions[0].forward.targetGroups.map((group: any) => group.weight);
+
+describe("not even a change of the actions in the program writes them", () => {
+  const changes: [what: string, change: (action: any) => void][] = [
+    ["stickiness", (action) => (action.forward.stickiness = { enabled: true, duration: 60 })],
+    ["other weights", (action) => (action.forward.targetGroups[1].weight = 50)],
+    ["a third group", (action) => action.forward.targetGroups.push({ arn: "x", weight: 0 })],
+  ];
+  for (const [what, change] of changes) {
+    for (const [state, inputs] of [
+      ["the state of the last deployment", () => rule().inputs],
+      ["a refreshed state", () => refreshed(rule().inputs, 25)],
+    ] as const) {
+      test(`${what}, with ${state}`, () => {
+        const program = structuredClone(rule().inputs);
+        change(program.actions[0]);
+        assert.deepEqual(callsFor(inputs(), program, rule().ignoreChanges), []);
+        assert.equal(callsFor(inputs(), program, []).length, 1, "the model sees the change");
+      });
+    }
+  }
 
   test("without ignoreChanges, any deployment would write the program's weights", () => {
-    const made = callsFor(refreshed(rule().inputs, 25), rule().inputs, []);
-    assert.deepEqual(weights(made), [100, 0]);
+    assert.deepEqual(weights(callsFor(refreshed(rule().inputs, 25), rule().inputs, [])), [100, 0]);
   });
 });
 
@@ -129,27 +152,47 @@ describe("adopting a rule moves no traffic", () => {
   const step = async (name: string) =>
     (await graphOf((c) => (c.routes[0].adopt.step = name))).one(RULE, "score-public-weighted");
 
+  /** As a team has it: stickiness on, a Rust group that other rules use too, and other weights than ours. */
+  const found = (inputs: any, weight: number) => {
+    const copy = structuredClone(inputs);
+    const [old] = copy.actions[0].forward.targetGroups;
+    copy.actions[0].forward = {
+      targetGroups: [
+        { arn: old.arn, weight: 100 - weight },
+        { arn: "arn:shared", weight },
+      ],
+      stickiness: { enabled: true, duration: 3600 },
+    };
+    return copy;
+  };
+
   test("import leaves the rule as it is; split writes 100 to 0; managed writes nothing", async () => {
     const [imported, split, managed] = [await step("import"), await step("split"), await step("managed")];
-    assert.deepEqual(callsFor(imported.inputs, imported.inputs, imported.ignoreChanges), []);
-    const made = callsFor(imported.inputs, split.inputs, split.ignoreChanges);
-    assert.equal(made.length, 1);
-    const groups = made[0]?.Actions[0].forward.targetGroups;
+    for (const weight of [0, 5, 100]) {
+      const state = found(imported.inputs, weight);
+      assert.deepEqual(callsFor(state, imported.inputs, imported.ignoreChanges), [], `at ${weight}`);
+    }
+    const made = callsFor(found(imported.inputs, 0), split.inputs, split.ignoreChanges);
     assert.deepEqual(
-      groups.map((group: any) => group.weight),
-      [100, 0],
+      made.map((call) => call.operation),
+      ["ModifyRule"],
     );
-    assert.equal(groups[0].arn, imported.inputs.actions[0].targetGroupArn);
+    assert.deepEqual(weights(made), [100, 0]);
+    assert.deepEqual(made[0]?.Actions[0].forward.stickiness, { enabled: false, duration: 1 });
     assert.deepEqual(callsFor(split.inputs, managed.inputs, managed.ignoreChanges), []);
   });
 
-  test("skipping the split would send half of all requests to Rust", async () => {
-    const [imported, managed] = [await step("import"), await step("managed")];
-    const made = callsFor(imported.inputs, managed.inputs, managed.ignoreChanges);
-    const groups = made[0]?.Actions[0].forward.targetGroups;
+  test("skipping the split leaves the rule as it was, and the controller refuses to start", async () => {
+    const managed = await step("managed");
+    const state = found(managed.inputs, 0);
+    assert.deepEqual(callsFor(state, managed.inputs, managed.ignoreChanges), []);
+  });
+
+  test("rewriteActions writes the groups once more, of a rule made here too", async () => {
+    const again = (await graphOf((c) => (c.routes[1].rewriteActions = true))).one(RULE, rule().name);
     assert.deepEqual(
-      groups.map((group: any) => group.weight ?? 1),
-      [1, 1],
+      weights(callsFor(refreshed(rule().inputs, 25), again.inputs, again.ignoreChanges)),
+      [100, 0],
     );
   });
 });

@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { after, describe, test } from "node:test";
 import { parse } from "yaml";
 
 const ROOT = join(__dirname, "..", "..");
@@ -25,8 +25,19 @@ const allSteps = [...workflows.values()].flatMap((workflow) =>
   Object.values<any>(workflow.jobs).flatMap(steps),
 );
 
-test("there are three workflows", () =>
-  assert.deepEqual(files.sort(), ["arm64.yml", "ci.yml", "deploy.yml"]));
+/** Jobs that leave something on GitHub, and nothing else may. */
+const PUBLISHES: Record<string, Record<string, string>> = {
+  "release.yml images": {
+    contents: "read",
+    packages: "write",
+    "id-token": "write",
+    attestations: "write",
+  },
+  "release.yml publish": { contents: "write", "id-token": "write", attestations: "write" },
+};
+
+test("there are four workflows", () =>
+  assert.deepEqual(files.sort(), ["arm64.yml", "ci.yml", "deploy.yml", "release.yml"]));
 
 test("CI has what only root can install before the tests run, and leaves none out", () => {
   const { rust } = workflows.get("ci.yml").jobs;
@@ -50,12 +61,12 @@ describe("every workflow", () => {
       }
     });
 
-    test(`${name}: may read the sources; only jobs that reach AWS get a token`, () => {
+    test(`${name}: may read the sources; only jobs that reach AWS or publish get a token`, () => {
       const { permissions, jobs } = workflows.get(name);
       assert.deepEqual(permissions, { contents: "read" });
       for (const [id, job] of Object.entries<any>(jobs)) {
         const toAws = at(job, /configure-aws-credentials/) >= 0;
-        const expected = toAws ? { contents: "read", "id-token": "write" } : undefined;
+        const expected = toAws ? { contents: "read", "id-token": "write" } : PUBLISHES[`${name} ${id}`];
         assert.deepEqual(job.permissions, expected, id);
         assert.ok(job["timeout-minutes"] > 0, `${id} ends by itself`);
       }
@@ -223,12 +234,105 @@ describe("a deployment", () => {
     });
   });
 
+  /** Rows of the table of variables and secrets in docs/deploy.md: name, where, kind. */
+  const explained = new Map(
+    [...read("docs", "deploy.md").matchAll(/^ *\| `([A-Z_]+)` \| ([^|]+) \| ([^|]+) \|/gm)].map(
+      ([, name = "", where = "", what = ""]) => [name, { where: where.trim(), what: what.trim() }] as const,
+    ),
+  );
+
   test("every variable and secret is explained", () => {
-    const guide = read("docs", "deploy.md");
     const names = new Set(
-      [...(texts.get("deploy.yml") ?? "").matchAll(/(?:vars|secrets)\.(\w+)/g)].map(([, name]) => name),
+      [...(texts.get("deploy.yml") ?? "").matchAll(/(?:vars|secrets)\.(\w+)/g)].map(([, name]) => name ?? ""),
     );
     assert.ok(names.size >= 8);
-    for (const name of names) assert.match(guide, new RegExp("`" + name + "`"), `${name} in docs/deploy.md`);
+    assert.deepEqual([...names].sort(), [...explained.keys()].sort());
+  });
+
+  test("and stands where GitHub reads it", () => {
+    const used = (part: unknown) =>
+      [...JSON.stringify(part ?? "").matchAll(/(?:vars|secrets)\.(\w+)/g)].map(([, name]) => name ?? "");
+    // Without an environment, and before a runner has taken the job, only the repository's are known.
+    const early = [deploy.env, deploy.concurrency, ...Object.values<any>(jobs).map((job) => job["runs-on"])];
+    const bare = Object.values<any>(jobs).filter((job) => job.environment === undefined);
+    for (const name of used([...early, ...bare])) {
+      assert.match(explained.get(name)?.where ?? "", /^repository$/, name);
+    }
+    const stackOnly = Object.entries<any>(jobs).filter(
+      ([, job]) => job.environment === "${{ inputs.stack }}",
+    );
+    for (const [name, { where }] of explained) {
+      if (where !== "environment `<stack>`") continue;
+      const users = Object.entries<any>(jobs).filter(([, job]) => used(job).includes(name));
+      for (const user of users)
+        assert.ok(
+          stackOnly.some(([id]) => id === user[0]),
+          `${name} in ${user[0]}`,
+        );
+    }
+  });
+});
+
+describe("a release", () => {
+  const { jobs: release, on } = workflows.get("release.yml");
+
+  test("is made of a tag, from everything that people download", () => {
+    assert.deepEqual(on, { push: { tags: ["v*"] } });
+    assert.deepEqual(release.publish.needs.sort(), ["images", "package", "rolloutctl", "zips"]);
+    const platforms = release.rolloutctl.strategy.matrix.include.map(({ platform }: any) => platform);
+    assert.deepEqual(platforms, ["linux-x86_64", "linux-arm64", "macos-arm64", "macos-x86_64"]);
+    for (const { platform, container } of release.rolloutctl.strategy.matrix.include) {
+      assert.equal(container !== undefined, platform.startsWith("linux-"), `${platform}: an old glibc`);
+    }
+    assert.deepEqual(release.images.strategy.matrix.target, ["scorer-fn", "rollout-controller"]);
+  });
+
+  test("has checksums and provenance of every file and image", () => {
+    const order = [/download-artifact/, /sha256sum/, /attest-build-provenance/, /gh release create/].map(
+      (what) => at(release.publish, what),
+    );
+    assert.deepEqual(order, [0, 1, 2, 3]);
+    assert.equal(steps(release.publish)[2].with["subject-path"], "files/*");
+    assert.ok(at(release.images, /--push/) < at(release.images, /attest-build-provenance/));
+    // Everything that is uploaded gets into `files`.
+    const uploads = Object.values<any>(release)
+      .flatMap(steps)
+      .filter((step) => /upload-artifact/.test(step.uses ?? ""));
+    assert.ok(uploads.length >= 4);
+    for (const { with: to } of uploads) assert.match(to.name, /^release-/);
+  });
+});
+
+describe("infra/scripts/lambda-zip", () => {
+  const folder = mkdtempSync(join(tmpdir(), "lambda-zip-"));
+  const script = join(ROOT, "infra", "scripts", "lambda-zip");
+  const [program, roots] = [join(folder, "program"), join(folder, "roots.pem")];
+  const elf = (machine: number) =>
+    Buffer.concat([
+      Buffer.from("7f454c4602010100", "hex"),
+      Buffer.alloc(8),
+      Buffer.from([3, 0, machine, 0]),
+      Buffer.alloc(100),
+    ]);
+  const zip = (name: string) => spawnSync(script, [program, join(folder, name), roots], { encoding: "utf8" });
+  after(() => rmSync(folder, { recursive: true }));
+
+  test("packs program, collector's configuration and roots, each time alike", () => {
+    writeFileSync(program, elf(0xb7));
+    writeFileSync(roots, "-----BEGIN CERTIFICATE-----\n");
+    for (const name of ["a.zip", "b.zip"]) assert.equal(zip(name).status, 0, zip(name).stderr);
+    assert.deepEqual(readFileSync(join(folder, "a.zip")), readFileSync(join(folder, "b.zip")));
+    const list =
+      "import sys, zipfile\nfor i in zipfile.ZipFile(sys.argv[1]).infolist(): print(i.filename, oct(i.external_attr >> 16))";
+    const { stdout } = spawnSync("python3", ["-c", list, join(folder, "a.zip")], { encoding: "utf8" });
+    assert.equal(stdout, "bootstrap 0o100755\ncollector.yaml 0o100444\nca-certificates.crt 0o100444\n");
+  });
+
+  test("refuses a program for another machine, and roots that are none", () => {
+    writeFileSync(program, elf(0x3e));
+    assert.match(zip("c.zip").stderr, /no program for ARM64/);
+    writeFileSync(program, elf(0xb7));
+    writeFileSync(roots, "");
+    assert.match(zip("c.zip").stderr, /has no certificate/);
   });
 });
