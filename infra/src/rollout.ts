@@ -135,7 +135,7 @@ export class Rollout extends pulumi.ComponentResource {
       parent,
     );
     this.handover = this.handsOver();
-    if (settings.auditBucket !== undefined) new Audit(settings, settings.auditBucket, parent);
+    if (settings.auditBucket !== false) new Audit(settings, settings.auditBucket, parent);
     this.registerOutputs();
   }
 

@@ -373,6 +373,9 @@ const headerRule = (here: shapes.Here) =>
     testerGroupArn: name(here.targetGroup).optional(),
   });
 
+/** A stack's configuration gives it as text. */
+const noAudit = z.literal([false, "false"]).transform((): false => false);
+
 const noHeaderRule = z.literal(false, { error: must("a table, or false for no header rule") });
 
 /** A listener: its ARN, or a table with it and its header rule. */
@@ -569,8 +572,15 @@ export function rolloutSchema(region?: string, account?: string) {
     paging: paging(here),
     alarms: alarms().prefault({}),
     operators: operators(here),
-    /** Bucket for CloudTrail's record of who called `command`; left out: no such record. */
-    auditBucket: name(shapes.bucket).optional(),
+    /**
+     * Bucket for CloudTrail's record of who called `command`. Left out, one is made that keeps
+     * it for 400 days; `false` for no record, where the account's own trail has data events.
+     */
+    auditBucket: either(
+      (value) => value === false || value === "false",
+      noAudit,
+      name(shapes.bucket),
+    ).optional(),
     /**
      * How the listeners' existing rules are read, to refuse rules that would take requests
      * from others: `read` asks AWS with the credentials of the process; a program with

@@ -405,7 +405,7 @@ describe("who gets told", () => {
     assert.doesNotMatch(config, /chat_topic_arn/);
   });
 
-  test("CloudTrail records calls of `command`, if there is a bucket", async () => {
+  test("CloudTrail records calls of `command`", async () => {
     const { inputs } = graph.one("aws:cloudtrail/trail:Trail", "score-rollout-commands");
     assert.equal(inputs.s3BucketName, "example-cloudtrail-logs");
     assert.equal(inputs.enableLogFileValidation, true);
@@ -414,7 +414,27 @@ describe("who gets told", () => {
       { field: "resources.type", equals: ["AWS::Lambda::Function"] },
       { field: "resources.ARN", equals: [`arn:aws:lambda:${REGION}:function:score-rollout-command`] },
     ]);
-    const none = await graphOf((c) => delete c.auditBucket);
+    const buckets = (of: Graph) => of.all("aws:s3/bucketPolicy:BucketPolicy").map((node) => node.name);
+    assert.deepEqual(buckets(graph), [], "it is yours");
+    const none = await graphOf((c) => (c.auditBucket = false));
     assert.equal(none.all("aws:cloudtrail/trail:Trail").length, 0);
+    assert.deepEqual(buckets(none), []);
+  });
+
+  test("CloudTrail's record has a bucket of its own if none is named", async () => {
+    const own = await graphOf((c) => delete c.auditBucket);
+    const name = "score-rollout-commands-111122223333-eu-west-1";
+    assert.equal(own.one("aws:s3/bucket:Bucket", "score-rollout-commands").inputs.bucket, name);
+    const { inputs } = own.one("aws:s3/bucketPolicy:BucketPolicy", "score-rollout-commands");
+    const statements: { Sid: string; Effect: string; Condition: any }[] = JSON.parse(inputs.policy).Statement;
+    const trail = `arn:aws:cloudtrail:${REGION}:trail/score-rollout-commands`;
+    for (const statement of statements.filter(({ Effect }) => Effect === "Allow"))
+      assert.equal(statement.Condition.StringEquals["aws:SourceArn"], trail, statement.Sid);
+    assert.deepEqual(
+      statements.map(({ Sid }) => Sid),
+      ["CloudTrailLooks", "CloudTrailWrites", "OnlyByTls"],
+    );
+    const block = own.one("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", "score-rollout-commands");
+    assert.equal(Object.values(block.inputs).filter((value) => value === true).length, 4);
   });
 });
