@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::clock::MINUTE_MS;
 use crate::{AsyncRecord, LocalCloud, Page, RuleChange};
 
-use super::ctl::{Ctl, Evidence, Proof, Status};
+use super::ctl::{Ctl, Metric, Status, Suspicion};
 use super::plan::{RUST, SCHEDULE};
 use super::screen::{Screen, count, hour};
 use super::traffic::Traffic;
@@ -240,13 +240,10 @@ impl<'a> Follower<'a> {
     async fn look(&mut self, traffic: &mut Traffic) -> anyhow::Result<(Status, i32)> {
         traffic.keep_up(self.cloud);
         let (status, exit) = self.ctl.status().await?;
-        for line in &status.history {
-            let mut parts = line.trim_start().splitn(3, "  ");
-            let (revision, _, sentence) = (parts.next(), parts.next(), parts.next());
-            let revision = revision.and_then(|text| text.parse().ok()).unwrap_or(0);
-            if let Some(sentence) = sentence.filter(|_| revision > self.seen_revision) {
-                self.seen_revision = revision;
-                self.screen.line(&format!("       ▶ {sentence}"))?;
+        for change in &status.changes {
+            if change.revision > self.seen_revision {
+                self.seen_revision = change.revision;
+                self.screen.line(&format!("       ▶ {}", change.text))?;
             }
         }
         let pages = self.cloud.pages();
@@ -267,9 +264,9 @@ impl<'a> Follower<'a> {
             counts.testers,
             counts.testers_hurt,
         ))?;
-        if status.why != self.last_why {
-            self.screen.line(&format!("       {}", status.why))?;
-            self.last_why.clone_from(&status.why);
+        if status.reason.text != self.last_why {
+            self.screen.line(&format!("       {}", status.reason.text))?;
+            self.last_why.clone_from(&status.reason.text);
         }
         Ok((status, exit))
     }
@@ -299,29 +296,24 @@ impl Progress {
 
 /// Where the evidence of a run that goes on stands.
 fn against_and_for(status: &Status) -> String {
-    match &status.evidence {
+    match &status.suspicion {
         _ if ENDED.contains(&status.state.as_str()) => status.state.clone(),
-        Some(found) => evidence(found),
+        Some(found) => evidence(found, &status.metrics),
         None => "nothing judged yet".to_owned(),
     }
 }
 
 /// `against -0.31/4.61  for ✔err 4.9/1.6 ◌p50 1.2/4.6 …`: natural logarithms.
-fn evidence(evidence: &Evidence) -> String {
-    let proofs: Vec<String> = evidence
-        .proofs
+fn evidence(against: &Suspicion, metrics: &[Metric]) -> String {
+    let proofs: Vec<String> = metrics
         .iter()
-        .map(|Proof { metric, has, needs }| {
+        .map(|Metric { name, log }| {
+            let (has, needs) = (log.proof.unwrap_or(f64::NEG_INFINITY), log.proof_needed);
             let icon = if has >= needs { '✔' } else { '◌' };
-            format!("{icon}{metric} {has:.1}/{needs:.1}")
+            format!("{icon}{name} {has:.1}/{needs:.1}")
         })
         .collect();
-    format!(
-        "against {:.2}/{:.2}  for {}",
-        evidence.log_e,
-        evidence.log_e_rollback,
-        proofs.join(" ")
-    )
+    format!("against {:.2}/{:.2}  for {}", against.log_e, against.log_e_rollback, proofs.join(" "))
 }
 
 fn rust_percent(change: &RuleChange) -> f64 {
