@@ -128,12 +128,14 @@
   let last = null;
 
   async function refresh() {
-    const typing = widget.contains(document.activeElement) || Object.values(forms().all).some(Boolean);
-    const asking = document.querySelector("dialog[open]");
-    if (!live || busy || typing || asking) return;
+    // Asked again when the answer is there: a person may have begun to type meanwhile.
+    const occupied = () =>
+      widget.contains(document.activeElement) || Object.values(forms().all).some(Boolean) ||
+      document.querySelector("dialog[open]");
+    if (!live || busy || occupied()) return;
     try {
       const answer = await call(view, params);
-      if (live && !busy && answer !== last) {
+      if (live && !busy && !occupied() && answer !== last) {
         last = answer;
         show(answer, widget);
       }

@@ -35,7 +35,7 @@
 //! | [`ports`] | what the flow needs, in our words |
 //! | [`adapters`] | AWS and SQL behind the ports; foreign types stay there |
 //! | [`world`] | a world in memory behind the same ports, seeded, for tests and [`simulate`] |
-//! | [`report`] | status, tables and notifications |
+//! | [`report`] | status as data, the story, screens of a terminal, notifications |
 //! | [`widget`] | the page on a CloudWatch dashboard, and its buttons |
 //! | [`check`] | looks at all that a rollout rests on, and says what to fix |
 //! | [`config`] | one TOML text |

@@ -32,13 +32,34 @@ pub(super) struct Ctl {
 /// What `rolloutctl status --json` says, as far as the demo shows it.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Status {
+    #[serde(rename = "phase")]
     pub(super) state: String,
-    pub(super) weight_percent: Option<f64>,
+    #[serde(rename = "share")]
+    pub(super) shares: Shares,
     pub(super) routes: Vec<Route>,
-    pub(super) why: String,
-    pub(super) evidence: Option<Evidence>,
-    /// Lines that begin with a revision.
-    pub(super) history: Vec<String>,
+    pub(super) reason: Reason,
+    pub(super) metrics: Vec<Metric>,
+    pub(super) suspicion: Option<Suspicion>,
+    pub(super) changes: Vec<Change>,
+}
+
+/// Shares in percent.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Shares {
+    pub(super) journal: Option<f64>,
+}
+
+/// Why the share is where it is.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Reason {
+    pub(super) text: String,
+}
+
+/// One line of the rollout's story.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Change {
+    pub(super) revision: i64,
+    pub(super) text: String,
 }
 
 /// What one rule shows right now.
@@ -47,20 +68,25 @@ pub(super) struct Route {
     pub(super) shows: String,
 }
 
-/// Evidence in numbers.
+/// All evidence against Rust.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Evidence {
+pub(super) struct Suspicion {
     pub(super) log_e: f64,
     pub(super) log_e_rollback: f64,
-    pub(super) proofs: Vec<Proof>,
+}
+
+/// One limit.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Metric {
+    pub(super) name: String,
+    pub(super) log: Log,
 }
 
 /// Proof of one limit for the next step, in nats.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Proof {
-    pub(super) metric: String,
-    pub(super) has: f64,
-    pub(super) needs: f64,
+pub(super) struct Log {
+    pub(super) proof: Option<f64>,
+    pub(super) proof_needed: f64,
 }
 
 /// What `rolloutctl history --json` says.

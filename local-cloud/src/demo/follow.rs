@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::clock::MINUTE_MS;
 use crate::{AsyncRecord, LocalCloud, Page, RuleChange};
 
-use super::ctl::{Ctl, Evidence, Status};
+use super::ctl::{Ctl, Log, Metric, Status, Suspicion};
 use super::plan::{RUST, SCHEDULE};
 use super::screen::{Screen, count, hour};
 use super::traffic::Traffic;
@@ -240,13 +240,10 @@ impl<'a> Follower<'a> {
     async fn look(&mut self, traffic: &mut Traffic) -> anyhow::Result<(Status, i32)> {
         traffic.keep_up(self.cloud);
         let (status, exit) = self.ctl.status().await?;
-        for line in &status.history {
-            let mut parts = line.trim_start().splitn(3, "  ");
-            let (revision, _, sentence) = (parts.next(), parts.next(), parts.next());
-            let revision = revision.and_then(|text| text.parse().ok()).unwrap_or(0);
-            if let Some(sentence) = sentence.filter(|_| revision > self.seen_revision) {
-                self.seen_revision = revision;
-                self.screen.line(&format!("       ▶ {sentence}"))?;
+        for change in &status.changes {
+            if change.revision > self.seen_revision {
+                self.seen_revision = change.revision;
+                self.screen.line(&format!("       ▶ {}", change.text))?;
             }
         }
         let pages = self.cloud.pages();
@@ -265,9 +262,9 @@ impl<'a> Follower<'a> {
             count(counts.ended + counts.testers),
             count(counts.hurt + counts.testers_hurt),
         ))?;
-        if status.why != self.last_why {
-            self.screen.line(&format!("       {}", status.why))?;
-            self.last_why.clone_from(&status.why);
+        if status.reason.text != self.last_why {
+            self.screen.line(&format!("       {}", status.reason.text))?;
+            self.last_why.clone_from(&status.reason.text);
         }
         Ok((status, exit))
     }
@@ -297,19 +294,20 @@ impl Progress {
 
 /// Where the evidence of a run that goes on is.
 fn suspicion_and_proof(status: &Status) -> String {
-    match &status.evidence {
+    match &status.suspicion {
         _ if ENDED.contains(&status.state.as_str()) => format!("{:<58}", status.state),
-        Some(found) => evidence(found),
+        Some(found) => evidence(found, &status.metrics),
         None => format!("{:<58}", "nothing judged yet"),
     }
 }
 
 /// `suspicion   7%  proven: errors, P50, P95  open: P99`.
-fn evidence(evidence: &Evidence) -> String {
-    let suspicion = 100.0 * (evidence.log_e / evidence.log_e_rollback).clamp(0.0, 1.0);
+fn evidence(against: &Suspicion, metrics: &[Metric]) -> String {
+    let suspicion = 100.0 * (against.log_e / against.log_e_rollback).clamp(0.0, 1.0);
     let of = |wanted: bool| {
-        let proofs = evidence.proofs.iter().filter(|proof| (proof.has >= proof.needs) == wanted);
-        let names: Vec<&str> = proofs.map(|proof| objective(&proof.metric)).collect();
+        let proven = |log: &Log| log.proof.is_some_and(|proof| proof >= log.proof_needed);
+        let metrics = metrics.iter().filter(|metric| proven(&metric.log) == wanted);
+        let names: Vec<&str> = metrics.map(|metric| metric.name.as_str()).collect();
         names.join(" ")
     };
     let proofs = match (of(true), of(false)) {
@@ -318,17 +316,6 @@ fn evidence(evidence: &Evidence) -> String {
         (proven, open) => format!("proven: {proven}  open: {open}"),
     };
     format!("suspicion {suspicion:>3.0}%  {proofs:<42}")
-}
-
-/// As people call it.
-fn objective(metric: &str) -> &str {
-    match metric {
-        "err" => "errors",
-        "p50" => "P50",
-        "p95" => "P95",
-        "p99" => "P99",
-        other => other,
-    }
 }
 
 /// Rust's part of a rule after a change, in percent.

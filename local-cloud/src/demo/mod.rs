@@ -370,9 +370,10 @@ fn ended_as(screen: &Screen, played: &Played, wanted: &str) -> anyhow::Result<bo
         (played.ended_ms - played.started_ms) / MINUTE_MS,
         played
             .status
-            .weight_percent
+            .shares
+            .journal
             .map_or_else(|| "unknown".to_owned(), |share| share.to_string()),
-        played.status.why
+        played.status.reason.text
     ))?;
     Ok(false)
 }

@@ -18,9 +18,20 @@ await withBrowser(async (browser) => {
       assert.deepEqual(await overflows(page), [], `${where}: wider than the widget`);
       assert.deepEqual(await accessibility(page), [], where);
       assert.deepEqual(problems, [], where);
-      // What is safe and whether to act is on the first screen.
-      const act = page.getByText("Must I act?");
-      assert.ok((await act.boundingBox()).y < 600, `${where}: the first screen`);
+      // Health, reason and what to do are on the first screen.
+      const facts = await page.locator("#widget .facts").boundingBox();
+      assert.ok(facts.y < (width < 600 ? 560 : 330), `${where}: the first screen ends at ${facts.y}`);
+      // Every chart says in words what it shows, and has places to point at.
+      for (const chart of await page.locator("#widget svg.chart").all()) {
+        assert.ok((await chart.getAttribute("aria-label")).length > 30, `${where}: a chart without words`);
+        assert.ok((await chart.locator("title").count()) > 3, `${where}: nothing to point at`);
+        const box = await chart.boundingBox();
+        assert.ok(box.width >= 250 && box.height >= 120, `${where}: a chart of ${box.width} by ${box.height}`);
+      }
+      // No empty halves: side by side, neither column ends far above the other's beginning.
+      const halves = await page.locator("#widget .two > section").evaluateAll((all) =>
+        all.map((one) => one.getBoundingClientRect()).map(({ width, height }) => ({ width, height })));
+      for (const half of halves) assert.ok(half.height > 60 && half.width > 250, `${where}: an empty half`);
       if (folder && theme === "light") {
         await writeFile(`${folder}/${scene}-${width}.png`, shrink(await page.screenshot({ fullPage: true })));
       }

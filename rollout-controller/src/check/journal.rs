@@ -2,7 +2,7 @@
 
 use super::Finding;
 use crate::controller::store::Loaded;
-use crate::domain::explain;
+use crate::domain::explain::{self, event::no_stop};
 use crate::domain::journal::Journal;
 use crate::domain::plan::Mode;
 use crate::domain::run::Run;
@@ -95,8 +95,11 @@ fn ticks(journal: &Journal, now: Timestamp) -> Finding {
         Some((decision, _)) if decision.is_blind() => Finding::warn(
             CHECK,
             name,
-            format!("the last tick was blind: {}", explain::last_decision(run)),
-            "missing data is never read as good data, so nothing advances",
+            format!(
+                "the last tick could not read everything: {}",
+                no_stop(&explain::last_decision(run))
+            ),
+            "missing metrics never count as good, so no step is taken",
             "see the runbook `blind`",
         ),
         Some(_) => Finding::ok(
@@ -105,7 +108,7 @@ fn ticks(journal: &Journal, now: Timestamp) -> Finding {
             format!(
                 "the last tick decided {} ago: {}",
                 duration(age_ms),
-                explain::last_decision(run)
+                no_stop(&explain::last_decision(run))
             ),
             WHY,
         ),
@@ -121,8 +124,8 @@ fn standing(journal: &Journal) -> Vec<Finding> {
             Finding::warn(
                 "page",
                 &journal.name,
-                format!("`{topic}` stands since {}", explain::clock_time(*since)),
-                "a page went out about it, and it is not over",
+                format!("`{topic}` is open since {}", explain::time(*since, journal.at_ms)),
+                "a page was sent about it, and it is not resolved",
                 &format!("see the runbook `{topic}`"),
             )
         });

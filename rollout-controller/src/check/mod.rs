@@ -1,4 +1,4 @@
-//! Looks at everything that a rollout rests on, and says what to mend.
+//! Looks at everything that a rollout rests on, and says what to fix.
 //!
 //! The same examination runs in three places, because each sees what the others
 //! cannot: with the operator's credentials, inside the view function (its role,
@@ -68,12 +68,12 @@ pub struct Finding {
     pub what: String,
     /// Why it matters.
     pub why: String,
-    /// How to mend it; empty if nothing has to be.
+    /// How to fix it; empty if nothing has to be.
     pub fix: String,
 }
 
 impl Finding {
-    /// A finding without anything to mend.
+    /// A finding without anything to fix.
     pub fn ok(check: &str, about: &str, what: impl Into<String>, why: &str) -> Self {
         Self::new(Level::Ok, check, about, what, why, "")
     }

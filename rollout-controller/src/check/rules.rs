@@ -81,7 +81,7 @@ fn share(about: &str, seen: &RouteSeen, journal: Option<&Journal>) -> Finding {
             CHECK,
             about,
             format!("rule {priority} gives Rust {weight}, and no rollout goes on"),
-            "a start is refused until it is at 0 %, so that every step rests on evidence",
+            "a start is refused until it is at 0%, so that every step rests on evidence",
             "rolloutctl rollback --direct --config FILE --reason \"…\"",
         ),
         _ => Finding::ok(CHECK, about, format!("rule {priority} gives Rust {weight}"), WHY),

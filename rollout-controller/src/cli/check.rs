@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Look at everything that a rollout rests on, and say what to mend.
+/// Look at everything that a rollout rests on, and say what to fix.
 ///
 /// Asks the controller, which looks with its own role, network and database login,
 /// and with --config looks with your credentials too (target groups only you read).
@@ -83,13 +83,17 @@ fn render(examinations: &[Examination]) -> String {
     let all = || examinations.iter().flat_map(|e| &e.findings);
     let count = |level| all().filter(|finding| finding.level == level).count();
     let each: Vec<String> = examinations.iter().map(Examination::render).collect();
-    format!(
-        "{}\n{} ok, {} to know of, {} to mend\n",
-        each.join("\n"),
-        count(Level::Ok),
-        count(Level::Warn),
-        count(Level::Bad)
-    )
+    let of = |n: usize, unit: &str| match n {
+        0 => None,
+        1 => Some(format!("1 {unit}")),
+        n => Some(format!("{n} {unit}s")),
+    };
+    let (warnings, problems) = (count(Level::Warn), count(Level::Bad));
+    let mut counts = vec![format!("{} ok", count(Level::Ok))];
+    counts.extend(of(warnings, "warning"));
+    counts.extend(of(problems, "problem"));
+    let follows = if problems > 0 { " Do not start yet." } else { "" };
+    format!("{}\n{}.{follows}\n", each.join("\n"), counts.join(", "))
 }
 
 async fn examine(args: &Args) -> Vec<Examination> {

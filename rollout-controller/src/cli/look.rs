@@ -1,36 +1,54 @@
 //! `status` and `history`.
 
-use super::remote::{NO_ANSWER, Place, Remote, ask, block_on, status};
+use super::remote::{NO_ANSWER, Place, Remote, ask, block_on, statuses};
+use super::{terminal, watch};
 use crate::api;
+use crate::report::screen;
 use anyhow::bail;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How the rollout stands: is traffic safe, what share goes where, why.
+/// Is traffic safe, what share goes where, why, and what to do.
 ///
 /// Exit codes: 0 serving safely or nothing to protect, 10 held or degraded, 20
 /// rolled back or on the way, 30 unknown, 31 not protected, 42 incomplete or
-/// refused, 50 users are hurt, 2 usage.
+/// refused, 50 users are hurt, 2 usage; of --watch also 124: the time is over.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  rolloutctl status\n  rolloutctl status --watch\n  rolloutctl status --json | jq .routes"
 )]
 pub struct Status {
-    /// Show again every few seconds until the rollout ends.
+    /// Draw it again every few seconds until the run ends; q quits.
     #[arg(long, short = 'w')]
     watch: bool,
     /// Time between two looks.
-    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration, value_name = "DURATION")]
-    every: Duration,
-    /// Stop watching after this time, with the exit code of the last look.
+    #[arg(
+        long,
+        visible_alias = "every",
+        default_value = "5s",
+        value_parser = humantime::parse_duration,
+        value_name = "DURATION"
+    )]
+    interval: Duration,
+    /// Stop watching after this time, with exit code 124.
     #[arg(long, requires = "watch", value_parser = humantime::parse_duration, value_name = "DURATION")]
     timeout: Option<Duration>,
+    /// Also ranges, logarithms, families and the code's full names.
+    #[arg(long, short = 'e')]
+    explain: bool,
     #[command(flatten)]
     remote: Remote,
 }
 
-/// What happened, oldest first.
+impl Status {
+    /// Whether the details are wanted.
+    pub fn explains(&self) -> bool {
+        self.explain
+    }
+}
+
+/// What happened: one line for each change, oldest first.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  rolloutctl history\n  rolloutctl history --all --limit 200\n  rolloutctl history --before 118"
@@ -50,6 +68,11 @@ pub struct History {
 }
 
 impl History {
+    /// The newest changes, as without flags.
+    pub(super) fn of(remote: Remote) -> Self {
+        Self { before: None, limit: 50, all: false, remote }
+    }
+
     /// The question that this asks the view function.
     pub fn question(&self, rollout: Option<String>) -> api::Question {
         api::Question::History { rollout, before: self.before, limit: self.limit, all: self.all }
@@ -63,45 +86,60 @@ impl History {
 pub fn run_status(args: &Status) -> anyhow::Result<ExitCode> {
     block_on(async {
         let place = args.remote.place()?;
-        let began = Instant::now();
-        let every = args.every.max(Duration::from_millis(200));
-        loop {
-            let look = show(args, &place).await?;
-            let left = args.timeout.map(|timeout| timeout.saturating_sub(began.elapsed()));
-            if !args.watch || look.ended || left.is_some_and(|left| left <= every) {
-                return Ok(ExitCode::from(look.code));
-            }
-            tokio::time::sleep(every).await;
+        if args.watch {
+            let every = args.interval.max(Duration::from_millis(200));
+            let wish = watch::Wish {
+                every,
+                timeout: args.timeout,
+                explain: args.explain,
+                json: args.remote.json,
+                draws: std::io::stdout().is_terminal() && std::io::stdin().is_terminal(),
+            };
+            return watch::watch(&place, wish).await;
         }
+        let code = show(args, &place).await?;
+        Ok(ExitCode::from(code))
     })
 }
 
-/// What one look showed.
-struct Shown {
-    code: u8,
-    /// The run is over: nothing will change by itself.
-    ended: bool,
-}
-
-async fn show(args: &Status, place: &Place) -> anyhow::Result<Shown> {
-    match status(place).await {
-        Ok(status) => {
-            let text = if args.remote.json {
-                serde_json::to_string_pretty(&status)? + "\n"
+async fn show(args: &Status, place: &Place) -> anyhow::Result<u8> {
+    match statuses(place).await {
+        Ok(rollouts) => {
+            if args.remote.json {
+                super::out(&json(&rollouts)?)?;
             } else {
-                status.render()
-            };
-            let on_terminal = std::io::stdout().is_terminal();
-            let clear =
-                if args.watch && !args.remote.json && on_terminal { "\x1b[2J\x1b[H" } else { "" };
-            super::out(&format!("{clear}{text}"))?;
-            Ok(Shown { code: status.health.exit_code, ended: status.ended })
+                terminal::print(&text(&rollouts, &terminal::screen(args.explain)))?;
+            }
+            Ok(worst(&rollouts))
         }
         Err(error) => {
             eprintln!("error: {error:#}");
-            Ok(Shown { code: NO_ANSWER, ended: false })
+            Ok(NO_ANSWER)
         }
     }
+}
+
+/// One rollout as an object, several as an array.
+pub(super) fn json(rollouts: &[api::Status]) -> serde_json::Result<String> {
+    let text = match rollouts {
+        [one] => serde_json::to_string_pretty(one)?,
+        all => serde_json::to_string_pretty(all)?,
+    };
+    Ok(text + "\n")
+}
+
+/// One rollout, or a line for each.
+pub(super) fn text(rollouts: &[api::Status], screen: &screen::Screen) -> String {
+    match rollouts {
+        [one] => screen::status(one, screen),
+        all => screen::overview(all, screen),
+    }
+}
+
+/// The exit code of the worst.
+pub(super) fn worst(rollouts: &[api::Status]) -> u8 {
+    let worst = rollouts.iter().min_by_key(|status| (status.health, 255 - status.exit_code));
+    worst.map_or(NO_ANSWER, |status| status.exit_code)
 }
 
 /// Runs `history`.
@@ -119,14 +157,8 @@ pub fn run_history(args: &History) -> anyhow::Result<ExitCode> {
             super::out(&(serde_json::to_string_pretty(&history)? + "\n"))?;
             return Ok(ExitCode::SUCCESS);
         }
-        let mut text = history.lines.join("\n");
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        super::out(&text)?;
-        if let Some(before) = history.earlier {
-            eprintln!("earlier: rolloutctl history --before {before}");
-        }
+        let screen = terminal::screen(false);
+        terminal::page(&screen::history(&history, &screen), &screen)?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -20,6 +20,8 @@ pub mod replay;
 pub mod rollback;
 mod root;
 pub mod simulate;
+mod terminal;
+mod watch;
 
 pub use root::{Cli, Command};
 

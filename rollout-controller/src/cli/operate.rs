@@ -143,3 +143,13 @@ impl Gives for Activate {
         (&self.remote, &self.giving, order)
     }
 }
+
+/// The order of `pause` without an end.
+pub(super) fn pause() -> Order {
+    Order::Pause { for_minutes: None }
+}
+
+/// The order of `resume`.
+pub(super) fn resume() -> Order {
+    Order::Resume { adopt: false }
+}

@@ -4,9 +4,12 @@ use super::profile::{self, Profile};
 use crate::adapters::aws::Aws;
 use crate::adapters::invoke::{Function, who};
 use crate::api;
-use crate::api::{CommandOutcome, Status};
+use crate::api::{CommandOutcome, RouteShown, Status};
 use crate::domain::command::{Order, Request, Verdict};
+use crate::domain::explain;
+use crate::report::screen::{Style, paint, told};
 use anyhow::{Context as _, bail};
+use jiff::Timestamp;
 use serde_json::Value;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -35,7 +38,7 @@ pub struct Remote {
 pub struct Place {
     /// The SDK's settings.
     pub aws: Aws,
-    /// Whose rollout; `None`: the only one.
+    /// The rollout's name; `None`: the only one.
     pub rollout: Option<String>,
     /// Function that takes commands.
     pub command: String,
@@ -77,7 +80,7 @@ pub struct Giving {
     /// Do not ask.
     #[arg(long, short = 'y')]
     pub yes: bool,
-    /// Only tell what would happen.
+    /// Only show what would happen.
     #[arg(long)]
     pub dry_run: bool,
     /// Revision that you saw; default: the newest, shown before you confirm.
@@ -129,16 +132,36 @@ pub async fn ask(place: &Place, question: &api::Question) -> anyhow::Result<api:
     }
 }
 
-/// Asks how the rollout stands.
+/// Asks for the status of the rollout, or of all where there are several and none is
+/// named; at least one.
 ///
 /// # Errors
 /// As [`ask`].
-pub async fn status(place: &Place) -> anyhow::Result<Status> {
+pub async fn statuses(place: &Place) -> anyhow::Result<Vec<Status>> {
     let question = api::Question::Status { rollout: place.rollout.clone() };
     match ask(place, &question).await? {
-        api::Answer::Status(status) => Ok(*status),
-        api::Answer::History(_) | api::Answer::Check(_) | api::Answer::Refused { .. } => {
+        api::Answer::Status { rollouts } if !rollouts.is_empty() => Ok(rollouts),
+        api::Answer::Status { .. }
+        | api::Answer::History(_)
+        | api::Answer::Check(_)
+        | api::Answer::Refused { .. } => {
             bail!("function `{}` answered another question", place.view)
+        }
+    }
+}
+
+/// The status of the one rollout that is meant.
+///
+/// # Errors
+/// As [`ask`], and if there are several and none is named.
+pub async fn status(place: &Place) -> anyhow::Result<Status> {
+    let mut all = statuses(place).await?;
+    match (all.len(), all.pop()) {
+        (1, Some(status)) => Ok(status),
+        (_, last) => {
+            let mut names: Vec<String> = all.into_iter().map(|status| status.rollout).collect();
+            names.extend(last.map(|status| status.rollout));
+            bail!("there are several rollouts, name one: -r {}", names.join(", -r "))
         }
     }
 }
@@ -151,7 +174,7 @@ pub(super) fn fresh_id() -> String {
 /// Gives an order: looks first, shows, asks, sends, prints.
 ///
 /// # Errors
-/// If the controller cannot be reached or fails, or nobody confirmed.
+/// If the controller cannot be reached or fails, or the person did not confirm.
 pub fn give(remote: &Remote, giving: &Giving, order: Order) -> anyhow::Result<ExitCode> {
     block_on(async {
         let place = remote.place()?;
@@ -165,9 +188,10 @@ pub fn give(remote: &Remote, giving: &Giving, order: Order) -> anyhow::Result<Ex
             order,
         };
         if request.reason.is_empty() {
+            let verb = request.order.name();
             bail!(
-                "give a reason, it is journalled: rolloutctl {} --reason \"…\"",
-                request.order.name()
+                "Not {}: a reason is needed, it is journalled: rolloutctl {verb} --reason \"…\"",
+                explain::done(verb)
             );
         }
         if request.if_revision.is_none() && request.order.needs_fresh_sight() {
@@ -180,8 +204,8 @@ pub fn give(remote: &Remote, giving: &Giving, order: Order) -> anyhow::Result<Ex
             if giving.dry_run || preview.outcome != Verdict::Applied {
                 return finish(remote, &preview);
             }
-            eprint!("{}", render(&preview));
-            confirm()?;
+            eprint!("{}", question(&preview));
+            confirm(request.order.name())?;
         }
         request.dry_run = false;
         finish(remote, &send(&place, &request).await?)
@@ -203,27 +227,41 @@ async fn send(place: &Place, request: &Request) -> anyhow::Result<CommandOutcome
 /// Asks on the terminal.
 ///
 /// # Errors
-/// If the answer is not yes, or there is nobody to ask.
-pub fn confirm() -> anyhow::Result<()> {
+/// If the answer is not yes, or there is no terminal to ask on.
+pub fn confirm(verb: &str) -> anyhow::Result<()> {
+    let done = explain::done(verb);
     if !std::io::stdin().is_terminal() {
-        bail!("there is no terminal to confirm on; nothing was done. Scripts give --yes");
+        bail!("Not {done}: no terminal to ask on. In scripts add --yes. Traffic is unchanged");
     }
-    eprint!("Go on? [y/N] ");
+    let asked = explain::sentence(verb_with_space(verb));
+    eprint!("{}? [y/N] ", asked.trim_end_matches('.'));
     std::io::stderr().flush()?;
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
     if matches!(line.trim(), "y" | "Y" | "yes") {
         Ok(())
     } else {
-        bail!("not confirmed; nothing was done")
+        bail!("Not {done}: you did not confirm. Traffic is unchanged")
     }
+}
+
+/// `roll back`: the verb of a command, whose name may be a noun.
+fn verb_with_space(verb: &str) -> &str {
+    if verb == "rollback" { "roll back" } else { verb }
+}
+
+/// What will be different, before it asks.
+fn question(preview: &CommandOutcome) -> String {
+    let verb = explain::sentence(verb_with_space(&preview.command));
+    let verb = verb.trim_end_matches('.');
+    format!("{verb} {}: {}\n", preview.rollout, preview.message)
 }
 
 fn finish(remote: &Remote, answer: &CommandOutcome) -> anyhow::Result<ExitCode> {
     if remote.json {
         super::out(&(serde_json::to_string_pretty(answer)? + "\n"))?;
     } else {
-        super::out(&render(answer))?;
+        super::terminal::print(&render(answer))?;
     }
     Ok(ExitCode::from(exit_code(answer)))
 }
@@ -240,31 +278,46 @@ pub fn exit_code(answer: &CommandOutcome) -> u8 {
 
 /// An answer for a terminal.
 pub fn render(answer: &CommandOutcome) -> String {
-    let outcome = match answer.outcome {
-        Verdict::Applied => "✔ applied",
-        Verdict::AlreadySo => "✔ already so",
-        Verdict::Incomplete => "✖ incomplete",
-        Verdict::Refused => "✖ refused",
-        Verdict::Stale => "✖ stale",
+    let done = explain::done(&answer.command);
+    let dry = answer.dry_run && answer.outcome == Verdict::Applied;
+    let (sign, style, head) = match answer.outcome {
+        Verdict::Applied if dry => {
+            ("•", Style::Plain, format!("Dry run, nothing was changed: {}", answer.message))
+        }
+        Verdict::Applied => ("✔", Style::Good, answer.message.clone()),
+        Verdict::AlreadySo => ("✔", Style::Good, format!("Nothing to do: {}", answer.message)),
+        Verdict::Incomplete => ("✖", Style::Bad, answer.message.clone()),
+        Verdict::Refused | Verdict::Stale => {
+            ("✖", Style::Bad, format!("Not {done}: {}", explain::stopped(&answer.message)))
+        }
     };
-    let outcome = if answer.dry_run && answer.outcome == Verdict::Applied {
-        "• nothing is done yet, this would be"
-    } else {
-        outcome
-    };
-    let mut text = format!("{outcome}: {}: {}\n", answer.rollout, answer.message);
-    for route in &answer.routes {
-        text.push_str(&format!("  {} shows {}\n", route.route, route.shows));
+    let mut lines = head.lines();
+    let first = lines.next().unwrap_or_default();
+    let mut text = paint(style, &format!("{sign} {first}")) + "\n";
+    for line in lines {
+        text.push_str(&format!("  {line}\n"));
     }
     if !answer.changed_since.is_empty() {
-        text.push_str("Since then:\n");
-        for line in &answer.changed_since {
-            text.push_str(&format!("{line}\n"));
+        text.push_str("  Since you looked:\n");
+        let now_ms = answer.read_at.map_or(0, Timestamp::as_millisecond);
+        for change in &answer.changed_since {
+            let at = explain::hour(change.at.as_millisecond(), now_ms);
+            text.push_str(&format!("  {at}  {}\n", told(change)));
         }
-        text.push_str("Look at `rolloutctl status`, then give the command again.\n");
     }
-    if answer.outcome != Verdict::Refused || answer.revision.is_some() {
-        text.push_str(&format!("  {}\n", answer.place()));
+    if !answer.routes.is_empty() {
+        let read = answer
+            .read_at
+            .map_or_else(String::new, |at| format!(" · read back {}", at.strftime("%H:%M:%S UTC")));
+        let revision = match answer.revision {
+            Some(revision) => format!(" · revision {revision}"),
+            None => " · revision unknown".to_owned(),
+        };
+        let routes = RouteShown::list(&answer.routes);
+        text.push_str(&format!("  {routes}{read}{revision}\n"));
+    }
+    if answer.command == "start" && answer.outcome == Verdict::Applied && !dry {
+        text.push_str("  Follow it: rolloutctl status --watch\n");
     }
     text
 }

@@ -2,6 +2,7 @@
 
 use super::profile;
 use super::remote::{Gives, Giving, INCOMPLETE, Remote, block_on, confirm, fresh_id, give};
+use super::terminal::print;
 use crate::adapters::alb::Alb;
 use crate::adapters::aws::Aws;
 use crate::adapters::clock;
@@ -11,10 +12,12 @@ use crate::config::emergency::{self, Emergency};
 use crate::controller::act::act;
 use crate::domain::command::Order;
 use crate::domain::copy::OutsideOrder;
-use crate::domain::decision::{CauseKind, Shift};
+use crate::domain::decision::{CauseKind, RollBackReason, Shift};
+use crate::domain::explain;
 use crate::domain::weight::Weight;
 use crate::errors::chain;
 use crate::ports::{Clock as _, Outposts as _, SystemClock, Traffic as _, WritePermit};
+use crate::report::screen::{Style, paint};
 use anyhow::{Context as _, bail};
 use jiff::SignedDuration;
 use std::path::PathBuf;
@@ -76,32 +79,34 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 async fn direct(args: &Args, aws: &Aws, rollout: &Emergency) -> anyhow::Result<ExitCode> {
     let reason = args.giving.reason.trim();
     if reason.is_empty() {
-        bail!("give a reason: rolloutctl rollback --direct --reason \"…\"");
+        bail!("Not rolled back: a reason is needed. Add --reason \"…\"");
     }
     let clock = Arc::new(SystemClock);
     let alb = Alb::new(aws.clone(), clock.clone());
-    let mut shown = String::new();
+    let mut shown = Vec::new();
     let mut found = Vec::new();
     for route in &rollout.routes {
         let share = match alb.read(route).await {
             Ok(seen) => seen.share.to_string(),
             Err(error) => chain(&error),
         };
-        shown.push_str(&format!("  {} shows {share}, goes to 0 %\n", route.name));
+        shown.push(format!("{} {share} → 0%", route.name));
         found.push(format!("{} shows {share}", route.name));
     }
+    let shown = shown.join(", ");
     if args.giving.dry_run {
-        super::out(&format!("• dry run: {}\n{shown}", rollout.name))?;
+        print(&format!("• Dry run, nothing was changed: {shown}\n"))?;
         return Ok(ExitCode::SUCCESS);
     }
     if !args.giving.yes {
-        eprint!("Roll back {} directly:\n{shown}", rollout.name);
-        confirm()?;
+        eprintln!("Roll back {} with your own rights: {shown}", rollout.name);
+        confirm("rollback")?;
     }
     let identity = who(aws).await;
     let deadline = clock.real().saturating_add(SignedDuration::from_secs(60))?;
     let permit = WritePermit::lower_only(deadline);
-    let text = format!("direct rollback by {identity}: {reason}");
+    let (by, why) = (identity.clone(), reason.to_owned());
+    let text = explain::rollback_reason(&RollBackReason::Ordered { by, reason: why });
     let shift = Shift::out_of_traffic(CauseKind::RollBack, text);
     let outcome = act(&alb, &rollout.routes, &permit, &shift).await;
     let reached = outcome.arrived(Weight::ZERO);
@@ -117,33 +122,37 @@ async fn direct(args: &Args, aws: &Aws, rollout: &Emergency) -> anyhow::Result<E
         found,
     };
     let left = Parameters::new(aws.clone()).write_order(&rollout.name, &order).await;
-    let head = match (reached, &left) {
-        (true, Ok(())) => "✔ applied: every route at 0 %",
-        (true, Err(_)) => {
-            "✖ incomplete: every route is at 0 %, and the controller does not know it"
-        }
-        (false, _) => "✖ incomplete: not every route is at 0 %",
+    let (style, head) = match (reached, &left) {
+        (true, Ok(())) => (Style::Good, "✔ Rolled back. All traffic is on Python."),
+        (true, Err(_)) => (
+            Style::Bad,
+            "✖ Rollback incomplete: every route is at 0%, but the controller does not know.",
+        ),
+        (false, _) => (Style::Bad, "✖ Rollback incomplete: not every route is at 0%."),
     };
-    let mut answer = format!("{head} ({identity})\n");
-    for route in &outcome.routes {
-        answer.push_str(&format!("  {} {}\n", route.route, route.text));
-    }
+    let routes: Vec<String> =
+        outcome.routes.iter().map(|route| format!("{} {}", route.route, route.text)).collect();
+    let read = clock.real().strftime("%H:%M:%S UTC");
+    let mut answer = paint(style, head) + "\n";
+    answer.push_str(&format!(
+        "  {} · read back {read}, as {}\n",
+        routes.join(" · "),
+        explain::person(&identity)
+    ));
     match &left {
         Ok(()) => answer.push_str(
-            "The controller's next tick journals it with your name and reason, and ends the run.\n",
+            "  The controller's next tick journals it with your name and reason, and ends the run.\n",
         ),
         Err(error) => answer.push_str(&format!(
-            "The order could not be left for the controller ({}), so a raise under way may undo \
-             this: look again in a minute.\n",
+            "  The order could not be left for the controller ({}), so a step under way may undo \
+             this.\n  Look again in a minute.\n",
             chain(error)
         )),
     }
     if !reached {
-        answer.push_str(
-            "Repeat the command; runbook `rollback-incomplete` has the AWS CLI commands.\n",
-        );
+        answer.push_str("  Repeat the command. With the AWS CLI: runbook rollback-incomplete\n");
     }
-    super::out(&answer)?;
+    print(&answer)?;
     let done = reached && left.is_ok();
     Ok(if done { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
 }

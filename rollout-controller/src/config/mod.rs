@@ -123,7 +123,7 @@ pub struct Problem {
     pub key: String,
     /// What was written there; empty if nothing was.
     pub value: String,
-    /// What is wrong and how to mend it.
+    /// What is wrong and how to fix it.
     pub fix: String,
 }
 

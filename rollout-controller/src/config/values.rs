@@ -282,7 +282,7 @@ fn stages(found: &mut Findings, at: &str, raw: Option<Vec<String>>) -> Vec<Weigh
             continue;
         };
         if weight == Weight::ZERO {
-            found.add(&key, format!("{text:?}"), "a stage must be above 0 %");
+            found.add(&key, format!("{text:?}"), "a stage must be above 0%");
         } else if stages.last().is_some_and(|last| *last >= weight) {
             found.add(&key, format!("{text:?}"), "stages must rise");
         } else {

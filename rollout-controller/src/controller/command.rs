@@ -10,12 +10,12 @@ use super::protect::lower;
 use super::step::{Carried, StepError, carry_out};
 use super::store::{self, JournalError, Loaded};
 use super::{Schedule, now};
-use crate::api::{CommandOutcome, RouteShown};
+use crate::api::{COMMAND_SCHEMA, Change, CommandOutcome, RouteShown};
 use crate::config::{Config, Rollout};
 use crate::domain::command::{Order, Ordered, Request, Sight, Verdict, check, order};
 use crate::domain::copy::OutsideOrder;
 use crate::domain::decide::Decided;
-use crate::domain::decision::Shift;
+use crate::domain::decision::{RollBackReason, Shift};
 use crate::domain::event::{Event, RouteFound};
 use crate::domain::explain;
 use crate::domain::journal::Journal;
@@ -23,6 +23,7 @@ use crate::domain::observation::{Observation, RouteSeen, Seen, Unread};
 use crate::domain::plan::Terms;
 use crate::domain::weight::Weight;
 use crate::ports::{LedgerError, World};
+use crate::report::story::story;
 
 /// Times a command looks again after losing a race. Races are with ticks, which
 /// write a handful of entries a minute.
@@ -57,8 +58,8 @@ pub async fn command(
         }
     }
     let loaded = store::load(&*world.ledger, &rollout.name).await?;
-    let message = "others kept writing to the journal; nothing was done, try again".to_owned();
-    Ok(answer(rollout, Verdict::Refused, message, &loaded.journal, Vec::new()))
+    let message = "other changes came first five times. Try again.".to_owned();
+    Ok(answer(world, rollout, request, Verdict::Refused, message, &loaded.journal, Vec::new()))
 }
 
 /// A journal of which only the beginning makes sense is not one to append to.
@@ -121,22 +122,27 @@ async fn try_once(
         Some(Err(_)) | None => after,
     };
     let terms = after.run.as_ref().map_or(terms, |run| &run.terms);
-    Ok(Some(done(world, rollout, terms, &decided, &after, step, message).await))
+    Ok(Some(done(world, rollout, request, terms, &decided, &after, (step, message)).await))
 }
 
 fn answer(
+    world: &World,
     rollout: &Rollout,
+    request: &Request,
     outcome: Verdict,
     message: String,
     journal: &Journal,
     routes: Vec<RouteShown>,
 ) -> CommandOutcome {
     CommandOutcome {
+        schema: COMMAND_SCHEMA.to_owned(),
         rollout: rollout.name.clone(),
+        command: request.order.name().to_owned(),
         outcome,
         message,
         revision: Some(journal.revision),
-        state: journal.words().to_owned(),
+        phase: journal.words().to_owned(),
+        read_at: (!routes.is_empty()).then(|| world.clock.now()),
         routes,
         changed_since: Vec::new(),
         dry_run: false,
@@ -145,12 +151,15 @@ fn answer(
 
 fn refused(request: &Request, rollout: Option<String>, message: String) -> CommandOutcome {
     CommandOutcome {
+        schema: COMMAND_SCHEMA.to_owned(),
         rollout: rollout.unwrap_or_default(),
+        command: request.order.name().to_owned(),
         outcome: Verdict::Refused,
         message,
         revision: None,
-        state: "unknown".to_owned(),
+        phase: "unknown".to_owned(),
         routes: Vec::new(),
+        read_at: None,
         changed_since: Vec::new(),
         dry_run: request.dry_run,
     }
@@ -171,9 +180,9 @@ async fn unchanged(
         && ordered.verdict == Verdict::Applied
         && let Some(shift) = &ordered.shift
     {
-        message = format!("{message} ({})", planned(shift, &shown));
+        message = planned(shift, &shown);
     }
-    let mut answer = answer(rollout, ordered.verdict, message, journal, shown);
+    let mut answer = answer(world, rollout, request, ordered.verdict, message, journal, shown);
     answer.dry_run = request.dry_run;
     if ordered.verdict == Verdict::Stale {
         answer.changed_since =
@@ -185,54 +194,52 @@ async fn unchanged(
 fn planned(shift: &Shift, routes: &[RouteShown]) -> String {
     let each: Vec<String> = routes
         .iter()
-        .map(|route| format!("{}: {} → {}", route.route, route.shows, shift.to))
+        .map(|route| format!("{} {} → {}", route.name, route.shows, shift.to))
         .collect();
     each.join(", ")
 }
 
-async fn changes_since(world: &World, rollout: &Rollout, since: i64) -> Vec<String> {
+async fn changes_since(world: &World, rollout: &Rollout, since: i64) -> Vec<Change> {
     let entries = world.ledger.history_of(&rollout.name, &Event::CHANGES, None, 200).await;
-    let Ok(entries) = entries else {
-        return vec!["the journal could not be read".to_owned()];
-    };
-    let mut lines: Vec<String> = entries
+    // Without them the revision still says that something happened.
+    let entries = entries.unwrap_or_default();
+    let mut events: Vec<_> = entries
         .iter()
         .filter(|entry| entry.seq > since)
         .filter_map(|entry| store::event_of(&rollout.name, entry).ok())
-        .map(|stamped| explain::event::line(&stamped))
         .collect();
-    lines.reverse();
-    lines
+    events.reverse();
+    story(&rollout.name, &events)
 }
 
 /// The answer to a command that is journalled: what the rules show now.
 async fn done(
     world: &World,
     rollout: &Rollout,
+    request: &Request,
     terms: &Terms,
     decided: &Decided,
     journal: &Journal,
-    step: Option<StepOutcome>,
-    message: String,
+    (step, message): (Option<StepOutcome>, String),
 ) -> CommandOutcome {
     // Read again: a command that only pauses changed nothing, and one that was
     // overtaken no longer shows what it wrote.
     let seen = read_rules(world, &terms.routes).await;
     let routes = RouteShown::of(&terms.routes, &seen);
     let Some(shift) = &decided.shift else {
-        return answer(rollout, Verdict::Applied, message, journal, routes);
+        return answer(world, rollout, request, Verdict::Applied, message, journal, routes);
     };
     if arrived(&seen, shift.to) {
-        return answer(rollout, Verdict::Applied, message, journal, routes);
+        return answer(world, rollout, request, Verdict::Applied, message, journal, routes);
     }
     let why = step.map(|step| step.missed(shift.to)).filter(|missed| !missed.is_empty());
     let why = why
         .map_or_else(|| "the rules do not show it".to_owned(), |missed| RouteFound::list(&missed));
+    let what = if shift.to == Weight::ZERO { "Rollback" } else { "Change" };
     let message = format!(
-        "incomplete: journalled, and not every route shows {} ({why}); the controller tries again every minute, or `rolloutctl rollback --direct`",
-        shift.to
+        "{what} incomplete: {why}. The controller tries again each minute.\nRun now: rolloutctl rollback --direct --reason \"…\""
     );
-    answer(rollout, Verdict::Incomplete, message, journal, routes)
+    answer(world, rollout, request, Verdict::Incomplete, message, journal, routes)
 }
 
 fn arrived(seen: &[Seen<RouteSeen>], to: Weight) -> bool {
@@ -258,7 +265,8 @@ async fn without_journal(
     }
     let eyes = Look::of(rollout, None);
     let seen = look(world, &eyes).await;
-    let text = format!("rollback ordered by {}: {}", request.identity, request.reason.trim());
+    let (by, reason) = (request.identity.clone(), request.reason.trim().to_owned());
+    let text = explain::rollback_reason(&RollBackReason::Ordered { by, reason });
     let outcome = lower(world, rollout, &eyes, &text, schedule.deadline).await;
     Ok(rolled_back_outside(world, rollout, request, &error, &outcome, &seen, schedule).await)
 }
@@ -289,18 +297,18 @@ async fn rolled_back_outside(
     let (verdict, message) = match (&written, reached) {
         (Ok(()), true) => (
             Verdict::Applied,
-            "rolled back: every route at 0 %; it is journalled with your name and reason as soon as the journal can be used".to_owned(),
+            "Rolled back. All traffic is on Python. The journal is away; your name and reason are added later.".to_owned(),
         ),
         (Ok(()), false) => (
             Verdict::Incomplete,
-            format!("incomplete: not every route is at 0 % ({missed}); repeat the command, or `rolloutctl rollback --direct`"),
+            format!("Rollback incomplete: {missed}.\nRun now: rolloutctl rollback --direct --reason \"…\""),
         ),
         (Err(error), reached) => {
-            let how = if reached { "every route is at 0 %".to_owned() } else { missed };
+            let how = if reached { "every route is at 0%".to_owned() } else { missed };
             (
                 Verdict::Incomplete,
                 format!(
-                    "incomplete: {how}, but the order could not be left for the controller ({}), so a raise under way may undo this; check again in a minute",
+                    "Rollback incomplete: {how}, but the order could not be left for the controller ({}), so a step under way may undo this. Look again in a minute: rolloutctl status",
                     Unread::of(error)
                 ),
             )
@@ -310,17 +318,22 @@ async fn rolled_back_outside(
         .routes
         .iter()
         .map(|route| RouteShown {
-            route: route.route.clone(),
+            name: route.route.clone(),
+            share: route.weight.map(Weight::percent),
             reached: route.reached,
             shows: route.weight.map_or_else(|| route.text.clone(), |shown| shown.to_string()),
+            error: None,
         })
         .collect();
     CommandOutcome {
+        schema: COMMAND_SCHEMA.to_owned(),
         rollout: rollout.name.clone(),
+        command: request.order.name().to_owned(),
         outcome: verdict,
-        message: format!("{message} ({})", Unread::of(why)),
+        message: format!("{message}\nJournal: {}.", Unread::of(why)),
         revision: None,
-        state: "the journal cannot be used".to_owned(),
+        phase: "unknown: the journal cannot be used".to_owned(),
+        read_at: Some(world.clock.now()),
         routes,
         changed_since: Vec::new(),
         dry_run: false,

@@ -187,7 +187,7 @@ async fn page(
     let name = &rollout.name;
     let done = topic == Topic::RolledBack;
     let title = match topic {
-        Topic::RolledBack => format!("{name}: rolled back, {from} → 0 % on Rust"),
+        Topic::RolledBack => format!("{name}: rolled back, {from} → 0% on Rust"),
         Topic::RollbackIncomplete => format!("{name}: ROLLBACK INCOMPLETE"),
         _ => format!("{name}: the journal cannot be used; {from} on Rust"),
     };

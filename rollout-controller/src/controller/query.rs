@@ -2,19 +2,22 @@
 
 use super::observe::{Look, look};
 use super::store::{self, Loaded, event_of};
-use crate::api::{Answer, History, Question, Status};
+use crate::api::{Answer, Change, ChangeKind, HISTORY_SCHEMA, History, Question, Status};
 use crate::check::Examiner;
 use crate::config::{Config, Rollout, WhichRollout};
+use crate::domain::code::CodeChange;
 use crate::domain::event::{Event, Stamped};
-use crate::domain::explain;
 use crate::domain::health::{JournalSeen, Standpoint, health};
 use crate::domain::observation::{Observation, Unread};
 use crate::domain::run::Run;
 use crate::ports::{Entry, LedgerError, Seq, World};
 use crate::report::status::status;
+use crate::report::story::story;
 
-/// Changes of late that `status` shows.
-const RECENT: u32 = 8;
+/// Entries that are read for the last changes: up to three make one line.
+const RECENT: u32 = 40;
+/// Changes of late that `status` has.
+const SHOWN: usize = 12;
 
 /// Answers one question. Never writes.
 pub async fn view(world: &World, config: &Config, question: &Question) -> Answer {
@@ -34,8 +37,14 @@ enum NoAnswer {
 async fn answer(world: &World, config: &Config, question: &Question) -> Result<Answer, NoAnswer> {
     Ok(match question {
         Question::Status { rollout } => {
-            let rollout = config.rollout(rollout.as_deref())?;
-            Answer::Status(Box::new(status_of(world, rollout).await))
+            let flags = config.rollouts.len() > 1;
+            let wanted = match rollout {
+                None if flags => config.rollouts.iter().collect(),
+                name => vec![config.rollout(name.as_deref())?],
+            };
+            let each = wanted.into_iter().map(|rollout| sight_of(world, rollout, RECENT, flags));
+            let seen = futures_util::future::join_all(each).await;
+            Answer::Status { rollouts: seen.into_iter().map(|sight| sight.status).collect() }
         }
         Question::History { rollout, before, limit, all } => {
             let rollout = config.rollout(rollout.as_deref())?;
@@ -52,21 +61,22 @@ async fn answer(world: &World, config: &Config, question: &Question) -> Result<A
 
 /// What a status and a page are made of, read once.
 pub struct Sight {
-    /// How it stands.
+    /// Everything that a screen shows.
     pub status: Status,
     /// The newest run, if the journal could be read to its end and has one.
     pub run: Option<Run>,
-    /// The newest changes, oldest first; none if the journal cannot be read.
+    /// The newest entries that are changes, oldest first; none if the journal cannot be read.
     pub changes: Vec<Stamped>,
 }
 
-/// How one rollout stands, with the rules as they are right now.
+/// One rollout, with the rules as they are right now.
 pub async fn status_of(world: &World, rollout: &Rollout) -> Status {
-    sight_of(world, rollout, RECENT).await.status
+    sight_of(world, rollout, RECENT, false).await.status
 }
 
-/// Reads one rollout, with at most `wanted` changes.
-pub async fn sight_of(world: &World, rollout: &Rollout, wanted: u32) -> Sight {
+/// Reads one rollout, with at most `wanted` entries that are changes. `flag`: commands
+/// name the rollout, since there are several.
+pub async fn sight_of(world: &World, rollout: &Rollout, wanted: u32, flag: bool) -> Sight {
     let mut loaded = store::load(&*world.ledger, &rollout.name).await;
     let mut seen = seen_of(world, rollout, &loaded).await;
     if let (Ok(Loaded { journal, .. }), Ok(Some(copy))) = (&loaded, &seen.copy)
@@ -98,17 +108,51 @@ pub async fn sight_of(world: &World, rollout: &Rollout, wanted: u32) -> Sight {
     let changes = if whole.is_some() {
         let name = &rollout.name;
         let entries = world.ledger.history_of(name, &Event::CHANGES, None, wanted).await;
-        read(name, &entries.unwrap_or_default()).1
+        read(name, &entries.unwrap_or_default()).0
     } else {
         Vec::new()
     };
-    let recent = changes.len().saturating_sub(RECENT as usize);
-    let lines = changes[recent..].iter().map(explain::event::line).collect();
+    let flag = if flag { format!(" -r {}", rollout.name) } else { String::new() };
+    let first_code =
+        |event: &Event| matches!(event, Event::CodeChanged { change: CodeChange::First, .. });
+    let mut told = story(&rollout.name, changes.iter().filter(|entry| !first_code(&entry.event)));
+    told.drain(..told.len().saturating_sub(SHOWN));
     Sight {
-        status: status(&rollout.name, &at, &health(&at), lines),
+        status: status(&rollout.name, &at, &health(&at), &flag, told),
         run: whole.and_then(|journal| journal.run.clone()),
         changes,
     }
+}
+
+/// Most entries of a run that a page is drawn from: about two days of minutes.
+const MOST_OF_A_RUN: usize = 3000;
+/// Entries that are asked for at a time.
+const AT_ONCE: u32 = 500;
+
+/// The entries of a run, oldest first; without its beginning where it is too long ago.
+/// What cannot be read is left out: a page shows what there is.
+pub async fn entries_of(world: &World, rollout: &Rollout, number: u32) -> Vec<Stamped> {
+    let mut newest_first: Vec<Stamped> = Vec::new();
+    let mut before = None;
+    while newest_first.len() < MOST_OF_A_RUN {
+        let Ok(some) = world.ledger.history(&rollout.name, before, AT_ONCE).await else { break };
+        let full = some.len() >= AT_ONCE as usize;
+        before = some.last().map(|entry| entry.seq);
+        for entry in &some {
+            let Ok(stamped) = event_of(&rollout.name, entry) else { continue };
+            let begins = matches!(&stamped.event, Event::Started { run, .. } if *run == number);
+            newest_first.push(stamped);
+            if begins {
+                newest_first.reverse();
+                return newest_first;
+            }
+        }
+        if !full {
+            break;
+        }
+    }
+    newest_first.reverse();
+    newest_first
 }
 
 async fn seen_of(
@@ -119,24 +163,23 @@ async fn seen_of(
     look(world, &Look::of(rollout, store::whole(loaded))).await
 }
 
-/// Entries as lines and events, oldest first. What this version cannot read is a
-/// line of its own.
-fn read(rollout: &str, newest_first: &[Entry]) -> (Vec<String>, Vec<Stamped>) {
-    let mut lines = Vec::with_capacity(newest_first.len());
+/// Entries as events, oldest first, and what this version cannot read as lines.
+fn read(rollout: &str, newest_first: &[Entry]) -> (Vec<Stamped>, Vec<Change>) {
     let mut events = Vec::with_capacity(newest_first.len());
+    let mut unread = Vec::new();
     for entry in newest_first.iter().rev() {
         match event_of(rollout, entry) {
-            Ok(stamped) => {
-                lines.push(explain::event::line(&stamped));
-                events.push(stamped);
-            }
-            Err(error) => {
-                let (seq, time) = (entry.seq, explain::clock_time(entry.at_ms));
-                lines.push(format!("{seq:>6}  {time}  `{}`: {}", entry.kind, Unread::of(&error)));
-            }
+            Ok(stamped) => events.push(stamped),
+            Err(error) => unread.push(Change {
+                revision: entry.seq,
+                at: jiff::Timestamp::from_millisecond(entry.at_ms).unwrap_or_default(),
+                by: "?".to_owned(),
+                text: format!("`{}`: {}", entry.kind, Unread::of(&error)),
+                kind: ChangeKind::Note,
+            }),
         }
     }
-    (lines, events)
+    (events, unread)
 }
 
 async fn history_of(
@@ -150,11 +193,28 @@ async fn history_of(
     let entries = if all {
         world.ledger.history(name, before, limit).await?
     } else {
-        let story = [&Event::CHANGES[..], &Event::TOLD[..]].concat();
-        world.ledger.history_of(name, &story, before, limit).await?
+        let kinds = [&Event::CHANGES[..], &Event::TOLD[..]].concat();
+        world.ledger.history_of(name, &kinds, before, limit).await?
     };
     let full = entries.len() >= limit as usize;
     let earlier = entries.last().map(|entry| entry.seq).filter(|seq| full && *seq > 1);
-    let (lines, events) = read(name, &entries);
-    Ok(History { rollout: name.clone(), lines, events, earlier })
+    let (events, unread) = read(name, &entries);
+    // Which code was seen first, and what the history was like, change nothing.
+    let background = |event: &Event| {
+        matches!(
+            event,
+            Event::Baseline { .. } | Event::CodeChanged { change: CodeChange::First, .. }
+        )
+    };
+    let mut changes = story(name, events.iter().filter(|event| all || !background(&event.event)));
+    changes.extend(unread);
+    changes.sort_by_key(|change| change.revision);
+    Ok(History {
+        schema: HISTORY_SCHEMA.to_owned(),
+        rollout: name.clone(),
+        now: world.clock.now(),
+        changes,
+        events,
+        earlier,
+    })
 }

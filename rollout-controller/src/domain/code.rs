@@ -28,6 +28,19 @@ pub enum Code {
     },
 }
 
+impl Code {
+    /// Without the function's name: `version 42`, `$LATEST 9f2c13aa`.
+    pub fn short(&self) -> String {
+        match self {
+            Self::Version { version, .. } => format!("version {version}"),
+            Self::Latest { sha256, .. } => {
+                let digest: String = sha256.chars().take(8).collect();
+                format!("$LATEST {digest}")
+            }
+        }
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

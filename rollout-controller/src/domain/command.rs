@@ -3,10 +3,11 @@
 use super::assess::says;
 use super::code::{CodeLook, CodeSeen, compare};
 use super::decide::intend;
-use super::decision::{Cause, CauseKind, Hold, Shift};
+use super::decision::{Cause, CauseKind, Hold, RollBackReason, Shift};
 use super::draft::Draft;
 use super::event::{End, Event, LoweredBy, RouteFound, Who};
-use super::explain;
+use super::explain::{self, NEW, OLD};
+use super::figures::duration;
 use super::health::SILENT_MS;
 use super::journal::{FoldError, Journal};
 use super::observation::{AlarmState, Now, Observation};
@@ -112,7 +113,7 @@ impl Order {
 }
 
 /// What became of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum Verdict {
     /// Done, or with `dry_run`: would be done.
     #[serde(rename = "applied")]
@@ -168,7 +169,7 @@ struct Desk<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadRequest {
     /// No reason.
-    #[error("a reason is missing: {verb} --reason \"…\"")]
+    #[error("a reason is needed: rolloutctl {verb} --reason \"…\"")]
     NoReason {
         /// What was ordered.
         verb: &'static str,
@@ -188,7 +189,7 @@ pub enum BadRequest {
         bytes: usize,
     },
     /// A pause that ends at once.
-    #[error("a pause of 0 minutes is none; give --for 30m or leave it out")]
+    #[error("0 minutes is no pause; use --for 30m, or leave --for out")]
     NoPause,
 }
 
@@ -232,15 +233,13 @@ pub fn order(
     if let Some((_, seq)) = journal.commands.iter().rev().find(|(id, _)| *id == request.id) {
         let seq = *seq;
         if desk.effect_stands(seq) {
-            let message = format!("this very command was applied as revision {seq}");
+            let message = format!("this command was applied before, as revision {seq}.");
             return Ok(desk.not(Verdict::AlreadySo, message));
         }
         if request.order.needs_fresh_sight() {
             return Ok(desk.not(
                 Verdict::Stale,
-                format!(
-                    "this command was applied as revision {seq}, and something else happened since"
-                ),
+                format!("this command was applied as revision {seq}, and more happened since."),
             ));
         }
     }
@@ -258,8 +257,18 @@ pub fn order(
     }
 }
 
-fn in_words(hold: &Hold) -> String {
-    explain::hold(hold, &explain::evidence::Clock::utc())
+/// `ada rolled back: "users see errors".`
+fn ordered_by(who: &Who) -> String {
+    let (by, reason) = (who.identity.clone(), who.reason.clone());
+    explain::rollback_reason(&RollBackReason::Ordered { by, reason })
+}
+
+fn rolled_back() -> String {
+    format!("Rolled back. All traffic is on {OLD}.")
+}
+
+fn in_words(hold: &Hold, now_ms: i64) -> String {
+    explain::hold(hold, explain::evidence::Clock::At(now_ms))
 }
 
 impl Desk<'_> {
@@ -307,10 +316,10 @@ impl Desk<'_> {
 
     fn no_run(&self) -> Ordered {
         let what = match &self.journal.run {
-            None => "no rollout has been started".to_owned(),
-            Some(run) => format!("run {} has ended: {}", run.number, run.phase.words()),
+            None => "no run exists".to_owned(),
+            Some(run) => format!("run {} has ended ({})", run.number, run.phase.words()),
         };
-        self.refused(format!("{what}; `rolloutctl start` begins one"))
+        self.refused(format!("{what}. Begin one: rolloutctl start --reason \"…\""))
     }
 
     /// Whether a command that was journalled before still has its effect: nothing
@@ -347,17 +356,17 @@ impl Desk<'_> {
         let journal = self.journal;
         match self.request.if_revision {
             None => Some(self.refused(
-                "name the revision you saw (`if_revision`); `status` shows it".to_owned(),
+                "the revision that you saw is needed: add --if-revision N from `rolloutctl status`".to_owned(),
             )),
             Some(seen) if seen < journal.changed => Some(self.not(
                 Verdict::Stale,
                 format!(
-                    "you saw revision {seen}, and the rollout changed at revision {}",
+                    "it changed after you looked (revision {seen} → {}). Look again.",
                     journal.changed
                 ),
             )),
             Some(seen) if seen > journal.revision => Some(self.refused(format!(
-                "revision {seen} does not exist yet; the newest is {}",
+                "revision {seen} does not exist yet; the newest is {}.",
                 journal.revision
             ))),
             Some(_) => None,
@@ -374,17 +383,19 @@ impl Desk<'_> {
             match seen {
                 Ok(seen) => match seen.share.weight() {
                     Some(weight) => weights.push(weight),
-                    None => return Err(format!("route {} shows {}", route.name, seen.share)),
+                    None => return Err(format!("`{}` shows {}", route.name, seen.share)),
                 },
-                Err(why) => return Err(format!("route {} cannot be read: {why}", route.name)),
+                Err(why) => {
+                    return Err(format!("the rule of `{}` cannot be read ({why})", route.name));
+                }
             }
         }
         match weights.as_slice() {
-            [] => Err("no route could be read".to_owned()),
+            [] => Err("no rule can be read".to_owned()),
             [first, rest @ ..] if rest.iter().all(|weight| weight == first) => Ok(*first),
             _ => {
                 let all: Vec<String> = weights.iter().map(ToString::to_string).collect();
-                Err(format!("the routes show different weights: {}", all.join(", ")))
+                Err(format!("the routes have different shares: {}", all.join(", ")))
             }
         }
     }
@@ -398,16 +409,15 @@ impl Desk<'_> {
     fn start(&self) -> Result<Ordered, FoldError> {
         if let Some(run) = self.journal.open_run() {
             return Ok(self.refused(format!(
-                "run {} goes on ({}); roll it back first",
-                run.number,
-                run.phase.words()
+                "run {} is under way at {}. Roll it back first.",
+                run.number, run.weight
             )));
         }
         match self.shown() {
             Err(why) => return Ok(self.refused(why)),
             Ok(weight) if weight > Weight::ZERO && self.sight.mode == Mode::Active => {
                 return Ok(self.refused(format!(
-                    "the rules give Rust {weight} already; set it to 0 % first (`rolloutctl rollback`), so that every step rests on evidence"
+                    "{NEW} has {weight} already. Set it to 0% first: rolloutctl rollback --reason \"…\""
                 )));
             }
             Ok(_) => {}
@@ -419,13 +429,13 @@ impl Desk<'_> {
             && !self.journal.commands.iter().any(|(id, _)| *id == order.command)
         {
             return Ok(self.refused(format!(
-                "a rollback by {} is not journalled yet; the next tick does that, try again in a minute",
-                order.identity
+                "a rollback by {} is not journalled yet; the next tick does that. Try again in a minute.",
+                explain::person(&order.identity)
             )));
         }
         let alarms = match &self.sight.seen.alarms {
             Ok(alarms) => alarms,
-            Err(why) => return Ok(self.refused(format!("alarms cannot be read: {why}"))),
+            Err(why) => return Ok(self.refused(format!("alarms cannot be read ({why})."))),
         };
         let named = |state| {
             let these = alarms.iter().filter(move |alarm| alarm.state == state);
@@ -433,10 +443,15 @@ impl Desk<'_> {
         };
         let missing = named(AlarmState::Missing);
         if !missing.is_empty() {
-            let list = missing.join(", ");
-            return Ok(self.refused(format!(
-                "these alarms do not exist: {list}; create them or take them out of the config"
-            )));
+            return Ok(self.refused(match missing.as_slice() {
+                [one] => {
+                    format!("alarm {one} does not exist. Create it, or remove it from the config.")
+                }
+                all => format!(
+                    "alarms {} do not exist. Create them, or remove them from the config.",
+                    all.join(", ")
+                ),
+            }));
         }
         let routes = self.sight.terms.routes.iter().zip(&self.sight.seen.code);
         let empty: Vec<&str> = routes
@@ -445,7 +460,7 @@ impl Desk<'_> {
             .collect();
         if !empty.is_empty() {
             return Ok(self.refused(format!(
-                "`new_group` of {} has no target; register the Rust function there first",
+                "`new_group` of {} has no target. Register {NEW}'s function there first.",
                 empty.join(", ")
             )));
         }
@@ -459,23 +474,22 @@ impl Desk<'_> {
             alarms_before: named(AlarmState::Alarm),
         };
         let what = match self.sight.mode {
-            Mode::Active => "it reads the old side's history, then takes the first stage",
-            Mode::Shadow => "shadow: it decides and reports, and moves nothing",
+            Mode::Active => "First share within 2 minutes.",
+            Mode::Shadow => "Shadow: it decides and reports, and moves nothing.",
         };
-        self.applied(format!("run {run} started; {what}"), event, None)
+        self.applied(format!("Run {run} started. {what}"), event, None)
     }
 
     fn pause(&self, for_minutes: Option<u32>) -> Result<Ordered, FoldError> {
         let Some(run) = self.journal.open_run() else { return Ok(self.no_run()) };
         if let Phase::RollingBack { .. } = run.phase {
-            return Ok(self.already("a rollback is under way; nothing advances".to_owned()));
+            return Ok(self.already("a rollback is under way, no step is taken.".to_owned()));
         }
         let until_ms = for_minutes.map(|minutes| self.at_ms() + i64::from(minutes) * 60_000);
-        let until = until_ms.map_or("until a person resumes".to_owned(), |ms| {
-            format!("until {}", explain::clock_time(ms))
+        let until = until_ms.map_or_else(String::new, |ms| {
+            format!(" until {}", explain::time(ms, self.now.tick_ms))
         });
-        let message =
-            format!("paused at {} {until}; breaches and alarms still roll back", run.weight);
+        let message = format!("Paused at {}{until}. Protection stays on.", run.weight);
         let event = Event::Paused { who: self.who(), command: self.command(), until_ms };
         self.applied(message, event, None)
     }
@@ -484,17 +498,17 @@ impl Desk<'_> {
         let Some(run) = self.journal.open_run() else { return Ok(self.no_run()) };
         match (&run.phase, adopt) {
             (Phase::RollingBack { .. }, _) => {
-                Ok(self.refused("a rollback is under way; it cannot be resumed".to_owned()))
+                Ok(self.refused("a rollback is under way.".to_owned()))
             }
             (Phase::Moved { .. }, true) => self.adopt(run),
             (Phase::Moved { found, .. }, false) => Ok(self.refused(format!(
-                "someone else moved a weight ({}; the journal says {}): `resume --adopt` takes it over, or set it back",
+                "{}, not {}. Accept it: rolloutctl resume --adopt --reason \"…\". Or set it back.",
                 RouteFound::list(found),
                 run.weight
             ))),
             (Phase::Paused { .. }, _) => {
                 let event = Event::Resumed { who: self.who(), command: self.command() };
-                self.applied(format!("resumed at {}", run.weight), event, None)
+                self.applied(format!("Resumed at {}.", run.weight), event, None)
             }
             (
                 Phase::Starting
@@ -503,7 +517,7 @@ impl Desk<'_> {
                 | Phase::Completed { .. }
                 | Phase::Abandoned { .. },
                 _,
-            ) => Ok(self.already(format!("not paused: {} at {}", run.phase.words(), run.weight))),
+            ) => Ok(self.already(format!("not paused, {NEW} has {}.", run.weight))),
         }
     }
 
@@ -512,12 +526,12 @@ impl Desk<'_> {
             Ok(weight) => weight,
             Err(why) => {
                 return Ok(self.refused(format!(
-                    "{why}; make them alike first, roll back, or `abandon` the run"
+                    "{why}. Give every route the same share first, roll back, or abandon the run."
                 )));
             }
         };
         let event = Event::Adopted { who: self.who(), command: self.command(), weight };
-        self.applied(format!("{weight} is taken over in place of {}", run.weight), event, None)
+        self.applied(format!("Taken over: {weight} instead of {}.", run.weight), event, None)
     }
 
     fn rollback(&self) -> Result<Ordered, FoldError> {
@@ -525,7 +539,7 @@ impl Desk<'_> {
         let Some(run) = &self.journal.run else { return self.rollback_without_run(reached) };
         match &run.phase {
             Phase::Completed { .. } | Phase::Abandoned { .. } if reached => {
-                return Ok(self.already("every rule gives Rust 0 % already".to_owned()));
+                return Ok(self.already("every route is at 0% already.".to_owned()));
             }
             Phase::RolledBack { .. } if reached => return self.sign(run),
             Phase::Starting
@@ -538,37 +552,38 @@ impl Desk<'_> {
             | Phase::Abandoned { .. } => {}
         }
         let who = self.who();
-        let text = format!("rollback ordered by {}: {}", who.identity, who.reason);
+        let text = ordered_by(&who);
         let repeated = self.journal.commands.iter().any(|(id, _)| *id == self.request.id);
         if repeated && let Phase::RollingBack { .. } = run.phase {
             // Its process ended before every route was reached.
             let shift = Shift::out_of_traffic(CauseKind::RollBack, text);
             let mut draft = Draft::of(self.journal);
             intend(&mut draft, &shift, self.now)?;
-            let message = "rolled back: every route at 0 %".to_owned();
+            let message = rolled_back();
             return Ok(Ordered { verdict: Verdict::Applied, message, draft, shift: Some(shift) });
         }
         let event = Event::RollbackOrdered { who, command: self.command(), given_ms: None };
         if run.mode == Mode::Shadow {
             // Nothing is moved in shadow mode, by nobody's order: end the run.
-            let message = "the shadow run has ended; nothing was moved".to_owned();
+            let message = "The shadow run has ended; nothing was moved.".to_owned();
             let mut ordered = self.applied(message, event, None)?;
             end_rollback(&mut ordered.draft, self.now)?;
             return Ok(ordered);
         }
         let shift = Shift::out_of_traffic(CauseKind::RollBack, text);
-        self.applied("rolled back: every route at 0 %".to_owned(), event, Some(shift))
+        self.applied(rolled_back(), event, Some(shift))
     }
 
     /// A lowering that nobody had signed is signed by the person who rolls back.
     fn sign(&self, run: &Run) -> Result<Ordered, FoldError> {
         if !run.unsigned {
-            let message = "rolled back already: every rule gives Rust 0 %".to_owned();
+            let message = "every route is at 0% already.".to_owned();
             return Ok(self.already(message));
         }
         let event =
             Event::RollbackOrdered { who: self.who(), command: self.command(), given_ms: None };
-        let message = "rolled back already; your name and reason are in the journal now".to_owned();
+        let message = "Every route was at 0% already; your name and reason are in the journal now."
+            .to_owned();
         let mut ordered = self.applied(message, event, None)?;
         end_rollback(&mut ordered.draft, self.now)?;
         Ok(ordered)
@@ -577,10 +592,10 @@ impl Desk<'_> {
     /// Traffic that no run gave is taken away all the same.
     fn rollback_without_run(&self, reached: bool) -> Result<Ordered, FoldError> {
         if reached {
-            return Ok(self.already("every rule gives Rust 0 % already".to_owned()));
+            return Ok(self.already("every route is at 0% already.".to_owned()));
         }
         let who = self.who();
-        let text = format!("rollback ordered by {}: {}", who.identity, who.reason);
+        let text = ordered_by(&who);
         let expected = self.shown().unwrap_or(Weight::ZERO);
         let by = LoweredBy::Person { who, command: self.command() };
         let event = Event::LoweredOutside { expected, by };
@@ -588,7 +603,7 @@ impl Desk<'_> {
         draft.add(self.now.tick_ms, event)?;
         Ok(Ordered {
             verdict: Verdict::Applied,
-            message: "rolled back: every route at 0 %; there was no run".to_owned(),
+            message: format!("{} There was no run.", rolled_back()),
             draft,
             shift: Some(Shift::out_of_traffic(CauseKind::RollBack, text)),
         })
@@ -609,31 +624,35 @@ impl Desk<'_> {
             (None, Some(next)) => next,
             (None, None) => return self.complete_early(force),
             (Some(to), _) if to <= run.weight => {
-                let message = format!("{to} is not above {}; promote only raises", run.weight);
+                let message =
+                    format!("{to} is not above the present {}; promote only raises.", run.weight);
                 return Ok(self.refused(message));
             }
             (Some(to), _) if !run.terms.stages.contains(&to) => {
-                return Ok(self.refused(format!("{to} is no stage of the plan: {}", stages())));
+                return Ok(self.refused(format!("{to} is not a stage ({}).", stages())));
             }
             (Some(to), Some(next)) if to > next && !force => {
-                let message = format!("{to} skips {next}; --force does that without proof");
+                let message = format!("{to} skips {next}. To skip it without proof: --force");
                 return Ok(self.refused(message));
             }
             (Some(to), _) => to,
         };
         let raise = self.raise(run);
         if let Some(hold) = raise.calendar(to) {
-            return Ok(self.refused(in_words(&hold)));
+            return Ok(self.refused(in_words(&hold, self.now.tick_ms)));
         }
         let who = self.who();
-        let proof = if force { "without proof" } else { "with every limit proven" };
-        let cause = Cause {
-            kind: CauseKind::Promotion,
-            text: format!("promoted to {to} by {} {proof}: {}", who.identity, who.reason),
+        let by = explain::person(&who.identity);
+        let (proof, rests) = if force {
+            (format!("Proof was skipped by {by}."), "without proof")
+        } else {
+            ("Every limit was proven.".to_owned(), "every limit was proven")
         };
+        let text = format!("promoted by {by}, {rests}: \"{}\"", who.reason);
+        let cause = Cause { kind: CauseKind::Promotion, text };
         let shift = Shift { from: Some(run.weight), to, cause };
         let event = Event::Promoted { who, command: self.command(), to, forced: force };
-        let message = format!("promoted from {} to {to}, {proof}", run.weight);
+        let message = format!("{} → {to}, read back. {proof}", run.weight);
         self.applied(message, event, Some(shift))
     }
 
@@ -647,31 +666,33 @@ impl Desk<'_> {
 
     fn may_not_promote(&self, run: &Run, waived: Waived) -> Option<String> {
         if run.mode == Mode::Shadow {
-            return Some("a shadow run moves nothing; `activate` it first".to_owned());
+            return Some(
+                "this run is in shadow. First: rolloutctl activate --reason \"…\"".to_owned(),
+            );
         }
         if run.weight == Weight::ZERO {
             return Some(
-                "the first stage has not been taken yet; there is nothing to skip".to_owned(),
+                "the first step has not been taken yet; there is nothing to skip.".to_owned(),
             );
         }
         if let Some(intent) = &run.intent {
-            return Some(format!("a change to {} is under way; try again in a minute", intent.to));
+            return Some(format!("a change to {} is under way. Try again in a minute.", intent.to));
         }
         let silent = self.now.tick_ms - self.journal.ticked_ms.unwrap_or(run.started_ms);
         if silent > SILENT_MS {
             return Some(format!(
-                "the last tick was {} minutes ago, so nobody would protect a larger share; see `rolloutctl check`",
-                silent.div_euclid(60_000)
+                "the controller last ran {} ago, so a larger share would not be protected. Cause: rolloutctl check",
+                duration(silent)
             ));
         }
         let raise = self.raise(run);
         let hold = raise
             .obstacle(&self.code(run))
             .or_else(|| raise.proof(&says(run), waived).err().map(|hold| *hold))?;
-        let words = in_words(&hold);
+        let words = in_words(&hold, self.now.tick_ms);
         Some(match hold {
             Hold::Evidence { .. } | Hold::NotJudgedYet => {
-                format!("not every limit is proven yet ({words}); --force goes without proof")
+                format!("{words} Without proof: --force")
             }
             _ => words,
         })
@@ -680,11 +701,11 @@ impl Desk<'_> {
     fn complete_early(&self, force: bool) -> Result<Ordered, FoldError> {
         let who = self.who();
         let proof = if force { " without proof" } else { "" };
-        let reason =
-            format!("the rest of the bake was skipped{proof} by {}: {}", who.identity, who.reason);
+        let by = explain::person(&who.identity);
+        let reason = format!("{by} skipped the rest of the bake{proof}: \"{}\"", who.reason);
         let to = self.journal.run.as_ref().map_or(Weight::FULL, |run| run.weight);
         let event = Event::Promoted { who, command: self.command(), to, forced: force };
-        let message = format!("completed; the rest of the bake is skipped{proof}");
+        let message = format!("Completed; the rest of the bake is skipped{proof}.");
         let mut ordered = self.applied(message, event, None)?;
         ordered.draft.add(self.now.tick_ms, Event::Finished { end: End::Completed, reason })?;
         Ok(ordered)
@@ -693,19 +714,19 @@ impl Desk<'_> {
     fn activate(&self) -> Result<Ordered, FoldError> {
         let Some(run) = self.journal.open_run() else { return Ok(self.no_run()) };
         if run.mode == Mode::Active {
-            return Ok(self.already("this run acts already".to_owned()));
+            return Ok(self.already("this run is active already.".to_owned()));
         }
         if self.shown() != Ok(run.weight) {
-            return Ok(self.refused(format!("the rules do not show {}", run.weight)));
+            return Ok(self.refused(format!("the rules do not show {}.", run.weight)));
         }
         if let Some(finding) = self.sight.seen.unsafe_rules().into_iter().next() {
             return Ok(self.refused(finding));
         }
         if let CodeLook::Unknown(why) = self.code(run) {
-            return Ok(self.refused(format!("it is not known which code runs: {why}")));
+            return Ok(self.refused(format!("it is not known which code runs ({why}).")));
         }
         let event = Event::Activated { who: self.who(), command: self.command() };
-        self.applied(format!("active from now on, at {}", run.weight), event, None)
+        self.applied(format!("Active from now on, at {}.", run.weight), event, None)
     }
 
     fn abandon(&self) -> Result<Ordered, FoldError> {
@@ -722,13 +743,13 @@ impl Desk<'_> {
         };
         if !tried && run.mode == Mode::Active {
             return Ok(self.refused(format!(
-                "the run can end by itself ({}); use `rollback`",
+                "the run can end by itself ({}). Use: rolloutctl rollback --reason \"…\"",
                 run.phase.words()
             )));
         }
         let left = found(&run.terms, &self.sight.seen.rules);
         let message = format!(
-            "run {} is closed and nothing was moved: {}",
+            "Run {} is closed; nothing was moved: {}.",
             run.number,
             RouteFound::list(&left)
         );

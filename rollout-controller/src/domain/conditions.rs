@@ -4,6 +4,7 @@ use super::decision::Condition;
 use super::draft::Draft;
 use super::event::{Event, RouteFound};
 use super::explain;
+use super::figures::{duration, whole};
 use super::journal::{FoldError, Journal};
 use super::limits::standings;
 use super::message::{Channel, Topic};
@@ -106,23 +107,23 @@ fn note(
 
 fn over(topic: Topic) -> &'static str {
     match topic {
-        Topic::HoldingTooLong => "The rollout moves again.",
-        Topic::Blind => "Everything can be read again.",
-        Topic::NoTraffic => "Requests reach the new side again.",
-        Topic::MovedBySomeoneElse => "Every rule shows what the journal says again.",
-        Topic::HeaderRuleChanged => "The rules are as they must be again.",
-        Topic::RollbackIncomplete => "Every route is at 0 %.",
+        Topic::HoldingTooLong => "The share moves again.",
+        Topic::Blind => "Metrics, alarms and rules can be read again.",
+        Topic::NoTraffic => "Requests reach Rust again.",
+        Topic::MovedBySomeoneElse => "Every rule shows the intended share again.",
+        Topic::HeaderRuleChanged => "The header rule and stickiness are right again.",
+        Topic::RollbackIncomplete => "Every route is at 0%.",
         Topic::PauseExpires => "The pause is over.",
         Topic::BothSides => "Both sides keep every limit again.",
         Topic::WriteRefused => "The step was accepted, or is not tried any more.",
         Topic::NewCode => "It is known again which code runs.",
-        Topic::ChannelBroken => "Messages get through again.",
+        Topic::ChannelBroken => "Messages are accepted again.",
         Topic::Started
         | Topic::StageReached
         | Topic::RolledBack
         | Topic::Completed
         | Topic::ControllerError
-        | Topic::Test => "It is over.",
+        | Topic::Test => "Resolved.",
     }
 }
 
@@ -152,7 +153,7 @@ pub(super) fn missing_alarm(seen: &Observation) -> Option<&str> {
 fn blind(run: &Run, seen: &Observation, settings: &Settings, now: Now) -> Option<Condition> {
     if let Some(name) = missing_alarm(seen) {
         let text = format!(
-            "Alarm `{name}` does not exist any more, so it protects nothing. Nothing advances; metrics still protect."
+            "Alarm `{name}` does not exist any more. No step is taken; a broken limit still rolls back. Next: create it, or remove it from the config."
         );
         return Some(Condition { topic: Topic::Blind, text });
     }
@@ -162,7 +163,7 @@ fn blind(run: &Run, seen: &Observation, settings: &Settings, now: Now) -> Option
     (long >= i64::from(settings.blind_after_minutes)).then(|| Condition {
         topic: Topic::Blind,
         text: format!(
-            "Nothing to judge by for {long} minutes: {}. Nothing advances; alarms and manual rollback work as far as AWS does.",
+            "No metrics for {long} minutes: {} A broken limit would go unseen; alarms still roll back. Next: rolloutctl check",
             explain::last_decision(run)
         ),
     })
@@ -173,7 +174,12 @@ fn holding_too_long(run: &Run, settings: &Settings, now: Now) -> Option<Conditio
     let too_long = minutes >= i64::from(settings.max_hold_minutes) && run.phase.pause().is_none();
     too_long.then(|| Condition {
         topic: Topic::HoldingTooLong,
-        text: format!("At {} for {minutes} minutes: {}", run.weight, explain::last_decision(run)),
+        text: format!(
+            "At {} for {}: {} Traffic is unchanged. Next: rolloutctl status",
+            run.weight,
+            duration(minutes * 60_000),
+            explain::last_decision(run)
+        ),
     })
 }
 
@@ -183,9 +189,9 @@ fn no_traffic(run: &Run) -> Option<Condition> {
     alarming.then(|| Condition {
         topic: Topic::NoTraffic,
         text: format!(
-            "No request reached the Rust group for {} minutes although about {} were due: its target group or the rule is wrong, or metrics are missing.",
+            "No request reached Rust for {} minutes; about {} were expected. Check rule and target group. Next: rolloutctl check",
             silence.minutes,
-            explain::number::whole(silence.expected)
+            whole(silence.expected)
         ),
     })
 }
@@ -195,7 +201,7 @@ fn moved(run: &Run) -> Option<Condition> {
     Some(Condition {
         topic: Topic::MovedBySomeoneElse,
         text: format!(
-            "The journal says {}, but {}. Nothing is moved until `rolloutctl resume --adopt` takes this over or the weight is set back; evidence and alarms still roll back.",
+            "Expected {}, but {}. No step is taken; protection stays on. Next: rolloutctl resume --adopt, or rollback",
             run.weight,
             RouteFound::list(found)
         ),
@@ -212,7 +218,10 @@ fn rollback_incomplete(run: &Run) -> Option<Condition> {
     let Phase::RollingBack { unreached, tries, .. } = &run.phase else { return None };
     (*tries > 0).then(|| Condition {
         topic: Topic::RollbackIncomplete,
-        text: format!("Trying again every minute. {}", RouteFound::list(unreached)),
+        text: format!(
+            "AWS: {}. Run now: rolloutctl rollback --direct --reason \"…\"",
+            RouteFound::list(unreached)
+        ),
     })
 }
 
@@ -221,8 +230,8 @@ fn pause_expires(run: &Run, now: Now) -> Option<Condition> {
     (now.tick_ms >= until - PAUSE_WARNING_MS).then(|| Condition {
         topic: Topic::PauseExpires,
         text: format!(
-            "The pause ends at {} and the rollout goes on by itself.",
-            explain::clock_time(until)
+            "The pause ends at {}. Steps go on by themselves. Longer: rolloutctl pause --for 2h --reason \"…\"",
+            explain::time(until, now.tick_ms)
         ),
     })
 }
@@ -240,12 +249,15 @@ fn both_sides(run: &Run) -> Option<Condition> {
         .map(|standing| {
             let who =
                 if standing.new.over { "Python and Rust both break" } else { "Python breaks" };
-            format!("{who} {}", standing.metric.name())
+            format!("{who} {}", standing.metric.title())
         })
         .collect();
     (!over.is_empty()).then(|| Condition {
         topic: Topic::BothSides,
-        text: format!("{}; Rust is not worse than Python. Nothing advances.", over.join("; ")),
+        text: format!(
+            "{}; Rust is no worse. No step is taken. Look at what both share: database, network.",
+            over.join("; ")
+        ),
     })
 }
 
@@ -254,7 +266,7 @@ fn write_refused(run: &Run) -> Option<Condition> {
     Some(Condition {
         topic: Topic::WriteRefused,
         text: format!(
-            "The step to {} was refused {} times: {}",
+            "AWS refused the step to {} {} times: {}. The share stays. Next: rolloutctl check",
             refused.to,
             refused.times,
             RouteFound::list(&refused.routes)
@@ -267,8 +279,8 @@ fn code_unknown(run: &Run, now: Now) -> Option<Condition> {
     (now.tick_ms - since >= CODE_UNKNOWN_MS).then(|| Condition {
         topic: Topic::NewCode,
         text: format!(
-            "It is not known which code runs since {}. Nothing advances; protection is unchanged.",
-            explain::clock_time(since)
+            "It is not known since {} which code runs. No step is taken; protection stays on. Next: rolloutctl check",
+            explain::time(since, now.tick_ms)
         ),
     })
 }
@@ -307,10 +319,10 @@ fn differs_after_the_end(run: &Run, seen: &Observation) -> Option<String> {
     (!other.is_empty()).then(|| {
         let list = RouteFound::list(&other);
         if expected == Weight::ZERO {
-            format!("After the rollback {list}; only a new start gives Rust traffic.")
+            format!("Rolled back, but {list}. Only a new start gives Rust traffic. Next: rolloutctl rollback")
         } else {
             format!(
-                "Completed at {expected}, but {list}; nothing protects that traffic but alarms."
+                "Completed at {expected}, but {list}. Only alarms protect that traffic."
             )
         }
     })
@@ -327,7 +339,7 @@ fn without_a_run(seen: &Observation) -> Option<String> {
         .collect();
     (!shares.is_empty()).then(|| {
         format!(
-            "The rules give Rust {} and no rollout protects it; `rolloutctl rollback` takes it out of traffic.",
+            "Rust has {}, and no run protects it. All to Python: rolloutctl rollback --reason \"…\"",
             shares.join(", ")
         )
     })

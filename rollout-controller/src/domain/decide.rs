@@ -77,7 +77,8 @@ pub fn decide(
         }
         (Decision::RollBack { reason }, None) if run.mode == Mode::Shadow => {
             // It would have left traffic; a latched engine learns nothing more.
-            let reason = format!("shadow: {}", explain::rollback_reason(reason));
+            let reason =
+                format!("Shadow, it would have rolled back: {}", explain::rollback_reason(reason));
             draft.add(now.tick_ms, Event::Finished { end: End::RolledBack, reason })?;
         }
         _ => {}

@@ -5,6 +5,7 @@
 
 use super::evidence::{self, ConfigError, EvidenceConfig, HoldReason, Stage};
 use super::evidence2::{self, Choices, Hold, Position, Settings, Stages, Unproven, Verdict, Words};
+use super::explain;
 use super::gathered::Gathered;
 use super::minute::Edges;
 use super::plan::Terms;
@@ -333,7 +334,7 @@ fn route_names(terms: &Terms) -> Vec<String> {
 }
 
 fn words(routes: &[String]) -> Words<'_> {
-    Words { old: "Python", new: "Rust", routes, clock: evidence2::Clock::Utc }
+    Words { old: explain::OLD, new: explain::NEW, routes, clock: evidence2::Clock::Utc }
 }
 
 impl Gathered {

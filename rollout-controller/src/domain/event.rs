@@ -236,7 +236,7 @@ pub struct RouteFound {
 }
 
 impl RouteFound {
-    /// `public shows 5 %; internal: AccessDenied`.
+    /// `public shows 5%; internal: AccessDenied`.
     pub fn list(found: &[Self]) -> String {
         let each: Vec<String> =
             found.iter().map(|route| format!("{} {}", route.route, route.text)).collect();

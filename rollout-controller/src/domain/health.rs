@@ -30,8 +30,10 @@ const BLIND_AFTER_MINUTES: i64 = 10;
 const UNSENT_MS: i64 = 5 * 60_000;
 
 /// What a person must think of first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Nobody would take the new side out of traffic if it broke.
     NotProtected,

@@ -155,7 +155,7 @@ const FEW: u64 = 5;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they are; variants are documented")]
 pub enum Contradiction {
-    /// The buckets do not add up to the samples, within 2 %. What little is missing
+    /// The buckets do not add up to the samples, within 2%. What little is missing
     /// then counts as slow, the safe reading; more means that somebody counts
     /// differently (one stand-in answers every unknown statistic with the average).
     Buckets { sum: u64, samples: u64 },

@@ -15,7 +15,7 @@
 //! | [`command`] | what a person may order, and what becomes of it |
 //! | [`protection`] | what is done while the journal cannot be used |
 //! | [`health`], [`conditions`], [`message`], [`outbox`] | how it stands, what people should know, what they are sent |
-//! | [`explain`] | decisions, events and health as sentences |
+//! | [`explain`], [`figures`] | decisions, events and health as sentences; numbers for people |
 
 pub mod assess;
 pub mod both_sides;
@@ -32,6 +32,7 @@ pub mod event;
 pub mod evidence;
 pub mod evidence2;
 pub mod explain;
+pub mod figures;
 pub mod gathered;
 pub mod health;
 pub mod journal;

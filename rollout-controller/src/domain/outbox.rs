@@ -4,9 +4,11 @@
 //! cause until an entry says that the channel accepted it. So a crash between
 //! the two sends it again (its key removes doubles), and never loses it.
 
-use super::event::{End, Event, Item, LoweredBy, Stamped};
+use super::event::{End, Event, Item, LoweredBy, RouteFound, Stamped, Who};
+use super::explain::{self, NEW, OLD};
 use super::journal::{Before, Journal};
 use super::message::{Channel, Page, StateChange, Topic, Urgency};
+use super::phase::Phase;
 use super::plan::Mode;
 use super::run::Run;
 use super::weight::Weight;
@@ -164,7 +166,7 @@ impl Outbox {
         let clears = self.on(channel).filter(|owed| owed.item.revision > alarm.item.revision);
         clears.into_iter().find_map(|owed| match &owed.what {
             Debt::Page(clear) if clear.urgency == Urgency::Clear && clear.key() == page.key() => {
-                let text = format!("{} It is over: {}", page.text, clear.text);
+                let text = format!("{} Resolved: {}", page.text, clear.text);
                 let both = Page { urgency: Urgency::Info, text, ..page.clone() };
                 Some((owed.item, Debt::Page(both)))
             }
@@ -256,32 +258,41 @@ fn pages(journal: &Journal, stamped: &Stamped, before: Before) -> Vec<Page> {
     };
     match (&stamped.event, run) {
         (Event::Started { who, .. }, Some(run)) => {
-            let shadow =
-                if run.mode == Mode::Shadow { " in shadow mode; nothing is moved" } else { "" };
-            let text = format!("Started by {}: {}", who.identity, who.reason);
-            let title = format!("{name}: run {number} started{shadow}");
+            let who_short = explain::person(&who.identity);
+            let shadow = match run.mode {
+                Mode::Active => "",
+                Mode::Shadow => " Shadow: nothing is moved.",
+            };
+            let stages: Vec<String> = run.terms.stages.iter().map(ToString::to_string).collect();
+            let text =
+                format!("\"{}\".{shadow} Stages {}. Nothing to do.", who.reason, stages.join(", "));
+            let title = format!("{name}: run {number} started by {who_short}");
             let mut pages = vec![page(Topic::Started, Urgency::Info, title, &text)];
             if before.rolled_back {
                 // The incident of the rollback before ends with the new start.
-                let title = format!("{name}: started again");
+                let title = format!("{name}: resolved: started again by {who_short}");
                 let mut clear = page(Topic::RolledBack, Urgency::Clear, title, &text);
                 clear.run = before.run;
                 pages.push(clear);
             }
             pages
         }
-        (Event::Applied { from: was, to, cause }, _) if *to > Weight::ZERO => {
-            let title = format!("{name}: {was} → {to} on Rust");
-            vec![page(Topic::StageReached, Urgency::Info, title, &cause.text)]
+        (Event::Applied { from: was, to, cause }, Some(run)) if *to > Weight::ZERO => {
+            let title = format!("{name}: {was} → {to} on {NEW}");
+            let next = run.terms.next_after(*to).map_or_else(String::new, |next| {
+                format!(" Next: {next}, when every limit is proven for it.")
+            });
+            let text = format!("{}{next}", explain::sentence(&cause.text));
+            vec![page(Topic::StageReached, Urgency::Info, title, &text)]
         }
         (Event::Raised { topic, text }, _) => {
             // The planned end of a pause is no alarm.
             let urgency =
                 if *topic == Topic::PauseExpires { Urgency::Info } else { Urgency::Trigger };
-            vec![page(*topic, urgency, title_of(name, *topic), text)]
+            vec![page(*topic, urgency, title_of(name, *topic, run), text)]
         }
         (Event::Cleared { topic, text }, _) if *topic != Topic::PauseExpires => {
-            vec![page(*topic, Urgency::Clear, title_of(name, *topic), text)]
+            vec![page(*topic, Urgency::Clear, resolved(name, *topic), text)]
         }
         (Event::CodeChanged { change, codes }, Some(run)) if change.touches_new() => {
             let now: Vec<String> = codes
@@ -289,32 +300,46 @@ fn pages(journal: &Journal, stamped: &Stamped, before: Before) -> Vec<Page> {
                 .filter_map(|code| code.new.as_ref())
                 .map(ToString::to_string)
                 .collect();
-            let title = format!("{name}: other code on Rust; proving {} again", run.weight);
-            vec![page(
-                Topic::NewCode,
-                Urgency::Info,
-                title,
-                &format!("Rust runs {} now.", now.join(", ")),
-            )]
+            let title = format!("{name}: {NEW} was redeployed; {} is proven again", run.weight);
+            let text = format!("{NEW} runs {} now. Nothing to do.", now.join(", "));
+            vec![page(Topic::NewCode, Urgency::Info, title, &text)]
         }
         (Event::Finished { end: End::RolledBack, reason }, Some(run)) => {
             let came_from = run.came_from();
-            let title = format!("{name}: rolled back, {came_from} → 0 % on Rust");
+            let (title, traffic) = match run.mode {
+                Mode::Active => (
+                    format!("{name}: rolled back, {came_from} → 0% on {NEW}"),
+                    format!(
+                        " All traffic is on {OLD}, read back at {}.",
+                        explain::event::moment(stamped)
+                    ),
+                ),
+                Mode::Shadow => (
+                    format!("{name}: shadow run ended; it would have rolled back"),
+                    " Nothing was moved.".to_owned(),
+                ),
+            };
             let urgency = if before.ordered { Urgency::Info } else { Urgency::Trigger };
-            let mut pages = vec![page(Topic::RolledBack, urgency, title, reason)];
+            let text = format!("{}{traffic}", explain::stopped(reason));
+            let mut pages = vec![page(Topic::RolledBack, urgency, title, &text)];
             pages.extend(over_with_the_run(journal, &page));
             pages
         }
         (Event::Finished { end: End::Completed, reason }, Some(_)) => {
-            let title = format!("{name}: completed, all traffic on Rust");
-            let mut pages = vec![page(Topic::Completed, Urgency::Info, title, reason)];
+            let title = format!("{name}: completed, all traffic on {NEW}");
+            let text = format!(
+                "{} Minute-by-minute protection ends here; alarms remain.",
+                explain::stopped(reason)
+            );
+            let mut pages = vec![page(Topic::Completed, Urgency::Info, title, &text)];
             pages.extend(over_with_the_run(journal, &page));
             pages
         }
         (Event::Abandoned { who, .. }, Some(_)) => over_with_the_run(journal, &page)
             .into_iter()
             .map(|mut clear| {
-                clear.text = format!("The run was abandoned by {}: {}", who.identity, who.reason);
+                let by = explain::person(&who.identity);
+                clear.text = format!("{by} closed the run: \"{}\".", who.reason);
                 clear
             })
             .collect(),
@@ -330,7 +355,7 @@ fn over_with_the_run(
     let raised = journal.raised.keys().filter(|topic| **topic != Topic::PauseExpires);
     raised
         .map(|topic| {
-            let title = title_of(&journal.name, *topic);
+            let title = resolved(&journal.name, *topic);
             page(*topic, Urgency::Clear, title, "The run has ended.")
         })
         .collect()
@@ -351,28 +376,71 @@ fn change(journal: &Journal, stamped: &Stamped, before: Before) -> Option<StateC
     })
 }
 
-/// One line for each condition.
-pub(super) fn title_of(name: &str, topic: Topic) -> String {
+/// The title of the message that a condition is over.
+fn resolved(name: &str, topic: Topic) -> String {
+    let title = title_of(name, topic, None);
+    let what = title.strip_prefix(name).unwrap_or(&title).trim_start_matches(": ");
+    format!("{name}: resolved: {what}")
+}
+
+/// One line for each condition, with the share at stake where it is known; what users
+/// feel comes first.
+pub(super) fn title_of(name: &str, topic: Topic, run: Option<&Run>) -> String {
+    let share = run.map(|run| run.weight).filter(|share| *share > Weight::ZERO);
+    let on_new = share.map_or_else(String::new, |share| format!("; {share} on {NEW}"));
+    let at = share.map_or_else(String::new, |share| format!(" at {share}"));
     let what = match topic {
-        Topic::HoldingTooLong => "holding too long",
-        Topic::Blind => "no metrics, alarms or rules to judge by",
-        Topic::NoTraffic => "no request reaches Rust although its weight says so",
-        Topic::MovedBySomeoneElse => "a weight was moved by someone else",
-        Topic::HeaderRuleChanged => "the header rule or stickiness is not as it must be",
-        Topic::RollbackIncomplete => "ROLLBACK INCOMPLETE",
-        Topic::PauseExpires => "a pause ends soon",
-        Topic::BothSides => "a limit is broken, and Rust is not worse than Python",
-        Topic::WriteRefused => "the load balancer refuses the next step",
-        Topic::NewCode => "it is not known which code runs",
-        Topic::ChannelBroken => "messages do not get through",
-        Topic::ControllerError => "the controller fails",
-        Topic::Started => "started",
-        Topic::StageReached => "stage reached",
-        Topic::RolledBack => "rolled back",
-        Topic::Completed => "completed",
-        Topic::Test => "test",
+        Topic::HoldingTooLong => format!("held too long{at}"),
+        Topic::Blind => format!("no metrics, alarms or rules to judge by{on_new}"),
+        Topic::NoTraffic => format!("no request reaches {NEW}{at}"),
+        Topic::MovedBySomeoneElse => match run.map(|run| &run.phase) {
+            Some(Phase::Moved { found, .. }) => moved(found, share.unwrap_or_default()),
+            Some(_) | None => "moved by someone else".to_owned(),
+        },
+        Topic::HeaderRuleChanged => "testers' header rule or stickiness changed".to_owned(),
+        Topic::RollbackIncomplete => match run.map(|run| &run.phase) {
+            Some(Phase::RollingBack { unreached, .. }) if !unreached.is_empty() => {
+                let each: Vec<String> = unreached
+                    .iter()
+                    .map(|route| match route.weight {
+                        Some(weight) => format!("`{}` still {weight} on {NEW}", route.route),
+                        None => format!("`{}` not reached", route.route),
+                    })
+                    .collect();
+                format!("ROLLBACK INCOMPLETE: {}", each.join(", "))
+            }
+            Some(_) | None => "ROLLBACK INCOMPLETE".to_owned(),
+        },
+        Topic::PauseExpires => {
+            let until = run.and_then(|run| run.phase.pause()?.until_ms);
+            until.map_or_else(
+                || "pause ends soon".to_owned(),
+                |until| format!("pause ends at {}", explain::time(until, until)),
+            )
+        }
+        Topic::BothSides => format!("{OLD} breaks a limit, so {NEW} is not blamed{on_new}"),
+        Topic::WriteRefused => format!("AWS refuses the next step{on_new}"),
+        Topic::NewCode => format!("it is not known which code runs{on_new}"),
+        Topic::ChannelBroken => "messages do not get through".to_owned(),
+        Topic::ControllerError => format!("controller failing{on_new}"),
+        Topic::Started => "started".to_owned(),
+        Topic::StageReached => "stage reached".to_owned(),
+        Topic::RolledBack => "rolled back".to_owned(),
+        Topic::Completed => "completed".to_owned(),
+        Topic::Test => "test".to_owned(),
     };
     format!("{name}: {what}")
+}
+
+/// `` `public` moved by someone else: 25% → 80% ``
+fn moved(found: &[RouteFound], expected: Weight) -> String {
+    let mut other = found.iter().filter(|route| route.weight != Some(expected));
+    match (other.next(), other.next()) {
+        (Some(RouteFound { route, weight: Some(weight), .. }), None) => {
+            format!("`{route}` moved by someone else: {expected} → {weight}")
+        }
+        (Some(_) | None, Some(_) | None) => "moved by someone else".to_owned(),
+    }
 }
 
 /// Events that change the state that `status` shows, each with one sentence.
@@ -385,21 +453,19 @@ fn state_reason(event: &Event) -> Option<String> {
         | Event::Activated { who, .. }
         | Event::Promoted { who, .. }
         | Event::Abandoned { who, .. }
-        | Event::RollbackOrdered { who, .. } => Some(format!("{}: {}", who.identity, who.reason)),
+        | Event::RollbackOrdered { who, .. }
+        | Event::LoweredOutside { by: LoweredBy::Person { who, .. }, .. } => Some(said(who)),
         Event::Applied { cause, .. } => Some(cause.text.clone()),
-        Event::PauseEnded {} => Some("the pause came to its end".to_owned()),
-        Event::MovedByOther { .. } => Some("a weight was moved by someone else".to_owned()),
+        Event::PauseEnded {} => Some("the pause ended".to_owned()),
+        Event::MovedByOther { .. } => Some("a share was moved by someone else".to_owned()),
         Event::FoundAtZero { .. } | Event::LoweredOutside { by: LoweredBy::Unknown, .. } => {
-            Some("every rule was found at 0 %".to_owned())
-        }
-        Event::LoweredOutside { by: LoweredBy::Person { who, .. }, .. } => {
-            Some(format!("{}: {}", who.identity, who.reason))
+            Some("every rule was found at 0%".to_owned())
         }
         Event::LoweredOutside { by: LoweredBy::Protection { reason, .. }, .. } => {
-            Some(format!("rolled back while the journal was out of reach: {reason}"))
+            Some(format!("rolled back while the journal could not be used: {reason}"))
         }
         Event::CodeChanged { change, .. } if change.touches_new() => {
-            Some("other code answers on the new side".to_owned())
+            Some(format!("{NEW} was redeployed"))
         }
         Event::Finished { reason, .. } => Some(reason.clone()),
         Event::Raised { text, .. } | Event::Cleared { text, .. } => Some(text.clone()),
@@ -416,4 +482,9 @@ fn state_reason(event: &Event) -> Option<String> {
         | Event::PageSent { .. }
         | Event::Announced { .. } => None,
     }
+}
+
+/// `ada: "deploy of the gateway"`
+fn said(who: &Who) -> String {
+    format!("{}: \"{}\"", explain::person(&who.identity), who.reason)
 }

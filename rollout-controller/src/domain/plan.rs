@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StartAt {
-    /// The largest stage, up to 50 % (25 % under evidence-1), at which a fault is
+    /// The largest stage, up to 50% (25% under evidence-1), at which a fault is
     /// found before it hurts more requests than finding it takes.
     Auto,
     /// This stage, one of the plan's.
@@ -23,7 +23,7 @@ pub enum StartAt {
 /// config, or an upgrade of the controller, does not move the goal posts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Terms {
-    /// Rising; the last is 100 %. Checked when the configuration is read.
+    /// Rising; the last is 100%. Checked when the configuration is read.
     pub stages: Vec<Weight>,
     /// First stage.
     pub start: StartAt,
@@ -68,7 +68,7 @@ impl Terms {
 }
 
 /// Whether the controller acts on its decisions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Decisions move weights.

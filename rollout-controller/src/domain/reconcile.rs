@@ -165,7 +165,7 @@ fn lowered_outside(
         }
         LoweredBy::Person { .. } | LoweredBy::Unknown => {
             format!(
-                "every rule was found at 0 %, {} expected: rolled back outside the journal",
+                "every rule was found at 0%, {} expected: rolled back outside the journal",
                 run.weight
             )
         }

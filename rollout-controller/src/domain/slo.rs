@@ -53,6 +53,14 @@ impl Metric {
         }
     }
 
+    /// Name in tables: `errors`, `P95`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Err => "errors",
+            Self::P50 | Self::P95 | Self::P99 => self.title(),
+        }
+    }
+
     /// Short name: `err`, `p50`, `p95`, `p99`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -66,7 +74,7 @@ impl Metric {
 
 /// The service level objectives: what the new side must keep at every weight.
 ///
-/// "P99 below 500 ms" is tested as "less than 1 % of requests take longer than
+/// "P99 below 500 ms" is tested as "less than 1% of requests take longer than
 /// 500 ms", so each latency limit must be an edge of the histogram.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -75,9 +83,9 @@ pub struct Slo {
     pub max_error_ratio: f64,
     /// Half of the requests must be at most this slow, milliseconds. Default 100.
     pub p50_ms: f64,
-    /// 95 % of the requests must be at most this slow, milliseconds. Default 200.
+    /// 95% of the requests must be at most this slow, milliseconds. Default 200.
     pub p95_ms: f64,
-    /// 99 % of the requests must be at most this slow, milliseconds. Default 500.
+    /// 99% of the requests must be at most this slow, milliseconds. Default 500.
     pub p99_ms: f64,
 }
 

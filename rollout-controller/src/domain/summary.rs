@@ -32,6 +32,8 @@ pub struct Summary {
     pub ticks: u32,
     /// The minute whose evidence reached the rollback, if one did.
     pub rolled_back_at: Option<Minute>,
+    /// `ln E` with which it did: what a false alarm's bound comes from.
+    pub rolled_back_with: Option<f64>,
     /// The limit that the old side breaks by itself, and since when.
     pub old_side_bad: Option<(Metric, Minute)>,
 }
@@ -77,6 +79,20 @@ impl Run {
     }
 }
 
+impl Run {
+    /// About how long the proof of each limit takes, in the order of [`Metric::ALL`];
+    /// `None` where the engine cannot say.
+    pub fn minutes_left(&self) -> [Option<evidence2::MinutesLeft>; 4] {
+        match (self.engine(), self.gathered.two()) {
+            (Ok(Engine::Two(engine)), Some(timeline)) => {
+                let at = Position { share: self.weight, baked: self.baked };
+                engine.minutes_left(timeline.evidence(), at).map(Some)
+            }
+            (Ok(Engine::One(_) | Engine::Two(_)) | Err(_), _) => [None; 4],
+        }
+    }
+}
+
 impl StageSeen {
     /// As evidence-1 has it.
     pub fn of_one(engine: &evidence::Engine, evidence: &evidence::Evidence) -> Self {
@@ -115,6 +131,7 @@ fn one(engine: &evidence::Engine, gathered: &Gathered) -> Option<Summary> {
         proofs: judged.log_gates.map(|has| ProofSeen { has, needs }),
         ticks: judged.gate_ticks,
         rolled_back_at: judged.rolled_back_at,
+        rolled_back_with: judged.rolled_back_at.map(|_| judged.log_e),
         old_side_bad: judged.incident(),
     })
 }
@@ -152,6 +169,7 @@ fn two(engine: &evidence2::Engine, run: &Run) -> Option<Summary> {
         proofs,
         ticks: evidence.ticks(),
         rolled_back_at: evidence.rolled_back().map(|breach| breach.minute),
+        rolled_back_with: evidence.rolled_back().map(|breach| breach.log_e),
         old_side_bad: evidence.old_side_bad(),
     })
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Share of requests sent to the new side, in tenths of a percent, 0 to 1000.
 ///
 /// The old side gets the remainder, so the two can never disagree. Written to
-/// JSON as the number of tenths: 125 is 12.5 %.
+/// JSON as the number of tenths: 125 is 12.5%.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -18,20 +18,20 @@ pub struct Weight(u16);
 /// A number that is no share in whole tenths of a percent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WeightError {
-    /// Above 100 %, below 0 %, or not a number.
-    #[error("weight {found} is outside 0 % to 100 %; give a share of all requests")]
+    /// Above 100%, below 0%, or not a number.
+    #[error("weight {found} is outside 0% to 100%; give a share of all requests")]
     OutOfRange {
         /// The value as given.
         found: String,
     },
     /// Finer than a tenth of a percent: the load balancer could not express it.
-    #[error("weight {found} is not a whole tenth of a percent; round it, for example to 12.5 %")]
+    #[error("weight {found} is not a whole tenth of a percent; round it, for example to 12.5%")]
     TooFine {
         /// The value as given.
         found: String,
     },
-    /// Not of the form `12.5 %`.
-    #[error("weight {found:?} is not a percentage; write it like \"5%\" or \"12.5 %\"")]
+    /// Not of the form `12.5%`.
+    #[error("weight {found:?} is not a percentage; write it like \"5%\" or \"12.5%\"")]
     NotAPercentage {
         /// The value as given.
         found: String,
@@ -60,7 +60,7 @@ impl Weight {
     /// # Errors
     /// [`WeightError`] if it is outside that range or finer than a tenth.
     pub fn from_percent(percent: f64) -> Result<Self, WeightError> {
-        let found = || format!("{percent} %");
+        let found = || format!("{percent}%");
         if !(0.0..=100.0).contains(&percent) {
             return Err(WeightError::OutOfRange { found: found() });
         }
@@ -91,7 +91,7 @@ impl Weight {
     /// The load balancer's weights `(old, new)`.
     ///
     /// They sum to 100 where the share is a whole percent, else to 1000. An ALB
-    /// takes 0 to 999 a group; 1000 cannot occur, since 0 % and 100 % are whole.
+    /// takes 0 to 999 a group; 1000 cannot occur, since 0% and 100% are whole.
     pub const fn alb_weights(self) -> (u16, u16) {
         if self.0.is_multiple_of(10) {
             (100 - self.0 / 10, self.0 / 10)
@@ -131,8 +131,8 @@ impl From<Weight> for u16 {
 impl fmt::Display for Weight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match (self.0 / 10, self.0 % 10) {
-            (whole, 0) => format!("{whole} %"),
-            (whole, tenth) => format!("{whole}.{tenth} %"),
+            (whole, 0) => format!("{whole}%"),
+            (whole, tenth) => format!("{whole}.{tenth}%"),
         };
         f.pad(&text)
     }
@@ -141,7 +141,7 @@ impl fmt::Display for Weight {
 impl FromStr for Weight {
     type Err = WeightError;
 
-    /// Reads `5%`, `5 %`, `12.5%` or `12.5 %`. The sign is required: a bare
+    /// Reads `5%` or `12.5%`, with a space before the sign or without. The sign is required: a bare
     /// `0.5` could mean one half or half a percent.
     fn from_str(text: &str) -> Result<Self, WeightError> {
         let refused = || WeightError::NotAPercentage { found: text.to_owned() };
@@ -185,7 +185,7 @@ mod tests {
         for tenths in 0..=1000 {
             let weight = Weight::from_tenths(tenths).unwrap();
             assert_eq!(weight.to_string().parse(), Ok(weight));
-            assert_eq!(weight.to_string().replace(' ', "").parse(), Ok(weight));
+            assert_eq!(weight.to_string().replace('%', " %").parse(), Ok(weight));
             assert_eq!(Weight::from_percent(weight.percent()), Ok(weight));
         }
     }

@@ -226,7 +226,7 @@ mod tests {
         for (event, named) in [
             (with(json!({"command": "pauze"})), "unknown variant `pauze`"),
             (with(json!({"command": "pause", "for_minuts": 5})), "unknown field `for_minuts`"),
-            (with(json!({"command": "rollback", "to": "5 %"})), "unknown field `to`"),
+            (with(json!({"command": "rollback", "to": "5%"})), "unknown field `to`"),
             (with(json!({})), "no `command`; it is one of start, pause"),
             (with(json!({"command": 7})), "no `command`"),
             (json!({"command": "pause", "identity": "me"}), "missing field `id`"),

@@ -95,7 +95,7 @@ fn sum(read: &MinuteRead) -> Result<[SideCounts; 2], String> {
     Ok(sides)
 }
 
-/// The stage, or 0 %, that is nearest to the share of the new side.
+/// The stage, or 0%, that is nearest to the share of the new side.
 fn nearest(terms: &Terms, old: &SideCounts, new: &SideCounts) -> Weight {
     let all = old.requests + new.requests;
     if new.requests == 0 {

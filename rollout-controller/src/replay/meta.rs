@@ -222,7 +222,7 @@ fn happened(never: &str, end: &str, replay: &Replay) -> Option<String> {
     let beyond = never.strip_prefix("advance beyond ")?.strip_suffix(" %")?;
     let beyond: f64 = beyond.parse().ok()?;
     let reached = replay.decisions.iter().map(|decision| decision.to).fold(0.0, f64::max);
-    (reached > beyond).then(|| format!("advance to {reached} %"))
+    (reached > beyond).then(|| format!("advance to {reached}%"))
 }
 
 impl RecordedDecision {
@@ -247,7 +247,7 @@ impl RecordedDecision {
         if let Some(to) = self.to
             && (to - found.to).abs() > 1e-9
         {
-            differences.push(format!("{here}: the step is to {} %, on record {to} %", found.to));
+            differences.push(format!("{here}: the step is to {}%, on record {to}%", found.to));
         }
     }
 }

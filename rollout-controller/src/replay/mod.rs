@@ -50,7 +50,7 @@ pub enum ReplayError {
     /// A stage in the meta file is no weight.
     #[error("stages_pct in the meta file")]
     Stage(#[source] WeightError),
-    /// The stages in the meta file do not rise to 100 %.
+    /// The stages in the meta file do not rise to 100%.
     #[error("stages_pct in the meta file {problem}")]
     Stages {
         /// What is wrong with them.
@@ -300,7 +300,7 @@ fn play(
             match (engine.stage_gate(&evidence, &judged, stage), stage.next) {
                 (Says::Unproven { reason: HoldReason::EarlierStage { .. } }, _) => continue,
                 (Says::Unproven { reason }, _) => {
-                    replay.holding = Some(sentence::hold(at, &reason, &Clock::Counted));
+                    replay.holding = Some(sentence::hold(at, &reason, Clock::Counted));
                     continue;
                 }
                 (Says::Breach { breach }, _) => {

@@ -5,6 +5,7 @@ use crate::domain::evidence2::{
     Clock, Counts, Engine, History, HistoryMinute, Part, Position, Proven, Reading, Settings,
     Stages, Verdict, Words, start_stage,
 };
+use crate::domain::explain;
 use crate::domain::minute::{Edges, Minute};
 use crate::domain::slo::Slo;
 use crate::domain::weight::Weight;
@@ -45,7 +46,8 @@ pub(super) fn play(name: &str, rollout: Rollout, trace: &Trace) -> Result<Replay
         .unwrap_or_else(|| start_stage(&stages, requests, u32::try_from(lag).unwrap_or(u32::MAX)));
     let engine = Engine::new(settings, slo, edges, stages, choices).map_err(unsuitable)?;
     let names: Vec<String> = (0..trace.routes).map(|route| format!("route {route}")).collect();
-    let words = Words { old: "Python", new: "Rust", routes: &names, clock: Clock::Counted };
+    let words =
+        Words { old: explain::OLD, new: explain::NEW, routes: &names, clock: Clock::Counted };
 
     let mut evidence = engine.start();
     let mut at = Position { share: first, baked: false };

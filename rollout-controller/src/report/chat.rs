@@ -78,7 +78,7 @@ mod tests {
             revision: 118,
             topic: Topic::RolledBack,
             urgency: Urgency::Trigger,
-            title: "scorer rolled back: 25 % to 0 %".into(),
+            title: "scorer rolled back: 25% to 0%".into(),
             text: "<!channel> & more".into(),
             from: Some(Weight::from_tenths(250).unwrap()),
             to: Some(Weight::ZERO),
@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(body["metadata"]["eventType"], "RolloutRolledBack");
         let context = body["metadata"]["additionalContext"].as_object().unwrap();
         assert!(context.values().all(Value::is_string), "{context:?}");
-        assert_eq!(context["from"], "25 %");
+        assert_eq!(context["from"], "25%");
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! What people and programs read: status, tables and notifications.
+//! What people and programs read: status, story, screens and notifications.
 //!
 //! The sentences that they quote are [`crate::domain::explain`].
 
 pub mod chat;
 pub mod eventbridge;
+pub mod screen;
 pub mod sns;
-pub mod stage_table;
 pub mod status;
+pub mod story;
 pub mod tick;

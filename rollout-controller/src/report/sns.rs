@@ -125,8 +125,8 @@ mod tests {
             revision: 118,
             topic: Topic::RolledBack,
             urgency,
-            title: "scorer: 25 % → 0 %, P99 over 500 ms".into(),
-            text: "41 of 1,240 requests over 500 ms (3.3 %, limit 1 %).".into(),
+            title: "scorer: 25% → 0%, P99 over 500 ms".into(),
+            text: "41 of 1,240 requests over 500 ms (3.3%, limit 1%).".into(),
             from: Some(Weight::from_tenths(250).unwrap()),
             to: Some(Weight::ZERO),
             at_ms: 1_795_493_860_987,
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn any_title_becomes_a_subject_that_sns_takes() {
         let mut page = page(Urgency::Trigger);
-        for title in ["a\r\nb\u{7}c → d 100 % ü", &"long ".repeat(60), "日本語"] {
+        for title in ["a\r\nb\u{7}c → d 100% ü", &"long ".repeat(60), "日本語"] {
             page.title = title.into();
             let subject = message(&page, TOPIC, None).subject;
             assert!(
@@ -169,8 +169,8 @@ mod tests {
                 "{subject}"
             );
         }
-        page.title = "a\r\nb\u{7}c → d 100 % ü".into();
-        assert_eq!(message(&page, TOPIC, None).subject, "ALARM: a  bc -> d 100 % ?");
+        page.title = "a\r\nb\u{7}c → d 100% ü".into();
+        assert_eq!(message(&page, TOPIC, None).subject, "ALARM: a  bc -> d 100% ?");
     }
 
     #[test]

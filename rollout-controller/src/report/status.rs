@@ -1,215 +1,269 @@
-//! `status`: what on-call wants first, in this order. Is traffic safe, what share
-//! goes where, must I act, why, and the one command that helps.
+//! `status` as data: what on-call wants first, in this order. Is traffic safe, what
+//! share goes where, must I act, why, and the one command that helps. The screens
+//! ([`super::screen`], [`crate::widget`]) and `--json` show this and nothing else.
 
-use super::stage_table::StageTable;
-use crate::api::{EvidenceShown, HealthShown, ProofShown, RouteShown, Status};
-use crate::domain::explain::number::{count, odds};
-use crate::domain::explain::{self, health as words};
-use crate::domain::health::{Health, JournalSeen, Standpoint};
+use crate::api::{
+    Also, Change, CodeShown, Level, LogShown, MetricShown, PageShown, Reason, RouteShown,
+    STATUS_SCHEMA, ShareShown, SideShown, Sides, Status, SuspicionShown, UnsentShown,
+};
+use crate::domain::code::Code;
+use crate::domain::evidence::{Quantile, Rate, quantile};
+use crate::domain::evidence2::MinutesLeft;
+use crate::domain::explain::health::{self as words, Situation};
+use crate::domain::explain::{NEW, OLD, short};
+use crate::domain::figures::one_in;
+use crate::domain::health::{Case, Ended, Health, JournalSeen, Standpoint};
 use crate::domain::journal::Journal;
+use crate::domain::limits::standings;
 use crate::domain::message::Channel;
+use crate::domain::minute::{Histogram, Minute};
+use crate::domain::phase::Phase;
+use crate::domain::reconcile::found;
 use crate::domain::run::Run;
 use crate::domain::slo::Metric;
-use crate::domain::summary::ProofSeen;
+use crate::domain::summary::{StageSeen, Summary};
+use crate::domain::weight::Weight;
+use jiff::Timestamp;
 
-/// Puts together what is shown.
-pub fn status(name: &str, at: &Standpoint<'_>, health: &Health, history: Vec<String>) -> Status {
+/// Share of looks at which an interval may miss: 95%.
+const MISS: f64 = 0.05;
+
+/// Puts together what is shown. `flag` is ` -r NAME` where several rollouts are
+/// configured, else nothing.
+pub fn status(
+    name: &str,
+    at: &Standpoint<'_>,
+    health: &Health,
+    flag: &str,
+    changes: Vec<Change>,
+) -> Status {
     let journal = match &at.journal {
         JournalSeen::Read(journal) => Some(*journal),
         JournalSeen::Prefix(..) | JournalSeen::Behind(_) | JournalSeen::Failed(_) => None,
     };
     let run = journal.and_then(|journal| journal.run.as_ref());
     let terms = run.map_or(at.terms, |run| &run.terms);
-    let also = health.also.iter().map(|case| words::case(case, at.clock_ms));
+    let shows = found(terms, &at.seen.rules);
+    let share = shows.split_first().and_then(|(first, rest)| {
+        let same = rest.iter().all(|route| route.weight == first.weight);
+        first.weight.filter(|_| same)
+    });
+    let situation = Situation { run, share, shows: &shows, clock_ms: at.clock_ms, flag };
+    let first = &health.first;
+    let advice = words::advice(first, &situation);
+    let also =
+        |case: &Case| Also { health: case.kind(), text: short(&words::case(case, &situation)) };
     let mut status = Status {
+        schema: STATUS_SCHEMA.to_owned(),
         rollout: name.to_owned(),
-        health: HealthShown {
-            kind: health.kind(),
-            headline: words::headline(health, at.clock_ms),
-            exit_code: health.first.exit_code(),
-            next: words::next(health.first.next()),
-            also: also.collect(),
-        },
-        state: journal.map(|journal| journal.words().to_owned()),
-        ended: run.is_some_and(|run| !run.is_open()),
         run: journal.map(|_| run.map_or(0, |run| run.number)),
-        mode: None,
+        mode: run.map(|run| run.mode),
+        phase: journal.map(|journal| journal.words().to_owned()),
+        ended: run.is_some_and(|run| !run.is_open()),
+        labels: Sides { old: OLD.to_owned(), new: NEW.to_owned() },
+        health: health.kind(),
+        exit_code: first.exit_code(),
+        headline: short(&words::headline(first, &situation)),
+        reason: reason(first, &situation),
+        next: advice.command,
+        advice: advice.text,
+        also: health.also.iter().map(also).collect(),
+        now: time(at.clock_ms),
+        as_of: run.and_then(|run| run.gathered.judged_through()).and_then(Minute::start),
+        last_tick_at: journal.and_then(|journal| journal.ticked_ms).map(time),
         revision: journal.map(|journal| journal.revision),
-        weight_percent: run.map(|run| run.weight.percent()),
-        stage: run.map(|run| (run.terms.stage_number(run.weight), run.terms.stages.len())),
+        share: ShareShown {
+            journal: run.map(|run| run.weight.percent()),
+            before: run.filter(|run| is_rolled_back(run)).map(|run| run.came_from().percent()),
+            next: run
+                .filter(|run| run.is_open())
+                .and_then(|run| terms.next_after(run.weight))
+                .map(Weight::percent),
+            stages: terms.stages.iter().map(|stage| stage.percent()).collect(),
+            reached: run.map(|run| terms.stage_number(run.weight)),
+        },
         routes: RouteShown::of(&terms.routes, &at.seen.rules),
-        why: why(journal, run),
-        choices: Vec::new(),
-        code: Vec::new(),
-        evidence: None,
-        table: None,
-        standing_pages: journal.map(standing_pages).unwrap_or_default(),
-        unsent_messages: journal.map(|journal| journal.outbox.owed().len()),
-        unsent: journal.map(unsent).unwrap_or_default(),
-        last_tick_ms: journal.and_then(|journal| journal.ticked_ms),
-        history,
+        requests: None,
+        minutes: None,
+        metrics: Vec::new(),
+        suspicion: None,
+        pages: journal.map(pages).unwrap_or_default(),
+        unsent: journal.map(|journal| journal.outbox.owed().len() as u64),
+        unsent_channels: journal.map(unsent).unwrap_or_default(),
+        code: run.map(code).unwrap_or_default(),
+        choices: run
+            .and_then(|run| run.choices.as_ref())
+            .map(|(_, text)| text.clone())
+            .unwrap_or_default(),
+        engine: run.map(|run| run.terms.evidence.name().to_owned()),
+        changes,
     };
-    if let Some(run) = run {
-        fill(&mut status, run);
+    if let Some(run) = run
+        && let Some(summary) = run.summary()
+    {
+        status.requests =
+            Some(Sides { old: summary.stage.requests[0], new: summary.stage.requests[1] });
+        status.minutes = Some(summary.ticks);
+        status.metrics = metrics(run, &summary);
+        status.suspicion = Some(suspicion(&summary));
     }
     status
 }
 
-fn why(journal: Option<&Journal>, run: Option<&Run>) -> String {
-    match (journal, run) {
-        (None, _) => "the journal cannot be used, so run, stage and share are not known".to_owned(),
-        (Some(_), None) => "no rollout has been started".to_owned(),
-        (Some(_), Some(run)) if run.is_open() => match &run.refused {
-            None => explain::last_decision(run),
-            Some(refused) => {
-                format!("{}. {}", explain::last_decision(run), explain::refused(refused))
-            }
-        },
-        (Some(_), Some(run)) => explain::ended(run),
+fn time(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or_default()
+}
+
+fn is_rolled_back(run: &Run) -> bool {
+    matches!(run.phase, Phase::RolledBack { .. })
+}
+
+fn reason(first: &Case, at: &Situation<'_>) -> Reason {
+    let lines: Vec<String> = words::why(first, at).iter().map(|line| short(line)).collect();
+    let metric = match first {
+        Case::NewOver { standing } | Case::BothOver { standing } | Case::OldOver { standing } => {
+            Some(standing.metric)
+        }
+        Case::Safe { .. } => at.run.and_then(words::waits_for),
+        _ => None,
+    };
+    // The total evidence of a rollback that the evidence asked for: no other end
+    // claims a certainty.
+    let on_evidence = lines.iter().any(|line| line.starts_with("False alarm"));
+    let total = at.run.and_then(Run::summary).filter(|_| {
+        on_evidence && matches!(first, Case::Idle { ended: Ended::RolledBack } | Case::RollingBack)
+    });
+    Reason {
+        code: words::code(first, at.run).to_owned(),
+        metric: metric.map(|metric| metric.label().to_owned()),
+        text: lines.join(" "),
+        lines,
+        false_alarm_at_most_one_in: total.and_then(|total| one_in(total.rolled_back_with?)),
     }
 }
 
-fn standing_pages(journal: &Journal) -> Vec<String> {
+fn pages(journal: &Journal) -> Vec<PageShown> {
     let each = journal.raised.iter();
-    each.map(|(topic, since)| format!("{} since {}", topic.name(), explain::clock_time(*since)))
+    each.map(|(topic, since)| PageShown { topic: topic.name().to_owned(), since: time(*since) })
         .collect()
 }
 
-fn unsent(journal: &Journal) -> Vec<String> {
+fn unsent(journal: &Journal) -> Vec<UnsentShown> {
     let each = Channel::ALL.into_iter().filter_map(|channel| {
         let (messages, oldest) = journal.outbox.waiting(channel)?;
-        let error = journal.outbox.broken().get(&channel).map(|outage| outage.error.as_str());
-        let error = error.map_or(String::new(), |error| format!(": {error}"));
-        Some(format!(
-            "{} for {}, the oldest of {}{error}",
-            count(messages as u64),
-            channel.name(),
-            explain::clock_time(oldest)
-        ))
+        let outage = journal.outbox.broken().get(&channel);
+        Some(UnsentShown {
+            channel: channel.name().to_owned(),
+            messages: messages as u64,
+            oldest: time(oldest),
+            error: outage.map(|outage| outage.error.clone()),
+        })
     });
     each.collect()
 }
 
-fn fill(status: &mut Status, run: &Run) {
-    status.mode = Some(format!("{:?}", run.mode).to_lowercase());
-    status.code = run
-        .codes
-        .iter()
-        .map(|code| {
-            let side = |code: &Option<crate::domain::code::Code>| {
-                code.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string)
-            };
-            format!("{}: {} beside {}", code.route, side(&code.new), side(&code.old))
-        })
-        .collect();
-    status.choices = run.choices.as_ref().map(|(_, text)| text.clone()).unwrap_or_default();
-    let Some(summary) = run.summary() else { return };
-    let proof = |(metric, proof): (Metric, ProofSeen)| ProofShown {
-        metric,
-        has: proof.has,
-        needs: proof.needs,
-    };
-    status.evidence = Some(EvidenceShown {
-        engine: run.terms.evidence.name().to_owned(),
-        log_e: summary.log_e,
-        log_e_rollback: summary.rollback_at,
-        lead: summary.lead.clone(),
-        odds: odds(summary.log_e),
-        proofs: Metric::ALL.into_iter().zip(summary.proofs).map(proof).collect(),
-        gate_ticks: summary.ticks,
-        judged: summary.minute.to_string(),
-    });
-    status.table = Some(StageTable::new(&summary.stage).render());
+fn code(run: &Run) -> Vec<CodeShown> {
+    let name = |code: &Option<Code>| code.as_ref().map(ToString::to_string);
+    let each = run.codes.iter();
+    each.map(|code| CodeShown {
+        route: code.route.clone(),
+        old: name(&code.old),
+        new: name(&code.new),
+    })
+    .collect()
 }
 
-impl Status {
-    /// For a terminal. Icons stand beside words, so colour is never the only signal.
-    pub fn render(&self) -> String {
-        let unknown = || "unknown".to_owned();
-        let icon = words::icon(self.health.kind);
-        let mut lines = vec![field("Health:", &format!("{icon} {}", self.health.headline))];
-        lines.extend(self.health.also.iter().map(|also| field("", also)));
-        lines.push(field("Next:", &self.health.next));
-        let run = match self.run {
-            None => "run unknown".to_owned(),
-            Some(0) => "not started".to_owned(),
-            Some(run) => format!("run {run}"),
-        };
-        let mode = self.mode.as_ref().map_or(String::new(), |mode| format!(", {mode}"));
-        lines.push(field("Name:", &format!("{} ({run}{mode})", self.rollout)));
-        if let (Some(state), Some(1..)) = (&self.state, self.run) {
-            lines.push(field("Phase:", state));
-        }
-        lines.push(field("Why:", &self.why));
-        if let Some((stage, of)) = self.stage {
-            lines.push(field("Stage:", &format!("{stage}/{of}")));
-        }
-        let share =
-            self.weight_percent.map_or_else(unknown, |percent| format!("{percent} % on Rust"));
-        if self.run != Some(0) {
-            lines.push(field("  Journal:", &share));
-        }
-        for route in &self.routes {
-            lines.push(field(
-                &format!("  {}:", route.route),
-                &format!("{} shown by the rule", route.shows),
-            ));
-        }
-        if let Some(evidence) = &self.evidence {
-            let proofs: Vec<String> = evidence
-                .proofs
-                .iter()
-                .map(|ProofShown { metric, has, needs }| {
-                    let icon = if has >= needs { "✔" } else { "◌" };
-                    format!("{icon} {} {has:.1}/{needs:.1}", metric.name())
-                })
-                .collect();
-            lines.push(field(
-                "Against:",
-                &format!(
-                    "odds {} (ln E {:.2}, rollback at {:.2}), led by {}",
-                    evidence.odds, evidence.log_e, evidence.log_e_rollback, evidence.lead
-                ),
-            ));
-            lines.push(field(
-                "For:",
-                &format!(
-                    "{} after {} minutes, up to {}",
-                    proofs.join("  "),
-                    count(evidence.gate_ticks.into()),
-                    evidence.judged
-                ),
-            ));
-        }
-        for page in &self.standing_pages {
-            lines.push(field("Page:", &format!("⚠ {page}")));
-        }
-        for choice in &self.choices {
-            lines.push(field("Normal here:", choice));
-        }
-        for code in &self.code {
-            lines.push(field("Code:", code));
-        }
-        let revision = self.revision.map_or_else(unknown, |revision| revision.to_string());
-        lines.push(field("Revision:", &revision));
-        for unsent in &self.unsent {
-            lines.push(field("Unsent:", &format!("⚠ {unsent}")));
-        }
-        let mut text = lines.join("\n");
-        text.push('\n');
-        if let Some(table) = &self.table {
-            text.push('\n');
-            text.push_str(table);
-        }
-        if !self.history.is_empty() {
-            text.push('\n');
-            text.push_str(&self.history.join("\n"));
-            text.push('\n');
-        }
-        text
+fn suspicion(summary: &Summary) -> SuspicionShown {
+    let part = part(summary.log_e, summary.rollback_at);
+    let level = if summary.rolled_back_at.is_some() || part >= 1.0 {
+        Level::Rollback
+    } else if part >= 0.5 {
+        Level::Raised
+    } else {
+        Level::Low
+    };
+    SuspicionShown {
+        log_e: summary.log_e,
+        log_e_rollback: summary.rollback_at,
+        part: if level == Level::Rollback { 1.0 } else { part },
+        level,
+        lead: summary.lead.clone(),
     }
 }
 
-fn field(name: &str, value: &str) -> String {
-    format!("{name:<12} {value}")
+/// How far a number is to its threshold, 0 to 1.
+fn part(has: f64, needs: f64) -> f64 {
+    if needs > 0.0 && has.is_finite() {
+        (has / needs).clamp(0.0, 1.0)
+    } else if has > 0.0 {
+        1.0
+    } else {
+        0.0
+    }
+}
+
+fn metrics(run: &Run, summary: &Summary) -> Vec<MetricShown> {
+    let standings = standings(run);
+    let wanted = run.is_open() && run.terms.next_after(summary.share).is_some();
+    let left = run.minutes_left();
+    // What was gathered at another share proves nothing for the step after this one.
+    let of_this_share = summary.share == run.weight;
+    Metric::ALL
+        .into_iter()
+        .zip(&standings)
+        .map(|(metric, standing)| {
+            let at = metric.index();
+            let proof = summary.proofs[at];
+            let proven = of_this_share && proof.has >= proof.needs;
+            let finite = |value: f64| value.is_finite().then_some(value);
+            let latency = [&summary.stage.old_latency, &summary.stage.new_latency];
+            let count = [summary.stage.old[at], summary.stage.new[at]];
+            let [old, new] = [0, 1].map(|side| {
+                let broken = [standing.old.over, standing.new.over][side];
+                // Where only the newest minutes break a limit, those are shown.
+                let shown = [&standing.old.rate, &standing.new.rate][side];
+                let whole = Rate::new(count[side], summary.stage.dispersion[at]);
+                let rate = if broken { shown } else { &whole };
+                let q = of(&summary.stage, latency[side], metric);
+                SideShown {
+                    count: rate.k,
+                    of: rate.n,
+                    low: rate.low,
+                    high: rate.high,
+                    ms: q.as_ref().and_then(|q| q.point_ms),
+                    ms_low: q.as_ref().map(|q| q.low_ms),
+                    ms_high: q.as_ref().and_then(|q| q.high_ms),
+                    broken,
+                }
+            });
+            MetricShown {
+                name: metric.label().to_owned(),
+                limit: standing.limit,
+                limit_ms: standing.limit_ms,
+                old,
+                new,
+                proof: (wanted || proof.needs > 0.0)
+                    .then(|| if of_this_share { part(proof.has, proof.needs) } else { 0.0 }),
+                proven,
+                minutes_left: match left[at] {
+                    Some(MinutesLeft::About(minutes)) if !proven && of_this_share => Some(minutes),
+                    Some(
+                        MinutesLeft::About(_) | MinutesLeft::NotOnCourse | MinutesLeft::TooEarly,
+                    )
+                    | None => None,
+                },
+                suspicion: part(summary.against[at], summary.rollback_at),
+                log: LogShown {
+                    proof: finite(proof.has),
+                    proof_needed: proof.needs,
+                    against: finite(summary.against[at]),
+                },
+            }
+        })
+        .collect()
+}
+
+fn of(stage: &StageSeen, latency: &Histogram, metric: Metric) -> Option<Quantile> {
+    let q = metric.quantile().filter(|_| latency.samples() > 0)?;
+    Some(quantile(&stage.edges, latency, q, stage.dispersion[metric.index()], MISS))
 }

@@ -36,7 +36,7 @@ pub struct TickReport {
     pub log_e: Option<f64>,
     /// Minutes that are due and not judged.
     pub blind_minutes: u32,
-    /// Messages that are owed and not sent.
+    /// Messages that are due and not sent.
     pub unsent_messages: usize,
     /// Whether a change of weight was refused or did not arrive.
     pub refused: bool,
@@ -57,7 +57,7 @@ impl TickReport {
             TickResult::Recorded { journal, decision, step: _ } => {
                 let mut report = Self::journalled(name, journal, tick_ms);
                 let before = outcome.before.as_ref().unwrap_or(journal);
-                let (did, sentence) = told(decision.as_deref(), before, journal);
+                let (did, sentence) = said(decision.as_deref(), before, journal);
                 report.did = did;
                 let trouble = trouble(journal);
                 report.refused = trouble.is_some();
@@ -68,12 +68,13 @@ impl TickReport {
             TickResult::LostRace(journal) => {
                 let mut report = Self::journalled(name, journal, tick_ms);
                 report.did = "skipped";
-                report.message = format!("{name}: another process was first; nothing was done");
+                report.message =
+                    format!("{name}: another change came first; this tick did nothing");
                 report
             }
             TickResult::FromTheFuture(protected) => {
                 let text =
-                    "the tick's time is far ahead of the clock and nothing can be read of it";
+                    "The tick's time is far ahead of the clock and none of its metrics can be read";
                 Self::without_journal(name, protected, text, "future")
             }
             TickResult::Protected { why, protected } => {
@@ -132,28 +133,31 @@ impl TickReport {
         error_type: &'static str,
     ) -> Self {
         let mut report = Self::unknown(name, error_type);
-        let (did, told) = match &protected.did {
-            Protection::NothingToProtect => ("hold", "no rule gives Rust traffic".to_owned()),
+        let (did, said) = match &protected.did {
+            Protection::NothingToProtect => ("hold", "No rule gives Rust traffic.".to_owned()),
             Protection::Hold => {
-                ("hold", "nothing advances; nothing speaks for a rollback".to_owned())
+                ("hold", "No step is taken; no limit is visibly broken.".to_owned())
             }
-            Protection::Page { why } => ("hold", why.clone()),
+            Protection::Page { why } => ("hold", explain::sentence(why)),
             Protection::Lower { reason } => ("rollback", explain::rollback_reason(reason)),
         };
         let reached = match &protected.outcome {
             None => String::new(),
             // The write of a raise was under way when the journal was lost.
             Some(outcome) if !matches!(protected.did, Protection::Lower { .. }) => {
-                format!("; the rules: {}", RouteFound::list(&outcome.routes))
+                format!(" The rules: {}.", RouteFound::list(&outcome.routes))
             }
-            Some(outcome) if outcome.arrived(Weight::ZERO) => "; every route is at 0 %".to_owned(),
+            Some(outcome) if outcome.arrived(Weight::ZERO) => " Every route is at 0%.".to_owned(),
             Some(outcome) => {
                 report.refused = true;
-                format!("; not reached: {}", RouteFound::list(&outcome.missed(Weight::ZERO)))
+                format!(
+                    " Rollback incomplete: {}.",
+                    RouteFound::list(&outcome.missed(Weight::ZERO))
+                )
             }
         };
         report.did = did;
-        report.message = format!("{name}: {why}. {told}{reached}");
+        report.message = format!("{name}: {} {said}{reached}", explain::sentence(why));
         report
     }
 }
@@ -163,14 +167,14 @@ fn trouble(journal: &Journal) -> Option<String> {
     let run = journal.run.as_ref()?;
     if let Phase::RollingBack { unreached, .. } = &run.phase {
         let routes = RouteFound::list(unreached);
-        return Some(format!(". Not every route is reached: {routes}"));
+        return Some(format!(" Rollback incomplete: {routes}."));
     }
     let refused = run.refused.as_ref()?;
-    Some(format!(". {}", explain::refused(refused)))
+    Some(format!(" {}", explain::refused(refused)))
 }
 
-fn told(decision: Option<&Decision>, before: &Journal, after: &Journal) -> (&'static str, String) {
-    let clock = explain::evidence::Clock::utc();
+fn said(decision: Option<&Decision>, before: &Journal, after: &Journal) -> (&'static str, String) {
+    let clock = explain::evidence::Clock::At(after.at_ms);
     match (decision, &before.run, &after.run) {
         (Some(decision), Some(was), is) => {
             // The first step rests on a history that the run did not know before.
@@ -178,9 +182,9 @@ fn told(decision: Option<&Decision>, before: &Journal, after: &Journal) -> (&'st
                 Some(is) if was.first.is_none() => is,
                 Some(_) | None => was,
             };
-            (decision.name(), explain::decision(decision, run, &clock))
+            (decision.name(), explain::decision(decision, run, clock))
         }
         (None, _, Some(run)) => ("idle", explain::ended(run)),
-        (Some(_) | None, _, _) => ("idle", "no rollout has been started".to_owned()),
+        (Some(_) | None, _, _) => ("idle", "No run exists.".to_owned()),
     }
 }

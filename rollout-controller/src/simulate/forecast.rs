@@ -129,11 +129,11 @@ fn faults(terms: &Terms) -> Vec<(String, Change)> {
         ("errors + 5 points", Change { errors: 0.05, ..none.clone() }),
         ("outage", Change { errors: 1.0, ..none.clone() }),
         (
-            "median 20 % over its limit",
+            "median 20% over its limit",
             Change { median_ms: Some(1.2 * terms.slo.p50_ms), ..none.clone() },
         ),
         ("latency four times as long", Change { scale: 4.0, ..none.clone() }),
-        ("3 % take 630 ms or more", Change { very_slow: 0.03, ..none.clone() }),
+        ("3% take 630 ms or more", Change { very_slow: 0.03, ..none.clone() }),
         ("down one minute in ten", Change { errors: 1.0, every: Some(10), at: 7, ..none }),
     ];
     let middle = terms.stages.get(terms.stages.len() / 2).copied().unwrap_or(Weight::FULL);

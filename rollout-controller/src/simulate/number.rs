@@ -6,7 +6,7 @@ const CONFIDENCE: f64 = 0.95;
 /// The 10th percentile or less, the median, and the 90th percentile or more; `None` of
 /// nothing.
 ///
-/// The outer two are distribution-free one-sided 95 % confidence bounds of the
+/// The outer two are distribution-free one-sided 95% confidence bounds of the
 /// percentiles (David and Nagaraja, Order Statistics, 2003, 7.1), so that a plan from
 /// few rollouts does not promise too narrow a band. Of fewer than 29 they are the
 /// smallest and the largest.
@@ -44,11 +44,11 @@ fn outer_rank(of: usize) -> usize {
     rank.max(usize::from(of > 0))
 }
 
-/// `12.5 %` of several things.
+/// `12.5%` of several things.
 pub fn share(part: usize, whole: usize) -> String {
     #[expect(clippy::cast_precision_loss, reason = "counts of rollouts")]
     let percent = part as f64 / whole.max(1) as f64 * 100.0;
-    format!("{percent:.1} %")
+    format!("{percent:.1}%")
 }
 
 #[cfg(test)]

@@ -374,7 +374,7 @@ mod tests {
         near(old.requests, 450_000.0, 5.0);
         near(new.requests, 150_000.0, 5.0);
         near(new.errors, 1_500.0, 5.0);
-        // One standard deviation of the log above the median: 84.13 % are faster.
+        // One standard deviation of the log above the median: 84.13% are faster.
         let edges = Edges::default();
         let (at, expected) = edges
             .as_ms()

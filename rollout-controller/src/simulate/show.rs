@@ -2,13 +2,13 @@
 
 use super::forecast::{Forecast, Outlook};
 use super::run::{End, Played, Row};
-use crate::domain::explain::number::count;
+use crate::domain::figures::count;
 use crate::widget::html::escape;
 use std::fmt::Write as _;
 
 /// What three numbers in a row are, see [`super::number::band`].
 const BAND: &str = "Three numbers are the 10th percentile or less, the median, and the 90th \
-                    percentile or more, with a confidence of 95 %.";
+                    percentile or more, with a confidence of 95%.";
 
 /// For a terminal: a line for each change, then how it ended.
 pub fn text(name: &str, what: &str, played: &Played) -> String {
@@ -145,7 +145,7 @@ pub fn html(name: &str, what: &str, played: &Played) -> String {
          polyline{{fill:none;stroke:#3b82c4;stroke-width:2}}rect{{fill:#c2502f}}\
          line{{stroke:#8888}}td{{padding:.2rem .6rem .2rem 0;vertical-align:top}}</style>\
          <h1>{name}</h1><p>{what}</p><p><strong>{end}</strong> Seed {seed}.</p>\
-         <h2>Share of Rust, 0 to 100 %, over {minutes} minutes</h2>\
+         <h2>Share of Rust, 0 to 100%, over {minutes} minutes</h2>\
          <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"Share of Rust over time\">\
          <line x1=\"0\" y1=\"{HEIGHT}\" x2=\"{WIDTH}\" y2=\"{HEIGHT}\"/>\
          <line x1=\"0\" y1=\"0\" x2=\"{WIDTH}\" y2=\"0\"/><polyline points=\"{steps}\"/></svg>\
@@ -215,14 +215,14 @@ pub fn plan(forecast: &Forecast) -> String {
         healthy.rolled_back,
         healthy.rollouts - healthy.completed - healthy.rolled_back
     );
-    let _ = writeln!(text, "  {:>7}  {:<22}", "stage", "minutes, 10/50/90 %");
+    let _ = writeln!(text, "  {:>7}  {:<22}", "stage", "minutes, 10/50/90%");
     let longest = healthy.stages.iter().filter_map(|stage| stage.minutes).map(|m| m[1]).max();
     for stage in &healthy.stages {
         let Some(minutes) = stage.minutes else { continue };
         let bar = bar(minutes[1], longest.unwrap_or(1));
         let _ = writeln!(
             text,
-            "  {:>5} %  {:<22}{bar}{}",
+            "  {:>5}%  {:<22}{bar}{}",
             stage.share_percent,
             three(minutes, |n| n.to_string()),
             some_of(stage.rollouts, healthy.rollouts)
@@ -301,7 +301,7 @@ pub fn plan_html(forecast: &Forecast) -> String {
         let _ = write!(
             stages,
             "<rect x=\"{:.1}\" y=\"{y:.0}\" width=\"{:.1}\" height=\"18\"/>\
-             <text x=\"{:.1}\" y=\"{:.0}\">{} %: {} minutes{}</text>",
+             <text x=\"{:.1}\" y=\"{:.0}\">{}%: {} minutes{}</text>",
             x(from),
             x(minutes[1]).max(2.0),
             x(from),

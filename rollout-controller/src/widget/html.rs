@@ -1,6 +1,7 @@
 //! HTML as a dashboard shows it: no scripts, no ids, everything escaped.
 
-use super::page::{Frame, Theme};
+use super::page::{Frame, Room, Theme};
+use maud::{Markup, PreEscaped, html};
 
 /// Style of the page; every selector begins with `.rw`, so that a dashboard with
 /// several widgets is not restyled.
@@ -26,25 +27,28 @@ pub(crate) fn escape(text: &str) -> String {
 
 /// JSON inside an element: `<`, `>` and `&` as JSON's own escapes, so that it
 /// reads the same whether it is taken as text or as HTML.
-pub(super) fn json(value: &serde_json::Value) -> String {
-    value.to_string().replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e")
+pub(super) fn json(value: &serde_json::Value) -> PreEscaped<String> {
+    let text = value.to_string();
+    PreEscaped(text.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e"))
 }
 
 /// The whole of a page around its content.
-pub(super) fn document(frame: Frame, content: &str) -> String {
+pub(super) fn document(frame: Frame, content: &Markup) -> String {
     let theme = match frame.theme {
         Theme::Light => "light",
         Theme::Dark => "dark",
     };
-    let narrow = if frame.narrow { " narrow" } else { "" };
-    format!(
-        "<style>{STYLE}</style><div class=\"rw cwdb-no-default-styles {theme}{narrow}\">{content}</div>"
-    )
-}
-
-/// A term and what is said about it; `value` is HTML.
-pub(super) fn entry(term: &str, value: &str) -> String {
-    format!("<dt>{}</dt><dd>{value}</dd>", escape(term))
+    let room = match frame.room() {
+        Room::Narrow => "narrow",
+        Room::Medium => "medium",
+        Room::Wide => "wide",
+    };
+    let class = format!("rw cwdb-no-default-styles {theme} {room}");
+    let page = html! {
+        style { (PreEscaped(STYLE)) }
+        div class=(class) { (content) }
+    };
+    page.into_string()
 }
 
 #[cfg(test)]
@@ -57,13 +61,13 @@ mod tests {
         let hostile = "<script>alert(1)</script> \" onmouseover='x' & \u{7}";
         let safe = escape(hostile);
         assert!(!safe.contains(['<', '>', '"', '\'', '\u{7}']), "{safe}");
-        assert_eq!(escape("5 % → 10 %"), "5 % → 10 %");
+        assert_eq!(escape("5% → 10%"), "5% → 10%");
     }
 
     #[test]
     fn json_reads_back_and_holds_no_markup() {
         let hostile = value!({"rollout": "</cwdb-action><script>&amp;"});
-        let text = json(&hostile);
+        let text = json(&hostile).into_string();
         assert!(!text.contains(['<', '>', '&']), "{text}");
         let back: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(back, hostile);

@@ -1,29 +1,31 @@
 //! The rollout on a CloudWatch dashboard: what a custom widget asks, and what its
 //! buttons press.
 //!
-//! The dashboard runs in somebody's browser and calls two functions with that
-//! person's rights: `view` to look, `command` to act. It tells neither who that
-//! person is, so a press is journalled with the name that was typed, and says so.
+//! The dashboard runs in a person's browser and calls two functions with that
+//! person's rights: `view` to look, `command` to act. It names that person to
+//! neither, so a press is journalled with the name that was typed, and says so.
 //! The page is [`page`].
 
-mod drawings;
-mod evidence;
-mod headline;
+mod charts;
+pub mod course;
 pub(crate) mod html;
 pub mod page;
 
+use self::course::Course;
 use self::page::{Frame, Pressed, Scene, Theme};
 use crate::api::CommandOutcome;
 use crate::config::Config;
 use crate::controller::step::StepError;
 use crate::controller::{Schedule, command, query};
 use crate::domain::command::{Order, Request};
+use crate::domain::minute::Minute;
 use crate::errors::chain;
 use crate::ports::World;
+use crate::report::story::story;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Changes shown in the timeline.
+/// Entries that are read for what happened.
 const CHANGES: u32 = 100;
 /// Characters of a reason or a name that are journalled.
 const LONGEST_REASON: usize = 500;
@@ -60,10 +62,25 @@ pub struct Which {
 struct Context {
     theme: Option<String>,
     width: Option<f64>,
+    time_range: TimeRange,
     forms: Forms,
     params: Params,
     /// Put there by [`with_own_arn`].
     own_arn: Option<String>,
+}
+
+/// What the dashboard shows; only a zoom of the reader's is followed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct TimeRange {
+    zoom: Option<Zoom>,
+}
+
+/// Milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Zoom {
+    start: i64,
+    end: i64,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -114,9 +131,17 @@ impl Call {
                 Some("dark") => Theme::Dark,
                 _ => Theme::Light,
             },
-            narrow: self.context.width.is_some_and(|width| width < 480.0),
+            width: self.context.width.map_or(Frame::default().width, pixels),
+            zoom: self.context.time_range.zoom.map(|zoom| (zoom.start, zoom.end)),
         }
     }
+}
+
+/// A width as CloudWatch tells it, in whole pixels of a sensible screen.
+fn pixels(width: f64) -> u32 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    let pixels = width.clamp(280.0, 4000.0) as u32;
+    pixels
 }
 
 /// Whether an event comes from a dashboard's widget.
@@ -157,13 +182,24 @@ pub async fn show(world: &World, config: &Config, event: &Value) -> Value {
         Ok(rollout) => rollout,
         Err(which) => return page::problem(frame, &which.to_string()).into(),
     };
-    let sight = query::sight_of(world, rollout, CHANGES).await;
+    let flag = config.rollouts.len() > 1;
+    let sight = query::sight_of(world, rollout, CHANGES, flag).await;
+    let course = match &sight.run {
+        None => None,
+        Some(run) => {
+            let entries = query::entries_of(world, rollout, run.number).await;
+            let changes = story(&rollout.name, &entries);
+            let now = Minute::containing(sight.status.now);
+            Some(Course::of(&rollout.name, run, &entries, &changes, now, frame.zoom))
+        }
+    };
     let scene = Scene {
         frame,
         status: &sight.status,
         run: sight.run.as_ref(),
-        changes: &sight.changes,
+        course: course.as_ref(),
         params: &Params { widget: Which { rollout: Some(rollout.name.clone()) }, ..call.params },
+        runbooks: config.paging.runbooks.as_deref(),
     };
     page::render(&scene).into()
 }
@@ -333,7 +369,7 @@ mod tests {
         assert_eq!(call.params.view_function.as_deref(), Some("arn:view"));
         assert_eq!(call.context.forms.all.name, "Ada");
         let frame = call.frame();
-        assert!(frame.narrow && frame.theme == Theme::Dark);
+        assert!(frame.room() == page::Room::Narrow && frame.theme == Theme::Dark);
     }
 
     #[test]

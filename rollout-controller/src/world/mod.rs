@@ -127,7 +127,7 @@ pub fn foreign(what: &str, reaches_new: bool) -> Share {
 }
 
 impl Pretend {
-    /// A world in which every rule shows 0 % and both sides are healthy.
+    /// A world in which every rule shows 0% and both sides are healthy.
     pub fn new(seed: u64, routes: &[Route], start: Timestamp) -> Self {
         let rule = Rule {
             share: Share::Weight(Weight::ZERO),

@@ -21,7 +21,7 @@ fn slow(requests: u64, slow: u64) -> SideCounts {
     SideCounts { requests, errors: 0, latency: Histogram::new(requests, buckets) }
 }
 
-/// A rollout that goes from 25 % to 50 % at minute 30, followed as the controller
+/// A rollout that goes from 25% to 50% at minute 30, followed as the controller
 /// does. `bad`: whether both sides break P95 in a minute at a share.
 struct Followed {
     sides: Sides,

@@ -46,7 +46,7 @@ fn decisions_of_the_first_engine_are_read_as_they_were_written() {
     let breach: RollBackReason = serde_json::from_str(&breach).unwrap();
     assert!(matches!(breach, RollBackReason::Evidence { breach: Breach::One(_) }), "{breach:?}");
     let said = rollout_controller::domain::explain::rollback_reason(&breach);
-    assert!(said.ends_with("; odds 1:2,400"), "the total evidence's: {said}");
+    assert!(said.ends_with(" False alarm: at most 1 in 2,400."), "the total evidence's: {said}");
 
     let proof = format!(
         r#"{{"do":"finish","proof":{{"weight":{weight},"ticks":30,"errors":{rate},

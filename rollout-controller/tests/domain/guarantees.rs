@@ -139,7 +139,7 @@ fn a_healthy_service_is_hardly_ever_rolled_back_and_a_violating_one_hardly_ever_
     let ever = |rollouts: &[Vec<Judged>], signal: Signal| {
         rollouts.iter().filter(|minutes| minutes.iter().any(|j| j.signal == signal)).count()
     };
-    // 250 rollouts at 1 % each: more than 8 would be a one in 1,000 surprise.
+    // 250 rollouts at 1% each: more than 8 would be a one in 1,000 surprise.
     let healthy = simulate(&engine, 7, HEALTHY, HEALTHY);
     assert!(ever(&healthy, Signal::Rollback) <= 8);
     let violating = Rates { err: 0.011, ..HEALTHY };

@@ -179,7 +179,7 @@ fn a_recording_cut_short_is_judged_up_to_the_lag() {
     let replay = replay::run("cut", &up_to_30, &data("traces/truth.json"), None).unwrap();
     assert_eq!(replay.end, replay::End::Running);
     assert_eq!(replay.judged_minutes, 29, "minutes 0 to 28, two before the last recorded");
-    assert!(replay.holding.unwrap().starts_with("hold at 50 %: "));
+    assert!(replay.holding.unwrap().starts_with("Holding at 50%: "));
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_malformed_recording_says_which_line_and_what() {
     assert!(refused(&trace.replace("\n-58,old,0,", "\n-58,old,0,1,")).contains("line 4: has 42"));
     assert!(refused(&trace.replace("\n-58,old,0,", "\n-58,old,0.01,")).contains("tenth"));
     assert!(refused(&trace.replace("\n-58,old,0,", "\n-59,old,0,")).contains("this side twice"));
-    assert!(refused(&trace.replace("\n0,new,1,", "\n0,new,5,")).contains("its other side 1 %"));
+    assert!(refused(&trace.replace("\n0,new,1,", "\n0,new,5,")).contains("its other side 1%"));
     assert!(refused(&trace.replace("\n-60,", "\n-900000,")).contains("four weeks"));
     assert!(refused(&trace.replace("\n-60,", "\n-90000000,")).contains("since 1970"));
     let header = trace.lines().next().unwrap();

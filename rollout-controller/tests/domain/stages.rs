@@ -197,7 +197,7 @@ fn tells_about_how_long_the_proof_will_take_and_when_it_never_will() {
             other => panic!("minute {at}: {other:?}"),
         }
     }
-    // Two in a hundred fail on both sides: never below 1 %.
+    // Two in a hundred fail on both sides: never below 1%.
     let mut evidence = engine.start(6);
     let mut last = None;
     for at in 0..4 {

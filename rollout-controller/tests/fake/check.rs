@@ -112,7 +112,7 @@ async fn all_is_well_before_a_start_and_under_way() {
     assert_eq!(under_way.level(), Level::Ok, "{}", under_way.render());
     let text = under_way.render();
     for part in [
-        "rule 100 gives Rust 5 %",
+        "rule 100 gives Rust 5%",
         "group stickiness is off",
         "the newest minute of the new side ended 0 s ago, `lag` is 2 min",
         "the last tick decided 60 s ago",
@@ -163,16 +163,16 @@ async fn a_share_without_a_rollout_and_a_moved_one_are_told_apart() {
     let thirty = Weight::from_percent(30.0).unwrap();
     night.pretend.console_change("public", thirty);
     let found = examine(&night, &both()).await;
-    the_finding(&found, Level::Warn, "rule", "gives Rust 30 %, and no rollout goes on");
+    the_finding(&found, Level::Warn, "rule", "gives Rust 30%, and no rollout goes on");
     night.pretend.console_change("public", Weight::ZERO);
     night.order(Order::Start).await;
     night.until_weight(40, 5.0).await;
     night.pretend.console_change("public", thirty);
     let found = examine(&night, &both()).await;
-    the_finding(&found, Level::Warn, "rule", "the journal says 5 %");
+    the_finding(&found, Level::Warn, "rule", "the journal says 5%");
     night.minutes(1).await;
     let found = examine(&night, &both()).await;
-    the_finding(&found, Level::Warn, "page", "`moved-by-someone-else` stands");
+    the_finding(&found, Level::Warn, "page", "`moved-by-someone-else` is open since");
 }
 
 #[tokio::test]
@@ -251,7 +251,7 @@ async fn a_new_side_without_requests_is_bad_only_where_some_were_due() {
     night.minutes(20).await;
     let found = examine(&night, &both()).await;
     the_finding(&found, Level::Warn, "metrics", "no request of the new side");
-    // The journal says 5 % for a quarter of an hour; the rule never gave any.
+    // The journal says 5% for a quarter of an hour; the rule never gave any.
     let night = well(complete());
     night.order(Order::Start).await;
     night.until_weight(40, 5.0).await;

@@ -30,7 +30,7 @@ async fn a_stale_command_is_refused_with_what_changed_and_a_rollback_never_is() 
     let answer = command(&night.world, &night.config, &stale, night.schedule()).await.unwrap();
     assert_eq!(word(&answer), "stale");
     assert!(
-        answer.changed_since.iter().any(|line| line.contains("0 % → 1 % applied")),
+        answer.changed_since.iter().any(|line| line.text.contains("0% → 1%: first share")),
         "{answer:?}"
     );
     let rollback = Night::request(Order::Rollback, seen);
@@ -82,7 +82,7 @@ async fn a_dry_run_tells_and_does_nothing() {
     request.dry_run = true;
     let answer = command(&night.world, &night.config, &request, night.schedule()).await.unwrap();
     assert_eq!(word(&answer), "applied");
-    assert!(answer.dry_run && answer.message.contains("public: 1 % → 0 %"), "{}", answer.message);
+    assert!(answer.dry_run && answer.message.contains("public 1% → 0%"), "{}", answer.message);
     assert_eq!(night.journal().await, before);
     assert!((night.shows("public") - 1.0).abs() < f64::EPSILON);
 }
@@ -102,18 +102,18 @@ async fn promote_skips_waiting_and_not_the_proof() {
     let lower = night.order(Order::Promote { to: Some(percent(5.0)), force: true }).await;
     assert_eq!(word(&lower), "refused");
     let odd = night.order(Order::Promote { to: Some(percent(30.0)), force: true }).await;
-    assert!(odd.message.contains("no stage of the plan"), "{}", odd.message);
+    assert!(odd.message.contains("is not a stage (1%"), "{}", odd.message);
 }
 
 #[tokio::test]
 async fn nothing_promotes_past_a_closed_calendar() {
     let calendar = "[rollout.calendar]\nwindows = [\"Tue-Tue 08:00-09:10\"]";
     let night = Night::started(config_with("", calendar, &["public"])).await;
-    night.until(60, |report| report.message.contains("the calendar allows it from")).await;
+    night.until(60, |report| report.message.contains("the calendar allows steps from")).await;
     let before = night.shows("public");
     let answer = night.order(Order::Promote { to: None, force: false }).await;
     assert_eq!(word(&answer), "refused", "{}", answer.message);
-    assert!(answer.message.contains("the calendar allows it from"), "{}", answer.message);
+    assert!(answer.message.contains("the calendar allows steps from"), "{}", answer.message);
     let forced = night.order(Order::Promote { to: None, force: true }).await;
     assert_eq!(word(&forced), "refused", "{}", forced.message);
     assert!((night.shows("public") - before).abs() < f64::EPSILON);
@@ -130,7 +130,7 @@ async fn nothing_promotes_against_the_evidence() {
     night.pretend.state().trouble.dead_routes.clear();
     let answer = night.order(Order::Promote { to: None, force: true }).await;
     assert_eq!(word(&answer), "refused");
-    assert!(answer.message.contains("roll back"), "{}", answer.message);
+    assert!(answer.message.contains("rolled back"), "{}", answer.message);
 }
 
 #[tokio::test]
@@ -139,11 +139,11 @@ async fn a_start_is_refused_over_a_running_rollout_and_over_a_raised_rule() {
     night.hour_of_python();
     night.pretend.console_change("public", percent(10.0));
     let answer = night.order(Order::Start).await;
-    assert!(answer.message.contains("set it to 0 % first"), "{}", answer.message);
+    assert!(answer.message.contains("Set it to 0% first"), "{}", answer.message);
     night.pretend.console_change("public", Weight::ZERO);
     assert_eq!(word(&night.order(Order::Start).await), "applied");
     let again = night.order(Order::Start).await;
-    assert!(again.message.contains("goes on"), "{}", again.message);
+    assert!(again.message.contains("is under way"), "{}", again.message);
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ impl Story {
         if self.chance(40) {
             let percent = f64::from(self.rng.random_range(0..=20_u32)) * 5.0;
             let route = ROUTES[self.rng.random_range(0..2)];
-            self.tell(&format!("console: {route} {percent} %"));
+            self.tell(&format!("console: {route} {percent}%"));
             self.night.pretend.console_change(route, Weight::from_percent(percent).unwrap());
         }
         if self.chance(30) {
@@ -148,7 +148,7 @@ impl Story {
             let next = run.terms.next_after(at).map_or(100.0, Weight::percent);
             let first = run.first.is_none() || run.weight == Weight::ZERO;
             if !first && highest > next + 1e-9 {
-                self.fail(&format!("{at} rose to {highest} %, the next stage is {next} %"));
+                self.fail(&format!("{at} rose to {highest}%, the next stage is {next}%"));
             }
         }
         // Invariant 5: the same tick again leaves the same world.

@@ -19,6 +19,7 @@ mod never_safe;
 mod races;
 mod races_killed;
 mod retention;
+mod screens;
 mod simulate;
 mod stories;
 mod survive;

@@ -14,11 +14,30 @@ use rollout_controller::domain::minute::Minute;
 use rollout_controller::domain::observation::{AlarmState, Share};
 use rollout_controller::domain::weight::Weight;
 use rollout_controller::lambda::handler::{Door, answer};
+use rollout_controller::report::screen::{self, Screen};
 use rollout_controller::world::Trouble;
 use serde_json::json;
 
 const ROUTES: [&str; 2] = ["public", "internal"];
 const ALARMS: &str = "[rollout.alarms]\nrollback_on = [\"rs\"]\nhold_on = [\"db\"]";
+
+/// As a pipe gets it.
+fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}
+
+/// What a browser shows of HTML, without its style and what buttons send.
+fn text_of(page: &str) -> String {
+    let mut text = String::new();
+    for part in page.split('<').skip(1) {
+        let hidden = part.starts_with("style") || part.starts_with("cwdb-action");
+        if let Some((_, words)) = part.split_once('>').filter(|_| !hidden) {
+            text.push_str(words);
+            text.push(' ');
+        }
+    }
+    text
+}
 
 /// A world, and what is bad in it without asking the controller.
 struct Scene {
@@ -189,24 +208,45 @@ impl Scene {
 
     async fn look(&self) -> Status {
         let status = query::status_of(&self.night.world, self.rollout()).await;
-        let text = status.render();
-        let page = json!({"widgetContext": {}, "widget": {"rollout": "score"}});
+        let text = plain(&screen::status(&status, &Screen { explain: true, ..Screen::default() }));
+        // The page folds the whole run anew, so it is asked in every third minute.
+        let asked = self.night.pretend.now().as_second() / 60 % 3 == 0;
+        let event = json!({"widgetContext": {}, "widget": {"rollout": "score"}});
         let (world, config) = (&self.night.world, &self.night.config);
-        let page =
-            answer(Door::View, world, config, &page, None).await.expect("a page").to_string();
-        for (screen, words) in [("status", &text), ("page", &page)] {
-            let says = words.contains("Serving safely");
+        let mut screens = vec![("status", text.clone())];
+        if asked {
+            let page = answer(Door::View, world, config, &event, None).await.expect("a page");
+            let page = page.to_string();
+            crate::screens::in_voice("page", &text_of(&page));
+            screens.push(("page", page));
+        }
+        // The words that people read, wherever they read them, and however small.
+        for (columns, rows) in [(40, 20), (80, 24), (140, 40), (200, 50)] {
+            let terminal = Screen { columns, rows: Some(rows), ..Screen::default() };
+            let shown = plain(&screen::status(&status, &terminal));
+            crate::screens::fits(&shown, columns, rows);
+            crate::screens::in_voice("status", &shown);
+            screens.push(("terminal", shown));
+            screens.push((
+                "overview",
+                plain(&screen::overview(std::slice::from_ref(&status), &terminal)),
+            ));
+        }
+        let json = serde_json::to_string(&status).expect("JSON");
+        screens.push(("json", json));
+        for (screen, words) in screens {
+            let says = words.to_lowercase().contains("serving safely");
             assert_eq!(
                 says,
-                status.health.kind == Kind::Safe,
+                status.health == Kind::Safe,
                 "{screen} against health {:?}:\n{words}",
                 status.health
             );
         }
-        let all_is_well = matches!(status.health.kind, Kind::Safe | Kind::Idle);
-        assert!(all_is_well || status.health.exit_code != 0, "{:?}", status.health);
+        let all_is_well = matches!(status.health, Kind::Safe | Kind::Idle);
+        assert!(all_is_well || status.exit_code != 0, "{:?}", status.health);
         let bad = self.bad();
-        let safe = status.health.kind == Kind::Safe;
+        let safe = status.health == Kind::Safe;
         assert!(!safe || bad.is_empty(), "safe although {bad:?}\n{}\n{text}", self.told.join("\n"));
         status
     }
@@ -227,7 +267,7 @@ async fn no_screen_is_safe_while_anything_bad_holds() {
             if !scene.one_in(10) {
                 scene.tick().await;
             }
-            match scene.look().await.health.kind {
+            match scene.look().await.health {
                 Kind::Safe => safe += 1,
                 _ => other += 1,
             }
@@ -248,8 +288,8 @@ async fn a_share_that_nobody_protects_is_never_safe() {
     for _ in 0..5 {
         night.minutes(1).await;
         let status = query::status_of(&night.world, &night.config.rollouts[0]).await;
-        assert_eq!(status.health.kind, Kind::NotProtected, "{}", status.health.headline);
-        assert_eq!(status.health.exit_code, 31);
+        assert_eq!(status.health, Kind::NotProtected, "{}", status.headline);
+        assert_eq!(status.exit_code, 31);
     }
     assert!(night.pages().iter().any(|(topic, _)| *topic == "moved-by-someone-else"));
 }

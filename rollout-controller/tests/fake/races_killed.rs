@@ -221,7 +221,7 @@ fn tick_killed(night: &Night, polls: usize) -> bool {
 
 #[tokio::test]
 async fn an_advance_killed_anywhere_happens_once() {
-    // The minute in which the seed's uncut world goes from 1 % to 5 %.
+    // The minute in which the seed's uncut world goes from 1% to 5%.
     let uncut = Night::started(config()).await;
     let mut minutes = 0;
     while uncut.minutes(1).await.weight < Some(percent(5.0)) {

@@ -19,6 +19,7 @@ use rollout_controller::domain::minute::Minute;
 use rollout_controller::domain::observation::AlarmState;
 use rollout_controller::domain::plan::Mode;
 use rollout_controller::domain::weight::Weight;
+use rollout_controller::report::screen::{self, Screen};
 use rollout_controller::report::tick::TickReport;
 use rollout_controller::world::{Pretend, Side};
 use serde::Deserialize;
@@ -48,6 +49,13 @@ struct World {
     pages: usize,
     /// What the last printed tick was like.
     last: Option<(&'static str, String, Option<Weight>)>,
+    /// The terminal of whoever types.
+    screen: Screen,
+}
+
+/// As a pipe gets it: without colours.
+fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
 }
 
 /// Words of a line; double quotes keep a phrase together.
@@ -85,6 +93,7 @@ impl World {
             commands: 0,
             pages: 0,
             last: None,
+            screen: Screen::default(),
         }
     }
 
@@ -97,6 +106,12 @@ impl World {
             ["minutes", count] => self.minutes(count.parse().expect("a number")).await,
             ["until", goal] => self.until(goal).await,
             ["pages"] => self.new_pages(),
+            ["terminal", size] => {
+                let (columns, rows) = size.split_once('x').expect("COLUMNSxROWS");
+                self.screen.columns = columns.parse().expect("columns");
+                self.screen.rows = Some(rows.parse().expect("rows"));
+                String::new()
+            }
             _ => {
                 self.happen(&words);
                 String::new()
@@ -138,6 +153,14 @@ impl World {
             ["rust", "errors", ratio] => state.new.error_ratio = percent(ratio),
             ["rust", "slow", ratio] => state.new.slow_ratio = percent(ratio),
             ["rust", "healthy"] => state.new = Side::healthy_rust(),
+            ["both", "slow", ratio] => {
+                state.new.slow_ratio = percent(ratio);
+                state.old.slow_ratio = percent(ratio);
+            }
+            ["both", "healthy"] => {
+                state.new = Side::healthy_rust();
+                state.old = Side::healthy_python();
+            }
             ["ledger", to] => trouble.ledger_down = *to == "down",
             ["sns", to] => {
                 trouble.channels_broken.clear();
@@ -196,7 +219,9 @@ impl World {
         for _ in 0..1440 {
             let (at, report) = self.minute().await;
             self.tell(&at, &report, &mut told);
-            if report.state == goal || weight.is_some_and(|weight| report.weight == Some(weight)) {
+            if report.state.replace(' ', "-") == goal.replace(' ', "-")
+                || weight.is_some_and(|weight| report.weight == Some(weight))
+            {
                 return told;
             }
         }
@@ -227,10 +252,11 @@ impl World {
             Err(error) => return format!("{error}[exit 2]\n"),
         };
         let (text, code) = match &cli.command {
-            Command::Status(_) => {
+            Command::Status(args) => {
                 let rollout = &self.night.config.rollouts[0];
                 let status = query::status_of(&self.night.world, rollout).await;
-                (status.render(), status.health.exit_code)
+                let shown = Screen { explain: args.explains(), ..self.screen.clone() };
+                (plain(&screen::status(&status, &shown)), status.exit_code)
             }
             Command::History(args) => (self.ask(&args.question(None)).await, 0),
             other => {
@@ -265,7 +291,7 @@ impl World {
         let Night { world, config, .. } = &self.night;
         let schedule = self.night.schedule();
         match command::command(world, config, request, schedule).await {
-            Ok(answer) => (render(&answer), exit_code(&answer)),
+            Ok(answer) => (plain(&render(&answer)), exit_code(&answer)),
             Err(error) => {
                 let chain = rollout_controller::errors::chain(&error);
                 (format!("error: {chain}\n"), 1)
@@ -275,7 +301,7 @@ impl World {
 
     async fn ask(&self, question: &Question) -> String {
         match query::view(&self.night.world, &self.night.config, question).await {
-            Answer::History(history) => history.lines.join("\n") + "\n",
+            Answer::History(history) => plain(&screen::history(&history, &self.screen)),
             other => panic!("{other:?}"),
         }
     }
@@ -368,6 +394,11 @@ async fn a_quiet_rollout() {
 #[tokio::test]
 async fn a_night_on_call() {
     tell("a-night-on-call").await;
+}
+
+#[tokio::test]
+async fn on_every_terminal() {
+    tell("on-every-terminal").await;
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ fn alarmed(night: &Night, topic: &str) -> bool {
 }
 
 async fn health(night: &Night) -> Kind {
-    query::status_of(&night.world, &night.config.rollouts[0]).await.health.kind
+    query::status_of(&night.world, &night.config.rollouts[0]).await.health
 }
 
 // ------------------------------------------------------------------ the ledger
@@ -158,8 +158,8 @@ async fn an_unknown_share_is_lowered_only_where_the_old_side_is_alive() {
             night.tick().await;
             night.pretend.pass_minute();
         }
-        assert!((night.shows("public") - expected).abs() < f64::EPSILON, "{share} %");
-        assert!(!night.pages().is_empty(), "{share} %: a person hears of it");
+        assert!((night.shows("public") - expected).abs() < f64::EPSILON, "{share}%");
+        assert!(!night.pages().is_empty(), "{share}%: a person hears of it");
     }
 }
 
@@ -256,7 +256,7 @@ async fn minutes_that_come_half_an_hour_late_still_count_against() {
     night.minutes(25).await;
     night.pretend.state().new.error_ratio = 0.001;
     let held = night.minutes(14).await;
-    assert!(held.message.contains("have not been judged"), "{}", held.message);
+    assert!(held.message.contains("are not judged"), "{}", held.message);
     assert!((night.shows("public") - 25.0).abs() < f64::EPSILON, "nothing rises meanwhile");
     night.until(10, |report| report.state == "rolled back").await;
     assert!(night.shows("public").abs() < f64::EPSILON);

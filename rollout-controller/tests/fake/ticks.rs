@@ -73,7 +73,7 @@ async fn pausing_stops_advancing_and_not_protecting() {
     night.until_weight(40, 5.0).await;
     night.order(Order::Pause { for_minutes: None }).await;
     let held = night.minutes(40).await;
-    assert!(held.message.contains("paused by"), "{}", held.message);
+    assert!(held.message.contains("Paused by"), "{}", held.message);
     assert!((night.shows("public") - 5.0).abs() < f64::EPSILON);
     night.pretend.state().new.error_ratio = 0.5;
     night.until(20, |report| report.state == "rolled back").await;
@@ -99,7 +99,7 @@ async fn somebody_elses_change_stops_it_until_it_is_adopted_or_undone() {
     night.until_weight(40, 5.0).await;
     night.pretend.console_change("public", percent(30.0));
     let report = night.minutes(10).await;
-    assert!(report.message.contains("someone else moved a weight"), "{}", report.message);
+    assert!(report.message.contains("Someone else changed a share"), "{}", report.message);
     assert!((night.shows("public") - 30.0).abs() < f64::EPSILON, "nothing is written");
     assert_eq!(night.pages().last(), Some(&("moved-by-someone-else", Urgency::Trigger)));
 
@@ -164,11 +164,7 @@ async fn missing_metrics_are_never_good_metrics() {
     night.until_weight(40, 5.0).await;
     night.pretend.state().trouble.metrics_fail = true;
     let report = night.minutes(60).await;
-    assert!(
-        report.message.contains("minutes that are due have not been judged"),
-        "{}",
-        report.message
-    );
+    assert!(report.message.contains("minutes that are due are not judged"), "{}", report.message);
     assert!((night.shows("public") - 5.0).abs() < f64::EPSILON);
     assert!(night.pages().contains(&("blind", Urgency::Trigger)), "{:?}", night.pages());
     night.pretend.state().trouble.metrics_fail = false;
@@ -183,11 +179,7 @@ async fn late_metrics_are_waited_for() {
     let silent = Minute::containing(night.pretend.now());
     night.pretend.state().trouble.metrics_silent_from = Some(silent);
     let report = night.minutes(6).await;
-    assert!(
-        report.message.contains("minutes that are due have not been judged"),
-        "{}",
-        report.message
-    );
+    assert!(report.message.contains("minutes that are due are not judged"), "{}", report.message);
     night.pretend.state().trouble.metrics_silent_from = None;
     let through = night.run().await.gathered.judged_through().unwrap();
     assert!(through < silent, "no silent minute was judged: {through} {silent}");
@@ -210,9 +202,9 @@ async fn a_changed_header_rule_or_stickiness_holds_and_pages() {
     let night = Night::started(config()).await;
     night.until_weight(40, 5.0).await;
     night.pretend.state().rules.get_mut("public").unwrap().header_rule =
-        vec!["rule 99 is missing".into()];
+        vec!["Rule 99 is missing".into()];
     let report = night.minutes(30).await;
-    assert!(report.message.contains("rule 99 is missing"), "{}", report.message);
+    assert!(report.message.contains("Rule 99 is missing"), "{}", report.message);
     assert!(night.pages().contains(&("header-rule-changed", Urgency::Trigger)));
     {
         let mut state = night.pretend.state();
@@ -220,7 +212,7 @@ async fn a_changed_header_rule_or_stickiness_holds_and_pages() {
         rule.header_rule.clear();
         rule.sticky = true;
     }
-    assert!(night.minutes(1).await.message.contains("stickiness"));
+    assert!(night.minutes(1).await.message.contains("tickiness"));
     night.pretend.state().rules.get_mut("public").unwrap().sticky = false;
     night.until_weight(40, 10.0).await;
 }
@@ -250,7 +242,7 @@ async fn a_tick_after_a_crash_behind_the_write_goes_on() {
     let report = night.minutes(1).await;
     assert_eq!(report.weight, Some(percent(10.0)));
     let applied = night.events().await.iter().filter(|s| s.event.kind() == "applied").count();
-    assert_eq!(applied, 3, "1, 5 and 10 %");
+    assert_eq!(applied, 3, "1, 5 and 10%");
     night.until(200, |report| report.state == "completed").await;
 }
 
@@ -280,7 +272,7 @@ async fn a_rollback_reaches_the_routes_it_can_and_goes_on_trying() {
     night.until_weight(40, 5.0).await;
     night.pretend.state().trouble.dead_routes = vec!["public".into()];
     let answer = night.order(Order::Rollback).await;
-    assert!(answer.message.contains("not every route"), "{}", answer.message);
+    assert!(answer.message.contains("Rollback incomplete"), "{}", answer.message);
     assert!(night.shows("internal").abs() < f64::EPSILON);
     assert!((night.shows("public") - 5.0).abs() < f64::EPSILON);
     let report = night.minutes(3).await;
@@ -334,7 +326,7 @@ async fn an_alarm_from_before_the_start_holds_until_it_was_ok_once() {
     night.hour_of_python();
     night.order(Order::Start).await;
     let report = night.minutes(10).await;
-    assert!(report.message.contains("stood before"), "{}", report.message);
+    assert!(report.message.contains("was in ALARM before the start"), "{}", report.message);
     night.pretend.alarm("rs", AlarmState::Ok);
     night.until_weight(10, 1.0).await;
     night.pretend.alarm("rs", AlarmState::Alarm);
@@ -357,7 +349,7 @@ async fn the_calendar_holds_back_advancing_and_not_rolling_back() {
     let night = Night::started(config_with("", calendar, &["public"])).await;
     let held = night.minutes(60).await;
     assert!(
-        held.message.contains("the calendar allows it from 2026-12-01 08:00 UTC"),
+        held.message.contains("the calendar allows steps from 1 Dec 08:00 UTC"),
         "{}",
         held.message
     );
@@ -371,7 +363,7 @@ async fn without_the_ledger_nothing_advances_and_a_breach_rolls_back() {
     night.until_weight(40, 5.0).await;
     night.pretend.state().trouble.ledger_down = true;
     let report = night.minutes(20).await;
-    assert!(report.message.contains("nothing advances"), "{}", report.message);
+    assert!(report.message.contains("No step is taken"), "{}", report.message);
     assert!((night.shows("public") - 5.0).abs() < f64::EPSILON);
     night.pretend.state().new.error_ratio = 0.5;
     night.until(20, |report| report.did == "rollback").await;
@@ -451,7 +443,7 @@ async fn a_shadow_rollout_decides_and_moves_nothing() {
     night.minutes(3).await;
     night.pretend.console_change("public", percent(10.0));
     let report = night.until(40, |report| report.did == "advance").await;
-    assert!(report.message.contains("10 % → 25 %: every limit is proven"), "{}", report.message);
+    assert!(report.message.contains("10% → 25%: every limit is proven"), "{}", report.message);
     night.pretend.state().new.error_ratio = 0.5;
     night.until(20, |report| report.did == "rollback").await;
     night.minutes(5).await;
@@ -475,7 +467,7 @@ fn journal_version() -> i64 {
     rollout_controller::controller::store::SNAPSHOT_VERSION
 }
 
-/// Both sides answer 3 in 10 requests a second later from this share on; 0 %: always.
+/// Both sides answer 3 in 10 requests a second later from this share on; 0%: always.
 fn slow_from(night: &Night, share: f64, slow_ratio: f64) {
     let mut state = night.pretend.state();
     (state.old.slow_ratio, state.old.from) = (slow_ratio, percent(share));
@@ -489,12 +481,12 @@ async fn a_step_that_slows_both_sides_is_undone_and_the_second_time_rolled_back(
     night.until_weight(120, 50.0).await;
     let back = night.until(8, |report| report.did == "step back").await;
     assert_eq!(back.weight, Some(percent(25.0)), "{}", back.message);
-    assert!(back.message.contains("both sides broke P95 within "), "{}", back.message);
-    assert!(back.message.contains(" of the step to 50 %, and Python kept it before"));
+    assert!(back.message.contains("Python and Rust both broke P95 within "), "{}", back.message);
+    assert!(back.message.contains(" of the step to 50%."));
     assert!((night.shows("public") - 25.0).abs() < f64::EPSILON);
     // It waits for ten good minutes, and a person cannot skip that without --force.
     let waits = |report: &rollout_controller::report::tick::TickReport| {
-        report.message.contains("of 10 good minutes before it is tried again")
+        report.message.contains("of 10 good minutes before the next try")
     };
     night.until(8, waits).await;
     let refused = night.order(Order::Promote { to: None, force: false }).await;
@@ -505,8 +497,8 @@ async fn a_step_that_slows_both_sides_is_undone_and_the_second_time_rolled_back(
     assert!(night.pretend.now().duration_since(before).as_mins() >= 8, "it went up too soon");
     let end = night.until(8, |report| report.state == "rolled back").await;
     assert!(
-        end.message.contains("twice, both sides broke P95 within ")
-            && end.message.contains(" of the step from 25 % to 50 %"),
+        end.message.contains("Twice, Python and Rust both broke P95 within ")
+            && end.message.contains(" of the step from 25% to 50%"),
         "{}",
         end.message
     );
@@ -564,14 +556,14 @@ async fn a_minute_is_read_with_the_share_that_each_route_had() {
 async fn the_first_engine_is_there_for_who_asks_for_it() {
     let night = Night::started(config_with("engine = \"evidence-1\"", "", &["public"])).await;
     let step = night.until(30, |report| report.did == "advance").await;
-    let step = if step.message.contains("start at") {
+    let step = if step.message.contains("First share") {
         night.until(30, |report| report.did == "advance").await
     } else {
         step
     };
-    assert!(step.message.contains("advance from 1 % to 5 %: "), "{}", step.message);
+    assert!(step.message.contains("1% → 5%: every limit is proven"), "{}", step.message);
     night.until(150, |report| report.state == "completed").await;
-    assert_eq!(night.writes(), 6, "no bake before 100 %");
+    assert_eq!(night.writes(), 6, "no bake before 100%");
     let whole = night.events().await;
     let folded =
         rollout_controller::domain::journal::Journal::fold("score", &whole).expect("it folds");
@@ -590,5 +582,5 @@ async fn a_first_step_that_slows_both_sides_is_undone_to_nothing() {
     assert!(held.message.contains("of 10 good minutes"), "{}", held.message);
     night.until_weight(20, 50.0).await;
     let end = night.until(8, |report| report.state == "rolled back").await;
-    assert!(end.message.contains("of the step from 0 % to 50 %"), "{}", end.message);
+    assert!(end.message.contains("of the step from 0% to 50%"), "{}", end.message);
 }

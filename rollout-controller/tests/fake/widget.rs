@@ -85,12 +85,12 @@ fn assert_harmless(page: &str) {
 async fn before_a_start_it_says_so_and_offers_no_button() {
     let night = Night::new(config());
     let page = page(&night).await;
-    assert!(page.contains("No rollout has been started"), "{page}");
-    assert!(page.contains("public shows 0 %"), "{page}");
-    assert!(page.contains("score: not started"), "{page}");
+    assert!(page.contains("Not started. All traffic is on Python."), "{page}");
+    assert!(page.contains("public 0%"), "{page}");
+    assert!(page.contains("score, no run yet"), "{page}");
     assert!(page.contains("class=\"head plain\""), "{page}");
     assert!(!page.contains(COMMAND.replace("rollout-command", "x").as_str()));
-    assert!(!page.contains("Roll back to 0 %"), "{page}");
+    assert!(!page.contains("Roll back to 0%"), "{page}");
     assert!(page.contains(&format!("endpoint=\"{VIEW}\"")), "refresh");
 }
 
@@ -101,27 +101,32 @@ async fn during_a_rollout_the_first_lines_answer_what_on_call_asks() {
     night.minutes(2).await;
     let page = page(&night).await;
     let order = [
-        "Serving safely",
-        "Share of Rust",
-        "10 % by the journal, stage 3 of 7; read back just now: public shows 10 %",
-        "Must I act?",
-        "Nothing to do",
-        "Why",
-        "hold at 10 %",
-        ">Pause</button>",
-        ">Roll back to 0 %</button>",
+        "Serving safely. Rust has 10%; no limit is broken up to ",
+        "Nothing to do. To stop it:",
+        ">Pause at 10%</button>",
+        ">Roll back to 0%</button>",
+        "share by the journal <b>10%</b>",
+        "public 10%, read back ",
+        "Share of requests on Rust",
+        "1% from ",
+        "Evidence",
+        "proven: next step",
+        "full: rollback",
+        "limit 1%",
+        "limit 500 ms",
+        "Stage 10%",
         "Errors</th>",
         "P99</th>",
-        "Evidence, objective by objective",
         "What happened",
-        "5 % → 10 % applied",
+        "5% → 10%: every limit is proven",
     ];
     let mut from = 0;
     for part in order {
         let at = page[from..].find(part);
         from += at.unwrap_or_else(|| panic!("`{part}` is missing or too early in {page}"));
     }
-    assert_eq!(page.matches("class=\"bar\"").count(), 9, "total, and two for each objective");
+    assert_eq!(page.matches("class=\"chart\"").count(), 6, "share, evidence, and each limit");
+    assert!(page.contains(" · Rust 0 of "), "hover names a minute's counts: {page}");
 }
 
 #[tokio::test]
@@ -130,9 +135,9 @@ async fn a_press_is_carried_out_and_journalled_with_the_typed_name_and_no_identi
     night.until_weight(60, 5.0).await;
     let shown = page(&night).await;
     let typed = json!({"name": "Ada <b>", "reason": "noise & <script>alert(1)</script>"});
-    let done = press(&night, &shown, "Pause", typed.clone()).await;
-    assert!(done.contains("pause: done"), "{done}");
-    assert!(done.contains("public shows 5 %"), "{done}");
+    let done = press(&night, &shown, "Pause at 5%", typed.clone()).await;
+    assert!(done.contains("Paused at 5%. Protection stays on."), "{done}");
+    assert!(done.contains("public 5%, read back "), "{done}");
     assert!(done.contains("Back to the rollout"), "{done}");
     assert!(done.contains(&format!("endpoint=\"{VIEW}\"")), "{done}");
     let pause = night.run().await.phase.pause().cloned().expect("paused");
@@ -141,16 +146,16 @@ async fn a_press_is_carried_out_and_journalled_with_the_typed_name_and_no_identi
 
     // A double click is one command.
     let revision = night.journal().await.revision;
-    let again = press(&night, &shown, "Pause", typed).await;
-    assert!(again.contains("pause: already so"), "{again}");
+    let again = press(&night, &shown, "Pause at 5%", typed).await;
+    assert!(again.contains("Nothing to do: this command was applied before"), "{again}");
     assert_eq!(night.journal().await.revision, revision);
 
     let paused = page(&night).await;
     assert!(paused.contains("paused"), "{paused}");
     let refused = press(&night, &paused, "Resume", json!({})).await;
-    assert!(refused.contains("a reason is missing"), "{refused}");
+    assert!(refused.contains("Not resumed: a reason is needed"), "{refused}");
     let resumed = press(&night, &paused, "Resume", json!({"reason": "quiet again"})).await;
-    assert!(resumed.contains("resume: done"), "{resumed}");
+    assert!(resumed.contains("Resumed at 5%."), "{resumed}");
     assert!(night.run().await.phase.pause().cloned().is_none());
 }
 
@@ -163,8 +168,8 @@ async fn a_press_on_an_old_page_is_refused_with_what_changed() {
     night.order(Order::Resume { adopt: false }).await;
     night.order(Order::Pause { for_minutes: None }).await;
     let stale = press(&night, &old, "Resume", json!({"reason": "go on"})).await;
-    assert!(stale.contains("resume: stale, nothing was done"), "{stale}");
-    assert!(stale.contains("Since then") && stale.contains("resumed by"), "{stale}");
+    assert!(stale.contains("Not resumed: it changed after you looked"), "{stale}");
+    assert!(stale.contains("Since the page was drawn:") && stale.contains(" resumed: "), "{stale}");
     assert!(night.run().await.phase.pause().cloned().is_some());
 }
 
@@ -173,21 +178,24 @@ async fn a_rollback_always_counts_even_from_a_page_of_the_run_before() {
     let night = Night::started(config()).await;
     night.until_weight(60, 5.0).await;
     let old = page(&night).await;
-    let done = press(&night, &old, "Roll back to 0 %", json!({})).await;
-    assert!(done.contains("rollback: done") && done.contains("public shows 0 %"), "{done}");
+    let done = press(&night, &old, "Roll back to 0%", json!({})).await;
+    assert!(
+        done.contains("Rolled back. All traffic is on Python.") && done.contains("public 0%"),
+        "{done}"
+    );
     let after = page(&night).await;
     assert!(after.contains("Rolled back"), "{after}");
-    assert!(!after.contains("Roll back to 0 %</button>"), "{after}");
-    let twice = press(&night, &old, "Roll back to 0 %", json!({})).await;
-    assert!(twice.contains("rollback: already so"), "{twice}");
+    assert!(!after.contains("Roll back to 0%</button>"), "{after}");
+    let twice = press(&night, &old, "Roll back to 0%", json!({})).await;
+    assert!(twice.contains("Nothing to do:"), "{twice}");
 
     night.order(Order::Start).await;
     night.until_weight(60, 5.0).await;
-    let counts = press(&night, &old, "Roll back to 0 %", json!({})).await;
-    assert!(counts.contains("rollback: done"), "{counts}");
+    let counts = press(&night, &old, "Roll back to 0%", json!({})).await;
+    assert!(counts.contains("Rolled back. All traffic is on Python."), "{counts}");
     assert!(night.shows("public").abs() < f64::EPSILON);
     let revision = night.journal().await.revision;
-    press(&night, &old, "Roll back to 0 %", json!({})).await;
+    press(&night, &old, "Roll back to 0%", json!({})).await;
     assert_eq!(night.journal().await.revision, revision, "and once is once");
 }
 
@@ -200,8 +208,8 @@ async fn somebody_elses_change_offers_to_adopt_it() {
     night.minutes(2).await;
     let moved = page(&night).await;
     assert!(moved.contains("Moved by someone else"), "{moved}");
-    let done = press(&night, &moved, "Resume and adopt", json!({"reason": "it was me"})).await;
-    assert!(done.contains("resume: done"), "{done}");
+    let done = press(&night, &moved, "Take over", json!({"reason": "it was me"})).await;
+    assert!(done.contains("Taken over: 25% instead of 5%."), "{done}");
     assert_eq!(night.run().await.weight, to);
 }
 
@@ -213,10 +221,10 @@ async fn when_the_ledger_is_down_the_page_says_so_and_rollback_still_works() {
     night.pretend.state().trouble.ledger_down = true;
     let blind = page(&night).await;
     assert!(blind.contains("Unknown"), "{blind}");
-    let failed = press(&night, &before, "Pause", json!({})).await;
-    assert!(failed.contains("pause was not carried out"), "{failed}");
-    let done = press(&night, &before, "Roll back to 0 %", json!({})).await;
-    assert!(done.contains("rollback: done"), "{done}");
+    let failed = press(&night, &before, "Pause at 5%", json!({})).await;
+    assert!(failed.contains("Not paused."), "{failed}");
+    let done = press(&night, &before, "Roll back to 0%", json!({})).await;
+    assert!(done.contains("Rolled back. All traffic is on Python."), "{done}");
     assert!(night.shows("public").abs() < f64::EPSILON);
 }
 

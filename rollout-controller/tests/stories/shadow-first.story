@@ -7,37 +7,33 @@ routes = ["public"]
 ---
 $ traffic-alone 60
 $ rolloutctl start --reason "watch it for a day" --yes
-✔ applied: score: run 1 started; shadow: it decides and reports, and moves nothing
-  public shows 0 %
-  starting at revision 4
+✔ Run 1 started. Shadow: it decides and reports, and moves nothing.
+  public 0% · read back 09:00:00 UTC · revision 4
+  Follow it: rolloutctl status --watch
 $ minutes 3
-09:00  [starting] score: hold at 0 %: no minute of this stage has been judged yet
+09:00  [starting] score: Holding at 0%: First minutes at this share are not in yet; metrics arrive about 2 minutes late.
 
 # A person moves the weight; the shadow follows, and says what it would do.
 $ console public 5%
 $ minutes 20
-09:03  [advancing] score: hold at 0 %: no minute of this stage has been judged yet
-09:09  [advancing] score: 5 % → 10 %: every limit is proven (121 requests in 4 minutes, none failed)
+09:03  [advancing] score: Holding at 0%: First minutes at this share are not in yet; metrics arrive about 2 minutes late.
+09:09  [advancing] score: 5% → 10%: every limit is proven (121 requests in 4 minutes, none failed).
 $ pages
-INFO    started: score: run 1 started in shadow mode; nothing is moved
+INFO    started: score: run 1 started by ada
 $ rolloutctl promote --reason "go on" --yes
-✖ refused: score: a shadow run moves nothing; `activate` it first
-  public shows 5 %
-  advancing at revision 30
+✖ Not promoted: this run is in shadow. First: rolloutctl activate --reason "…"
+  public 5% · read back 09:23:00 UTC · revision 30
 [exit 40]
 
 # It is trusted: from now on it acts.
 $ rolloutctl activate --reason "it agreed with us all day" --yes
-✔ applied: score: active from now on, at 5 %
-  public shows 5 %
-  advancing at revision 32
+✔ Active from now on, at 5%.
+  public 5% · read back 09:23:00 UTC · revision 32
 $ until 10%
-09:23  [advancing] score: 5 % → 10 %: every limit is proven (554 requests in 18 minutes, 1 failed)
+09:23  [advancing] score: 5% → 10%: every limit is proven (554 requests in 18 minutes, 1 failed).
 $ rolloutctl history
-     1  2026-11-24 09:00 UTC  rollout 1 started in shadow mode by arn:aws:sts::111122223333:assumed-role/oncall/ada: watch it for a day; stages 1 %, 5 %, 10 %, 25 %, 50 %, 100 %
-     5  2026-11-24 09:00 UTC  history of 58 minutes read, 598 requests a minute; first stage 1 %; Latency counts as worse from 1.6 times Python's (auto, from 1 h)
-     7  2026-11-24 09:00 UTC  the code was seen: public runs rust version 1 beside python version 1
-    10  2026-11-24 09:03 UTC  shadow: the rules show 5 % now
-    31  2026-11-24 09:23 UTC  made active by arn:aws:sts::111122223333:assumed-role/oncall/ada: it agreed with us all day
-    34  2026-11-24 09:23 UTC  5 % → 10 % intended: every limit is proven (554 requests in 18 minutes, 1 failed)
-    35  2026-11-24 09:23 UTC  5 % → 10 % applied on every route, read back
+score, times in UTC, newest last
+   1  09:00  ada     started in shadow, nothing is moved: "watch it for a day"
+  10  09:03  tick    shadow: the rules show 5% now
+  31  09:23  ada     made it active: "it agreed with us all day"
+  35  09:23  tick    5% → 10%: every limit is proven (554 requests in 18 minutes, 1 failed)

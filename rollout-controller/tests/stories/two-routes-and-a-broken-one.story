@@ -6,107 +6,82 @@ routes = ["public", "internal"]
 ---
 $ traffic-alone 60
 $ rolloutctl start --reason "scorer 2.4" --yes
-✔ applied: score: run 1 started; it reads the old side's history, then takes the first stage
-  public shows 0 %
-  internal shows 0 %
-  starting at revision 4
+✔ Run 1 started. First share within 2 minutes.
+  public 0% · internal 0% · read back 09:00:00 UTC · revision 4
+  Follow it: rolloutctl status --watch
 $ next-write commits-then-fails
 $ until 5%
-09:00  [advancing] score: start at 1 %: the largest first stage that is safe at 1,194 requests a minute
-09:01  [advancing] score: hold at 1 %: no minute of this stage has been judged yet
-09:06  [advancing] score: 1 % → 5 %: every limit is proven (53 requests in 4 minutes, none failed)
+09:00  [advancing] score: First share 1%, chosen for 1,194 requests a minute.
+09:01  [advancing] score: Holding at 1%: First minutes at this share are not in yet; metrics arrive about 2 minutes late.
+09:06  [advancing] score: 1% → 5%: every limit is proven (53 requests in 4 minutes, none failed).
 $ route public dead
 $ rolloutctl rollback --reason "users see errors" --dry-run
-• nothing is done yet, this would be: score: rolled back: every route at 0 % (public: 5 % → 0 %, internal: 5 % → 0 %)
-  public shows 5 %
-  internal shows 5 %
-  advancing at revision 23
+• Dry run, nothing was changed: public 5% → 0%, internal 5% → 0%
+  public 5% · internal 5% · read back 09:07:00 UTC · revision 23
 $ rolloutctl rollback --reason "users see errors" --yes
-✖ incomplete: score: incomplete: journalled, and not every route shows 0 % (public writing weights of listener rule arn:aws:elasticloadbalancing:eu-west-1:111122223333:listener-rule/app/lb/1/2/0: 500); the controller tries again every minute, or `rolloutctl rollback --direct`
-  public shows 5 %
-  internal shows 0 %
-  rolling back at revision 30
+✖ Rollback incomplete: public writing weights of listener rule arn:aws:elasticloadbalancing:eu-west-1:111122223333:listener-rule/app/lb/1/2/0: 500. The controller tries again each minute.
+  Run now: rolloutctl rollback --direct --reason "…"
+  public 5% · internal 0% · read back 09:07:00 UTC · revision 30
 [exit 42]
 $ minutes 2
-09:07  [rolling back] score: rollback ordered by arn:aws:sts::111122223333:assumed-role/oncall/ada: users see errors. Not every route is reached: public writing weights of listener rule arn:aws:elasticloadbalancing:eu-west-1:111122223333:listener-rule/app/lb/1/2/0: 500
+09:07  [rolling back] score: ada rolled back: "users see errors". Rollback incomplete: public writing weights of listener rule arn:aws:elasticloadbalancing:eu-west-1:111122223333:listener-rule/app/lb/1/2/0: 500.
 $ rolloutctl status
-Health:      ✖ Hurting. Rollback incomplete: public shows 5 %.
-Next:        rolloutctl rollback --direct --config rollout.toml --reason "…"
-Name:        score (run 1, active)
-Phase:       rolling back
-Why:         rollback ordered by arn:aws:sts::111122223333:assumed-role/oncall/ada: users see errors
-Stage:       2/7
-  Journal:   5 % on Rust
-  public:    5 % shown by the rule
-  internal:  0 % shown by the rule
-Against:     odds 1:0.9 (ln E -0.09, rollback at 4.61), led by rel_p99
-For:         ◌ err 4.5/4.6  ✔ p50 32.4/4.6  ✔ p95 30.6/4.6  ◌ p99 4.5/4.6 after 5 minutes, up to 2026-11-24T09:05Z
-Page:        ⚠ rollback-incomplete since 2026-11-24 09:07 UTC
-Normal here: Latency counts as worse from 1.6 times Python's (auto, from 1 h)
-Code:        public: rust version 1 beside python version 1
-Code:        internal: rust version 1 beside python version 1
-Revision:    36
+score · run 1 · rolling back                                           09:09 UTC
+✖ Hurting. Rollback incomplete: `public` still sends 5% to Rust.
+  AWS: shows 5%.
+  The controller tries again each minute.
+  Run now, with your own rights:
+  rolloutctl rollback --direct --reason "…"
 
-          old                        new                        limit
-requests  6,921                      75
-errors    0.09 % [0.01 %, 0.3 %]     0.0 % [0.0 %, 7.4 %]       1 %
-P50       50 ms [40, 50]             20 ms [16, 25]             100 ms
-P95       80 ms [63, 100]            40 ms [25, …]              200 ms
-P99       125 ms [80, 125]           50 ms [31.5, …]            500 ms
+Rust  ███░░┊░░░░░░░░┊░░░░░░░░░░░░░░┊░░░░░░░░░░░░░░░░░░░░░░░┊░░░░░  5%
+      1 5  10       25             50                      90   100
+public 5% ✖ · internal 0% ✔ · read back 09:09:00
 
-    20  2026-11-24 09:06 UTC  1 % → 5 % applied on every route, read back
-    24  2026-11-24 09:07 UTC  rollback ordered by arn:aws:sts::111122223333:assumed-role/oncall/ada: users see errors
-    25  2026-11-24 09:07 UTC  5 % → 0 % intended: rollback ordered by arn:aws:sts::111122223333:assumed-role/oncall/ada: users see errors
-    26  2026-11-24 09:07 UTC  5 % → 0 % did not happen: public writing weights of listener rule arn:aws:elasticloadbalancing:eu-west-1:111122223333:listener-rule/app/lb/1/2/0: 500; internal shows 0 %
-    32  2026-11-24 09:07 UTC  5 % → 0 % intended: rollback ordered by arn:aws:sts::111122223333:assumed-role/oncall/ada: users see errors
-    33  2026-11-24 09:07 UTC  5 % → 0 % did not happen: public writing weights of listener rule arn:aws:elasticloadbalancing:eu-west-1:111122223333:listener-rule/app/lb/1/2/0: 500; internal shows 0 %
-    35  2026-11-24 09:08 UTC  5 % → 0 % intended: rollback ordered by arn:aws:sts::111122223333:assumed-role/oncall/ada: users see errors
-    36  2026-11-24 09:08 UTC  5 % → 0 % did not happen: public writing weights of listener rule arn:aws:elasticloadbalancing:eu-west-1:111122223333:listener-rule/app/lb/1/2/0: 500; internal shows 0 %
+           Python   Rust      limit    proof for 10%      suspicion
+requests   6,921    75
+errors     <0.1%    0 of 75   1%       ░░░░░░░░░░ waits   ·····┃·····
+P50        50 ms    20 ms     100 ms   ░░░░░░░░░░ waits   ·····┃·····
+P95        80 ms    40 ms     200 ms   ░░░░░░░░░░ waits   ·····┃·····
+P99        125 ms   50 ms     500 ms   ░░░░░░░░░░ waits   ·····┃·····
+together                               ░░░░░░░░░░ waits   ·····┃····· low
+
+09:07  ada ROLLBACK 5% → 0% failed: public writing weights of listener rule: 50…
+09:06  1% → 5%: every limit is proven (53 requests in 4 minutes, none failed)
+09:00  0% → 1%: first share for 1,194 requests a minute
+
+Pages open: rollback-incomplete since 09:07
+Last tick 1 min ago · judged up to 09:05 · revision 36 · details: --explain
 [exit 42]
 $ pages
-INFO    started: score: run 1 started
-INFO    stage-reached: score: 0 % → 1 % on Rust
-INFO    stage-reached: score: 1 % → 5 % on Rust
-TRIGGER rollback-incomplete: score: ROLLBACK INCOMPLETE
+INFO    started: score: run 1 started by ada
+INFO    stage-reached: score: 0% → 1% on Rust
+INFO    stage-reached: score: 1% → 5% on Rust
+TRIGGER rollback-incomplete: score: ROLLBACK INCOMPLETE: `public` still 5% on Rust
 $ route public alive
 $ minutes 1
-09:09  [rolled back] score: rollback ordered by arn:aws:sts::111122223333:assumed-role/oncall/ada: users see errors
+09:09  [rolled back] score: ada rolled back: "users see errors".
 $ pages
-CLEAR   rollback-incomplete: score: ROLLBACK INCOMPLETE
-INFO    rolled-back: score: rolled back, 5 % → 0 % on Rust
+CLEAR   rollback-incomplete: score: resolved: ROLLBACK INCOMPLETE
+INFO    rolled-back: score: rolled back, 5% → 0% on Rust
 $ rolloutctl rollback --reason "users see errors" --yes
-✔ already so: score: rolled back already: every rule gives Rust 0 %
-  public shows 0 %
-  internal shows 0 %
-  rolled back at revision 43
+✔ Nothing to do: every route is at 0% already.
+  public 0% · internal 0% · read back 09:10:00 UTC · revision 43
 
 # A late writer raises it once more: it is undone first, and paged second.
 $ console internal 5%
 $ minutes 2
-09:11  [rolled back] score: hold at 0 %: the run does not go on
+09:11  [rolled back] score: The run has ended or is being rolled back.
 $ pages
-TRIGGER moved-by-someone-else: score: a weight was moved by someone else
-CLEAR   moved-by-someone-else: score: a weight was moved by someone else
+TRIGGER moved-by-someone-else: score: moved by someone else
+CLEAR   moved-by-someone-else: score: resolved: moved by someone else
 $ rolloutctl history
-     1  2026-11-24 09:00 UTC  rollout 1 started by arn:aws:sts::111122223333:assumed-role/oncall/ada: scorer 2.4; stages 1 %, 5 %, 10 %, 25 %, 50 %, 100 %
-     5  2026-11-24 09:00 UTC  history of 58 minutes read, 1,194 requests a minute; first stage 1 %; Latency counts as worse from 1.6 times Python's (auto, from 1 h)
-     7  2026-11-24 09:00 UTC  the code was seen: public runs rust version 1 beside python version 1; internal runs rust version 1 beside python version 1
-     8  2026-11-24 09:00 UTC  0 % → 1 % intended: start at 1 %: the largest first stage that is safe at 1,194 requests a minute
-     9  2026-11-24 09:00 UTC  0 % → 1 % applied on every route, read back
-    19  2026-11-24 09:06 UTC  1 % → 5 % intended: every limit is proven (53 requests in 4 minutes, none failed)
-    20  2026-11-24 09:06 UTC  1 % → 5 % applied on every route, read back
-    24  2026-11-24 09:07 UTC  rollback ordered by arn:aws:sts::111122223333:assumed-role/oncall/ada: users see errors
-    25  2026-11-24 09:07 UTC  5 % → 0 % intended: rollback ordered by arn:aws:sts::111122223333:assumed-role/oncall/ada: users see errors
-    26  2026-11-24 09:07 UTC  5 % → 0 % did not happen: public writing weights of listener rule arn:aws:elasticloadbalancing:eu-west-1:111122223333:listener-rule/app/lb/1/2/0: 500; internal shows 0 %
-    27  2026-11-24 09:07 UTC  page rollback-incomplete: Trying again every minute. public writing weights of listener rule arn:aws:elasticloadbalancing:eu-west-1:111122223333:listener-rule/app/lb/1/2/0: 500
-    32  2026-11-24 09:07 UTC  5 % → 0 % intended: rollback ordered by arn:aws:sts::111122223333:assumed-role/oncall/ada: users see errors
-    33  2026-11-24 09:07 UTC  5 % → 0 % did not happen: public writing weights of listener rule arn:aws:elasticloadbalancing:eu-west-1:111122223333:listener-rule/app/lb/1/2/0: 500; internal shows 0 %
-    35  2026-11-24 09:08 UTC  5 % → 0 % intended: rollback ordered by arn:aws:sts::111122223333:assumed-role/oncall/ada: users see errors
-    36  2026-11-24 09:08 UTC  5 % → 0 % did not happen: public writing weights of listener rule arn:aws:elasticloadbalancing:eu-west-1:111122223333:listener-rule/app/lb/1/2/0: 500; internal shows 0 %
-    38  2026-11-24 09:09 UTC  5 % → 0 % intended: rollback ordered by arn:aws:sts::111122223333:assumed-role/oncall/ada: users see errors
-    39  2026-11-24 09:09 UTC  5 % → 0 % applied on every route, read back
-    40  2026-11-24 09:09 UTC  ended, rolled back: rollback ordered by arn:aws:sts::111122223333:assumed-role/oncall/ada: users see errors
-    44  2026-11-24 09:10 UTC  page moved-by-someone-else: After the rollback internal shows 5 %; only a new start gives Rust traffic.
-    46  2026-11-24 09:10 UTC  0 % → 0 % intended: a weight was raised within 15 minutes after a rollback; put back to 0 %: public shows 0 %; internal shows 5 %
-    47  2026-11-24 09:10 UTC  0 % → 0 % applied on every route, read back
-    51  2026-11-24 09:11 UTC  page moved-by-someone-else cleared: Every rule shows what the journal says again.
+score, times in UTC, newest last
+   1  09:00  ada     started: "scorer 2.4"
+   9  09:00  tick    0% → 1%: first share for 1,194 requests a minute
+  20  09:06  tick    1% → 5%: every limit is proven (53 requests in 4 minutes, none failed)
+  26  09:07  ada     ROLLBACK 5% → 0% failed: public writing weights of listener rule: 500; internal shows 0%
+  27  09:07  tick    page: ROLLBACK INCOMPLETE
+  40  09:07  tick    ROLLBACK 5% → 0%: ada rolled back: "users see errors"
+  44  09:10  tick    page: moved by someone else
+  47  09:10  tick    ROLLBACK 0% → 0%: Someone raised a share within 15 minutes after the rollback; set back to 0%.: public shows 0%; internal shows 5%
+  51  09:11  tick    resolved: Every rule shows the intended share again

@@ -1,5 +1,6 @@
 //! The command line itself: help, completions, manual, and what it refuses.
 
+use crate::stage::Stage;
 use clap::{Command, CommandFactory as _};
 use rollout_controller::cli::Cli;
 use serde_json::Value;
@@ -218,7 +219,7 @@ fn replay_prints_decisions_and_tells_by_its_exit_code_whether_they_are_on_record
     let last = &found["decisions"][1];
     assert_eq!(last["verdict"], "ROLLBACK");
     assert_eq!((&last["minute"], &last["lead"]), (&Value::from(26), &Value::from("rel_err")));
-    assert!(last["reason"].as_str().unwrap().starts_with("rollback at 10 %: after 13 requests"));
+    assert!(last["reason"].as_str().unwrap().starts_with("Rust "));
 
     let folder = tempfile::tempdir().unwrap();
     let meta = folder.path().join("truth.json");
@@ -232,4 +233,39 @@ fn replay_prints_decisions_and_tells_by_its_exit_code_whether_they_are_on_record
     let absent = in_data(&["replay", "nowhere.csv", "--meta", "traces/truth.json"]);
     assert_eq!(absent.status.code(), Some(1));
     assert!(text(&absent.stderr).contains("reading nowhere.csv"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn colours_and_drawing_are_for_terminals_alone() {
+    let stage = Stage::ready(62).await;
+    let look = async |command: &str| stage.sh(command).await;
+    let has_codes = |output: &Output| text(&output.stdout).contains('\x1b');
+    let piped = look("rolloutctl status").await;
+    assert!(text(&piped.stdout).contains("Not started. All traffic is on Python."), "{piped:?}");
+    assert!(!has_codes(&piped), "{piped:?}");
+    let forced = look("CLICOLOR_FORCE=1 rolloutctl status").await;
+    assert!(has_codes(&forced), "{forced:?}");
+    let never = look("NO_COLOR=1 rolloutctl status").await;
+    assert_eq!(text(&never.stdout).lines().count(), text(&piped.stdout).lines().count());
+    assert!(!has_codes(&never), "{never:?}");
+    // In a pipe a watch prints what is new, and ends in time.
+    let watched = look("rolloutctl status --watch --interval 200ms --timeout 1s").await;
+    assert_eq!(watched.status.code(), Some(124), "{watched:?}");
+    assert_eq!(text(&watched.stdout).matches("Not started").count(), 1, "{watched:?}");
+    assert!(!has_codes(&watched), "{watched:?}");
+    // On a terminal it draws in place, and gives the terminal back.
+    if std::process::Command::new("script").arg("--version").output().is_err() {
+        eprintln!("NOT TESTED: the watch on a terminal needs `script` of util-linux");
+        return;
+    }
+    let drawn = look(
+        "script -qec 'stty cols 80 rows 24; rolloutctl status --watch --interval 200ms --timeout 2s' \
+         /dev/null </dev/null",
+    )
+    .await;
+    let drawn = text(&drawn.stdout);
+    for code in ["\x1b[?1049h", "\x1b[?25l", "q quit", "\x1b[?25h", "\x1b[?1049l"] {
+        assert!(drawn.contains(code), "{code:?} is not in {drawn:?}");
+    }
+    stage.cloud.shutdown().await;
 }

@@ -45,7 +45,7 @@ async fn before_during_and_after_a_rollback_it_reads_well_at_every_width() {
     let mut stage = Stage::at(62, 25).await;
     stage.minutes(2).await;
     let before =
-        ["before", "Serving safely. Rust has 25 %", "public shows 25 %", "Roll back to 0 %"];
+        ["before", "Serving safely. Rust has 25%", "public 25%, read back", "Roll back to 0%"];
     node(&stage, "look.mjs", &before).await;
 
     stage.fail_api("ModifyRule", ApiFaultKind::Denied);
@@ -56,13 +56,13 @@ async fn before_during_and_after_a_rollback_it_reads_well_at_every_width() {
         "during",
         "Hurting. Rollback incomplete",
         "rolloutctl rollback --direct",
-        "public shows 25 %",
+        "public 25%, read back",
     ];
     node(&stage, "look.mjs", &during).await;
 
     stage.cloud.clear_faults(None);
     stage.minutes(1).await;
-    let after = ["after", "Rolled back: all traffic is on Python.", "public shows 0 %"];
+    let after = ["after", "all traffic is on Python.", "public 0%, read back"];
     node(&stage, "look.mjs", &after).await;
     stage.cloud.shutdown().await;
 }
@@ -79,9 +79,9 @@ async fn buttons_do_what_they_say() {
     let history = String::from_utf8(history.stdout).unwrap();
     let mut from = 0;
     for part in [
-        "paused by widget, name as typed: Ada <img src=x onerror=globalThis.hacked=1>, no AWS identity: noise on P99",
-        "resumed by widget, no name typed, no AWS identity: quiet again",
-        "rollback ordered by widget, no name typed, no AWS identity: no reason typed",
+        "Ada <img src=x onerror=globalThis.hacked=1> (name as typed)  paused: \"noise on P99\"",
+        "resumed: \"quiet again\"",
+        "a visitor of the dashboard rolled back: \"no reason typed\"",
     ] {
         let at = history[from..].find(part);
         from += at.unwrap_or_else(|| panic!("`{part}` is not in {history}"));

@@ -167,7 +167,7 @@ async fn boto3_and_our_adapters_are_told_the_same() {
     };
     let (alb, cloudwatch) = adapters(&cloud).await;
 
-    // Ours writes 12.5 %, boto3 reads it and writes 40 %, ours reads that.
+    // Ours writes 12.5%, boto3 reads it and writes 40%, ours reads that.
     let deadline = Timestamp::now() + Duration::from_mins(5);
     let permit = crate::scenes::permit_until(deadline);
     let eighth = Weight::from_percent(12.5).expect("a weight");

@@ -21,8 +21,8 @@ fn page() -> Page {
         revision: 42,
         topic: Topic::RolledBack,
         urgency: Urgency::Trigger,
-        title: "scorer rolled back: 25 % → 0 %".into(),
-        text: "P99: 41 of 1,240 requests over 500 ms (3.3 %, limit 1 %). Größe & <more>".into(),
+        title: "scorer rolled back: 25% → 0%".into(),
+        text: "P99: 41 of 1,240 requests over 500 ms (3.3%, limit 1%). Größe & <more>".into(),
         from: Some(percent(25.0)),
         to: Some(Weight::ZERO),
         at_ms: 1_795_493_860_987,
@@ -104,7 +104,7 @@ async fn the_local_cloud_takes_pages_in_the_form_of_each_channel() {
     let [first, paged, told] = &cloud.pages()[..] else { panic!("{:?}", cloud.pages()) };
     assert_eq!((&first.subject, &first.message), (&paged.subject, &paged.message));
     assert_eq!(paged.topic_arn, oncall);
-    assert_eq!(paged.subject.as_deref(), Some("ALARM: scorer rolled back: 25 % -> 0 %"));
+    assert_eq!(paged.subject.as_deref(), Some("ALARM: scorer rolled back: 25% -> 0%"));
     let body: Value = serde_json::from_str(&paged.message).expect("JSON");
     assert_eq!(body["NewStateValue"], "ALARM");
     assert_eq!(body["NewStateReason"], page().text, "every character survives the wire");

@@ -39,7 +39,7 @@ fn order(reason: &str) -> OutsideOrder {
         identity: "arn:aws:sts::111122223333:assumed-role/oncall/ada".to_owned(),
         reason: reason.to_owned(),
         at_ms: 1_760_000_060_000,
-        found: vec!["public 25 %".to_owned(), "models 10 %".to_owned()],
+        found: vec!["public 25%".to_owned(), "models 10%".to_owned()],
     }
 }
 
@@ -61,7 +61,7 @@ async fn two_texts(aws: &Aws) {
 
     // One over the other, and neither touches the other's text.
     let mut rolling = copy(3, CopyState::RollingBack);
-    rolling.reason = Some("P95 over its limit: 3.1 % over 200 ms. Größe & <more>".to_owned());
+    rolling.reason = Some("P95 over its limit: 3.1% over 200 ms. Größe & <more>".to_owned());
     let order = order("errors on every page");
     parameters.write_order("scorer", &order).await.expect("written");
     parameters.write_run("scorer", &rolling).await.expect("written over");

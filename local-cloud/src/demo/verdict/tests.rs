@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::super::ctl::Status;
+use super::super::ctl::{Reason, Shares, Status};
 use super::super::figures::stretches;
 use super::super::plan::{PYTHON, PYTHON_FUNCTION, RUST, TESTER};
 use super::super::traffic::Journey;
@@ -24,11 +24,12 @@ struct Demo {
 fn status(state: &str, why: &str) -> Status {
     Status {
         state: state.to_owned(),
-        weight_percent: Some(0.0),
+        shares: Shares { journal: Some(0.0) },
         routes: Vec::new(),
-        why: why.to_owned(),
-        evidence: None,
-        history: Vec::new(),
+        reason: Reason { text: why.to_owned() },
+        metrics: Vec::new(),
+        suspicion: None,
+        changes: Vec::new(),
     }
 }
 
@@ -95,7 +96,7 @@ impl Demo {
             changes: changes.to_vec(),
             pages,
         };
-        let why = "rollback at 50 %: after 5 requests …";
+        let why = "Rust failed 4 of 5 requests. False alarm: at most 1 in 100.";
         Self {
             plan: Plan::short(),
             journeys,
@@ -168,7 +169,7 @@ fn whatever_is_spoiled_is_named() {
             "advancing".clone_into(&mut demo.failing.status.state);
         }),
         ("on evidence", |demo| {
-            "rollback: alarm `x`".clone_into(&mut demo.failing.status.why);
+            "Alarm `x` went to ALARM.".clone_into(&mut demo.failing.status.reason.text);
         }),
         ("one page", |demo| demo.failing.pages.clear()),
         ("one page", |demo| {

@@ -87,7 +87,7 @@ pub struct EvidenceConfig {
     /// Minutes with traffic that every stage takes at least, besides the entry
     /// minute. Default 3.
     pub min_gate_ticks: u32,
-    /// Minutes with traffic at 100 % before the rollout is complete. Default 30.
+    /// Minutes with traffic at 100% before the rollout is complete. Default 30.
     pub bake_ticks: u32,
     /// Weight of the assumption that requests are independent, in pairs of
     /// minutes. Default 30.

@@ -12,7 +12,7 @@ use crate::domain::minute::Minute;
 use crate::domain::slo::Metric;
 use crate::domain::weight::Weight;
 
-/// Share of looks at which an interval shown to people may miss: 95 %.
+/// Share of looks at which an interval shown to people may miss: 95%.
 const MISS: f64 = 0.05;
 
 /// The stage a rollout is in, by its plan.
@@ -32,7 +32,7 @@ impl Stage {
     }
 }
 
-/// A rate as counted, with its 95 % confidence sequence.
+/// A rate as counted, with its 95% confidence sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rate {
     /// Bad requests.

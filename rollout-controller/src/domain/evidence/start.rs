@@ -13,7 +13,7 @@ const HIGHEST_START: u16 = 250;
 /// How many users meet a fault is set by the requests the test needs, not by
 /// the weight; the weight sets only how long that takes, until the metric lag
 /// dominates. So move up the list while
-/// `next weight × requests a minute × (lag + 2) <= 12`, at most to 25 %.
+/// `next weight × requests a minute × (lag + 2) <= 12`, at most to 25%.
 ///
 /// `stages` rising. `None` if there are none.
 pub fn start_weight(
@@ -42,7 +42,7 @@ mod tests {
         for (requests, percent) in [(10.0, 25.0), (60.0, 5.0), (600.0, 1.0), (6000.0, 1.0)] {
             assert!((start(requests) - percent).abs() < 1e-9, "{requests}");
         }
-        assert!((start(0.0) - 25.0).abs() < 1e-9, "never above 25 %");
+        assert!((start(0.0) - 25.0).abs() < 1e-9, "never above 25%");
         assert_eq!(start_weight(&[], 1.0, 2), None);
         let only = [Weight::FULL];
         assert_eq!(start_weight(&only, 1e9, 3), Some(Weight::FULL));

@@ -60,7 +60,7 @@ pub struct Choices {
 pub struct Stratum {
     /// Positions among the rollout's routes.
     pub routes: Vec<usize>,
-    /// Edges that at most half, 5 % and 1 % of the old side's requests exceeded in
+    /// Edges that at most half, 5% and 1% of the old side's requests exceeded in
     /// the last hour. `None`: too few requests to place it, so that quantile is
     /// not compared.
     pub edges: [Option<u16>; 3],

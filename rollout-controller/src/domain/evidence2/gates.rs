@@ -14,7 +14,7 @@ use super::stages::Stages;
 /// Minutes that count for the step, at least, in every stage: with the entry
 /// minute and the lag, a share is in force five minutes before it is left.
 pub(super) const LEAST_TICKS: u32 = 2;
-/// Minutes at 100 % before the rollout is complete: what differs only there
+/// Minutes at 100% before the rollout is complete: what differs only there
 /// differs at once.
 pub(super) const WATCH_TICKS: u32 = 5;
 /// `ln 5`: proof from the present stage alone. A version that turned bad at this

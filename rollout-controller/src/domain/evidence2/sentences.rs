@@ -9,14 +9,12 @@ use crate::domain::weight::Weight;
 use super::Engine;
 use super::against::Lead;
 use super::choices::Choices;
-use super::figures::{count, false_alarm, latency, limit, percent, percent_beside};
 use super::settings::Preset;
 use super::verdict::{Breach, Gate, Hold, Leg, MinutesLeft, Proven, Verdict};
-
-/// From so many requests on a share is shown instead of two counts.
-const SHOW_SHARE_FROM: u64 = 1000;
-/// No estimate is longer than this, in minutes.
-const LONGEST_ESTIMATE: u64 = 180;
+use crate::domain::figures::{
+    SHOW_SHARE_FROM, count, estimate, false_alarm, latency_limit as latency, limit, percent,
+    percent_beside, whole,
+};
 
 /// How minutes are named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,7 +159,7 @@ impl Words<'_> {
     fn proven(proven: &Proven) -> String {
         let because = Self::because(proven);
         match proven.next {
-            Some(next) => format!("{} → {}: {because}.", shown(proven.share), shown(next)),
+            Some(next) => format!("{} → {}: {because}.", proven.share, next),
             None => format!("Completed: {because}."),
         }
     }
@@ -172,8 +170,7 @@ impl Words<'_> {
             return match proven.bake {
                 Some((share, minutes)) if share < Weight::FULL => format!(
                     "every limit kept at {} for {minutes} minutes and at 100% for {}",
-                    shown(share),
-                    proven.minutes
+                    share, proven.minutes
                 ),
                 _ => format!("every limit kept at 100% for {} minutes", proven.minutes),
             };
@@ -197,7 +194,7 @@ impl Words<'_> {
             Hold::EarlierStage { newest: Some((minute, share)) } => format!(
                 "The newest judged minute, {}, is from {}; waiting for the first of this share.",
                 self.time(*minute),
-                shown(*share)
+                share
             ),
             Hold::OfOtherCode { minute } => {
                 format!("{} was still other code; proving this share again.", self.time(*minute))
@@ -206,8 +203,8 @@ impl Words<'_> {
             Hold::Apart { route, weight, share } => format!(
                 "{} has {}, the rollout {}; each route is compared with itself.",
                 self.route(*route),
-                shown(*weight),
-                shown(*share)
+                weight,
+                share
             ),
             Hold::NoTraffic { minute } => {
                 format!("No requests on either side at {}.", self.time(*minute))
@@ -290,17 +287,13 @@ impl Words<'_> {
     }
 
     fn not_proven(gate: &Gate, left: MinutesLeft) -> String {
-        let what = format!("Not proven yet for {}: {}.", shown(gate.step), name(gate.metric));
+        let what = format!("Not proven yet for {}: {}.", gate.step, name(gate.metric));
         match left {
-            MinutesLeft::About(n) if n > LONGEST_ESTIMATE => {
-                format!("{what} More than 3 hours left.")
-            }
-            MinutesLeft::About(n) => {
-                // Up, to what can be read at a glance: an estimate is no promise.
-                let n = if n > 10 { n.div_ceil(5) * 5 } else { n };
-                let more = if n == 1 { "minute" } else { "minutes" };
-                format!("{what} About {n} more {more} at this traffic.")
-            }
+            MinutesLeft::About(n) => match estimate(n) {
+                None => format!("{what} More than 3 hours left."),
+                Some(1) => format!("{what} About 1 more minute at this traffic."),
+                Some(n) => format!("{what} About {n} more minutes at this traffic."),
+            },
             MinutesLeft::TooEarly => {
                 format!("{what} {} requests so far; no estimate yet.", count(gate.rate.n))
             }
@@ -419,20 +412,6 @@ fn limit_name(metric: Metric, slo: &Slo) -> String {
     }
 }
 
-fn shown(share: Weight) -> String {
-    share.to_string().replace(' ', "")
-}
-
 fn minutes(n: u64) -> String {
     if n == 1 { "1 minute".to_owned() } else { format!("{n} minutes") }
-}
-
-fn whole(estimate: f64) -> String {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "saturates, and it is not negative"
-    )]
-    let rounded = estimate.round() as u64;
-    count(rounded)
 }

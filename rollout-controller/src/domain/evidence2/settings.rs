@@ -27,7 +27,7 @@ pub struct Settings {
     /// good. 0.0 to 0.5 exclusive. Default 0.01.
     pub alpha: f64,
     /// Largest probability that a version which breaks a limit throughout the
-    /// bake leaves it for 100 %. 0.0 to 0.5 exclusive. Default 0.01.
+    /// bake leaves it for 100%. 0.0 to 0.5 exclusive. Default 0.01.
     pub beta: f64,
     /// How much slower than the old side counts as worse, in edges of the
     /// histogram (one edge is about 1.26 times), 1 to 8. Default `auto`: what the
@@ -38,7 +38,7 @@ pub struct Settings {
     /// side's last day.
     pub burst_tolerance: Preset,
     /// Minutes of comparison at the last share at which the old side has traffic,
-    /// 2 to 1440. Default 30: excludes, at 99 %, faults in more than one minute in 7.
+    /// 2 to 1440. Default 30: excludes, at 99%, faults in more than one minute in 7.
     pub bake_minutes: u32,
 }
 

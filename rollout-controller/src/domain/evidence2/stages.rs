@@ -14,7 +14,7 @@ const BAKE: u16 = 900;
 const BAKE_AT_LOW_TRAFFIC: u16 = 750;
 /// Requests a minute that the old side must get in the bake.
 const CONTROL_REQUESTS: f64 = 60.0;
-/// A list that ends lower than this before 100 % gets a bake of its own.
+/// A list that ends lower than this before 100% gets a bake of its own.
 const LOWEST_BAKE: u16 = 750;
 /// More stages are a mistake: ten minutes each would make a working day.
 const MOST_STAGES: usize = 50;
@@ -25,11 +25,11 @@ const REQUESTS_TO_DETECT: f64 = 20.0;
 /// No rollout starts above half of the traffic.
 const HIGHEST_START: u16 = 500;
 
-/// The planned shares, rising, the last one 100 %.
+/// The planned shares, rising, the last one 100%.
 ///
 /// The one before the last is the *bake*: the longest comparison, while the old
 /// side still has traffic. With a single stage all traffic moves at once and the
-/// bake happens at 100 %, without a comparison.
+/// bake happens at 100%, without a comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Weight>", into = "Vec<Weight>")]
 pub struct Stages(Vec<Weight>);
@@ -83,9 +83,9 @@ impl Stages {
         }
     }
 
-    /// These shares with a bake before 100 %, unless they have one (a share of at
-    /// least 75 %): 90 %, or 75 % where the old side would get fewer than 60
-    /// requests a minute at 90 %.
+    /// These shares with a bake before 100%, unless they have one (a share of at
+    /// least 75%): 90%, or 75% where the old side would get fewer than 60
+    /// requests a minute at 90%.
     ///
     /// # Errors
     /// As for [`Stages::new`].
@@ -103,7 +103,7 @@ impl Stages {
         Self::new(shares)
     }
 
-    /// 1, 5, 10, 25, 50 %, the bake, 100 %.
+    /// 1, 5, 10, 25, 50%, the bake, 100%.
     pub fn standard(requests_per_minute: f64) -> Self {
         let percents = DEFAULT_PERCENT.into_iter().map(|percent| percent * 10).chain([1000]);
         let shares = percents.filter_map(|tenths| Weight::from_tenths(tenths).ok()).collect();
@@ -120,17 +120,17 @@ impl Stages {
         u32::try_from(self.0.len()).unwrap_or(u32::MAX)
     }
 
-    /// The share of the bake: the last one below 100 %, or 100 % if there is none.
+    /// The share of the bake: the last one below 100%, or 100% if there is none.
     pub fn bake(&self) -> Weight {
         self.0.iter().rev().nth(1).or(self.0.last()).copied().unwrap_or(Weight::FULL)
     }
 
-    /// Position of the first share above this one; `None` at 100 %.
+    /// Position of the first share above this one; `None` at 100%.
     pub(super) fn position_after(&self, share: Weight) -> Option<usize> {
         self.0.iter().position(|&stage| stage > share)
     }
 
-    /// The first share above this one; `None` at 100 %.
+    /// The first share above this one; `None` at 100%.
     pub fn after(&self, share: Weight) -> Option<Weight> {
         self.position_after(share).map(|at| self.0[at])
     }
@@ -151,7 +151,7 @@ impl From<Stages> for Vec<Weight> {
 }
 
 /// The stage to start at: the largest one that sends no more requests to the new
-/// side, before a fault could be found, than finding it takes; at most 50 %.
+/// side, before a fault could be found, than finding it takes; at most 50%.
 ///
 /// Move up the list while `next share × requests a minute × (lag + 2) <= 20`.
 pub fn start_stage(stages: &Stages, requests_per_minute: f64, lag_minutes: u32) -> Weight {
@@ -191,7 +191,7 @@ mod tests {
         for (requests, percent) in [(10.0, 50.0), (60.0, 5.0), (600.0, 1.0), (60_000.0, 1.0)] {
             assert!((start(requests, 2) - percent).abs() < 1e-9, "{requests}");
         }
-        assert!((start(0.0, 2) - 50.0).abs() < 1e-9, "never above 50 %");
+        assert!((start(0.0, 2) - 50.0).abs() < 1e-9, "never above 50%");
         assert_eq!(start_stage(&Stages::new(vec![Weight::FULL]).unwrap(), 1e9, 2), Weight::FULL);
     }
 
@@ -200,7 +200,7 @@ mod tests {
         let tenths = |list: &[u16]| list.iter().map(|&t| Weight::from_tenths(t).unwrap()).collect();
         assert_eq!(Stages::new(vec![]), Err(StagesError::Number { found: 0 }));
         let falls = Stages::new(tenths(&[10, 10, 1000])).unwrap_err().to_string();
-        assert_eq!(falls, "stages[1] is 1 %; shares must be above 0% and rise");
+        assert_eq!(falls, "stages[1] is 1%; shares must be above 0% and rise");
         assert!(matches!(Stages::new(tenths(&[0, 1000])), Err(StagesError::NotRising { .. })));
         assert!(matches!(Stages::new(tenths(&[10, 900])), Err(StagesError::NotAll { .. })));
         assert!(matches!(Stages::with_bake(vec![], 1.0), Err(StagesError::Number { .. })));

@@ -16,7 +16,7 @@ use super::gates::{FRESH_PROOF, LEAST_TICKS, WATCH_TICKS};
 /// Good minutes after the old side broke a limit before a step is taken: what
 /// has just begun or just ended must not be mixed up with the step.
 pub(super) const GOOD_MINUTES: u32 = 3;
-/// Share of looks at which an interval shown to people may miss: 95 %.
+/// Share of looks at which an interval shown to people may miss: 95%.
 const MISS: f64 = 0.05;
 
 /// Where the rollout is.
@@ -24,7 +24,7 @@ const MISS: f64 = 0.05;
 pub struct Position {
     /// The share in force.
     pub share: Weight,
-    /// The bake was left, by proof or by a person. Only then is 100 % a mere watch.
+    /// The bake was left, by proof or by a person. Only then is 100% a mere watch.
     pub baked: bool,
 }
 
@@ -217,9 +217,9 @@ pub enum Hold {
 pub enum Leg {
     /// Below the bake's share.
     Stage,
-    /// The bake: while the old side has traffic, or at 100 % if it never had one.
+    /// The bake: while the old side has traffic, or at 100% if it never had one.
     Bake,
-    /// At 100 %, after the bake.
+    /// At 100%, after the bake.
     Watch,
 }
 
@@ -229,11 +229,11 @@ pub enum Leg {
 pub struct Gate {
     /// The limit.
     pub metric: Metric,
-    /// The step it is for: the next share, or 100 %.
+    /// The step it is for: the next share, or 100%.
     pub step: Weight,
     /// The rate that must be disproved for it; at least the limit.
     pub to_disprove: f64,
-    /// Proof over the whole rollout, nats, and what is needed; at 100 % none is.
+    /// Proof over the whole rollout, nats, and what is needed; at 100% none is.
     pub pooled: (f64, f64),
     /// Proof of this stage alone, nats, and what is needed.
     pub fresh: (f64, f64),
@@ -270,7 +270,7 @@ pub enum MinutesLeft {
 struct Needs {
     leg: Leg,
     minutes: u32,
-    /// Per metric at the same time, over the whole rollout; `None` at 100 %.
+    /// Per metric at the same time, over the whole rollout; `None` at 100%.
     pooled: Option<f64>,
     fresh: f64,
     /// The rule about the whole rollout.
@@ -458,6 +458,11 @@ impl Engine {
                 rate: Rate { k: k.min(n), n, low: 0.0, high: 1.0 },
             }
         })
+    }
+
+    /// How long the proof of each limit takes, in the order of [`Metric::ALL`].
+    pub fn minutes_left(&self, evidence: &Evidence, at: Position) -> [MinutesLeft; 4] {
+        self.bare_gates(evidence, at).map(|gate| minutes_left(evidence, &gate, 1))
     }
 
     /// The limit whose proof takes longest; `None` if all are proven.

@@ -1,151 +1,186 @@
-//! The journal in lines: what happened, one sentence each.
+//! Journal entries in words: who, and one line each, without a full stop. Entries
+//! that belong together are one line: see [`crate::report::story`].
 
 use super::evidence::Clock;
-use super::number::{count, whole};
+use super::{NEW, OLD, hour, person, time};
 use crate::domain::code::{Code, CodeChange};
-use crate::domain::decision::Decision;
-use crate::domain::event::{Event, LoweredBy, MinuteEntry, RouteFound, Stamped};
+use crate::domain::event::{End, Event, LoweredBy, MinuteEntry, RouteFound, Stamped, Who};
+use crate::domain::figures::{count, whole};
 use crate::domain::minute::Minute;
+use crate::domain::outbox::title_of;
 use crate::domain::plan::Mode;
 
-/// One line: revision, time, what happened.
-pub fn line(stamped: &Stamped) -> String {
-    let Stamped { seq, at_ms, event } = stamped;
-    format!("{seq:>6}  {}  {}", super::clock_time(*at_ms), sentence(event))
+/// Who caused an entry: a person's short name, or `tick`.
+pub fn by(event: &Event) -> String {
+    let who = match event {
+        Event::Started { who, .. }
+        | Event::Adopted { who, .. }
+        | Event::Paused { who, .. }
+        | Event::Resumed { who, .. }
+        | Event::Promoted { who, .. }
+        | Event::RollbackOrdered { who, .. }
+        | Event::Activated { who, .. }
+        | Event::Abandoned { who, .. }
+        | Event::LoweredOutside { by: LoweredBy::Person { who, .. }, .. } => who,
+        Event::MovedByOther { .. }
+        | Event::LoweredOutside { by: LoweredBy::Unknown, .. }
+        | Event::FoundAtZero { .. } => return "someone".to_owned(),
+        Event::Baseline { .. }
+        | Event::Ticked { .. }
+        | Event::CodeChanged { .. }
+        | Event::Intended { .. }
+        | Event::Applied { .. }
+        | Event::NotApplied { .. }
+        | Event::LoweredOutside { by: LoweredBy::Protection { .. }, .. }
+        | Event::Followed { .. }
+        | Event::PauseEnded {}
+        | Event::Raised { .. }
+        | Event::Cleared { .. }
+        | Event::Finished { .. }
+        | Event::Delivered { .. }
+        | Event::ChannelFailed { .. }
+        | Event::ChannelWorks { .. }
+        | Event::GivenUp { .. }
+        | Event::PageSent { .. }
+        | Event::Announced { .. } => return "tick".to_owned(),
+    };
+    person(&who.identity)
 }
 
-fn routes(outcomes: &[RouteFound]) -> String {
-    let each: Vec<String> =
-        outcomes.iter().map(|route| format!("{} {}", route.route, route.text)).collect();
-    each.join("; ")
-}
-
-/// What happened, without when.
-pub fn sentence(event: &Event) -> String {
+/// What happened, without when and by whom. `name` is the rollout's.
+pub fn sentence(name: &str, stamped: &Stamped) -> String {
+    let Stamped { at_ms, event, .. } = stamped;
     match event {
-        Event::Started { run, who, mode, terms, alarms_before, .. } => {
-            let stages: Vec<String> = terms.stages.iter().map(ToString::to_string).collect();
+        Event::Started { who, mode, alarms_before, .. } => {
             let shadow = match mode {
                 Mode::Active => "",
-                Mode::Shadow => " in shadow mode",
+                Mode::Shadow => " in shadow, nothing is moved",
             };
             let alarms = if alarms_before.is_empty() {
                 String::new()
             } else {
-                format!("; already in ALARM: {}", alarms_before.join(", "))
+                format!("; in ALARM before: {}", alarms_before.join(", "))
             };
-            format!(
-                "rollout {run} started{shadow} by {}: {}; stages {}{alarms}",
-                who.identity,
-                who.reason,
-                stages.join(", ")
-            )
+            format!("started{shadow}: {}{alarms}", quoted(who))
         }
         Event::Baseline { history, first, requests_per_minute, chosen, .. } => {
             let (minutes, text) = match chosen {
                 None => (history.len() as u64, String::new()),
                 Some(chosen) => {
                     let minutes = chosen.choices.known_minutes.into();
-                    (minutes, format!("; {}", chosen.text.join("; ")))
+                    (minutes, format!(". {}", chosen.text.join(". ")))
                 }
             };
             format!(
-                "history of {} minutes read, {} requests a minute; first stage {first}{text}",
+                "read {} minutes of {OLD} at {} requests a minute; first share {first}{text}",
                 count(minutes),
                 whole(*requests_per_minute)
             )
         }
         Event::Ticked { minutes, decision, alarms, .. } => {
-            let judged = read(minutes);
             let alarms = if alarms.is_empty() {
                 String::new()
             } else {
-                format!("; in ALARM: {}", alarms.join(", "))
+                format!(" In ALARM: {}.", alarms.join(", "))
             };
-            format!("{judged}; {}{alarms}", decided(decision))
+            format!(
+                "{}. {}{alarms}",
+                read(minutes, *at_ms),
+                super::standalone(decision, Clock::At(*at_ms))
+            )
         }
         Event::Intended { from, to, cause, .. } => {
-            format!("{from} → {to} intended: {}", cause.text)
+            format!("{from} → {to} decided: {}", no_stop(&cause.text))
         }
-        Event::Applied { from, to, .. } => {
-            format!("{from} → {to} applied on every route, read back")
+        Event::Applied { from, to, cause } => {
+            format!("{from} → {to}: {}", no_stop(&cause.text))
         }
-        Event::NotApplied { from, to, routes: outcomes, .. } => {
-            format!("{from} → {to} did not happen: {}", routes(outcomes))
+        Event::NotApplied { from, to, routes, .. } => {
+            format!("{from} → {to} failed: {}", RouteFound::list(routes))
         }
         Event::CodeChanged { change, codes } => {
-            let now: Vec<String> = codes
-                .iter()
-                .map(|code| {
-                    let name = |side: &Option<Code>| {
-                        side.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string)
-                    };
-                    format!("{} runs {} beside {}", code.route, name(&code.new), name(&code.old))
-                })
-                .collect();
-            let what = match change {
-                CodeChange::First => "the code was seen",
-                CodeChange::New => "other code on the new side",
-                CodeChange::Old => "other code on the old side",
-                CodeChange::Both => "other code on both sides",
+            let of = |pick: fn(&crate::domain::code::RouteCode) -> &Option<Code>| {
+                let mut all: Vec<String> = codes
+                    .iter()
+                    .map(|code| {
+                        pick(code).as_ref().map_or_else(|| "unknown code".to_owned(), Code::short)
+                    })
+                    .collect();
+                all.dedup();
+                all.join(", ")
             };
-            format!("{what}: {}", now.join("; "))
+            let (new, old) = (of(|code| &code.new), of(|code| &code.old));
+            match change {
+                CodeChange::First => format!("{NEW} runs {new}, {OLD} {old}"),
+                CodeChange::New => {
+                    format!("{NEW} was redeployed (now {new}); this share is proven again")
+                }
+                CodeChange::Old => {
+                    format!("{OLD} was redeployed (now {old}); this share is proven again")
+                }
+                CodeChange::Both => format!(
+                    "{NEW} and {OLD} were redeployed (now {new}, {old}); this share is proven again"
+                ),
+            }
         }
         Event::MovedByOther { expected, found } => {
-            format!("moved by someone else: {} expected, {}", expected, routes(found))
+            format!("moved by someone else: {}, not {expected}", RouteFound::list(found))
         }
         Event::FoundAtZero { expected } => {
-            format!("every rule was found at 0 %, {expected} expected")
+            format!("found at 0%, expected {expected}: rolled back outside the journal")
         }
-        Event::LoweredOutside { expected, by } => {
-            let by = match by {
-                LoweredBy::Protection { reason, at_ms } => {
-                    format!("by protection at {}: {reason}", super::clock_time(*at_ms))
-                }
-                LoweredBy::Person { who, .. } => format!("by {}: {}", who.identity, who.reason),
-                LoweredBy::Unknown => "outside the journal".to_owned(),
-            };
-            format!("every rule at 0 % instead of {expected}, {by}")
-        }
+        Event::LoweredOutside { expected, by } => match by {
+            LoweredBy::Protection { reason, at_ms: then } => format!(
+                "ROLLBACK {expected} → 0% at {}, while the journal could not be used: {}",
+                hour(*then, *at_ms),
+                no_stop(reason)
+            ),
+            LoweredBy::Person { who, .. } => format!("ROLLBACK {expected} → 0%: {}", quoted(who)),
+            LoweredBy::Unknown => {
+                format!("found at 0%, expected {expected}: rolled back outside the journal")
+            }
+        },
         Event::Followed { weight } => format!("shadow: the rules show {weight} now"),
-        Event::Adopted { who, weight, .. } => {
-            format!("{weight} taken over by {}: {}", who.identity, who.reason)
-        }
+        Event::Adopted { who, weight, .. } => format!("took over {weight}: {}", quoted(who)),
         Event::Paused { who, until_ms, .. } => {
             let until =
-                until_ms.map_or(String::new(), |ms| format!(" until {}", super::clock_time(ms)));
-            format!("paused{until} by {}: {}", who.identity, who.reason)
+                until_ms.map_or_else(String::new, |ms| format!(" until {}", hour(ms, *at_ms)));
+            format!("paused{until}: {}", quoted(who))
         }
-        Event::PauseEnded {} => "the pause came to its end".to_owned(),
-        Event::Resumed { who, .. } => format!("resumed by {}: {}", who.identity, who.reason),
+        Event::PauseEnded {} => "the pause ended".to_owned(),
+        Event::Resumed { who, .. } => format!("resumed: {}", quoted(who)),
         Event::Promoted { who, to, forced, .. } => {
-            let how = if *forced { " by force" } else { "" };
-            format!("promoted to {to}{how} by {}: {}", who.identity, who.reason)
+            let how = if *forced { " without proof" } else { "" };
+            format!("promoted to {to}{how}: {}", quoted(who))
         }
         Event::RollbackOrdered { who, given_ms, .. } => {
-            let given = given_ms.map_or(String::new(), |at| {
-                format!(" at {}, while the journal could not be written", super::clock_time(at))
+            let given = given_ms.map_or_else(String::new, |ms| {
+                format!(" at {}, while the journal could not be written", hour(ms, *at_ms))
             });
-            format!("rollback ordered by {}{given}: {}", who.identity, who.reason)
+            format!("ordered a rollback{given}: {}", quoted(who))
         }
-        Event::Activated { who, .. } => format!("made active by {}: {}", who.identity, who.reason),
+        Event::Activated { who, .. } => format!("made it active: {}", quoted(who)),
         Event::Abandoned { who, left, .. } => {
-            format!("abandoned by {}: {}; {}", who.identity, who.reason, routes(left))
+            format!("closed the run: {}; {}", quoted(who), RouteFound::list(left))
         }
-        Event::Raised { topic, text } => format!("page {}: {text}", topic.name()),
-        Event::Cleared { topic, text } => format!("page {} cleared: {text}", topic.name()),
-        Event::Finished { end, reason } => {
-            let end = match end {
-                crate::domain::event::End::Completed => "completed",
-                crate::domain::event::End::RolledBack => "ended, rolled back",
-            };
-            format!("{end}: {reason}")
+        Event::Raised { topic, .. } => {
+            let title = title_of(name, *topic, None);
+            let title = title.strip_prefix(name).unwrap_or(&title).trim_start_matches(": ");
+            format!("page: {title}")
+        }
+        Event::Cleared { text, .. } => format!("resolved: {}", no_stop(text)),
+        Event::Finished { end: End::Completed, reason } => {
+            let reason = no_stop(reason);
+            format!("completed: {}", reason.strip_prefix("Completed: ").unwrap_or(reason))
+        }
+        Event::Finished { end: End::RolledBack, reason } => {
+            format!("rolled back: {}", no_stop(reason))
         }
         Event::Delivered { channel, items } => {
-            format!("{} messages delivered to {}", items.len(), channel.name())
+            format!("{} messages accepted by {}", items.len(), channel.name())
         }
         Event::ChannelFailed { channel, error } => {
-            format!("{} does not take messages: {error}", channel.name())
+            format!("{} takes no messages ({error})", channel.name())
         }
         Event::ChannelWorks { channel } => format!("{} takes messages again", channel.name()),
         Event::GivenUp { channel, items } => {
@@ -154,43 +189,46 @@ pub fn sentence(event: &Event) -> String {
         Event::PageSent { revision, topic } => {
             format!("page {} of revision {revision} sent", topic.name())
         }
-        Event::Announced { revision } => format!("state change of revision {revision} announced"),
+        Event::Announced { revision } => format!("change of revision {revision} announced"),
     }
 }
 
-/// What a tick read: `minute … judged`, and what stayed unknown or is lost.
-fn read(minutes: &[MinuteEntry]) -> String {
-    let mut told: Vec<Minute> = Vec::new();
+/// A person's reason in quotation marks.
+fn quoted(who: &Who) -> String {
+    format!("\"{}\"", who.reason)
+}
+
+/// A sentence inside a line: without its full stop.
+pub fn no_stop(text: &str) -> &str {
+    text.trim().trim_end_matches('.')
+}
+
+/// What a tick read: `judged 14:29`, and what stayed unknown or is lost.
+fn read(minutes: &[MinuteEntry], at_ms: i64) -> String {
+    let short = |minute: Minute| hour(minute.epoch_secs().saturating_mul(1000), at_ms);
+    let mut known: Vec<Minute> = Vec::new();
     let mut missing: Vec<String> = Vec::new();
     let mut gone = String::new();
     for entry in minutes {
         match entry.minute() {
-            Ok(minute) if entry.is_known() => told.push(minute),
-            Ok(minute) => missing.push(minute.to_string()),
-            Err(span) => gone = format!("; minutes {} to {} are lost", span.from, span.to),
+            Ok(minute) if entry.is_known() => known.push(minute),
+            Ok(minute) => missing.push(short(minute)),
+            Err(span) => gone = format!("; {} to {} are lost", short(span.from), short(span.to)),
         }
     }
-    let judged = match told.as_slice() {
+    let judged = match known.as_slice() {
         [] => "nothing new to judge".to_owned(),
-        [one] => format!("minute {one} judged"),
-        [first, .., last] => format!("minutes {first} to {last} judged"),
+        [one] => format!("judged {}", short(*one)),
+        [first, .., last] => format!("judged {} to {}", short(*first), short(*last)),
     };
     let unknown = match missing.as_slice() {
         [] => String::new(),
-        all => format!("; unknown: {}", all.join(", ")),
+        all => format!("; no metrics of {}", all.join(", ")),
     };
     format!("{judged}{unknown}{gone}")
 }
 
-fn decided(decision: &Decision) -> String {
-    let clock = Clock::utc();
-    match decision {
-        Decision::Advance { to, proof: Some(proof) } => super::advance(*to, proof),
-        Decision::Advance { to, proof: None } => format!("start at {to}"),
-        Decision::Continue { to } => format!("finish the change to {to} that was left half done"),
-        Decision::Hold { reason } => format!("hold: {}", super::hold(reason, &clock)),
-        Decision::StepBack { to, why } => super::step_back(*to, why),
-        Decision::RollBack { reason } => super::rollback_reason(reason),
-        Decision::Complete { proof } => super::complete(proof),
-    }
+/// `14:32 UTC`, for a page of this entry.
+pub fn moment(stamped: &Stamped) -> String {
+    time(stamped.at_ms, stamped.at_ms)
 }

@@ -164,7 +164,7 @@ fn a_merged_part_never_compares_routes_of_different_shares() {
 
 #[test]
 fn a_route_at_full_traffic_cannot_be_excused_by_the_others() {
-    // Someone moved one route to 100 % by hand: its old side is silent, so only the
+    // Someone moved one route to 100% by hand: its old side is silent, so only the
     // limit can tell that it fails.
     let engine = engine_of_routes(&[600, 600]);
     let mut evidence = engine.start();

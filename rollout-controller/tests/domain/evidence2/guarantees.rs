@@ -8,7 +8,7 @@ use rollout_controller::domain::slo::Metric;
 
 use crate::evidence2::{engine, one_route, percent, side};
 
-/// Mean and standard error of `E` after so many minutes at 50 %, both sides with
+/// Mean and standard error of `E` after so many minutes at 50%, both sides with
 /// these error rates.
 fn mean_evidence(old_rate: f64, new_rate: f64, rollouts: u64) -> (f64, f64) {
     let engine = engine();

@@ -45,7 +45,7 @@ fn timed(errors: u64, buckets: &[(usize, u64)]) -> SideCounts {
     side(buckets.iter().map(|&(_, n)| n).sum(), errors, buckets)
 }
 
-/// Requests of an ordinary service: half at most 50 ms, 5 % over 100 ms.
+/// Requests of an ordinary service: half at most 50 ms, 5% over 100 ms.
 fn fast(requests: u64, errors: u64) -> SideCounts {
     let slow = requests / 20;
     timed(errors, &[(10, requests / 2), (11, requests - requests / 2 - slow), (14, slow)])

@@ -42,20 +42,17 @@ async fn a_schedule_of_others_moves_weights_of_others() {
     balancer.shows((100, 0)).await;
 
     let expected = [
-        "INFO: score: run 1 started",
-        "INFO: score: 0 % -> 1 % on Rust",
-        "ALARM: score: rolled back, 1 % -> 0 % on Rust",
+        "INFO: score: run 1 started by ",
+        "INFO: score: 0% -> 1% on Rust",
+        "ALARM: score: rolled back, 1% -> 0% on Rust",
     ];
     assert_eq!(elsewhere.pages(3).await, expected);
     let history = elsewhere.rolloutctl(&["history"]).await;
     let history = String::from_utf8(history.stdout).expect("text");
     for line in [
-        "rollout 1 started by arn:aws:",
-        "4 requests a minute; first stage 1 %",
-        "0 % → 1 % applied on every route, read back",
-        "1 % → 0 % intended: rollback: alarm `scorer-rs-errors` stands",
-        "1 % → 0 % applied on every route, read back",
-        "ended, rolled back",
+        "started: ",
+        "0% → 1%: first share for 4 requests a minute",
+        "ROLLBACK 1% → 0%: Alarm `scorer-rs-errors` went to ALARM",
     ] {
         assert!(history.contains(line), "{line}\n{history}");
     }

@@ -82,7 +82,7 @@ async fn an_alarm_takes_users_off_rust_without_waiting_for_the_schedule() {
 
     let share = |time: Duration| 100.0 * time.as_secs_f64() / PROMISE.as_secs_f64();
     eprintln!(
-        "alarm to weight 0: {moved:.1?}, {:.0} % of the promised {PROMISE:?}; read back, journalled and paged: {told:.1?}, {:.0} %",
+        "alarm to weight 0: {moved:.1?}, {:.0}% of the promised {PROMISE:?}; read back, journalled and paged: {told:.1?}, {:.0}%",
         share(moved),
         share(told),
     );

@@ -130,8 +130,8 @@ async fn pages_wait_for_sns_and_come_once() {
     let pages = scene.page_ids();
     let subjects: Vec<&str> = pages[before..].iter().map(|(_, subject)| subject.as_str()).collect();
     let expected = [
-        "INFO: score: 0 % -> 1 % on Rust",
-        "INFO: score: 1 % -> 5 % on Rust",
+        "INFO: score: 0% -> 1% on Rust",
+        "INFO: score: 1% -> 5% on Rust",
         // Over before anybody could hear of it.
         "INFO: score: a weight was moved by someone else",
     ];

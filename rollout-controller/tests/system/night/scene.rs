@@ -226,7 +226,7 @@ rollback_on = ["scorer-rs-errors"]
             }
             said.push(report["message"].to_string());
         }
-        panic!("not at {percent} % within {limit} minutes: {said:#?}");
+        panic!("not at {percent}% within {limit} minutes: {said:#?}");
     }
 
     // ---------------------------------------------------------------- traffic

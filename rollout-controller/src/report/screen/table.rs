@@ -1,0 +1,246 @@
+//! One line for each limit: both sides, the limit, proof and suspicion.
+
+use super::{BARS_FROM, BODY, Screen, Style, bar, display_width, paint};
+use crate::api::{Level, MetricShown, SideShown, Status};
+use crate::domain::explain::hour;
+use crate::domain::figures::{
+    SHOW_SHARE_FROM, count, estimate, latency, latency_limit, limit, percent_beside,
+};
+
+/// From so many columns on the likely ranges are shown.
+const RANGES_FROM: usize = 120;
+/// Below so many columns limits and suspicion are left out.
+const WHOLE_FROM: usize = 54;
+/// Cells of a proof's bar.
+const PROOF: usize = 10;
+
+/// A cell, and what its colour means.
+#[derive(Default)]
+struct Cell(String, Option<Style>);
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self(text, None)
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned(), None)
+    }
+}
+
+/// The table; nothing before anything was judged.
+pub(super) fn table(status: &Status, screen: &Screen) -> Vec<String> {
+    let Some(requests) = &status.requests else { return Vec::new() };
+    let ranges = screen.explain || screen.columns >= RANGES_FROM;
+    let bars = screen.columns >= BARS_FROM && (!ranges || screen.columns >= RANGES_FROM);
+    let proof = !status.ended && status.metrics.iter().any(|metric| metric.proof.is_some());
+    let stale = status.reason.code == "no_tick";
+    // Where little fits: both sides and the proof.
+    let whole = screen.columns >= WHOLE_FROM;
+    let labels = &status.labels;
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+
+    let mut head: Vec<Cell> = vec![match status.as_of.filter(|_| stale) {
+        Some(at) => {
+            format!("as of {}", hour(at.as_millisecond(), status.now.as_millisecond())).into()
+        }
+        None => "".into(),
+    }];
+    for label in [&labels.old, &labels.new] {
+        head.push(label.as_str().into());
+        if ranges {
+            head.push("likely range".into());
+        }
+    }
+    if whole {
+        head.push("limit".into());
+    }
+    if proof {
+        head.push(match status.share.next {
+            Some(next) if bars => format!("proof for {next}%").into(),
+            Some(_) | None => "proof".into(),
+        });
+    }
+    if whole {
+        head.push("suspicion".into());
+    }
+    rows.push(head);
+
+    let mut row: Vec<Cell> = vec!["requests".into()];
+    for requests in [requests.old, requests.new] {
+        row.push(count(requests).into());
+        if ranges {
+            row.push("".into());
+        }
+    }
+    rows.push(row);
+
+    for metric in &status.metrics {
+        let mut row: Vec<Cell> = vec![metric.name.as_str().into()];
+        for side in [&metric.old, &metric.new] {
+            row.push(value(metric, side));
+            if ranges {
+                row.push(range(metric, side).into());
+            }
+        }
+        if whole {
+            row.push(limit_of(metric).into());
+        }
+        if proof {
+            row.push(proof_of(metric, bars));
+        }
+        if whole {
+            let bar = if bars { bar::suspicion(metric.suspicion) } else { String::new() };
+            row.push(bar.into());
+        }
+        rows.push(row);
+    }
+    if whole {
+        rows.push(together(status, ranges, proof, bars));
+    }
+
+    aligned(&rows, screen.columns.min(BODY), stale.then_some(Style::Soft))
+}
+
+/// All limits: the emptiest proof, and the whole suspicion.
+fn together(status: &Status, ranges: bool, proof: bool, bars: bool) -> Vec<Cell> {
+    let mut row: Vec<Cell> = vec!["together".into(), "".into(), "".into(), "".into()];
+    if ranges {
+        row.extend(["".into(), "".into()]);
+    }
+    if proof {
+        let least = status.metrics.iter().filter(|metric| metric.proof.is_some()).min_by(|a, b| {
+            let part = |metric: &MetricShown| metric.proof.unwrap_or(1.0);
+            part(a).total_cmp(&part(b))
+        });
+        let open: Vec<&MetricShown> = status.metrics.iter().filter(|m| !m.proven).collect();
+        let longest = open.iter().map(|metric| metric.minutes_left).max_by_key(|left| {
+            // One without an estimate is the longest.
+            left.unwrap_or(u64::MAX)
+        });
+        row.push(match least {
+            None => Cell::default(),
+            Some(metric) => {
+                let proven = open.is_empty();
+                proof_cell(metric.proof.unwrap_or(0.0), proven, longest.flatten(), bars)
+            }
+        });
+    }
+    row.push(match &status.suspicion {
+        None => Cell::default(),
+        Some(suspicion) => {
+            let word = match suspicion.level {
+                Level::Rollback => "full",
+                Level::Low | Level::Raised => suspicion.level.word(),
+            };
+            let style = match suspicion.level {
+                Level::Low => None,
+                Level::Raised => Some(Style::Warn),
+                Level::Rollback => Some(Style::Bad),
+            };
+            let bar = if bars { bar::suspicion(suspicion.part) + " " } else { String::new() };
+            Cell(format!("{bar}{word}"), style)
+        }
+    });
+    row
+}
+
+/// `0 of 598`, `27% ✖`, `50 ms`.
+fn value(metric: &MetricShown, side: &SideShown) -> Cell {
+    let text = if side.of == 0 {
+        "none".to_owned()
+    } else if metric.limit_ms.is_some() {
+        match side.ms {
+            Some(ms) => latency(ms),
+            None => match side.ms_low {
+                Some(low) if low > 0.0 => format!("over {}", latency(low)),
+                Some(_) | None => "none".to_owned(),
+            },
+        }
+    } else if side.count == 0 || (side.of < SHOW_SHARE_FROM && !side.broken) {
+        format!("{} of {}", count(side.count), count(side.of))
+    } else {
+        percent_beside(side.count as f64 / side.of as f64, metric.limit)
+    };
+    if side.broken { Cell(format!("{text} ✖"), Some(Style::Bad)) } else { text.into() }
+}
+
+/// `0.01 to 0.3%`, `63 to 100 ms`, `at least 40 ms`.
+fn range(metric: &MetricShown, side: &SideShown) -> String {
+    if side.of == 0 {
+        return String::new();
+    }
+    if metric.limit_ms.is_some() {
+        return match (side.ms_low, side.ms_high) {
+            (None, _) => String::new(),
+            (Some(low), Some(high)) if low <= 0.0 => format!("up to {}", latency_limit(high)),
+            (Some(low), Some(high)) => format!("{low} to {}", latency_limit(high)),
+            (Some(low), None) => format!("at least {}", latency_limit(low)),
+        };
+    }
+    let number = |ratio: f64| {
+        let percent = ratio * 100.0;
+        let shown = if percent < 0.1 { format!("{percent:.2}") } else { format!("{percent:.1}") };
+        let shown = shown.trim_end_matches('0').trim_end_matches('.').to_owned();
+        if shown.is_empty() { "0".to_owned() } else { shown }
+    };
+    format!("{} to {}%", number(side.low), number(side.high))
+}
+
+fn limit_of(metric: &MetricShown) -> String {
+    metric.limit_ms.map_or_else(|| limit(metric.limit), latency_limit)
+}
+
+fn proof_of(metric: &MetricShown, bars: bool) -> Cell {
+    match metric.proof {
+        None => Cell::default(),
+        Some(part) => proof_cell(part, metric.proven, metric.minutes_left, bars),
+    }
+}
+
+fn proof_cell(part: f64, proven: bool, left: Option<u64>, bars: bool) -> Cell {
+    let said = match (proven, left) {
+        (true, _) => "proven".to_owned(),
+        (false, Some(minutes)) => match estimate(minutes) {
+            Some(minutes) => format!("~{minutes} min"),
+            None => ">3 h".to_owned(),
+        },
+        (false, None) => "waits".to_owned(),
+    };
+    let bar = if bars { bar::proof(part, proven, PROOF) + " " } else { String::new() };
+    Cell(format!("{bar}{said}"), proven.then_some(Style::Good))
+}
+
+/// Columns as wide as their widest cell, two spaces apart; one apart where it would
+/// not fit.
+fn aligned(rows: &[Vec<Cell>], columns: usize, all: Option<Style>) -> Vec<String> {
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widest = |at: usize| {
+        rows.iter().filter_map(|row| row.get(at)).map(|cell| display_width(&cell.0)).max()
+    };
+    let widths: Vec<usize> = (0..count).map(|at| widest(at).unwrap_or(0)).collect();
+    let sum: usize = widths.iter().sum();
+    let gaps = count.saturating_sub(1);
+    let gap = if sum + 3 * gaps <= columns.min(110) {
+        3
+    } else if sum + 2 * gaps <= columns {
+        2
+    } else {
+        1
+    };
+    rows.iter()
+        .enumerate()
+        .map(|(number, row)| {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                let pad = " ".repeat(width.saturating_sub(display_width(&cell.0)) + gap);
+                let style = if number == 0 { Some(Style::Soft) } else { cell.1 };
+                line.push_str(&paint(all.or(style).unwrap_or(Style::Plain), &cell.0));
+                line.push_str(&pad);
+            }
+            line.trim_end().to_owned()
+        })
+        .collect()
+}
