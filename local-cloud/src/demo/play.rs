@@ -377,7 +377,9 @@ impl Watch<'_> {
         if minute > self.looked_at {
             self.looked_at = minute;
             let said = self.ctl.said(&["status"]).await?;
-            let headline = said.into_iter().find(|line| !line.trim().is_empty());
+            // It begins with a sign.
+            let is_sign = |c: char| !c.is_alphanumeric() && !c.is_whitespace();
+            let headline = said.into_iter().find(|line| line.starts_with(is_sign));
             let headline = headline.unwrap_or_default();
             // Times and counts alone are no news.
             let news = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
@@ -386,7 +388,7 @@ impl Watch<'_> {
                 self.screen.line(&format!(
                     "{}  {}  ({} requests, {} failed)",
                     hour(now_ms),
-                    headline.trim_start_matches("Health:").trim(),
+                    headline,
                     count(counts.ended),
                     count(counts.hurt)
                 ))?;

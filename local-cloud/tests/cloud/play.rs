@@ -87,7 +87,7 @@ async fn words_start_break_repair_and_end_a_rollout() {
     play.types("start").await;
     play.says("▶ Rust has ").await;
     play.types("pause").await;
-    play.says("✔ applied").await;
+    play.says("✔ Paused").await;
     play.types("outage").await;
     play.says("Every request to Rust fails now.").await;
     play.says("Rust has 0% of the requests").await;
