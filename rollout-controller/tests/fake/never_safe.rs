@@ -209,8 +209,8 @@ impl Scene {
     async fn look(&self) -> Status {
         let status = query::status_of(&self.night.world, self.rollout()).await;
         let text = plain(&screen::status(&status, &Screen { explain: true, ..Screen::default() }));
-        // The page folds the whole run anew, so it is asked in every third minute.
-        let asked = self.night.pretend.now().as_second() / 60 % 3 == 0;
+        // The page folds the whole run anew, so it is asked in every eighth minute.
+        let asked = self.night.pretend.now().as_second() / 60 % 8 == 0;
         let event = json!({"widgetContext": {}, "widget": {"rollout": "score"}});
         let (world, config) = (&self.night.world, &self.night.config);
         let mut screens = vec![("status", text.clone())];

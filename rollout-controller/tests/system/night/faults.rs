@@ -133,7 +133,7 @@ async fn pages_wait_for_sns_and_come_once() {
         "INFO: score: 0% -> 1% on Rust",
         "INFO: score: 1% -> 5% on Rust",
         // Over before anybody could hear of it.
-        "INFO: score: a weight was moved by someone else",
+        "INFO: score: `public` moved by someone else: 5% -> 40%",
     ];
     assert_eq!(subjects, expected, "all of them, in order");
     scene.minutes(2).await;

@@ -35,7 +35,7 @@ async fn ten_minutes_without_postgres_stop_advancing_and_lose_no_minute() {
     let said = ten_minutes(&mut scene).await;
     for told in &said {
         assert!(told.contains("LedgerError"), "{told}");
-        let held = "nothing advances; nothing speaks for a rollback";
+        let held = "No step is taken; no limit is visibly broken.";
         assert!(told.contains(held), "{told}");
     }
     assert_eq!(scene.rust_percent(), 5, "nothing moved");

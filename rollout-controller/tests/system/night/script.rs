@@ -38,7 +38,7 @@ async fn a_night_by_script_and_the_journal_explains_each_line() {
 
     // No rollout without a reason.
     let refused = scene.refused(&["start", "--yes"]).await;
-    assert!(refused.contains("give a reason"), "{refused}");
+    assert!(refused.contains("a reason is needed"), "{refused}");
     scene.order(&["start", "--reason", "scorer 2.4, change 1187", "--yes"]).await;
     scene.reach(1).await;
     scene.reach(5).await;
@@ -65,7 +65,7 @@ async fn a_night_by_script_and_the_journal_explains_each_line() {
     assert_eq!(scene.paged("ALARM", "moved-by-someone-else"), 1);
     let plain = ["resume", "--reason", "go on", "--yes"];
     let refused = scene.refused(&plain).await;
-    assert!(refused.contains("someone else moved a weight"), "{refused}");
+    assert!(refused.contains("Accept it: rolloutctl resume --adopt"), "{refused}");
     let adopt = ["resume", "--adopt", "--reason", "that was me", "--yes"];
     scene.order(&adopt).await;
     let report = scene.minute().await;
