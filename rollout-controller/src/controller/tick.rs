@@ -67,7 +67,7 @@ pub async fn tick(world: &World, config: &Config, schedule: Schedule) -> Vec<Tic
     let ledger = Arc::new(Patient::new(world.ledger.clone()));
     let world = &World { ledger, ..world.clone() };
     let names: Vec<&str> = config.rollouts.iter().map(|rollout| rollout.name.as_str()).collect();
-    let span = info_span!("read journals", rollouts = names.len());
+    let span = info_span!("read journal", rollouts = names.len());
     let mut loaded = store::load_all(&*world.ledger, &names).instrument(span).await;
     let tick_ms = schedule.scheduled.as_millisecond();
     let span = info_span!("observe");

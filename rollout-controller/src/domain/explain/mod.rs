@@ -58,7 +58,12 @@ pub fn person(identity: &str) -> String {
         return "a visitor of the dashboard".to_owned();
     }
     match identity.strip_prefix("arn:") {
-        Some(arn) => arn.rsplit('/').next().unwrap_or(arn).to_owned(),
+        // The account's own user has no name after a slash.
+        Some(arn) => {
+            let (_, last) =
+                arn.rsplit_once('/').or_else(|| arn.rsplit_once(':')).unwrap_or(("", arn));
+            last.to_owned()
+        }
         None => identity.to_owned(),
     }
 }

@@ -42,7 +42,7 @@ async fn a_schedule_of_others_moves_weights_of_others() {
     balancer.shows((100, 0)).await;
 
     let expected = [
-        "INFO: score: run 1 started by ",
+        "INFO: score: run 1 started by root",
         "INFO: score: 0% -> 1% on Rust",
         "ALARM: score: rolled back, 1% -> 0% on Rust",
     ];
