@@ -43,6 +43,7 @@
 //! | [`simulate`] | whole rollouts in described worlds, by the production tick; the forecast of a plan |
 //! | [`cli`] | `rolloutctl` |
 //! | [`errors`] | an error and its causes in one line |
+//! | [`planted`] | mistakes that tests must find; `false` in every deployed build |
 //!
 //! # Invariants (tests quote them by number)
 //!
@@ -75,6 +76,7 @@ pub mod config;
 pub mod controller;
 pub mod domain;
 pub mod lambda;
+pub mod planted;
 pub mod ports;
 pub mod replay;
 pub mod report;

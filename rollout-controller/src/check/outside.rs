@@ -27,11 +27,7 @@ pub(super) async fn copy(world: &World, rollout: &Rollout, journal: Option<&Jour
         None => return Finding::warn(CHECK, name, "was not read", WHY, "look again"),
     };
     if let Some(order) = &outside.order
-        && journal
-            .is_some_and(|journal| !journal.commands.iter().any(|(id, _)| *id == order.command))
-        && journal
-            .and_then(|journal| journal.run.as_ref())
-            .is_none_or(|run| run.started_ms <= order.at_ms)
+        && journal.is_some_and(|journal| journal.lacks(order))
     {
         return Finding::warn(
             CHECK,

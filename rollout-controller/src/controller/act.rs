@@ -11,6 +11,7 @@ use crate::domain::observation::{Now, Share, Unread};
 use crate::domain::reconcile::end_rollback;
 use crate::domain::route::Route;
 use crate::domain::weight::Weight;
+use crate::planted::planted;
 use crate::ports::{Traffic, TrafficError, WritePermit};
 use futures_util::future::join_all;
 
@@ -52,7 +53,7 @@ pub async fn act(
     permit: &WritePermit,
     shift: &Shift,
 ) -> StepOutcome {
-    if !shift.cause.kind.raises() {
+    if !shift.cause.kind.raises() && !planted!(StopsAtTheFirstRoute) {
         let moves = routes.iter().map(|route| move_route(traffic, route, permit, shift));
         return StepOutcome { routes: join_all(moves).await };
     }

@@ -8,20 +8,22 @@ use super::deliver::{Debtor, deliver};
 use super::observe::{Look, look, read_rules};
 use super::protect::lower;
 use super::step::{Carried, StepError, carry_out};
-use super::store::{self, JournalError, Loaded};
+use super::store::{self, JournalError, Loaded, is_behind};
 use super::{Schedule, now};
 use crate::api::{COMMAND_SCHEMA, Change, CommandOutcome, RouteShown};
 use crate::config::{Config, Rollout};
 use crate::domain::command::{Order, Ordered, Request, Sight, Verdict, check, order};
-use crate::domain::copy::OutsideOrder;
+use crate::domain::copy::{Copy, OutsideOrder};
 use crate::domain::decide::Decided;
 use crate::domain::decision::{RollBackReason, Shift};
 use crate::domain::event::{Event, RouteFound};
 use crate::domain::explain;
 use crate::domain::journal::Journal;
 use crate::domain::observation::{Observation, RouteSeen, Seen, Unread};
+use crate::domain::phase::Phase;
 use crate::domain::plan::Terms;
 use crate::domain::weight::Weight;
+use crate::planted::planted;
 use crate::ports::{LedgerError, World};
 use crate::report::story::story;
 
@@ -98,7 +100,11 @@ async fn try_once(
     let (after, step) = match carry_out(world, rollout, &loaded, &decided, schedule).await? {
         Carried::LostRace => return Ok(None),
         Carried::Recorded(journal, step) => (*journal, step),
-        Carried::Overtaken => (store::load(&*world.ledger, &rollout.name).await?.journal, None),
+        Carried::Overtaken => {
+            let journal = store::load(&*world.ledger, &rollout.name).await?.journal;
+            let step = give_way(world, rollout, &eyes, &decided, &journal, schedule).await;
+            (journal, step)
+        }
         Carried::Unjournalled(down, step) => {
             if request.order != Order::Rollback {
                 return Err(down.into());
@@ -110,6 +116,9 @@ async fn try_once(
             return Ok(Some(told.await));
         }
     };
+    if is_behind(journal, &seen) && decides_anew(&request.order) {
+        catch_up(world, rollout, &after).await;
+    }
     let debtor = Debtor {
         name: rollout.name.clone(),
         journal: after.clone(),
@@ -123,6 +132,58 @@ async fn try_once(
     };
     let terms = after.run.as_ref().map_or(terms, |run| &run.terms);
     Ok(Some(done(world, rollout, request, terms, &decided, &after, (step, message)).await))
+}
+
+/// A rollback overtook this raise, and what the raise wrote may have landed after it:
+/// it is taken back at once, and not at the next tick.
+async fn give_way(
+    world: &World,
+    rollout: &Rollout,
+    eyes: &Look<'_>,
+    decided: &Decided,
+    journal: &Journal,
+    schedule: Schedule,
+) -> Option<StepOutcome> {
+    let raised = decided.shift.as_ref().is_some_and(|shift| shift.cause.kind.raises());
+    let leaves = match journal.run.as_ref().map(|run| &run.phase) {
+        Some(Phase::RollingBack { .. } | Phase::RolledBack { .. }) => true,
+        Some(
+            Phase::Starting
+            | Phase::Advancing { .. }
+            | Phase::Paused { .. }
+            | Phase::Moved { .. }
+            | Phase::Completed { .. }
+            | Phase::Abandoned { .. },
+        )
+        | None => false,
+    };
+    if !raised || !leaves || planted!(PromotionDoesNotGiveWay) {
+        return None;
+    }
+    let text = "a rollback overtook this promotion";
+    Some(lower(world, rollout, eyes, text, schedule.deadline).await)
+}
+
+/// Orders after which the journal is what a person wants, although more was known.
+fn decides_anew(order: &Order) -> bool {
+    match order {
+        Order::Start | Order::Resume { adopt: true } | Order::Rollback | Order::Abandon => true,
+        Order::Resume { adopt: false }
+        | Order::Pause { .. }
+        | Order::Promote { .. }
+        | Order::Activate => false,
+    }
+}
+
+/// The database was replaced by an older one, and ticks wait for a person, who has
+/// spoken now: the copy outside follows the journal, and not the other way round.
+async fn catch_up(world: &World, rollout: &Rollout, journal: &Journal) {
+    if planted!(StaysBehind) {
+        return;
+    }
+    if let Err(error) = world.outposts.write_run(&rollout.name, &Copy::of(journal)).await {
+        tracing::error!(rollout.name = rollout.name, "{}", Unread::of(&error));
+    }
 }
 
 fn answer(
@@ -229,7 +290,7 @@ async fn done(
     let Some(shift) = &decided.shift else {
         return answer(world, rollout, request, Verdict::Applied, message, journal, routes);
     };
-    if arrived(&seen, shift.to) {
+    if arrived(&seen, shift.to) || planted!(AnswersTooEarly) {
         return answer(world, rollout, request, Verdict::Applied, message, journal, routes);
     }
     let why = step.map(|step| step.missed(shift.to)).filter(|missed| !missed.is_empty());
@@ -291,7 +352,11 @@ async fn rolled_back_outside(
         at_ms: schedule.scheduled.as_millisecond(),
         found: found.iter().map(|route| format!("{} {}", route.route, route.text)).collect(),
     };
-    let written = world.outposts.write_order(&rollout.name, &order).await;
+    let written = if planted!(OrderNotLeft) {
+        Ok(())
+    } else {
+        world.outposts.write_order(&rollout.name, &order).await
+    };
     let reached = outcome.arrived(Weight::ZERO);
     let missed = RouteFound::list(&outcome.missed(Weight::ZERO));
     let (verdict, message) = match (&written, reached) {

@@ -9,14 +9,15 @@ use crate::domain::event::{Event, Item};
 use crate::domain::journal::Journal;
 use crate::domain::message::Channel;
 use crate::domain::observation::Unread;
-use crate::ports::World;
+use crate::planted::planted;
+use crate::ports::{World, within};
 use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument as _, info_span};
 
 /// All channels of all rollouts together. 5 seconds.
-const BUDGET: Duration = Duration::from_secs(5);
+const BUDGET: SignedDuration = SignedDuration::from_secs(5);
 /// One message. 2 seconds; a channel that takes longer has had its turn.
 const ONE_MESSAGE: Duration = Duration::from_secs(2);
 
@@ -45,14 +46,14 @@ pub async fn deliver(
     debtors: Vec<Debtor>,
     schedule: Schedule,
 ) -> Vec<Result<Journal, StepError>> {
-    let until = Instant::now() + BUDGET;
+    let until = super::deadline(world, BUDGET, None);
     join_all(debtors.into_iter().map(|debtor| settle(world, debtor, until, schedule))).await
 }
 
 async fn settle(
     world: &World,
     debtor: Debtor,
-    until: Instant,
+    until: Timestamp,
     schedule: Schedule,
 ) -> Result<Journal, StepError> {
     let Debtor { name, journal, snapshot_seq } = debtor;
@@ -107,7 +108,7 @@ async fn turn(
     journal: &Journal,
     channel: Channel,
     now_ms: i64,
-    until: Instant,
+    until: Timestamp,
 ) -> Turn {
     let mut turn = Turn { channel, delivered: Vec::new(), failed: None, tried: false };
     if !world.messages.has(channel) {
@@ -115,24 +116,36 @@ async fn turn(
         turn.tried = true;
         return turn;
     }
+    let broken = journal.outbox.broken();
+    if planted!(OneChannelStopsAll) && broken.keys().any(|broken| *broken != channel) {
+        return turn;
+    }
     for letter in journal.outbox.due(channel, now_ms) {
         turn.tried = true;
-        let limit = until.min(Instant::now() + ONE_MESSAGE);
-        let sent = timeout_at(limit, world.messages.send(channel, &letter.what)).await;
+        let left = Duration::try_from(world.clock.real().duration_until(until));
+        let limit = left.unwrap_or(Duration::ZERO).min(ONE_MESSAGE);
+        let sent = within(&*world.clock, limit, world.messages.send(channel, &letter.what)).await;
+        let timed_out = sent.is_none();
         let error = match sent {
-            Ok(Ok(())) => {
+            Some(Ok(())) => {
+                if planted!(SentTwice) {
+                    let _ = world.messages.send(channel, &letter.what).await;
+                }
                 turn.delivered.extend(letter.items);
                 continue;
             }
-            Ok(Err(error)) => Unread::of(&error),
-            Err(_) => Unread::because(format!("{} did not answer in time", channel.name())),
+            Some(Err(_)) if planted!(FailureIsDelivery) => {
+                turn.delivered.extend(letter.items);
+                continue;
+            }
+            Some(Err(error)) => Unread::of(&error),
+            None => Unread::because(format!("{} did not answer in time", channel.name())),
         };
         tracing::warn!(
             rollout.name = journal.name,
             channel = channel.name(),
             "a message stays in the outbox: {error}"
         );
-        let timed_out = Instant::now() >= limit;
         turn.failed.get_or_insert(error);
         if timed_out {
             break;

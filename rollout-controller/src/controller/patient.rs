@@ -4,12 +4,11 @@
 //! timeout. All rollouts of a tick share it, so the second to ask is answered at
 //! once, and protection has its turn while there is still time.
 
-use crate::ports::{Entry, Inserted, Ledger, LedgerError, Seq, Snapshot, Written};
+use crate::ports::{Clock, Entry, Inserted, Ledger, LedgerError, Seq, Snapshot, Written, within};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
-use tokio::time::timeout;
 
 /// One question. A ledger that does not answer in this time is down for the rest of
 /// the tick. 2 seconds.
@@ -18,14 +17,15 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// A ledger for one tick.
 pub(super) struct Patient {
     ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
     /// Whether it once did not answer. Questions take turns: the connection is one,
     /// and none should wait its whole time behind one that gets no answer.
     gone: Mutex<bool>,
 }
 
 impl Patient {
-    pub(super) fn new(ledger: Arc<dyn Ledger>) -> Self {
-        Self { ledger, gone: Mutex::new(false) }
+    pub(super) fn new(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>) -> Self {
+        Self { ledger, clock, gone: Mutex::new(false) }
     }
 
     /// The answer, or `None` if the ledger is gone.
@@ -34,7 +34,7 @@ impl Patient {
         if *gone {
             return None;
         }
-        let answer = timeout(LIMIT, question).await.ok();
+        let answer = within(&*self.clock, LIMIT, question).await;
         *gone = answer.is_none();
         answer
     }

@@ -11,6 +11,7 @@ use crate::domain::draft::Draft;
 use crate::domain::explain;
 use crate::domain::journal::{FoldError, Journal};
 use crate::domain::observation::Unread;
+use crate::planted::planted;
 use crate::ports::{LedgerError, World, WritePermit};
 use tracing::{Instrument as _, info_span};
 
@@ -84,13 +85,19 @@ pub async fn carry_out(
         return Ok(Carried::Recorded(Box::new(draft.journal.clone()), None));
     };
     let routes = draft.journal.run.as_ref().map_or(&rollout.terms.routes, |run| &run.terms.routes);
-    if shift.cause.kind.raises() && ordered_outside(world, rollout, &draft.journal).await {
+    if shift.cause.kind.raises()
+        && !planted!(NoLookForOrdersBefore)
+        && ordered_outside(world, rollout, &draft.journal).await
+    {
         // The intent stays open; the next tick takes the order in and settles it.
         return Ok(Carried::Recorded(Box::new(draft.journal.clone()), None));
     }
     let span = info_span!("act", rollout.name = name, to.percent = shift.to.percent());
     let mut outcome = act(&*world.traffic, routes, &permit, shift).instrument(span).await;
-    if shift.cause.kind.raises() && ordered_outside(world, rollout, &draft.journal).await {
+    if shift.cause.kind.raises()
+        && !planted!(NoLookForOrdersAfter)
+        && ordered_outside(world, rollout, &draft.journal).await
+    {
         // A rollback was answered while this raise was under way: undo it.
         let from = shift.from.unwrap_or_default();
         let why = StepBackReason::Undo { to: shift.to };
@@ -130,6 +137,7 @@ async fn without_journal(
     schedule: Schedule,
 ) -> Carried {
     let lowering = decided.shift.as_ref().filter(|shift| !shift.cause.kind.raises());
+    let lowering = lowering.filter(|_| !planted!(NoLoweringWithoutJournal));
     let Some(shift) = lowering else { return Carried::Unjournalled(down, None) };
     let run = decided.draft.journal.run.as_ref();
     let routes = run.map_or(&rollout.terms.routes, |run| &run.terms.routes);
@@ -151,10 +159,7 @@ async fn without_journal(
 async fn ordered_outside(world: &World, rollout: &Rollout, journal: &Journal) -> bool {
     let read = world.outposts.read(&[&rollout.name]).await.pop();
     match read {
-        Some(Ok(outside)) => outside.order.is_some_and(|order| {
-            let newer = journal.run.as_ref().is_none_or(|run| order.at_ms >= run.started_ms);
-            newer && !journal.commands.iter().any(|(id, _)| *id == order.command)
-        }),
+        Some(Ok(outside)) => outside.order.is_some_and(|order| journal.lacks(&order)),
         Some(Err(_)) | None => true,
     }
 }

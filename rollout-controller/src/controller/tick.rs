@@ -9,15 +9,16 @@ use super::patient::Patient;
 use super::protect::{Protected, protect};
 use super::retention;
 use super::step::{Carried, StepError, carry_out};
-use super::store::{self, Loaded};
+use super::store::{self, Loaded, is_behind};
 use super::{Schedule, now};
 use crate::config::{Config, Rollout};
 use crate::controller::act::StepOutcome;
 use crate::domain::copy::{Copy, CopyState};
-use crate::domain::decide::{Decided, decide, is_from_the_future};
+use crate::domain::decide::{Decided, decide, is_from_the_future, would_journal_the_future};
 use crate::domain::decision::Decision;
 use crate::domain::journal::{FoldError, Journal};
 use crate::domain::observation::{Observation, Unread};
+use crate::planted::planted;
 use crate::ports::{LedgerError, World};
 use futures_util::future::join_all;
 use std::sync::Arc;
@@ -64,7 +65,7 @@ pub enum TickResult {
 
 /// One tick of every rollout. One rollout's failure does not stop another.
 pub async fn tick(world: &World, config: &Config, schedule: Schedule) -> Vec<TickOutcome> {
-    let ledger = Arc::new(Patient::new(world.ledger.clone()));
+    let ledger = Arc::new(Patient::new(world.ledger.clone(), world.clock.clone()));
     let world = &World { ledger, ..world.clone() };
     let names: Vec<&str> = config.rollouts.iter().map(|rollout| rollout.name.as_str()).collect();
     let span = info_span!("read journal", rollouts = names.len());
@@ -149,11 +150,6 @@ async fn look_behind(
     }
 }
 
-/// Whether more is known outside the journal than it says.
-fn is_behind(journal: &Journal, seen: &Observation) -> bool {
-    matches!(&seen.copy, Ok(Some(copy)) if copy.is_ahead_of(journal))
-}
-
 /// What is to be done for one rollout.
 struct Plan<'a> {
     rollout: &'a Rollout,
@@ -223,6 +219,7 @@ fn todo(
         return Todo::IgnoreFuture;
     }
     match decide(journal, seen, &rollout.settings, now) {
+        Ok(decided) if would_journal_the_future(&decided, journal, now) => Todo::IgnoreFuture,
         Ok(decided) => Todo::Carry(Box::new(decided)),
         Err(error) => Todo::Fail(error),
     }
@@ -269,6 +266,9 @@ async fn recorded(
     match carry_out(world, rollout, loaded, decided, schedule).await {
         Ok(Carried::Recorded(journal, step)) => TickResult::Recorded { journal, decision, step },
         Ok(Carried::LostRace) => TickResult::LostRace(Box::new(loaded.journal.clone())),
+        Ok(Carried::Overtaken) if planted!(NoSecondLook) => {
+            TickResult::LostRace(Box::new(loaded.journal.clone()))
+        }
         Ok(Carried::Overtaken) => match again(world, rollout, schedule).await {
             Ok(journal) => {
                 TickResult::Recorded { journal: Box::new(journal), decision, step: None }

@@ -14,9 +14,10 @@ use super::observation::{AlarmState, Now, Observation};
 use super::phase::Phase;
 use super::plan::{Mode, Settings, Terms};
 use super::raise::{Raise, Waived};
-use super::reconcile::{end_rollback, found};
+use super::reconcile::{end_rollback, finish_rollback, found, take_order};
 use super::run::Run;
 use super::weight::Weight;
+use crate::planted::planted;
 use serde::{Deserialize, Serialize};
 
 /// Longest reason that is taken, in characters. It is journalled, paged and shown.
@@ -230,7 +231,9 @@ pub fn order(
     if let Err(why) = check(request) {
         return Ok(desk.refused(why.to_string()));
     }
-    if let Some((_, seq)) = journal.commands.iter().rev().find(|(id, _)| *id == request.id) {
+    if let Some((_, seq)) = journal.commands.iter().rev().find(|(id, _)| *id == request.id)
+        && !planted!(SameCommandTwice)
+    {
         let seq = *seq;
         if desk.effect_stands(seq) {
             let message = format!("this command was applied before, as revision {seq}.");
@@ -287,7 +290,11 @@ impl Desk<'_> {
     fn who(&self) -> Who {
         Who {
             identity: self.request.identity.clone(),
-            reason: self.request.reason.trim().to_owned(),
+            reason: if planted!(NameIsLost) {
+                "rolloutctl".to_owned()
+            } else {
+                self.request.reason.trim().to_owned()
+            },
         }
     }
 
@@ -358,13 +365,15 @@ impl Desk<'_> {
             None => Some(self.refused(
                 "the revision that you saw is needed: add --if-revision N from `rolloutctl status`".to_owned(),
             )),
-            Some(seen) if seen < journal.changed => Some(self.not(
-                Verdict::Stale,
-                format!(
-                    "it changed after you looked (revision {seen} → {}). Look again.",
-                    journal.changed
-                ),
-            )),
+            Some(seen) if seen < journal.changed && !planted!(StaleCommandCounts) => {
+                Some(self.not(
+                    Verdict::Stale,
+                    format!(
+                        "it changed after you looked (revision {seen} → {}). Look again.",
+                        journal.changed
+                    ),
+                ))
+            }
             Some(seen) if seen > journal.revision => Some(self.refused(format!(
                 "revision {seen} does not exist yet; the newest is {}.",
                 journal.revision
@@ -425,9 +434,11 @@ impl Desk<'_> {
         if let Some(finding) = self.sight.seen.unsafe_rules().into_iter().next() {
             return Ok(self.refused(finding));
         }
-        if let Ok(Some(order)) = &self.sight.seen.order
-            && !self.journal.commands.iter().any(|(id, _)| *id == order.command)
-        {
+        let outside = self.sight.seen.order.as_ref().ok().and_then(Option::as_ref);
+        let behind = self.sight.seen.copy.as_ref().ok().and_then(Option::as_ref);
+        let behind = behind.is_some_and(|copy| copy.is_ahead_of(self.journal));
+        // No tick writes to a journal that is behind: it waits for this very command.
+        if let Some(order) = outside.filter(|order| self.journal.lacks(order) && !behind) {
             return Ok(self.refused(format!(
                 "a rollback by {} is not journalled yet; the next tick does that. Try again in a minute.",
                 explain::person(&order.identity)
@@ -472,12 +483,20 @@ impl Desk<'_> {
             mode: self.sight.mode,
             terms: Box::new(self.sight.terms.clone()),
             alarms_before: named(AlarmState::Alarm),
+            order_before: outside.map(|order| order.command.clone()),
         };
         let what = match self.sight.mode {
             Mode::Active => "First share within 2 minutes.",
             Mode::Shadow => "Shadow: it decides and reports, and moves nothing.",
         };
-        self.applied(format!("Run {run} started. {what}"), event, None)
+        let mut draft = Draft::of(self.journal);
+        if behind {
+            take_order(&mut draft, self.sight.seen, self.now)?;
+            finish_rollback(&mut draft, self.sight.seen, self.now)?;
+        }
+        draft.add(self.now.tick_ms, event)?;
+        let message = format!("Run {run} started. {what}");
+        Ok(Ordered { verdict: Verdict::Applied, message, draft, shift: None })
     }
 
     fn pause(&self, for_minutes: Option<u32>) -> Result<Ordered, FoldError> {
@@ -661,7 +680,7 @@ impl Desk<'_> {
         let ticked = self.journal.ticked_ms;
         let now = Now { tick_ms: ticked.unwrap_or(self.now.tick_ms), ..self.now };
         let settings = self.sight.settings;
-        Raise { run, seen: self.sight.seen, settings, now, ticked_ms: ticked }
+        Raise { run, seen: self.sight.seen, settings, now, journal: self.journal }
     }
 
     fn may_not_promote(&self, run: &Run, waived: Waived) -> Option<String> {
@@ -679,7 +698,7 @@ impl Desk<'_> {
             return Some(format!("a change to {} is under way. Try again in a minute.", intent.to));
         }
         let silent = self.now.tick_ms - self.journal.ticked_ms.unwrap_or(run.started_ms);
-        if silent > SILENT_MS {
+        if silent > SILENT_MS && !planted!(PromotesWithoutTicks) {
             return Some(format!(
                 "the controller last ran {} ago, so a larger share would not be protected. Cause: rolloutctl check",
                 duration(silent)

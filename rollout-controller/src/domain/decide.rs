@@ -22,6 +22,7 @@ use super::raise::{Raise, Waived, rolls_back};
 use super::reconcile::{found, reconcile};
 use super::run::{Intent, Run};
 use super::weight::Weight;
+use crate::planted::planted;
 
 /// What a tick is going to do.
 #[derive(Clone, Debug)]
@@ -47,6 +48,8 @@ pub const PUT_BACK_MS: i64 = 15 * 60_000;
 /// A tick this far past the last one, of which nothing can be read, is not of
 /// this time. 5 minutes.
 const FUTURE_MS: i64 = 5 * 60_000;
+/// The same without an open run, whose minutes would tell: an hour.
+const FUTURE_IDLE_MS: i64 = 60 * 60_000;
 
 /// Decides one tick.
 ///
@@ -65,7 +68,7 @@ pub fn decide(
         return after_the_end(draft, seen, now);
     };
     let assessment = assess(&run, seen, now)?;
-    let decision = choose(&assessment, seen, settings, now, journal.ticked_ms);
+    let decision = choose(&assessment, seen, settings, now, journal);
     record(&mut draft, &assessment, seen, &decision, now)?;
     conditions::report(&mut draft, seen, settings, now)?;
     let shift = draft.journal.open_run().and_then(|run| shift_for(run, &decision));
@@ -86,14 +89,26 @@ pub fn decide(
     Ok(Decided { draft, decision: Some(decision), shift })
 }
 
+/// Whether what a tick would journal without an open run is not of this world: far
+/// past the last entry and ahead of the clock. It would put the journal's time there,
+/// and every tick of the next run would be older than the last.
+pub fn would_journal_the_future(decided: &Decided, journal: &Journal, now: Now) -> bool {
+    // What it delivers is journalled as well.
+    let speaks = !decided.draft.events.is_empty() || !journal.outbox.is_empty();
+    let idle = journal.open_run().is_none() && speaks;
+    let far = |ms: i64| now.tick_ms - ms > FUTURE_IDLE_MS;
+    idle && far(now.clock_ms) && far(journal.at_ms) && !planted!(FutureTickCounts)
+}
+
 /// Whether a tick's time is not of this world: far past the last tick, ahead of
 /// the clock, and none of the newest minutes can be read. Such a tick is not
 /// journalled; alarms still protect.
 pub fn is_from_the_future(journal: &Journal, seen: &Observation, now: Now) -> bool {
-    let Some(last) = journal.ticked_ms else { return false };
+    let last = journal.ticked_ms.unwrap_or(journal.at_ms);
     let Some(run) = journal.open_run() else { return false };
     let ahead = now.tick_ms - last > FUTURE_MS && now.tick_ms - now.clock_ms > FUTURE_MS;
-    let readable = seen.minutes.value().is_some_and(|minutes| {
+    let read = seen.minutes.value().or(seen.history.value());
+    let readable = read.is_some_and(|minutes| {
         let newest = run.newest_due(now.tick_ms);
         minutes.iter().any(|read| {
             newest.since(read.minute) < 12
@@ -106,7 +121,7 @@ pub fn is_from_the_future(journal: &Journal, seen: &Observation, now: Now) -> bo
                 })
         })
     });
-    ahead && run.first.is_some() && !readable
+    ahead && !readable && !planted!(FutureTickCounts)
 }
 
 /// Adds the intent of a change to a draft.
@@ -121,7 +136,9 @@ pub fn intend(draft: &mut Draft, shift: &Shift, now: Now) -> Result<(), FoldErro
 
 fn end_pause(draft: &mut Draft, now: Now) -> Result<(), FoldError> {
     let pause = draft.journal.open_run().and_then(|run| run.phase.pause());
-    let over = pause.and_then(|pause| pause.until_ms).is_some_and(|until| now.tick_ms >= until);
+    let over = pause
+        .and_then(|pause| pause.until_ms)
+        .is_some_and(|until| now.tick_ms >= until || planted!(PauseEndsEarly));
     // A tick that comes late must not end a pause that goes on by the clock.
     let on_time = draft.journal.ticked_ms.is_none_or(|last| now.tick_ms >= last);
     if over && on_time {
@@ -187,7 +204,7 @@ fn choose(
     seen: &Observation,
     settings: &Settings,
     now: Now,
-    ticked_ms: Option<i64>,
+    journal: &Journal,
 ) -> Decision {
     if let Some(reason) = must_roll_back(assessment, seen, settings) {
         return Decision::RollBack { reason };
@@ -195,7 +212,7 @@ fn choose(
     if let Some((to, why)) = must_step_back(assessment, settings) {
         return Decision::StepBack { to, why };
     }
-    let raise = Raise::of(assessment, seen, settings, now, ticked_ms);
+    let raise = Raise::of(assessment, seen, settings, now, journal);
     if let Some(intent) = &assessment.run.intent {
         return half_done(assessment, &raise, intent);
     }
@@ -212,6 +229,7 @@ fn half_done(assessment: &Assessment, raise: &Raise<'_>, intent: &Intent) -> Dec
     let to = intent.to;
     match raise.obstacle(&assessment.code).or_else(|| raise.calendar(to)) {
         None | Some(Hold::Behind { .. }) => Decision::Continue { to },
+        Some(_) if planted!(FinishesWhatMayNotRise) => Decision::Continue { to },
         Some(reason @ (Hold::InFlight { .. } | Hold::RulesUnreadable { .. })) => {
             Decision::Hold { reason }
         }
@@ -242,7 +260,10 @@ fn may_rise(assessment: &Assessment, raise: &Raise<'_>) -> Result<Rise, Box<Hold
             .map_or(Ok(Rise::Step { to: first, proof: None }), |hold| Err(Box::new(hold)));
     }
     let proof = raise.proof(&assessment.says, Waived::Nothing)?;
-    let next = run.terms.next_after(run.weight);
+    let mut next = run.terms.next_after(run.weight);
+    if planted!(SkipsAStage) {
+        next = next.and_then(|next| run.terms.next_after(next)).or(next);
+    }
     match (next, proof) {
         (Some(to), proof) => {
             raise.calendar(to).map_or(Ok(Rise::Step { to, proof }), |hold| Err(Box::new(hold)))
@@ -261,7 +282,9 @@ fn must_roll_back(
     if let Some(reason) = run.phase.rolling_back() {
         return Some(reason.clone());
     }
-    if let Says::Breach(breach) = &assessment.says {
+    if let Says::Breach(breach) = &assessment.says
+        && !planted!(BreachDoesNotRollBack)
+    {
         return Some(RollBackReason::Evidence { breach: breach.clone() });
     }
     if let Some(alarm) = rolls_back(settings, &run.alarms_before, seen) {
@@ -373,7 +396,7 @@ fn after_the_end(mut draft: Draft, seen: &Observation, now: Now) -> Result<Decid
     conditions::report_after_the_end(&mut draft, seen, now)?;
     let Some(run) = draft.journal.run.clone() else { return Ok(Decided::nothing(draft)) };
     let Phase::RolledBack { at_ms, .. } = run.phase else { return Ok(Decided::nothing(draft)) };
-    if run.mode == Mode::Shadow || now.tick_ms > at_ms + PUT_BACK_MS {
+    if run.mode == Mode::Shadow || now.tick_ms > at_ms + PUT_BACK_MS || planted!(NothingIsPutBack) {
         return Ok(Decided::nothing(draft));
     }
     let raised =

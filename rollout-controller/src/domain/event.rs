@@ -36,6 +36,9 @@ pub enum Event {
         terms: Box<Terms>,
         /// Alarms that were in ALARM before: they hold until they were OK once.
         alarms_before: Vec<String>,
+        /// The order that stood outside the journal: it was meant for what was before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order_before: Option<String>,
     },
     /// The old side's history was read and the first stage chosen.
     Baseline {

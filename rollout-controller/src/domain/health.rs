@@ -19,6 +19,7 @@ use super::raise::rolls_back;
 use super::reconcile::{differing, found};
 use super::run::Run;
 use super::weight::Weight;
+use crate::planted::planted;
 use serde::{Deserialize, Serialize};
 
 /// Without a tick for this long nobody protects traffic, and nothing may raise it.
@@ -381,7 +382,7 @@ impl Proofs {
         let ticked = journal.ticked_ms.is_some_and(|ticked| {
             at.clock_ms - ticked <= SILENT_MS && ticked - at.clock_ms <= SILENT_MS
         });
-        let rules = at.seen.all_show(run.weight);
+        let rules = at.seen.all_show(run.weight) || planted!(SafeWithoutLooking);
         let alarms = at.seen.alarms.is_ok();
         let through = run.gathered.judged_through()?;
         let fresh = is_fresh(run, through, at.clock_ms);

@@ -4,6 +4,7 @@
 //! it, so what a tick decided and what a reader of the table sees are the same.
 
 use super::both_sides::{Ending, Undone};
+use super::copy::OutsideOrder;
 use super::decision::{CauseKind, Decision, RollBackReason, StepBackReason};
 use super::engine::Chosen;
 use super::event::{End, Event, LoweredBy, Stamped};
@@ -15,6 +16,7 @@ use super::phase::{Pause, Phase};
 use super::plan::Mode;
 use super::run::{Intent, Refused, Run};
 use super::weight::Weight;
+use crate::planted::planted;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -106,6 +108,16 @@ impl Journal {
     /// The run that goes on, if one does.
     pub fn open_run(&self) -> Option<&Run> {
         self.run.as_ref().filter(|run| run.is_open())
+    }
+
+    /// Whether an order from outside is news: not taken in, and not the one that stood
+    /// there before the newest run. It stays where it was left after that. Times decide
+    /// nothing here: a person's clock, or the journal's, may be minutes off.
+    pub fn lacks(&self, order: &OutsideOrder) -> bool {
+        let before = self.run.as_ref().and_then(|run| run.order_before.as_ref());
+        planted!(OrderBlocksForEver)
+            || before != Some(&order.command)
+                && !self.commands.iter().any(|(id, _)| *id == order.command)
     }
 
     /// A few words for people: where the newest run stands.
@@ -237,7 +249,7 @@ impl<E: std::error::Error> From<E> for Problem {
 }
 
 fn started(event: &Event, at_ms: i64) -> Result<Run, Problem> {
-    let Event::Started { run, who, mode, terms, alarms_before, .. } = event else {
+    let Event::Started { run, who, mode, terms, alarms_before, order_before, .. } = event else {
         return Err(Problem::NoRun);
     };
     super::engine::Engine::new(terms, None)?;
@@ -265,6 +277,7 @@ fn started(event: &Event, at_ms: i64) -> Result<Run, Problem> {
         last: None,
         blind_since_ms: None,
         alarms_before: alarms_before.clone(),
+        order_before: order_before.clone(),
         refused: None,
         unsigned: false,
         no_target_looks: 0,
@@ -301,7 +314,9 @@ fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<()
                 | super::code::CodeChange::Old
                 | super::code::CodeChange::Both => {
                     let engine = run.engine()?;
-                    run.gathered.restart_proof(&engine, minute_of(at_ms));
+                    if !planted!(EvidenceOutlivesCode) {
+                        run.gathered.restart_proof(&engine, minute_of(at_ms));
+                    }
                     run.baked = false;
                     if change.touches_new() {
                         run.new_code_ms = Some(at_ms);

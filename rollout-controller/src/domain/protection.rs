@@ -16,6 +16,7 @@ use super::plan::{Mode, Settings, Terms};
 use super::raise::rolls_back;
 use super::slo::Metric;
 use super::weight::Weight;
+use crate::planted::planted;
 
 /// For this long after a rollback a raised share is lowered again. 15 minutes.
 const PUT_BACK_MS: i64 = super::decide::PUT_BACK_MS;
@@ -52,6 +53,7 @@ fn last_known(copy: Option<&Copy>, now: Now) -> LastKnown {
     let Some(copy) = copy else { return LastKnown::Unknown };
     match (copy.state, copy.mode) {
         (CopyState::Open, Mode::Active) => LastKnown::Open,
+        (CopyState::Completed, Mode::Active) if planted!(CompletedIsLowered) => LastKnown::Open,
         (CopyState::RollingBack, _) => LastKnown::RollingBack,
         // A shadow run moved nothing, so nothing is put back.
         (CopyState::RolledBack, Mode::Active) if now.tick_ms - copy.at_ms <= PUT_BACK_MS => {
@@ -143,7 +145,9 @@ fn trouble(
     settings: &Settings,
 ) -> Option<RollBackReason> {
     let before = known.map_or(&[][..], |copy| &copy.alarms_before);
-    if let Some(alarm) = rolls_back(settings, before, seen) {
+    if let Some(alarm) = rolls_back(settings, before, seen)
+        && !planted!(ProtectsNothing)
+    {
         let (name, reason) = (alarm.name.clone(), alarm.reason.clone());
         return Some(RollBackReason::Alarm { name, reason });
     }

@@ -7,11 +7,13 @@ use super::code::{CodeChange, CodeLook};
 use super::copy::Copy;
 use super::decision::{AlarmHolds, Hold};
 use super::engine::{Proof, Says};
+use super::journal::Journal;
 use super::observation::{AlarmSeen, AlarmState, Now, Observation};
 use super::phase::Phase;
 use super::plan::{Mode, Settings};
 use super::run::{Intent, Run};
 use super::weight::Weight;
+use crate::planted::planted;
 use jiff::Timestamp;
 
 /// A tick this far behind the clock raises nothing: who knows what happened since.
@@ -42,8 +44,8 @@ pub struct Raise<'a> {
     pub settings: &'a Settings,
     /// When.
     pub now: Now,
-    /// Time of the last journalled tick, in milliseconds.
-    pub ticked_ms: Option<i64>,
+    /// The journal before this tick or command.
+    pub journal: &'a Journal,
 }
 
 impl<'a> Raise<'a> {
@@ -53,9 +55,9 @@ impl<'a> Raise<'a> {
         seen: &'a Observation,
         settings: &'a Settings,
         now: Now,
-        ticked_ms: Option<i64>,
+        journal: &'a Journal,
     ) -> Self {
-        Self { run: &assessment.run, seen, settings, now, ticked_ms }
+        Self { run: &assessment.run, seen, settings, now, journal }
     }
 
     /// What speaks against raising the share at all, before any evidence.
@@ -121,6 +123,7 @@ impl<'a> Raise<'a> {
         }
         match &self.run.phase {
             Phase::Starting | Phase::Advancing { .. } => None,
+            Phase::Paused { .. } if planted!(PauseIgnored) => None,
             Phase::Paused { pause } => Some(Hold::Paused {
                 by: pause.who.identity.clone(),
                 reason: pause.who.reason.clone(),
@@ -145,15 +148,19 @@ impl<'a> Raise<'a> {
         if !half_done && !self.seen.all_show(self.run.weight) {
             return Some(Hold::RoutesApart);
         }
-        let finding = self.seen.unsafe_rules().into_iter().next()?;
+        let mut unsafe_rules = self.seen.unsafe_rules().into_iter();
+        let finding = unsafe_rules.find(|_| !planted!(UnsafeRulesIgnored))?;
         Some(Hold::RulesUnsafe { finding })
     }
 
     fn outside(&self) -> Option<Hold> {
+        if planted!(CopyIgnored) {
+            return None;
+        }
         match &self.seen.order {
             Err(why) => return Some(Hold::CopyUnreadable { error: why.to_string() }),
-            Ok(Some(_)) => return Some(Hold::OrderedOutside),
-            Ok(None) => {}
+            Ok(Some(order)) if self.journal.lacks(order) => return Some(Hold::OrderedOutside),
+            Ok(Some(_) | None) => {}
         }
         match &self.seen.copy {
             Err(why) => Some(Hold::CopyUnreadable { error: why.to_string() }),
@@ -181,8 +188,8 @@ impl<'a> Raise<'a> {
 
     fn stale(&self) -> Option<Hold> {
         let behind_clock = self.now.clock_ms - self.now.tick_ms;
-        let behind_last = self.ticked_ms.map_or(0, |last| last - self.now.tick_ms);
-        let stale = behind_clock > STALE_MS || behind_last > 0;
+        let behind_last = self.journal.ticked_ms.map_or(0, |last| last - self.now.tick_ms);
+        let stale = (behind_clock > STALE_MS || behind_last > 0) && !planted!(OldTickRaises);
         let minutes = behind_clock.max(behind_last).div_euclid(60_000);
         stale.then_some(Hold::StaleTick { minutes })
     }
@@ -190,12 +197,13 @@ impl<'a> Raise<'a> {
     fn behind(&self) -> Option<Hold> {
         self.run.first?;
         let minutes = self.run.minutes_behind(self.now.tick_ms);
-        (minutes > 0).then_some(Hold::Behind { minutes })
+        (minutes > 0 && !planted!(MissingMinutesIgnored)).then_some(Hold::Behind { minutes })
     }
 
     fn code(&self, code: &CodeLook) -> Option<Hold> {
         match code {
             CodeLook::AsJournalled => None,
+            _ if planted!(OtherCodeIgnored) => None,
             // The first step rests on no proof; the code gets into the journal with it.
             CodeLook::Changed(CodeChange::First, _) if self.run.phase == Phase::Starting => None,
             // Seen first or anew: it has to be in the journal before a raise rests on it.
@@ -208,7 +216,8 @@ impl<'a> Raise<'a> {
 /// Another process may still be writing for this intent.
 pub fn in_flight(run: &Run, now: Now) -> Option<&Intent> {
     let intent = run.intent.as_ref()?;
-    (now.real_ms <= intent.deadline_ms + SETTLE_GRACE_MS).then_some(intent)
+    let lives = now.real_ms <= intent.deadline_ms + SETTLE_GRACE_MS;
+    (lives && !planted!(SettlesLiveIntent)).then_some(intent)
 }
 
 /// What one alarm means for a run.
@@ -251,7 +260,11 @@ fn alarm_says(
         AlarmState::Alarm => {}
     }
     if !rolls_back {
-        return AlarmSays::Hold(AlarmHolds::Listed);
+        return if planted!(HoldingAlarmIgnored) {
+            AlarmSays::Nothing
+        } else {
+            AlarmSays::Hold(AlarmHolds::Listed)
+        };
     }
     if before.contains(&alarm.name) {
         return AlarmSays::Hold(AlarmHolds::StoodBefore);
@@ -260,5 +273,9 @@ fn alarm_says(
     let twin_stands = twin.is_some_and(|twin| {
         all.iter().any(|other| other.name == *twin && other.state == AlarmState::Alarm)
     });
-    if twin_stands { AlarmSays::Hold(AlarmHolds::TwinStands) } else { AlarmSays::RollBack }
+    if twin_stands || planted!(AlarmDoesNotRollBack) {
+        AlarmSays::Hold(AlarmHolds::TwinStands)
+    } else {
+        AlarmSays::RollBack
+    }
 }

@@ -8,6 +8,7 @@ use super::minute::{CommittedMinute, Minute, SideCounts};
 use super::observation::{MinuteRead, RouteMinute, Seen, Unread};
 use super::run::Run;
 use super::weight::Weight;
+use crate::planted::planted;
 
 /// Requests that must have been due for their absence to be doubted: chance alone
 /// would miss 5 expected ones once in 150 minutes.
@@ -149,7 +150,7 @@ fn part(route: &str, weight: Weight, read: &RouteMinute, expected: f64) -> Part 
         (n, 0) => (0.0, due(due_on_new(weight, n), share)),
         (_, _) => (0.0, 0.0),
     };
-    if due_new >= FEW_REQUESTS && requests(new) == 0 {
+    if due_new >= FEW_REQUESTS && requests(new) == 0 && !planted!(SilenceIsGood) {
         return Part::Unknown {
             route: route.to_owned(),
             unknown: Unread::because(format!(

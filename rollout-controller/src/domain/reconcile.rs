@@ -11,6 +11,7 @@ use super::plan::{Mode, Terms};
 use super::raise::in_flight;
 use super::run::{Intent, Run};
 use super::weight::Weight;
+use crate::planted::planted;
 
 /// What each rule shows, for the journal.
 pub fn found(terms: &Terms, rules: &[Seen<RouteSeen>]) -> Vec<RouteFound> {
@@ -99,9 +100,12 @@ fn settle(
 
 /// A rollback that was given while the journal could not be written is journalled
 /// with who and why.
-fn take_order(draft: &mut Draft, seen: &Observation, now: Now) -> Result<(), FoldError> {
+///
+/// # Errors
+/// [`FoldError`] if the event cannot follow.
+pub(super) fn take_order(draft: &mut Draft, seen: &Observation, now: Now) -> Result<(), FoldError> {
     let Ok(Some(order)) = &seen.order else { return Ok(()) };
-    if draft.journal.commands.iter().any(|(id, _)| *id == order.command) {
+    if !draft.journal.lacks(order) || planted!(OrderIsForgotten) {
         return Ok(());
     }
     let who = Who { identity: order.identity.clone(), reason: order.reason.clone() };
@@ -110,9 +114,6 @@ fn take_order(draft: &mut Draft, seen: &Observation, now: Now) -> Result<(), Fol
         let by = LoweredBy::Person { who, command };
         return draft.add(now.tick_ms, Event::LoweredOutside { expected: Weight::ZERO, by });
     };
-    if run.started_ms > order.at_ms {
-        return Ok(());
-    }
     if run.is_open()
         && run.weight > Weight::ZERO
         && seen.all_reached()
@@ -145,7 +146,7 @@ fn compare(draft: &mut Draft, seen: &Observation, now: Now) -> Result<(), FoldEr
     }
     let found = found(&run.terms, &seen.rules);
     let known = matches!(&run.phase, Phase::Moved { found: before, .. } if *before == found);
-    if !known {
+    if !known && !planted!(MovedIsNotTold) {
         draft.add(now.tick_ms, Event::MovedByOther { expected: run.weight, found })?;
     }
     Ok(())

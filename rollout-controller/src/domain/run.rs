@@ -70,6 +70,9 @@ pub struct Run {
     pub blind_since_ms: Option<i64>,
     /// Alarms that were in ALARM at the start and have not been OK since.
     pub alarms_before: Vec<String>,
+    /// The order that stood outside the journal at the start.
+    #[serde(default)]
+    pub order_before: Option<String>,
     /// Steps that the load balancer refused in a row.
     pub refused: Option<Refused>,
     /// The share was lowered outside the journal, and nobody has signed that.

@@ -16,27 +16,62 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use self::reader::Reader;
+pub use self::reader::RuleCalls;
 use crate::adapters::aws::Aws;
 use crate::domain::route::Route;
 use crate::domain::weight::Weight;
+use crate::planted::planted;
 use crate::ports::{Clock, RouteSeen, Share, Traffic, TrafficError, WritePermit};
 
 /// The load balancers of one region.
 pub struct Alb {
     aws: Aws,
-    reader: Reader,
-    clock: Arc<dyn Clock>,
+    rules: Rules,
 }
 
 impl Alb {
     /// Speaks with these settings; the clock is only for deadlines of writes.
     pub fn new(aws: Aws, clock: Arc<dyn Clock>) -> Self {
-        Self { reader: Reader::new(aws.clone()), aws, clock }
+        Self { rules: Rules::over(Arc::new(aws.clone()), clock), aws }
     }
 }
 
 #[async_trait]
 impl Traffic for Alb {
+    async fn read(&self, route: &Route) -> Result<RouteSeen, TrafficError> {
+        self.rules.read(route).await
+    }
+
+    async fn shift(
+        &self,
+        permit: &WritePermit,
+        route: &Route,
+        from: Option<Weight>,
+        to: Weight,
+    ) -> Result<Share, TrafficError> {
+        self.rules.shift(permit, route, from, to).await
+    }
+
+    async fn rewrite(&self, permit: &WritePermit, route: &Route) -> Result<Share, TrafficError> {
+        self.rules.rewrite(permit, route).await
+    }
+}
+
+/// Listener rules and their weights, over whatever makes the calls.
+pub struct Rules {
+    reader: Reader,
+    clock: Arc<dyn Clock>,
+}
+
+impl Rules {
+    /// Over these calls; the clock is for pauses and for deadlines of writes.
+    pub fn over(calls: Arc<dyn RuleCalls>, clock: Arc<dyn Clock>) -> Self {
+        Self { reader: Reader::new(calls), clock }
+    }
+}
+
+#[async_trait]
+impl Traffic for Rules {
     /// Reads of routes on one listener share a call if they run at the same time.
     async fn read(&self, route: &Route) -> Result<RouteSeen, TrafficError> {
         let rules = self.reader.rules_of_listener(route).await?;
@@ -50,8 +85,12 @@ impl Traffic for Alb {
         Ok(RouteSeen {
             share: weights::share(rule, route),
             priority: reader::priority(rule),
-            sticky: weights::is_sticky(rule),
-            header_rule: header::complaints(&rules, rule, route),
+            sticky: weights::is_sticky(rule) && !planted!(StickinessUnseen),
+            header_rule: if planted!(HeaderRuleUnseen) {
+                Vec::new()
+            } else {
+                header::complaints(&rules, rule, route)
+            },
             mixed: weights::mixed(&rules, rule, route),
         })
     }

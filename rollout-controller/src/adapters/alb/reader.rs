@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use aws_sdk_elasticloadbalancingv2::config::Builder as ConfigBuilder;
 use aws_sdk_elasticloadbalancingv2::config::retry::RetryConfig;
 use aws_sdk_elasticloadbalancingv2::config::timeout::TimeoutConfig;
@@ -18,18 +19,95 @@ use crate::ports::TrafficError;
 const MOST_PAGES: usize = 20;
 const PAGE_SIZE: i32 = 100;
 
+/// The calls that reads and writes of weights are made of: AWS, or a simulated load
+/// balancer that interrupts a change of weights between any two of them.
+#[async_trait]
+pub trait RuleCalls: Send + Sync {
+    /// All rules of a listener, in any order.
+    async fn of_listener(&self, listener: &str) -> Result<Vec<Rule>, CallError>;
+
+    /// One rule; `None` if the answer does not have it.
+    async fn rule(&self, rule: &str) -> Result<Option<Rule>, CallError>;
+
+    /// Replaces a rule's actions, in one attempt that ends within `limit`.
+    async fn modify(
+        &self,
+        rule: &str,
+        actions: Vec<Action>,
+        limit: Duration,
+    ) -> Result<(), CallError>;
+}
+
+#[async_trait]
+impl RuleCalls for Aws {
+    async fn of_listener(&self, listener: &str) -> Result<Vec<Rule>, CallError> {
+        let client = self.elb().await;
+        let (mut rules, mut marker) = (Vec::new(), None);
+        for _ in 0..MOST_PAGES {
+            let page = client
+                .describe_rules()
+                .listener_arn(listener)
+                .page_size(PAGE_SIZE)
+                .set_marker(marker)
+                .send()
+                .await
+                .map_err(|error| CallError::new(DESCRIBE, &error))?;
+            rules.extend(page.rules.unwrap_or_default());
+            marker = page.next_marker.filter(|marker| !marker.is_empty());
+            if marker.is_none() {
+                return Ok(rules);
+            }
+        }
+        Err(CallError::finding(DESCRIBE, format!("more than {MOST_PAGES} pages of rules")))
+    }
+
+    async fn rule(&self, rule: &str) -> Result<Option<Rule>, CallError> {
+        let asked = self.elb().await.describe_rules().rule_arns(rule).send().await;
+        let answer = asked.map_err(|error| CallError::new(DESCRIBE, &error))?;
+        let mut rules = answer.rules.unwrap_or_default().into_iter();
+        Ok(rules.find(|found| found.rule_arn() == Some(rule)))
+    }
+
+    /// The SDK's own retries are off: they would repeat the write without looking
+    /// at the rule again, over whatever somebody else wrote meanwhile.
+    async fn modify(
+        &self,
+        rule: &str,
+        actions: Vec<Action>,
+        limit: Duration,
+    ) -> Result<(), CallError> {
+        let once = ConfigBuilder::new().retry_config(RetryConfig::disabled()).timeout_config(
+            TimeoutConfig::builder()
+                .operation_timeout(limit)
+                .operation_attempt_timeout(limit)
+                .build(),
+        );
+        self.elb()
+            .await
+            .modify_rule()
+            .rule_arn(rule)
+            .set_actions(Some(actions))
+            .customize()
+            .config_override(once)
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| CallError::new(MODIFY, &error))
+    }
+}
+
 type Listing = Result<Arc<Vec<Rule>>, CallError>;
 
 /// Reads rules; routes of one listener that are read at the same time share a call.
 pub(super) struct Reader {
-    aws: Aws,
+    calls: Arc<dyn RuleCalls>,
     /// Calls under way. Nothing outlives the readers that wait for it.
     under_way: Mutex<HashMap<ListenerArn, Weak<OnceCell<Listing>>>>,
 }
 
 impl Reader {
-    pub(super) fn new(aws: Aws) -> Self {
-        Self { aws, under_way: Mutex::default() }
+    pub(super) fn new(calls: Arc<dyn RuleCalls>) -> Self {
+        Self { calls, under_way: Mutex::default() }
     }
 
     /// All rules of the route's listener, by priority, the default rule last.
@@ -57,67 +135,26 @@ impl Reader {
     }
 
     async fn list(&self, listener: &ListenerArn) -> Listing {
-        let client = self.aws.elb().await;
-        let (mut rules, mut marker) = (Vec::new(), None);
-        for _ in 0..MOST_PAGES {
-            let page = client
-                .describe_rules()
-                .listener_arn(listener.as_str())
-                .page_size(PAGE_SIZE)
-                .set_marker(marker)
-                .send()
-                .await
-                .map_err(|error| CallError::new(DESCRIBE, &error))?;
-            rules.extend(page.rules.unwrap_or_default());
-            marker = page.next_marker.filter(|marker| !marker.is_empty());
-            if marker.is_none() {
-                // The answer's order is not promised.
-                rules.sort_by_key(|rule| priority(rule).unwrap_or(u32::MAX));
-                return Ok(Arc::new(rules));
-            }
-        }
-        Err(CallError::finding(DESCRIBE, format!("more than {MOST_PAGES} pages of rules")))
+        let mut rules = self.calls.of_listener(listener.as_str()).await?;
+        // The answer's order is not promised.
+        rules.sort_by_key(|rule| priority(rule).unwrap_or(u32::MAX));
+        Ok(Arc::new(rules))
     }
 
     /// The route's rule alone, read now.
     pub(super) async fn rule(&self, route: &Route) -> Result<Rule, TrafficError> {
-        let asked = self.aws.elb().await.describe_rules().rule_arns(route.rule.as_str());
-        let answer = asked.send().await;
-        let answer = answer.map_err(|error| read_error(route, CallError::new(DESCRIBE, &error)))?;
-        let mut rules = answer.rules.unwrap_or_default().into_iter();
-        rules
-            .find(|rule| rule.rule_arn() == Some(route.rule.as_str()))
-            .ok_or_else(|| unknown(route))
+        let answer = self.calls.rule(route.rule.as_str()).await;
+        answer.map_err(|error| read_error(route, error))?.ok_or_else(|| unknown(route))
     }
 
     /// Replaces the actions of the route's rule, in one attempt that ends within `limit`.
-    ///
-    /// The SDK's own retries are off: they would repeat the write without looking
-    /// at the rule again, over whatever somebody else wrote meanwhile.
     pub(super) async fn write(
         &self,
         route: &Route,
         actions: Vec<Action>,
         limit: Duration,
     ) -> Result<(), CallError> {
-        let once = ConfigBuilder::new().retry_config(RetryConfig::disabled()).timeout_config(
-            TimeoutConfig::builder()
-                .operation_timeout(limit)
-                .operation_attempt_timeout(limit)
-                .build(),
-        );
-        self.aws
-            .elb()
-            .await
-            .modify_rule()
-            .rule_arn(route.rule.as_str())
-            .set_actions(Some(actions))
-            .customize()
-            .config_override(once)
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| CallError::new(MODIFY, &error))
+        self.calls.modify(route.rule.as_str(), actions, limit).await
     }
 }
 

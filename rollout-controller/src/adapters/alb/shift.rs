@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::sleep;
 
 use super::reader::{Reader, says_unknown, unknown};
 use super::weights;
 use crate::adapters::aws::{CallError, OPERATION};
 use crate::domain::route::Route;
 use crate::domain::weight::Weight;
+use crate::planted::planted;
 use crate::ports::{Clock, Share, TrafficError, WritePermit};
 
 /// Pauses before each attempt to write. A throttled or unanswered write is tried
@@ -31,7 +31,7 @@ pub(super) async fn shift(
 ) -> Result<Share, TrafficError> {
     let mut failed: Option<CallError> = None;
     for pause in BEFORE_WRITES {
-        sleep(pause).await;
+        clock.sleep(pause).await;
         // After a write without an answer this read tells whether it took effect.
         let rule = match (reader.rule(route).await, failed.take()) {
             (Ok(rule), before) => {
@@ -45,21 +45,25 @@ pub(super) async fn shift(
         if arrived(&found, to) {
             return Ok(found);
         }
-        if let Some(expected) = from.filter(|&from| found != Share::Weight(from)) {
+        if let Some(expected) =
+            from.filter(|&from| found != Share::Weight(from) && !planted!(WritesOverOthers))
+        {
             return Err(TrafficError::Moved { rule: route.rule.clone(), expected, found });
         }
         let Some(actions) = weights::with_weight(&rule, route, to) else {
             // Only without `from`: the rule has no place for our weights any more.
             return Err(TrafficError::Moved { rule: route.rule.clone(), expected: to, found });
         };
-        let Some(limit) = time_left(clock, permit.deadline()) else {
+        let late_is_fine = planted!(WritesLate).then_some(OPERATION);
+        let Some(limit) = time_left(clock, permit.deadline()).or(late_is_fine) else {
             return Err(late(route, permit.deadline(), failed));
         };
         if !may_write(permit, &found, from, to) {
             return Err(TrafficError::NotAllowed { rule: route.rule.clone(), to });
         }
         match reader.write(route, actions, limit).await {
-            Ok(()) => return read_back(reader, route, to).await,
+            Ok(()) if planted!(NoReadBack) => return Ok(Share::Weight(to)),
+            Ok(()) => return read_back(reader, clock, route, to).await,
             Err(error) if says_unknown(&error) => return Err(unknown(route)),
             Err(error) if error.is_passing() => failed = Some(error),
             Err(error) => return Err(write_error(route, error)),
@@ -97,10 +101,15 @@ pub(super) fn time_left(clock: &dyn Clock, deadline: Timestamp) -> Option<Durati
     (!left.is_zero()).then(|| left.min(OPERATION))
 }
 
-async fn read_back(reader: &Reader, route: &Route, to: Weight) -> Result<Share, TrafficError> {
+async fn read_back(
+    reader: &Reader,
+    clock: &dyn Clock,
+    route: &Route,
+    to: Weight,
+) -> Result<Share, TrafficError> {
     let mut shown = None;
     for pause in BEFORE_READS {
-        sleep(pause).await;
+        clock.sleep(pause).await;
         match reader.rule(route).await.map(|rule| weights::share(&rule, route)) {
             Ok(share) if arrived(&share, to) => return Ok(share),
             other => shown = Some(other),
