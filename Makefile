@@ -9,7 +9,7 @@ SHELL := /bin/bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Faults on demand, which no deployed function has: everything here but the release
 # builds is built with them, so that nothing is compiled twice.
-FAULTS := --features scorer-fn/faults
+FAULTS := --features scorer-fn/faults,survive/planted
 # Names the Python environment and PostgreSQL's programs to whatever we start.
 ENV := . .dev/env
 
@@ -138,3 +138,18 @@ contest-headline: ## Run 100,000 healthy rollouts of evidence-2 (20 minutes; N= 
 .PHONY: contest-short
 contest-short: ## Check the promises in a few worlds; what CI does
 	@cargo test --workspace $(FAULTS) --test short
+
+# Whole histories of the controller under simulated faults, docs/reliability.md. Pieces
+# that were played are kept in target/survive, so a run that was cut goes on.
+SURVIVE = cargo --config survive/optimised.toml build -q --workspace $(FAULTS) --bin survive && \
+	nice $(TARGET)/debug/survive $(1)
+
+.PHONY: survive
+survive: ## Play simulated histories and print what came of them (SEEDS= FROM= THREADS=)
+	@$(call SURVIVE,run --seeds $(or $(SEEDS),10000) --from $(or $(FROM),0) \
+		--threads $(or $(THREADS),2) --kept $(TARGET)/survive/pieces.jsonl)
+	@$(TARGET)/debug/survive tables --kept $(TARGET)/survive/pieces.jsonl
+
+.PHONY: survive-gate
+survive-gate: ## Look for every planted defect in simulated histories (SEEDS= each at most)
+	@$(call SURVIVE,gate --seeds $(or $(SEEDS),4000) --threads $(or $(THREADS),2))
