@@ -153,3 +153,8 @@ survive: ## Play simulated histories and print what came of them (SEEDS= FROM= T
 .PHONY: survive-gate
 survive-gate: ## Look for every planted defect in simulated histories (SEEDS= each at most)
 	@$(call SURVIVE,gate --seeds $(or $(SEEDS),4000) --threads $(or $(THREADS),2))
+
+.PHONY: survive-protocol
+survive-protocol: ## Try every order of the calls of a few processes, and again without each safeguard
+	@$(call SURVIVE,protocol --threads $(or $(THREADS),2))
+	@$(TARGET)/debug/survive protocol --safeguards --threads $(or $(THREADS),2)

@@ -72,7 +72,7 @@ pub struct Sight {
 }
 
 /// The books.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Books {
     tracks: BTreeMap<String, Track>,
     sights: BTreeMap<u64, Sight>,
@@ -82,6 +82,8 @@ pub struct Books {
     written: u64,
     /// Journals that were restored, with the time.
     cut_ms: Option<i64>,
+    /// When someone else changed a rule last.
+    meddled_ms: Option<i64>,
 }
 
 impl Sight {
@@ -171,6 +173,11 @@ impl Books {
     /// A call of a process has a fault.
     pub fn faulted(&mut self, uid: u64, call: Call, fate: Fate) {
         self.see(uid, |sight| sight.faults.push((call, fate)));
+    }
+
+    /// Someone else changes a rule.
+    pub fn meddled(&mut self, now_ms: i64) {
+        self.meddled_ms = Some(now_ms);
     }
 
     /// A process stood still.

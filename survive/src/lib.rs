@@ -14,6 +14,7 @@ pub mod fate;
 pub mod gate;
 pub mod plan;
 pub mod play;
+pub mod protocol;
 pub mod shrink;
 pub mod tally;
 pub mod time;

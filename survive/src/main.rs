@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use survive::plan::Plan;
 use survive::play::play;
+use survive::protocol;
 use survive::shrink::{outline, shrink, story};
 use survive::tally::{Tally, thousands};
 
@@ -31,6 +32,8 @@ enum Part {
     Story(Story),
     /// Look for every planted defect.
     Gate(Gate),
+    /// Try every order of a few processes' calls.
+    Protocol(Protocol),
 }
 
 #[derive(Args)]
@@ -86,6 +89,22 @@ struct Gate {
     defects: Vec<String>,
 }
 
+#[derive(Args)]
+struct Protocol {
+    /// States of a scenario at most.
+    #[arg(long, default_value_t = 3_000_000)]
+    states: usize,
+    /// Threads.
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    /// Without each safeguard in turn: every one must be missed.
+    #[arg(long)]
+    safeguards: bool,
+    /// Only scenarios with this in their name.
+    #[arg(long)]
+    only: Option<String>,
+}
+
 /// Every call has had every fate that it can have, wherever the rollout stood, in so
 /// many histories.
 const COVERED_WITHIN: u64 = 30_000;
@@ -106,6 +125,7 @@ fn main() -> Result<()> {
         }
         Part::Story(story) => tell(&story),
         Part::Gate(gate) => self::gate(&gate),
+        Part::Protocol(asked) => protocol(&asked),
     }
 }
 
@@ -276,6 +296,79 @@ fn gate(gate: &Gate) -> Result<()> {
     println!("\n{} of {} found", found.len() - missed, found.len());
     if missed > 0 {
         bail!("{missed} planted defects were not found");
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "planted"))]
+fn safeguards(_: &Protocol) -> Result<()> {
+    plant("")
+}
+
+#[cfg(feature = "planted")]
+fn safeguards(asked: &Protocol) -> Result<()> {
+    println!(
+        "| without it | scenario | noticed by | states | steps of the way |\n|---|---|---|---:|---:|"
+    );
+    let mut held = 0;
+    for (defect, name) in protocol::SAFEGUARDS {
+        let came = protocol::without(*defect, name, asked.states, asked.threads);
+        let (noticed, steps) = match &came.broken {
+            Some((broken, _)) => (format!("{:?}", broken.invariant), came.longest.to_string()),
+            None => ("–".to_owned(), "–".to_owned()),
+        };
+        held += usize::from(came.broken.is_none());
+        let states = thousands(came.states);
+        println!("| {} | {name} | {noticed} | {states} | {steps} |", defect.what());
+    }
+    if held > 0 {
+        bail!("{held} safeguards can go without anything going wrong");
+    }
+    Ok(())
+}
+
+fn protocol(asked: &Protocol) -> Result<()> {
+    if asked.safeguards {
+        return safeguards(asked);
+    }
+    println!(
+        "| scenario | deaths | faults | writes | delays | states | steps | ends | longest | ms a step |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    );
+    let mut wrong = 0;
+    for scenario in protocol::scenarios() {
+        if asked.only.as_ref().is_some_and(|only| !scenario.name.contains(only.as_str())) {
+            continue;
+        }
+        let began = Instant::now();
+        let came = protocol::explore(&scenario, asked.states, asked.threads, &|| ());
+        let ms = began.elapsed().as_secs_f64() * 1000.0 * asked.threads as f64;
+        println!(
+            "| {} | {} | {} | {} | {} | {}{} | {} | {} | {} | {:.2} |",
+            scenario.name,
+            scenario.deaths,
+            scenario.faults,
+            scenario.writes,
+            scenario.delays,
+            thousands(came.states),
+            if came.whole { "" } else { ", not all" },
+            thousands(came.steps),
+            thousands(came.ends),
+            came.longest,
+            ms / came.steps.max(1) as f64
+        );
+        wrong += usize::from(came.broken.is_some() || !came.whole);
+        if let Some((broken, told)) = &came.broken {
+            println!("\n✖ {:?}: {}", broken.invariant, broken.text);
+            let first_ms = told.first().map_or(0, |(at_ms, _)| *at_ms);
+            for (at_ms, line) in told {
+                println!("  {:>8.3} s  {line}", (at_ms - first_ms) as f64 / 1000.0);
+            }
+            println!();
+        }
+    }
+    if wrong > 0 {
+        bail!("{wrong} scenarios break an invariant or were not explored whole");
     }
     Ok(())
 }

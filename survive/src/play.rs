@@ -1,6 +1,7 @@
 //! Plays a plan: one thread, simulated time, the production code in it.
 
 mod calm;
+pub mod explore;
 mod happen;
 mod processes;
 mod setting;
@@ -152,10 +153,16 @@ impl<'a> Player<'a> {
             kills: Vec::new(),
             freezes: Vec::new(),
             story: tell.then(Vec::new),
+            steps: None,
         };
+        Self::on(plan, state, BEGINS_MS)
+    }
+
+    /// In a world that is there already, at this time.
+    fn on(plan: &'a Plan, state: State, now_ms: i64) -> Self {
         Self {
             plan,
-            cloud: Cloud::new(state, Time::new(BEGINS_MS)),
+            cloud: Cloud::new(state, Time::new(now_ms)),
             version: 0,
             builds: 1,
             skew: (0, 0),

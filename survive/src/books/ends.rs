@@ -41,7 +41,10 @@ impl Books {
         let hindered = sight.faults.iter().any(|(call, _)| {
             !matches!(call, Call::Pager | Call::Chat | Call::Bus | Call::JournalPrune)
         });
-        let other = self.sights.iter().any(|(_, other)| other.ends_ms > sight.began_ms);
+        let others = self.sights.iter().filter(|(other, _)| **other != uid);
+        let other = others.map(|(_, other)| other.ends_ms).max() >= Some(sight.began_ms);
+        // What someone else wrote meanwhile is the next tick's to notice.
+        let meddled = self.meddled_ms >= Some(sight.began_ms);
         let on_time = (sight.began_ms - tick_ms).abs() < 10_000 && sight.people_ms == 0;
         if sight.sluggish
             || sight.lost_races.contains_key(rollout)
@@ -66,7 +69,7 @@ impl Books {
                 return Some((Invariant::WorkingChannelsWork, text));
             }
         }
-        if hindered || other {
+        if hindered || other || meddled {
             return None;
         }
         let left: Vec<(String, Shown)> = Self::rules_seen(sight, rollout).collect();
@@ -78,7 +81,9 @@ impl Books {
             let text = format!("{name} is left at {shown:?} after a rollback");
             return Some((Invariant::RaisedSharesArePutBack, text));
         }
-        let strange = left.iter().find(|(_, shown)| match shown {
+        // A rule that is gone is told as one that cannot be read.
+        let gone = sight.rules.values().any(|(rule, ..)| rule.is_none());
+        let strange = left.iter().filter(|_| !gone).find(|(_, shown)| match shown {
             Shown::Tenths(tenths) => *tenths != track.weight().tenths(),
             Shown::Other { .. } => true,
         });

@@ -89,7 +89,9 @@ impl Ledger for Door {
             let events: Vec<_> =
                 entries.iter().filter_map(|entry| event_of(&name, entry).ok()).collect();
             for change in story(&name, &events) {
-                state.tell(now_ms, || format!("{}: journals “{}”", me.name, change.text));
+                state.tell(now_ms, || {
+                    format!("{}: journals “{} {}”", me.name, change.by, change.text)
+                });
             }
             let shown = state.shown(&name);
             let ground = state.ground(me.uid, &name);

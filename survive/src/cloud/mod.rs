@@ -6,10 +6,12 @@ mod balancer;
 mod ledger;
 mod metrics;
 mod ports;
+mod steps;
 
 pub use balancer::{Ours, Shown, tenths};
 pub use ledger::Rows;
 pub use metrics::Service;
+pub use steps::Steps;
 
 use crate::books::Books;
 use crate::chance::{Dice, number};
@@ -71,6 +73,7 @@ pub struct Outage {
 }
 
 /// Everything there is.
+#[derive(Clone)]
 pub struct State {
     /// The seed of every draw.
     pub seed: u64,
@@ -112,6 +115,8 @@ pub struct State {
     pub freezes: Vec<(u64, i64)>,
     /// Sentences about what happened; `None`: nobody reads them.
     pub story: Option<Vec<(i64, String)>>,
+    /// Calls that wait to be let go one by one; `None`: each goes at its own time.
+    pub steps: Option<Steps>,
 }
 
 impl State {
@@ -267,6 +272,9 @@ impl Door {
         serve: impl FnOnce(&mut State, i64, Served) -> T + Send + 'static,
     ) -> Came<T> {
         let number_ = self.me.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.cloud.state().steps.is_some() {
+            return self.step(call, number_, serve).await;
+        }
         let time = &self.cloud.time;
         self.point().await;
         let sent_ms = time.now_ms();

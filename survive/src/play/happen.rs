@@ -77,10 +77,11 @@ impl Player<'_> {
         }
     }
 
-    fn someone(&mut self, what: &What) {
+    pub(super) fn someone(&mut self, what: &What) {
         let now_ms = self.now_ms();
         self.tell(|| format!("someone: {what:?}"));
         let mut state = self.cloud.state();
+        state.books.meddled(now_ms);
         let at = |route: usize| format!("{ARN}:listener-rule/app/lb/1/{route}/9");
         let (route, change): (usize, &dyn Fn(&mut Ours)) = match what {
             What::Console(route, tenths) => {

@@ -1,0 +1,77 @@
+//! The journal's protocol in every order: scenarios of a few processes each, explored to
+//! the last state by [`explore`].
+
+pub use crate::play::explore::{Actor, Explored, Scenario, explore};
+use rollout_controller::domain::command::Order;
+#[cfg(feature = "planted")]
+use rollout_controller::planted::{Defect, plant};
+
+fn scenario(name: &'static str, actors: Vec<Actor>) -> Scenario {
+    Scenario { name, actors, deaths: 0, faults: 0, writes: 0, delays: 0 }
+}
+
+/// All of them. Every tick among them raises from 10 % to 50 %.
+pub fn scenarios() -> Vec<Scenario> {
+    let tick = || Actor::Tick;
+    let rollback = || Actor::Order(Order::Rollback);
+    let promote = || Actor::Order(Order::Promote { to: None, force: true });
+    let pause = || Actor::Order(Order::Pause { for_minutes: None });
+    vec![
+        Scenario { deaths: 1, faults: 1, writes: 1, delays: 2, ..scenario("a tick", vec![tick()]) },
+        Scenario { deaths: 1, delays: 1, ..scenario("two ticks", vec![tick(), tick()]) },
+        Scenario {
+            deaths: 1,
+            delays: 1,
+            ..scenario("a tick and a rollback", vec![tick(), rollback()])
+        },
+        Scenario {
+            faults: 1,
+            ..scenario("a tick and a rollback, one call fails", vec![tick(), rollback()])
+        },
+        Scenario {
+            deaths: 1,
+            ..scenario("a tick and a direct rollback", vec![tick(), Actor::Direct])
+        },
+        Scenario {
+            writes: 1,
+            ..scenario("a tick, a rollback, another writer", vec![tick(), rollback()])
+        },
+        Scenario {
+            deaths: 1,
+            ..scenario("a promotion and a rollback", vec![promote(), rollback()])
+        },
+        Scenario { deaths: 1, ..scenario("a tick and a pause", vec![tick(), pause()]) },
+        scenario("two ticks and a rollback", vec![tick(), tick(), rollback()]),
+        scenario("a tick, a promotion, a rollback", vec![tick(), promote(), rollback()]),
+    ]
+}
+
+/// What the protocol rests on, each with a scenario that goes wrong without it. Others
+/// need more time to pass, or more people, than a scenario has: histories find those.
+#[cfg(feature = "planted")]
+pub const SAFEGUARDS: &[(Defect, &str)] = &[
+    (Defect::LostRaceIsWon, "two ticks"),
+    (Defect::WritesOverOthers, "a tick"),
+    (Defect::SettlesLiveIntent, "two ticks"),
+    (Defect::NoSecondLook, "a tick and a rollback"),
+    (Defect::PromotionDoesNotGiveWay, "a promotion and a rollback"),
+    (Defect::NoLookForOrdersAfter, "a tick and a direct rollback"),
+    (Defect::OrderNotLeft, "a tick and a rollback, one call fails"),
+    (Defect::OrderIsForgotten, "a tick and a direct rollback"),
+    (Defect::AnswersTooEarly, "a tick and a rollback"),
+    (Defect::PauseIgnored, "a tick and a pause"),
+];
+
+/// Explores a scenario without a safeguard.
+///
+/// # Panics
+/// If no scenario has this name.
+#[cfg(feature = "planted")]
+pub fn without(defect: Defect, name: &str, most: usize, threads: usize) -> Explored {
+    let all = scenarios();
+    let found = all.iter().find(|scenario| scenario.name == name);
+    let scenario = found.unwrap_or_else(|| panic!("no scenario is called {name}"));
+    let explored = explore(scenario, most, threads, &|| plant(Some(defect)));
+    plant(None);
+    explored
+}
