@@ -96,6 +96,8 @@ impl App {
         let until = call.deadline.map(|deadline| deadline.checked_sub(MARGIN).unwrap_or(started));
         let Answered { answer, mut notes, unsettled } =
             self.suffer_or_score(event, now, until).await;
+        #[cfg(feature = "faults")]
+        let answer = crate::fault::spoil(answer);
         let took = started.elapsed();
         let (app, status) = (self.clone(), answer.status);
         let trace = event.header(TRACE).unwrap_or_default().to_owned();
