@@ -2,8 +2,12 @@
 //! is, and four builds of it that are wrong.
 
 use local_cloud::postgres::PrivatePostgres;
-use local_cloud::{FunctionSpec, LoadBalancerSpec, LocalCloud, RuleSpec, Topology};
+use local_cloud::{
+    FunctionSpec, LoadBalancerSpec, LocalCloud, Metric, RuleSpec, Statistic, Topology,
+};
+use rollout_controller::compare::client::{Client, Forced};
 use rollout_controller::compare::report::{Report, SCHEMA};
+use rollout_controller::compare::requests::{self, Format};
 use sqlx::Connection as _;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -43,6 +47,11 @@ fn scorer() -> String {
 
 impl Scene {
     async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With variables of every Rust build.
+    async fn with(variables: &[(&str, &str)]) -> Self {
         let postgres = PrivatePostgres::start().await.unwrap();
         postgres.create_database("scorer").await.unwrap();
         postgres.load_sql_file("scorer", &demo().join("seed.sql")).await.unwrap();
@@ -61,14 +70,18 @@ impl Scene {
         let python =
             [crate::cloud::python(), "-m".into(), "awslambdaric".into(), "app.handler".into()];
         let twin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../local-cloud/python-scorer");
-        let mut topology = Topology::new().manual_clock().function(
+        let mut topology = Topology::new().manual_clock().lag_minutes(0.0).function(
             function("python", python.to_vec()).cwd(twin).env("PYTHONDONTWRITEBYTECODE", "1"),
         );
         for (build, wrong) in BUILDS {
             let [old, new, tester] = ["py", "rs", "tester"].map(|side| format!("{build}-{side}"));
             let rule = |priority| RuleSpec::new(priority).path(PATH);
+            let mut rust = function(build, vec![scorer()]).env("LOCAL_CLOUD_WRONG", wrong);
+            for (name, value) in variables {
+                rust = rust.env(name, *value);
+            }
             topology = topology
-                .function(function(build, vec![scorer()]).env("LOCAL_CLOUD_WRONG", wrong))
+                .function(rust)
                 .target_group(&old, "python")
                 .target_group(&new, build)
                 .target_group(&tester, build)
@@ -321,4 +334,75 @@ async fn input_that_makes_no_sense_is_2_and_what_is_not_reached_proves_nothing()
         assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
         assert!(said.contains(words) && !said.contains("secret"), "{args:?}: {said}");
     }
+}
+
+/// Sum of a metric of live comparison for the Rust group of a build.
+fn counted(cloud: &LocalCloud, build: &str, name: &str, kind: Option<&str>) -> f64 {
+    let group = cloud.group_metric(build, &format!("{build}-rs"), "RequestCount");
+    let group = group.dimensions["TargetGroup"].clone();
+    let kind = kind.map(|kind| ("Kind".to_owned(), kind.to_owned()));
+    let metric = Metric {
+        namespace: "ScorerFn".to_owned(),
+        name: name.to_owned(),
+        dimensions: [("TargetGroup".to_owned(), group)].into_iter().chain(kind).collect(),
+    };
+    let now_ms = cloud.clock().now_ms();
+    let minute_ms = now_ms - now_ms.rem_euclid(60_000);
+    cloud.metrics().value(&metric, Statistic::Sum, minute_ms, 60_000).unwrap_or(0.0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_comparison_counts_what_clients_of_each_build_cannot_tell() {
+    let python = Topology::new().names().function("python");
+    let scene = Scene::with(&[
+        ("COMPARE_FUNCTION_ARN", &python),
+        ("COMPARE_SHARE", "1"),
+        ("COMPARE_PER_MINUTE", "600"),
+        ("COMPARE_BUDGET_MS", "30000"),
+    ])
+    .await;
+    let force = http::HeaderName::from_static("x-use-rust-scorer");
+    let asks = requests::read(scene.requests().as_bytes(), Format::Paths, &force).unwrap().asks;
+    let key = (http::HeaderName::from_static("x-api-key"), KEY.parse().unwrap());
+    for (build, kind) in [
+        ("right", None),
+        ("rounds", Some("number")),
+        ("revoked", Some("extra")),
+        ("drops", Some("missing")),
+        ("types", Some("type")),
+    ] {
+        let rule = scene.cloud.names().rule(build, 100);
+        let [old, new] = ["py", "rs"].map(|side| format!("{build}-{side}"));
+        scene.cloud.set_weights(&rule, [(old.as_str(), 0), (new.as_str(), 100)]).unwrap();
+        let url = scene.cloud.alb_url(build);
+        let force = (force.clone(), "true".parse().unwrap());
+        let client = Client::new(&url, vec![key.clone()], force, PATIENCE, Duration::ZERO).unwrap();
+        let mut eligible = 0.0;
+        for ask in &asks {
+            let answer = client.send(ask, Forced::No).await.unwrap();
+            assert!(answer.status < 500, "{build}: {answer:?}");
+            // The one path without an address is the load balancer's own 404.
+            eligible += f64::from(u8::from(!ask.target.path().ends_with("/scores")));
+        }
+        let begun = std::time::Instant::now();
+        let all = || {
+            counted(&scene.cloud, build, "Compared", None)
+                + counted(&scene.cloud, build, "CompareFailed", None)
+        };
+        while all() < eligible {
+            assert!(begun.elapsed() < PATIENCE, "{build}: {} of {eligible} were repeated", all());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let different = counted(&scene.cloud, build, "Different", None);
+        let failed = counted(&scene.cloud, build, "CompareFailed", None);
+        assert!(failed.abs() < f64::EPSILON, "{build}: {failed} failed");
+        match kind {
+            None => assert!(different.abs() < f64::EPSILON, "{build}: {different} differ"),
+            Some(kind) => {
+                assert!(different >= 1.0, "{build}: none of {eligible} differ");
+                assert!(counted(&scene.cloud, build, "Different", Some(kind)) >= 1.0, "{build}");
+            }
+        }
+    }
+    scene.cloud.shutdown().await;
 }
