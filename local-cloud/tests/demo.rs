@@ -128,6 +128,9 @@ async fn the_short_demo_sees_what_it_expects_and_leaves_nothing_behind() {
     // What a person came to see, in the product's own words.
     for wanted in [
         "so it plays: ",
+        "a build that rounds one weight: exit code 1",
+        "number stamps.*.score",
+        "the build as it is: exit code 0",
         "in the function, P50: ",
         "50% → 80%: every limit is proven",
         "80% → 100%: every limit is proven",

@@ -490,10 +490,11 @@ pub struct CodeShown {
 }
 
 /// The JSON schemas of what `--json` prints, by name.
-pub fn schemas() -> [(&'static str, Schema); 3] {
+pub fn schemas() -> [(&'static str, Schema); 4] {
     [
         ("status", schema_for!(Status)),
         ("history", schema_for!(History)),
         ("command", schema_for!(CommandOutcome)),
+        ("compare", schema_for!(crate::compare::report::Report)),
     ]
 }

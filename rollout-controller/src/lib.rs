@@ -38,6 +38,7 @@
 //! | [`report`] | status as data, the story, screens of a terminal, notifications |
 //! | [`widget`] | the page on a CloudWatch dashboard, and its buttons |
 //! | [`check`] | looks at all that a rollout rests on, and says what to fix |
+//! | [`compare`] | the same requests to both sides before a rollout, and what their answers differ in |
 //! | [`config`] | one TOML text |
 //! | [`replay`] | judges recorded minutes again, with either engine; exports them |
 //! | [`simulate`] | whole rollouts in described worlds, by the production tick; the forecast of a plan |
@@ -72,6 +73,7 @@ pub mod adapters;
 pub mod api;
 pub mod check;
 pub mod cli;
+pub mod compare;
 pub mod config;
 pub mod controller;
 pub mod domain;

@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use crate::answer::Answer;
 use crate::config::Config;
 use crate::event::Event;
+use crate::live::Live;
 use crate::log::{self, Line};
 use crate::score::{Answered, Notes, Scorer};
 use crate::telemetry::Telemetry;
@@ -43,6 +44,8 @@ pub struct App {
     cold: AtomicBool,
     lines: Lines,
     telemetry: Telemetry,
+    /// Repeats requests to Python, if that is on.
+    live: Option<Live>,
     /// What is still to be done for answers that are out.
     loose_ends: Mutex<JoinSet<()>>,
 }
@@ -72,11 +75,13 @@ impl App {
     /// Connects to nothing yet.
     pub fn new(config: Config, lines: Lines) -> Arc<Self> {
         let telemetry = Telemetry::new(config.collector.as_deref());
+        let live = config.compare.clone().map(Live::new);
         Arc::new(Self {
             scorer: Scorer::new(config),
             cold: AtomicBool::new(true),
             lines,
             telemetry,
+            live,
             loose_ends: Mutex::default(),
         })
     }
@@ -84,19 +89,23 @@ impl App {
     /// Answers a raw ALB event in the form that an ALB takes. [`flush`](Self::flush)
     /// waits for the rest.
     pub async fn serve_alb(self: &Arc<Self>, raw: &Value, call: Call) -> Value {
-        self.answer(&Event::from_alb(raw), call).await.to_alb()
+        self.answer(&Event::from_alb(raw), Some(raw), call).await.to_alb()
     }
 
-    /// Answers an event. Its analytics row, its line in the log and its report to
-    /// the collector come when the answer is out, in a task of their own.
-    async fn answer(self: &Arc<Self>, event: &Event, call: Call) -> Answer {
+    /// Answers an event. Its analytics row, its line in the log, its report to
+    /// the collector and the comparison with Python come when the answer is out, in a task of their own.
+    async fn answer(self: &Arc<Self>, event: &Event, raw: Option<&Value>, call: Call) -> Answer {
         let started = Instant::now();
         let now = time::now();
         let cold = self.cold.swap(false, Ordering::Relaxed);
         let until = call.deadline.map(|deadline| deadline.checked_sub(MARGIN).unwrap_or(started));
         let Answered { answer, mut notes, unsettled } =
             self.suffer_or_score(event, now, until).await;
+        #[cfg(feature = "faults")]
+        let answer = crate::fault::spoil(answer);
         let took = started.elapsed();
+        let asked = self.live.as_ref().zip(raw);
+        let repeat = asked.and_then(|(live, raw)| live.wants(raw, event, &answer, &notes));
         let (app, status) = (self.clone(), answer.status);
         let trace = event.header(TRACE).unwrap_or_default().to_owned();
         let mut loose_ends = self.loose_ends();
@@ -109,6 +118,13 @@ impl App {
                 emf::print(&line.to_json());
             }
             app.telemetry.note(&line);
+            if let Some((live, repeat)) = app.live.as_ref().zip(repeat) {
+                for counted in live.compare(repeat, until).await {
+                    if app.lines == Lines::Print {
+                        emf::print(&counted);
+                    }
+                }
+            }
         });
         answer
     }
@@ -142,7 +158,7 @@ impl App {
     /// Waits for the analytics rows of answers that are out, and sends what the
     /// collector has not got yet. Call it when the answer is out and before the
     /// process may be frozen: it never goes past a request's deadline. A row takes up
-    /// to 500 ms, the collector up to 200 ms.
+    /// to 500 ms, the collector up to 200 ms, a comparison up to its budget.
     pub async fn flush(&self) {
         let mut loose_ends = std::mem::take(&mut *self.loose_ends());
         while loose_ends.join_next().await.is_some() {}
@@ -178,7 +194,7 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     };
     let event = Event::from_http(&parts, &body.to_bytes());
     let request_id = log::http_request_id(event.header(TRACE).unwrap_or_default());
-    app.answer(&event, Call { request_id, ..Call::default() }).await.into_response()
+    app.answer(&event, None, Call { request_id, ..Call::default() }).await.into_response()
 }
 
 /// Answers 503 when `until` has come: a stopped function is a 502 at the load

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use function_kit::login::Rotating;
 
+use crate::live;
 use crate::redis::Redis;
 use crate::score::rate::Limiter;
 use crate::secrets::SecretReader;
@@ -60,6 +61,8 @@ pub struct Config {
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`, where a collector may listen; None if
     /// `OTEL_SDK_DISABLED` is true.
     pub collector: Option<String>,
+    /// Whether some requests are asked of Python again; `None` is off.
+    pub compare: Option<live::Settings>,
 }
 
 /// The collector extension's address, by OpenTelemetry's convention.
@@ -122,7 +125,8 @@ impl Config {
         let collector = get("OTEL_EXPORTER_OTLP_ENDPOINT").unwrap_or_else(|| COLLECTOR.to_owned());
         let collector = Some(collector).filter(|_| !disabled);
         let functions = get("DATABASE_FUNCTIONS").is_some_and(|text| is_true(&text));
-        Ok(Self { settings, source: source(&get)?, limits, functions, limiter, collector })
+        let (source, compare) = (source(&get)?, live::Settings::read(&get)?);
+        Ok(Self { settings, source, limits, functions, limiter, collector, compare })
     }
 }
 

@@ -118,6 +118,7 @@ pub mod decimal;
 pub mod event;
 #[cfg(feature = "faults")]
 mod fault;
+pub mod live;
 pub mod log;
 pub mod python;
 pub mod python_json;

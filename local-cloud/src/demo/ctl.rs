@@ -131,10 +131,36 @@ impl Ctl {
         Ok(said.lines().chain(errors.lines()).map(str::to_owned).collect())
     }
 
+    /// Lines of `rolloutctl compare`, and its exit code. The key goes by the environment,
+    /// as `--key-env` has it.
+    ///
+    /// # Errors
+    /// If it cannot be run.
+    pub(super) async fn compare(
+        &self,
+        args: &[&str],
+        key: (&str, &str),
+    ) -> anyhow::Result<(Vec<String>, Option<i32>)> {
+        let output = self.output_with(args, Some(key)).await?;
+        let (said, errors) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let lines = said.lines().chain(errors.lines()).map(str::to_owned).collect();
+        Ok((lines, output.status.code()))
+    }
+
     /// Runs a command to its end, whatever its exit code.
     async fn output(&self, args: &[&str]) -> anyhow::Result<Output> {
+        self.output_with(args, None).await
+    }
+
+    async fn output_with(
+        &self,
+        args: &[&str],
+        variable: Option<(&str, &str)>,
+    ) -> anyhow::Result<Output> {
         Command::new(&self.program)
             .args(args)
+            .envs(variable)
             .env("AWS_ENDPOINT_URL", &self.endpoint)
             .env("AWS_REGION", &self.region)
             .envs(SURROUNDINGS)

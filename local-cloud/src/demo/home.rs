@@ -148,6 +148,11 @@ impl Folder {
         }
     }
 
+    /// A file of the demo's own.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.temporary.path().join(name)
+    }
+
     /// Leaves everything where it is, for a person to look at; says where.
     pub(super) fn keep(self) -> PathBuf {
         let logs = self.logs;

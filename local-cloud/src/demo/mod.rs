@@ -11,6 +11,7 @@
 //! (`machine.rs`), simulated time waits for a tick that is late (`follow.rs`), and
 //! expectations are about behaviour, not about milliseconds (`verdict.rs`).
 
+mod compare;
 mod ctl;
 mod figures;
 mod follow;
@@ -208,6 +209,10 @@ async fn play(
     let ctl = Ctl::new(&home.rolloutctl, cloud.aws_endpoint(), &region);
     let mut follower = Follower::new(screen, cloud, &ctl, rule, chosen.requests_a_minute());
     addresses(screen, cloud, home, &files)?;
+    screen.head("Before any traffic: a wrong build is caught")?;
+    if !compare::play(cloud, &ctl, home, folder, &files, screen).await? {
+        return Ok(false);
+    }
     let traffic_now = traffic.insert(Traffic::start(cloud, home, plan.seed, &chosen)?);
 
     screen.head("Before: all traffic on Python, testers on Rust")?;

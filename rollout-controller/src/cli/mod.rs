@@ -6,6 +6,7 @@
 use std::io::{self, Write as _};
 
 pub mod check;
+pub mod compare;
 pub mod completions;
 pub mod configure;
 pub mod export;

@@ -2,8 +2,8 @@
 
 use super::remote::{Gives, Giving, Remote, give};
 use super::{
-    check, completions, configure, export, look, notify, operate, plan, profile, replay, rollback,
-    simulate,
+    check, compare, completions, configure, export, look, notify, operate, plan, profile, replay,
+    rollback, simulate,
 };
 use crate::domain::command::Order;
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use std::process::ExitCode;
 ///
 /// Commands talk to the controller's functions through Lambda Invoke with your AWS
 /// credentials; `setup` says once where they are. Exit codes: 0 done or safe, 1
-/// error, 2 usage, 10 held or degraded, 11 warnings and 12 a fault (check, notify),
+/// error (compare: differences), 2 usage, 10 held or degraded, 11 warnings and 12 a fault (check, notify),
 /// 20 rolled back, 30 unknown, 31 not protected, 40 refused, 41 stale, 42 incomplete,
 /// 50 users are hurt.
 #[derive(Debug, clap::Parser)]
@@ -42,6 +42,7 @@ pub enum Command {
     Abandon(operate::Abandon),
     Setup(profile::Setup),
     Check(check::Args),
+    Compare(compare::Compare),
     Notify(notify::Args),
     Config(configure::Config),
     Migrate(configure::Migrate),
@@ -69,6 +70,7 @@ impl Command {
             | Self::History(_)
             | Self::Setup(_)
             | Self::Check(_)
+            | Self::Compare(_)
             | Self::Notify(_)
             | Self::Config(_)
             | Self::Migrate(_)
@@ -98,6 +100,7 @@ impl Command {
             Self::History(args) => look::run_history(args),
             Self::Setup(args) => profile::run(args),
             Self::Check(args) => check::run(args),
+            Self::Compare(args) => compare::run(args),
             Self::Notify(args) => notify::run(args),
             Self::Config(args) => configure::run_config(args),
             Self::Migrate(args) => configure::run_migrate(args),

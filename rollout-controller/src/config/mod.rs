@@ -73,6 +73,8 @@ pub struct Rollout {
     pub terms: Terms,
     /// What may change while it runs.
     pub settings: Settings,
+    /// What may differ between the answers of both sides.
+    pub compare: answers::Rules,
 }
 
 impl Config {

@@ -62,6 +62,8 @@ pub(super) struct Rollout {
     pub(super) calendar: Calendar,
     pub(super) on_new_code: Option<OnNewCode>,
     #[serde(default)]
+    pub(super) compare: answers::Rules,
+    #[serde(default)]
     pub(super) route: Vec<Route>,
 }
 

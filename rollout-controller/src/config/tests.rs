@@ -36,12 +36,14 @@ fn the_example_is_valid_and_uncommented_defaults_are_the_defaults() {
         .collect::<Vec<_>>()
         .join("\n")
         .replace("# [events]", "[events]")
-        .replace("# [rollout.evidence]", "[rollout.evidence]");
+        .replace("# [rollout.evidence]", "[rollout.evidence]")
+        .replace("# [rollout.compare]", "[rollout.compare]");
     let full = parse(&on).unwrap_or_else(|error| panic!("{error}\n{on}"));
     assert_eq!(plain.rollouts[0].terms.slo, full.rollouts[0].terms.slo);
     assert_eq!(plain.rollouts[0].terms.stages, full.rollouts[0].terms.stages);
     assert_eq!(plain.rollouts[0].terms.lag_minutes, full.rollouts[0].terms.lag_minutes);
     assert_eq!(plain.rollouts[0].terms.evidence, full.rollouts[0].terms.evidence);
+    assert_eq!(plain.rollouts[0].compare, full.rollouts[0].compare);
     assert_eq!(
         plain.rollouts[0].settings.max_hold_minutes,
         full.rollouts[0].settings.max_hold_minutes
@@ -62,6 +64,12 @@ fn every_wrong_value_is_named_with_its_fix() {
         ("# stages = [", "stages = [\"5%\", \"1%\", \"100%\"] #", "rollout[0].stages[1]", "rise"),
         ("# stages = [", "stages = [\"1%\", \"50%\"] #", "rollout[0].stages", "100%"),
         ("# start = \"auto\"", "start = \"7%\"", "rollout[0].start", "one of `stages`"),
+        (
+            "# [rollout.compare]",
+            "[rollout.compare]\ntolerance = \"-1\"",
+            "rollout[0].compare.tolerance",
+            "decimal from 0",
+        ),
         ("# lag = \"2m\"", "lag = \"90s\"", "rollout[0].lag", "whole minutes"),
         ("# lag = \"2m\"", "lag = \"soon\"", "rollout[0].lag", "30m"),
         ("# p99 = \"500ms\"", "p99 = \"450ms\"", "rollout[0].slo.p99", "400 or 500"),

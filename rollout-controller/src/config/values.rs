@@ -172,6 +172,10 @@ fn rollout(found: &mut Findings, at: &str, raw: raw::Rollout) -> Option<Rollout>
     let calendar = calendar(found, at, raw.calendar);
     let on_new_code = raw.on_new_code.unwrap_or_default();
     alarms(found, at, &raw.alarms);
+    for problem in raw.compare.check().err().unwrap_or_default() {
+        let key = format!("{at}.compare.{}", problem.key);
+        found.add(key, format!("{:?}", problem.value), problem.fix);
+    }
     if raw.route.is_empty() {
         found.add(format!("{at}.route"), "", "missing; add a table [[rollout.route]]");
     }
@@ -194,6 +198,7 @@ fn rollout(found: &mut Findings, at: &str, raw: raw::Rollout) -> Option<Rollout>
             calendar,
             on_new_code,
         },
+        compare: raw.compare,
     })
 }
 

@@ -9,6 +9,7 @@ mod journal;
 mod stage;
 
 mod cli;
+mod compare;
 mod foreign_smoke;
 mod night;
 mod runbooks;

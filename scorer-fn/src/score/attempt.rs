@@ -97,6 +97,7 @@ impl Attempt<'_, '_> {
         }
         let mut visit = Visit { api_key_id: row.id, event, payload: None };
         let limit = row.rate_limit.as_deref();
+        self.notes.key_is_limited = Some(limit.is_some_and(|limit| !limit.is_empty()));
         if let Some(answer) = self.check_rate(limit, prefix).await {
             return Ok(self.settle(&visit, answer));
         }

@@ -46,6 +46,8 @@ pub struct Notes {
     pub trips: Trips,
     /// Times that the request started again because of another one.
     pub retries: u32,
+    /// Whether the key has a rate limit, counted here or not; `None` if no key was found.
+    pub key_is_limited: Option<bool>,
     /// Stamps left out: provider and reason.
     pub left_out: Vec<(String, &'static str)>,
     /// Why there is no analytics row, though one was due.

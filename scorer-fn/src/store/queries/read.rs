@@ -165,8 +165,15 @@ pub(super) const CUSTOM: &str =
          WHERE d.customization_id = (SELECT id FROM account_customization WHERE scorer_id = c.id))::text
          AS credentials_of_its_own";
 
-static READ_PLAIN: LazyLock<String> = LazyLock::new(|| READ.replace("{custom}", WHETHER_CUSTOM));
-static READ_CUSTOM: LazyLock<String> = LazyLock::new(|| READ.replace("{custom}", CUSTOM));
+static READ_PLAIN: LazyLock<String> = LazyLock::new(|| statement(WHETHER_CUSTOM));
+static READ_CUSTOM: LazyLock<String> = LazyLock::new(|| statement(CUSTOM));
+
+fn statement(custom: &str) -> String {
+    let sql = READ.replace("{custom}", custom);
+    #[cfg(feature = "faults")]
+    let sql = crate::fault::read_statement(sql);
+    sql
+}
 
 /// Communities that had no weights of their own when they were last read.
 ///
