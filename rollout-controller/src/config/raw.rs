@@ -62,7 +62,16 @@ pub(super) struct Rollout {
     pub(super) calendar: Calendar,
     pub(super) on_new_code: Option<OnNewCode>,
     #[serde(default)]
+    pub(super) labels: Labels,
+    #[serde(default)]
     pub(super) route: Vec<Route>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Labels {
+    pub(super) old: Option<String>,
+    pub(super) new: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
