@@ -5,6 +5,8 @@
  */
 
 import { stringify } from "smol-toml";
+import type { Settings } from "./settings";
+import { labelsTable } from "./toml";
 
 /** One route with the ARNs that AWS gave. */
 export interface RouteHandover {
@@ -23,6 +25,7 @@ export interface RouteHandover {
 
 export interface Handover {
   readonly name: string;
+  readonly labels: Settings["labels"];
   readonly region: string;
   readonly accountId: string;
   readonly functions: { readonly tick: string; readonly command: string; readonly view: string };
@@ -41,7 +44,7 @@ export interface Handover {
  * - `[profile]`: `rollout`, `region`, `account`, `command_function`, `view_function`,
  *   `tick_function`, `operator_role_arn`, `emergency_role_arn`, `dashboard`, and
  *   `runbooks` if it is known;
- * - `[[rollout]]` with `name`, and for each route `[[rollout.route]]` with `name`,
+ * - `[[rollout]]` with `name`, `labels` if they are not the usual ones, and for each route `[[rollout.route]]` with `name`,
  *   `rule`, `old_group`, `new_group`: the keys of the controller's own configuration
  *   that `rollback --direct` reads, and no others.
  */
@@ -63,6 +66,7 @@ export function profile(of: Handover): string {
     rollout: [
       {
         name: of.name,
+        labels: labelsTable(of.labels),
         route: of.routes.map((route) => ({
           name: route.name,
           rule: route.rule,

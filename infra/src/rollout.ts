@@ -174,6 +174,7 @@ export class Rollout extends pulumi.ComponentResource {
     }));
     return pulumi.output({
       name: settings.name,
+      labels: settings.labels,
       region: settings.region,
       accountId: settings.accountId,
       functions: {

@@ -61,8 +61,8 @@ export const headerName = shape(
 );
 export const headerValue = shape(/^[\x20-\x7e]{1,128}$/, "1 to 128 printable ASCII characters");
 export const label = shape(
-  /^[A-Za-z][A-Za-z0-9 .+#-]{0,19}$/,
-  "1 to 20 letters, digits, spaces or .+#-, beginning with a letter",
+  /^(?=.{1,20}$)[A-Za-z][A-Za-z0-9 .+#-]*(?<! )$/,
+  "1 to 20 letters, digits, spaces or .+#-, beginning with a letter and not ending with a space",
 );
 export const aliasName = shape(/^(?!\d+$)[A-Za-z0-9_-]{1,128}$/, "a Lambda alias");
 export const slackTeam = shape(/^T[A-Z0-9]+$/, "a Slack workspace ID such as T0123456789");

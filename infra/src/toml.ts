@@ -59,11 +59,15 @@ function filled<T extends object>(table: T): T | undefined {
   return Object.values(table).some((value) => value !== undefined) ? table : undefined;
 }
 
+/** What the sides are called; absent where it is what the controller calls them itself. */
+export function labelsTable({ old, new: rolledOut }: Settings["labels"]) {
+  const usual = old === DEFAULT_LABELS.old && rolledOut === DEFAULT_LABELS.new;
+  return usual ? undefined : { old, new: rolledOut };
+}
+
 /** The whole text. Checked by `rolloutctl config check` in the tests. */
 export function controllerToml(text: ControllerText): string {
   const { controller, ledger, slo, labels } = text;
-  // The controller's own words are these, and an older one does not know the table.
-  const usual = labels.old === DEFAULT_LABELS.old && labels.new === DEFAULT_LABELS.new;
   const calendar = controller.calendar && {
     time_zone: controller.calendar.timeZone,
     windows: some(controller.calendar.windows),
@@ -96,7 +100,7 @@ export function controllerToml(text: ControllerText): string {
     rollout: [
       {
         name: text.name,
-        labels: usual ? undefined : { old: labels.old, new: labels.new },
+        labels: labelsTable(labels),
         mode: controller.mode,
         engine: controller.engine,
         stages: controller.stages,

@@ -99,6 +99,8 @@ describe("the controller alone", () => {
   test("hands over what people need", () => {
     assert.match(texts.lines, /modify-rule .*targetgroup\/checkout-node\/.*"Weight":100/);
     assert.match(texts.profile, /new_group = ".*targetgroup\/checkout-go\//);
+    const [rollout] = structuredClone(parse(texts.profile).rollout) as any[];
+    assert.deepEqual(rollout.labels, { old: "Node", new: "Go" });
   });
 
   test("draws no graphs of a scorer", () => {

@@ -68,6 +68,11 @@ const everything: Change = (c) => {
   });
 };
 
+/** The longest that are allowed, and every kind of character. */
+const ownLabels: Change = (c) => {
+  c.labels = { old: "Go service .NET C#", new: "Zig 0.14 - C++ libs" };
+};
+
 const least: Change = (c) => {
   const { image, memoryMb, timeoutSeconds, mode } = c.controller;
   c.controller = { image, memoryMb, timeoutSeconds, mode };
@@ -80,6 +85,7 @@ describe("rolloutctl config check accepts", { skip: process.env.CI === "true" ? 
     ["every key", everything],
     ["as few keys as possible", least],
     ["a login from Secrets Manager", secretLogin],
+    ["labels of a team's own", ownLabels],
   ];
   for (const [what, change] of cases) {
     for (const door of ["tick", "view"]) {
@@ -91,6 +97,17 @@ describe("rolloutctl config check accepts", { skip: process.env.CI === "true" ? 
       });
     }
   }
+
+  test("labels are the controller's own table, and it checks them", async () => {
+    assert.ok(absent === false, String(absent));
+    const toml = await tomlOf("tick", ownLabels);
+    const [rollout] = parse(toml).rollout as any[];
+    assert.deepEqual({ ...rollout.labels }, { old: "Go service .NET C#", new: "Zig 0.14 - C++ libs" });
+    const { status, text } = check(toml.replace("Zig 0.14 - C++ libs", "Go service .NET C#"));
+    assert.notEqual(status, 0);
+    assert.match(text, /rollout\[0\]\.labels\.new = .*must differ/);
+    assert.doesNotMatch(await tomlOf("tick"), /labels/);
+  });
 
   test("and refuses a broken one, so the check checks", async () => {
     assert.ok(absent === false, String(absent));

@@ -77,12 +77,12 @@ impl CommandOutcome {
 pub struct RouteShown {
     /// The route's name.
     pub name: String,
-    /// Its Rust share in percent; null where the rule could not be read or shows no
+    /// The new side's share in percent; null where the rule could not be read or shows no
     /// share of ours.
     pub share: Option<f64>,
     /// The same for people, or what is wrong.
     pub shows: String,
-    /// Whether it is known to give Rust nothing.
+    /// Whether it is known to give the new side nothing.
     pub reached: bool,
     /// Why the rule could not be read.
     pub error: Option<String>,
@@ -291,7 +291,7 @@ pub struct Status {
     pub minutes: Option<u32>,
     /// Each limit, errors first; empty before anything was judged.
     pub metrics: Vec<MetricShown>,
-    /// All evidence against Rust together; null before anything was judged.
+    /// All evidence against the new side together; null before anything was judged.
     pub suspicion: Option<SuspicionShown>,
     /// Conditions that a page was sent for and that still hold.
     pub pages: Vec<PageShown>,
@@ -329,7 +329,7 @@ pub struct Reason {
     pub text: String,
     /// The same, at most one claim a line.
     pub lines: Vec<String>,
-    /// For a rollback on evidence: if Rust kept its limits, evidence this strong would
+    /// For a rollback on evidence: if the new side kept its limits, evidence this strong would
     /// turn up in at most one of so many rollouts.
     pub false_alarm_at_most_one_in: Option<u64>,
 }
@@ -346,7 +346,7 @@ pub struct Also {
 /// Shares in percent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ShareShown {
-    /// Rust's, as the journal has it; null without a journal or run.
+    /// The new side's, as the journal has it; null without a journal or run.
     pub journal: Option<f64>,
     /// Where it came down from, after a rollback.
     pub before: Option<f64>,
@@ -390,7 +390,7 @@ pub struct LogShown {
     pub proof: Option<f64>,
     /// What the step takes.
     pub proof_needed: f64,
-    /// Against Rust; null if not finite.
+    /// Against the new side; null if not finite.
     pub against: Option<f64>,
 }
 
@@ -416,7 +416,7 @@ pub struct SideShown {
     pub broken: bool,
 }
 
-/// All evidence against Rust together.
+/// All evidence against the new side together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SuspicionShown {
     /// Natural logarithm of the evidence.
@@ -439,7 +439,7 @@ pub enum Level {
     Low,
     /// No step is taken.
     Raised,
-    /// Rust is taken out of traffic.
+    /// The new side is taken out of traffic.
     Rollback,
 }
 

@@ -174,7 +174,7 @@ impl Stretch {
     }
 
     /// How far the drawn share is from the weight, in standard deviations of
-    /// a fair draw. At 0 and 100 % there is nothing to draw: one request on the
+    /// a fair draw. At 0 and 100% there is nothing to draw: one request on the
     /// wrong side is infinitely far.
     pub(super) fn deviation(&self) -> f64 {
         let (n, share) = (self.requests as f64, self.weight / 100.0);
@@ -271,7 +271,7 @@ impl Figures {
             "Requests, measured by their clients from when they were due:".to_owned(),
             format!(
                 "  {:<28} {:>8} {:>6} {:>8} {:>8} {:>8} {:>8}",
-                "answered by", "requests", "hurt", "P50 ms", "P95 ms", "P99 ms", "max ms"
+                "answered by", "requests", "failed", "P50 ms", "P95 ms", "P99 ms", "max ms"
             ),
             self.python().row("Python"),
             self.rust().row("Rust"),
@@ -293,7 +293,7 @@ impl Figures {
         for (name, played) in rollouts {
             let side = self.during(played);
             lines.push(format!(
-                "  {name:<28} {} to {}, {} minutes; {} requests, {} hurt ({:.2} %)",
+                "  {name:<28} {} to {}, {} minutes; {} requests, {} failed ({:.2}%)",
                 hour(played.started_ms),
                 hour(played.ended_ms),
                 (played.ended_ms - played.started_ms) / MINUTE_MS,
@@ -305,7 +305,7 @@ impl Figures {
         let back = rollouts.last().and_then(|(_, played)| back_at(played));
         if let (Some(broken), Some(back)) = (self.first_broken_ms(), back) {
             lines.push(format!(
-                "  from the first fault ({}) to 0 % ({}): {:.1} minutes, {} requests broken",
+                "  from the first fault ({}) to 0% ({}): {:.1} minutes, {} requests broken",
                 hour(broken),
                 hour(back),
                 (back - broken) as f64 / MINUTE_MS as f64,
@@ -340,7 +340,7 @@ fn stretch_line(stretch: &Stretch) -> String {
     let until =
         if stretch.until_ms == i64::MAX { "end".to_owned() } else { hour(stretch.until_ms) };
     format!(
-        "  {from:>5} to {until:<5}  Rust {:>3} %: {:>6} of {:>6} requests ({drawn:>5.1} %); testers {} of {} on Rust",
+        "  {from:>5} to {until:<5}  Rust {:>3}%: {:>6} of {:>6} requests ({drawn:>5.1}%); testers {} of {} on Rust",
         stretch.weight,
         count(stretch.rust),
         count(stretch.requests),
@@ -384,7 +384,7 @@ mod tests {
     fn requests_count_under_the_weight_that_stood_when_they_were_due() {
         let journeys = [
             journey(5, PYTHON, false),
-            // Came at 0 %, went at 50 %.
+            // Came at 0%, went at 50%.
             journey(9, RUST, false),
             // Due when the weight changed: before or after it, nobody knows.
             journey(10, PYTHON, false),

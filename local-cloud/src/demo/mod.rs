@@ -3,7 +3,7 @@
 //! Everything is real but AWS: a private PostgreSQL, the Python and the Rust
 //! scorer and the controller as processes behind a load balancer, load from
 //! clients, operators' orders by `rolloutctl`. The first release is healthy and
-//! goes to 100 %; the second begins to fail at 25 % and is taken back. What was
+//! goes to 100%; the second begins to fail at 25% and is taken back. What was
 //! expected is compared with what was measured.
 //!
 //! A slow or busy machine makes the demo slower and not different: rate, length
@@ -56,7 +56,7 @@ const LEGEND: [&str; 3] = [
     "  proven: limits for which the next step is proven; a step needs all of them",
 ];
 
-/// Watch two rollouts on this machine: one to 100 %, one taken back.
+/// Watch two rollouts on this machine: one to 100%, one taken back.
 ///
 /// Needs PostgreSQL and a Python environment (`make demo` sees to both). Exit
 /// codes: 0 all as expected, 1 not, 2 usage, 130 or 143 interrupted; whatever
@@ -229,10 +229,8 @@ async fn play(
     follower.order(&["rollback", "--yes", "--reason", "release 2 starts from Python"]).await?;
     // Old minutes with traffic, and the one in which the weight changed.
     follower.minutes(traffic_now, plan.history + 2).await?;
-    screen.head(&format!(
-        "2. A release that fails from {} % on, 3 requests in 10",
-        plan.fails_from
-    ))?;
+    screen
+        .head(&format!("2. A release that fails from {}% on, 3 requests in 10", plan.fails_from))?;
     cloud.add_fault(plan.fault());
     let failing = follower.play(traffic_now, "release 2 of the Rust scorer", MOST_MINUTES).await?;
     if !ended_as(screen, &failing, "rolled back")? {
@@ -371,7 +369,7 @@ fn ended_as(screen: &Screen, played: &Played, wanted: &str) -> anyhow::Result<bo
         return Ok(true);
     }
     screen.line(&format!(
-        "✖ NOT AS EXPECTED: after {} minutes the rollout is {state} at {} %, not {wanted}: {}",
+        "✖ NOT AS EXPECTED: after {} minutes the rollout is {state} at {}%, not {wanted}: {}",
         (played.ended_ms - played.started_ms) / MINUTE_MS,
         played
             .status

@@ -56,7 +56,7 @@ pub(super) struct Plan {
     pub(super) stages: Vec<u32>,
     /// The stage, in whole percents, from which on the second release fails.
     pub(super) fails_from: u32,
-    /// Minutes at the last share at which Python answers, before 100 %.
+    /// Minutes at the last share at which Python answers, before 100%.
     pub(super) bake: u32,
     /// Minutes of the old side that are read before the first step.
     pub(super) history: u32,

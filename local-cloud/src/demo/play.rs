@@ -111,7 +111,7 @@ fn word(line: &str) -> Result<Option<(Word, u32)>, String> {
         }
         (Word::Wait, None) => 1,
         (_, None) => 0,
-        (_, Some(more)) => return Err(format!("`{first}` stands alone; `{more}` is too much")),
+        (_, Some(more)) => return Err(format!("`{first}` takes nothing more; leave `{more}` out")),
     };
     Ok(Some((*word, minutes)))
 }
@@ -423,7 +423,7 @@ mod tests {
             ("begin", "`begin` is not known"),
             ("wait x", "`wait x`: give 1 to 600"),
             ("wait 0", "`wait 0`: give 1 to 600"),
-            ("pause 5", "`pause` stands alone"),
+            ("pause 5", "`pause` takes nothing more"),
         ] {
             let said = word(line).expect_err(line);
             assert!(said.starts_with(problem), "{said}");

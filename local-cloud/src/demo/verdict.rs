@@ -68,7 +68,7 @@ fn shares(changes: &[(i64, f64)]) -> Vec<f64> {
 }
 
 fn steps(shares: &[f64]) -> String {
-    let texts: Vec<String> = shares.iter().map(|share| format!("{share} %")).collect();
+    let texts: Vec<String> = shares.iter().map(|share| format!("{share}%")).collect();
     if texts.is_empty() { "no change".to_owned() } else { texts.join(" → ") }
 }
 
@@ -83,7 +83,7 @@ fn healthy(evidence: &Evidence<'_>) -> Vec<Expectation> {
     let alarms = alarms(&healthy.pages);
     vec![
         expect(
-            "1. healthy: stage by stage to 100 %, in order, once each",
+            "1. healthy: stage by stage to 100%, in order, once each",
             found == as_shares(&plan.way_up()),
             steps(&found),
         ),
@@ -93,7 +93,7 @@ fn healthy(evidence: &Evidence<'_>) -> Vec<Expectation> {
             format!("{}, exit code {}", healthy.status.state, healthy.exit),
         ),
         expect(
-            "1. healthy: nobody hurt",
+            "1. healthy: no request failed",
             hurt.hurt == 0 && hurt.requests > 0,
             format!("{} of {} requests", count(hurt.hurt), count(hurt.requests)),
         ),
@@ -112,7 +112,7 @@ fn failing(evidence: &Evidence<'_>) -> Vec<Expectation> {
     let (late, after) = back_at(failing).map_or((0, 0), |at| figures.on_rust_after(at));
     vec![
         expect(
-            "2. failing: up to where it fails, then 0 %",
+            "2. failing: up to where it fails, then 0%",
             found == as_shares(&plan.way_back()),
             steps(&found),
         ),
@@ -137,10 +137,10 @@ fn failing(evidence: &Evidence<'_>) -> Vec<Expectation> {
             format!("{} of {} requests", count(late), count(after)),
         ),
         expect(
-            "only requests that we broke were hurt, none of Python's",
+            "only requests that we broke failed, none of Python's",
             rust.hurt == figures.broken() && rust.hurt > 0 && python.hurt == 0,
             format!(
-                "{} broken; hurt: {} on Rust, {} on Python",
+                "{} broken; failed: {} on Rust, {} on Python",
                 count(figures.broken()),
                 count(rust.hurt),
                 count(python.hurt)
@@ -159,10 +159,10 @@ fn testers(figures: &Figures) -> Vec<Expectation> {
         .iter()
         .all(|stretch| stretch.testers > 0 && stretch.testers == stretch.testers_on_rust);
     vec![expect(
-        "testers reach Rust at every weight, and none is hurt",
+        "testers reach Rust at every weight, and none failed",
         everywhere && all.hurt == 0,
         format!(
-            "{} of {} requests at {} %, {} hurt",
+            "{} of {} requests at {}%, {} failed",
             count(reached),
             count(all.requests),
             weights.join(", "),

@@ -1,6 +1,7 @@
 //! Target groups: there, attached, of one function each, and alike.
 
 use super::Finding;
+use crate::domain::labels::Labels;
 use crate::domain::route::{GroupArn, Route};
 use crate::ports::BoxError;
 use async_trait::async_trait;
@@ -57,14 +58,19 @@ pub trait Groups: Send + Sync {
 
 const CHECK: &str = "group";
 
-pub(super) async fn findings(about: &str, route: &Route, groups: &dyn Groups) -> Vec<Finding> {
-    let mut sides = vec![("old_group", &route.old_group), ("new_group", &route.new_group)];
+pub(super) async fn findings(
+    about: &str,
+    route: &Route,
+    sides: &Labels,
+    groups: &dyn Groups,
+) -> Vec<Finding> {
+    let mut groups_of = vec![("old_group", &route.old_group), ("new_group", &route.new_group)];
     if let Some(header) = &route.header_rule {
-        sides.push(("header_rule.group", &header.group));
+        groups_of.push(("header_rule.group", &header.group));
     }
     let mut findings = Vec::new();
     let mut seen = Vec::new();
-    for (key, arn) in sides {
+    for (key, arn) in groups_of {
         match groups.look(arn).await {
             Ok(group) => {
                 findings.push(one(about, key, arn, &group, &route.rule.load_balancer_dimension()));
@@ -77,7 +83,7 @@ pub(super) async fn findings(about: &str, route: &Route, groups: &dyn Groups) ->
         }
     }
     if let [Some(old), Some(new), ..] = seen.as_slice() {
-        findings.extend(alike(about, old, new));
+        findings.extend(alike(about, sides, old, new));
     }
     findings
 }
@@ -146,7 +152,7 @@ fn one(about: &str, key: &str, arn: &GroupArn, group: &GroupSeen, balancer: &str
     Finding::ok(CHECK, about, format!("{key} {name}: {} ({})", target.id, target.state), WHY)
 }
 
-fn alike(about: &str, old: &GroupSeen, new: &GroupSeen) -> Vec<Finding> {
+fn alike(about: &str, sides: &Labels, old: &GroupSeen, new: &GroupSeen) -> Vec<Finding> {
     const WHY: &str =
         "the functions get headers in another shape, so a client can get another answer";
     let mut findings = Vec::new();
@@ -170,7 +176,7 @@ fn alike(about: &str, old: &GroupSeen, new: &GroupSeen) -> Vec<Finding> {
             about,
             format!("both sides are the same function: {}", old.id),
             "a function compared with itself proves nothing",
-            "register the Rust function in new_group",
+            &format!("register {}'s function in new_group", sides.new),
         ));
     }
     findings

@@ -221,21 +221,24 @@ impl<'a> Examiner<'a> {
         if let Some(pulse) = self.pulse {
             findings.push(pulse::finding(&rollout.name, pulse, self.now).await);
         }
+        let run = journal.and_then(|journal| journal.open_run());
+        let sides = run.map_or(&rollout.terms.labels, |run| &run.terms.labels);
         let seen = read_rules(self.world, &rollout.terms.routes).await;
         for (route, seen) in rollout.terms.routes.iter().zip(&seen) {
             let about = format!("{}/{}", rollout.name, route.name);
-            findings.extend(rules::findings(&about, route, seen, journal));
+            findings.extend(rules::findings(&about, route, seen, journal, sides));
             if let Some(groups) = self.groups {
-                findings.extend(groups::findings(&about, route, groups).await);
+                findings.extend(groups::findings(&about, route, sides, groups).await);
             }
         }
         // People need no right to read these; the functions do.
         if self.groups.is_none() {
             findings.push(outside::copy(self.world, rollout, journal).await);
-            findings.extend(outside::code(self.world, rollout).await);
+            findings.extend(outside::code(self.world, rollout, sides).await);
         }
-        findings.extend(signals::alarms(self.world, rollout, journal).await);
-        findings.extend(signals::metrics(self.world, rollout, &seen, journal, self.now).await);
+        findings.extend(signals::alarms(self.world, rollout, journal, sides).await);
+        findings
+            .extend(signals::metrics(self.world, rollout, &seen, journal, sides, self.now).await);
         if let Some(deadline) = self.write_until {
             self.write(rollout, deadline, findings).await;
         }
@@ -306,6 +309,6 @@ fn configured(rollouts: &[&Rollout]) -> Finding {
         )
     });
     let each: Vec<String> = each.collect();
-    let why = "every Rust group belongs to one route, every limit is one that can be judged";
+    let why = "every new group belongs to one route, every limit is one that can be judged";
     Finding::ok("config", "", format!("valid: {}", each.join(", ")), why)
 }

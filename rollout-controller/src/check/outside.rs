@@ -6,6 +6,7 @@ use crate::config::Rollout;
 use crate::domain::code::CodeSeen;
 use crate::domain::copy::Copy;
 use crate::domain::journal::Journal;
+use crate::domain::labels::Labels;
 use crate::errors::chain;
 use crate::ports::World;
 
@@ -69,12 +70,12 @@ pub(super) async fn copy(world: &World, rollout: &Rollout, journal: Option<&Jour
     }
 }
 
-pub(super) async fn code(world: &World, rollout: &Rollout) -> Vec<Finding> {
+pub(super) async fn code(world: &World, rollout: &Rollout, sides: &Labels) -> Vec<Finding> {
     let routes = &rollout.terms.routes;
     let seen = world.deployments.look(&[routes]).await.pop().unwrap_or_default();
     let each = routes.iter().zip(seen).flat_map(|(route, seen)| {
         let about = format!("{}/{}", rollout.name, route.name);
-        [side(&about, "old", &seen.old), side(&about, "new", &seen.new)]
+        [side(&about, &sides.old, &seen.old), side(&about, &sides.new, &seen.new)]
     });
     each.collect()
 }
@@ -89,30 +90,30 @@ fn side(about: &str, side: &str, seen: &CodeSeen) -> Finding {
             Finding::warn(
                 CHECK,
                 about,
-                format!("{side} side: the alias splits between {}", codes.join(" and ")),
+                format!("{side}: the alias splits between {}", codes.join(" and ")),
                 WHY,
                 "point the alias at one version",
             )
         }
-        CodeSeen::Is(code) => Finding::ok(CHECK, about, format!("{side} side runs {code}"), WHY),
+        CodeSeen::Is(code) => Finding::ok(CHECK, about, format!("{side} runs {code}"), WHY),
         CodeSeen::NoTarget => Finding::bad(
             CHECK,
             about,
-            format!("{side} side: the group has no target"),
+            format!("{side}: the group has no target"),
             "requests for it are answered with 503",
             "register its function in the group",
         ),
         CodeSeen::Unread(why) => Finding::bad(
             CHECK,
             about,
-            format!("{side} side: {why}"),
+            format!("{side}: {why}"),
             WHY,
             "allow elasticloadbalancing:DescribeTargetHealth on * and lambda:GetAlias, lambda:GetFunctionConfiguration on the function; in a VPC, check the endpoint of lambda",
         ),
         CodeSeen::Settling(why) => Finding::warn(
             CHECK,
             about,
-            format!("{side} side: {why}"),
+            format!("{side}: {why}"),
             WHY,
             "wait until the update has settled",
         ),

@@ -2,6 +2,7 @@
 
 use super::Finding;
 use crate::domain::journal::Journal;
+use crate::domain::labels::Labels;
 use crate::domain::observation::{RouteSeen, Seen, Share};
 use crate::domain::phase::Phase;
 use crate::domain::plan::Mode;
@@ -13,6 +14,7 @@ pub(super) fn findings(
     route: &Route,
     seen: &Seen<RouteSeen>,
     journal: Option<&Journal>,
+    sides: &Labels,
 ) -> Vec<Finding> {
     let seen = match seen {
         Ok(seen) => seen,
@@ -26,8 +28,11 @@ pub(super) fn findings(
             )];
         }
     };
-    let mut findings =
-        vec![share(about, seen, journal), sticky(about, seen), header(about, route, seen)];
+    let mut findings = vec![
+        share(about, seen, journal, sides),
+        sticky(about, seen),
+        header(about, route, seen, sides),
+    ];
     findings.extend(seen.mixed.iter().map(|what| {
         Finding::warn(
             "mixed",
@@ -40,7 +45,7 @@ pub(super) fn findings(
     findings
 }
 
-fn share(about: &str, seen: &RouteSeen, journal: Option<&Journal>) -> Finding {
+fn share(about: &str, seen: &RouteSeen, journal: Option<&Journal>, sides: &Labels) -> Finding {
     const CHECK: &str = "rule";
     const WHY: &str = "a rollout moves exactly two groups, and only from what its journal says";
     let Some(priority) = seen.priority else {
@@ -64,6 +69,7 @@ fn share(about: &str, seen: &RouteSeen, journal: Option<&Journal>) -> Finding {
             );
         }
     };
+    let new = &sides.new;
     // Without the journal the share is only shown.
     match journal.map(|journal| journal.open_run().ok_or(journal)) {
         Some(Ok(run))
@@ -72,7 +78,7 @@ fn share(about: &str, seen: &RouteSeen, journal: Option<&Journal>) -> Finding {
             Finding::warn(
                 CHECK,
                 about,
-                format!("rule {priority} gives Rust {weight}, the journal says {}", run.weight),
+                format!("rule {priority} gives {new} {weight}, the journal says {}", run.weight),
                 WHY,
                 "`rolloutctl resume --adopt` takes it over, or set it back; see the runbook `moved-by-someone-else`",
             )
@@ -80,11 +86,11 @@ fn share(about: &str, seen: &RouteSeen, journal: Option<&Journal>) -> Finding {
         Some(Err(journal)) if weight > Weight::ZERO && !is_completed(journal) => Finding::warn(
             CHECK,
             about,
-            format!("rule {priority} gives Rust {weight}, and no rollout goes on"),
+            format!("rule {priority} gives {new} {weight}, and no rollout goes on"),
             "a start is refused until it is at 0%, so that every step rests on evidence",
             "rolloutctl rollback --direct --config FILE --reason \"…\"",
         ),
-        _ => Finding::ok(CHECK, about, format!("rule {priority} gives Rust {weight}"), WHY),
+        _ => Finding::ok(CHECK, about, format!("rule {priority} gives {new} {weight}"), WHY),
     }
 }
 
@@ -104,15 +110,17 @@ fn sticky(about: &str, seen: &RouteSeen) -> Finding {
     Finding::ok(CHECK, about, "group stickiness is off", WHY)
 }
 
-fn header(about: &str, route: &Route, seen: &RouteSeen) -> Finding {
+fn header(about: &str, route: &Route, seen: &RouteSeen, sides: &Labels) -> Finding {
     const CHECK: &str = "header";
-    const WHY: &str =
-        "testers must reach Rust at every weight, and nobody else may take their requests";
+    let why = format!(
+        "testers must reach {} at every weight, and nobody else may take their requests",
+        sides.new
+    );
     if let [first, rest @ ..] = seen.header_rule.as_slice() {
         let more = rest.iter().map(|complaint| format!("; {complaint}"));
         let what = format!("{first}{}", more.collect::<String>());
         let fix = "mend the listener's rules, or `header_rule` in the config; it is never repaired silently";
-        return Finding::bad(CHECK, about, what, WHY, fix);
+        return Finding::bad(CHECK, about, what, &why, fix);
     }
     let what = match &route.header_rule {
         Some(rule) => format!(
@@ -126,5 +134,5 @@ fn header(about: &str, route: &Route, seen: &RouteSeen) -> Finding {
             "no header rule is configured, and nothing comes before the weighted rule".to_owned()
         }
     };
-    Finding::ok(CHECK, about, what, WHY)
+    Finding::ok(CHECK, about, what, &why)
 }

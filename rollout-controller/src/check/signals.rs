@@ -4,6 +4,7 @@ use super::Finding;
 use super::journal::duration;
 use crate::config::Rollout;
 use crate::domain::journal::Journal;
+use crate::domain::labels::Labels;
 use crate::domain::minute::{Minute, SideCounts};
 use crate::domain::observation::{AlarmState, MinuteRead, RouteMinute, RouteSeen, Seen, Share};
 use crate::domain::weight::Weight;
@@ -20,6 +21,7 @@ pub(super) async fn alarms(
     world: &World,
     rollout: &Rollout,
     journal: Option<&Journal>,
+    sides: &Labels,
 ) -> Vec<Finding> {
     const CHECK: &str = "alarm";
     const WHY: &str = "an alarm rolls back within seconds, the evidence within minutes";
@@ -31,7 +33,7 @@ pub(super) async fn alarms(
             name,
             "no alarm rolls back",
             WHY,
-            "create an alarm on the Rust side's errors and name it in alarms.rollback_on",
+            &format!("create an alarm on {}'s errors and name it in alarms.rollback_on", sides.new),
         )];
     }
     let alarms = match world.alarms.read(&names).await {
@@ -87,6 +89,7 @@ pub(super) async fn metrics(
     rollout: &Rollout,
     seen: &[Seen<RouteSeen>],
     journal: Option<&Journal>,
+    sides: &Labels,
     now: Timestamp,
 ) -> Vec<Finding> {
     const CHECK: &str = "metrics";
@@ -128,6 +131,7 @@ pub(super) async fn metrics(
             until,
             lag,
             now,
+            sides,
             share,
             since_ms,
         };
@@ -155,7 +159,8 @@ struct Side<'a> {
     until: Minute,
     lag: i64,
     now: Timestamp,
-    /// What the rule gives Rust.
+    sides: &'a Labels,
+    /// What the rule gives the new side.
     share: Option<Weight>,
     /// Since when, if the journal is known.
     since_ms: Option<i64>,
@@ -175,8 +180,8 @@ impl Side<'_> {
         const WHY: &str =
             "a minute is judged once; one that came later than the lag is never seen whole";
         let (name, key) = match self.which {
-            Which::Old => ("the old side", "old_group"),
-            Which::New => ("the new side", "new_group"),
+            Which::Old => (&self.sides.old, "old_group"),
+            Which::New => (&self.sides.new, "new_group"),
         };
         let newest = self.read.iter().rev().find(|minute| {
             let counts = minute.routes.get(self.index).and_then(|route| self.counts(route));

@@ -33,7 +33,8 @@ pub struct Export {
     /// The minute after the last one.
     #[arg(long, value_name = "TIME")]
     to: Timestamp,
-    /// When the rollout began; default: the first minute with requests to Rust.
+    /// When the rollout began; default: the first minute with requests to the new
+    /// side.
     #[arg(long, value_name = "TIME")]
     start: Option<Timestamp>,
 }
@@ -62,7 +63,7 @@ pub fn run(args: &Export) -> anyhow::Result<ExitCode> {
     eprint!("{} minutes", exported.minutes);
     match exported.first.and_then(Minute::start) {
         Some(first) => eprint!(", the rollout begins at {first}"),
-        None => eprint!(", none with requests to Rust"),
+        None => eprint!(", none with requests to {}", terms.labels.new),
     }
     match exported.left_out {
         Some((count, why)) => eprintln!("; {count} left out: {why}"),

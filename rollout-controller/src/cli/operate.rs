@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Begin a rollout: read the old side's history, then take the first stage.
 ///
 /// Shows the plan and asks. Refused while another run goes on, while a rule gives
-/// Rust traffic already, and while a named alarm does not exist.
+/// the new side traffic already, and while a named alarm does not exist.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  rolloutctl start --reason \"scorer 2.4, change 1187\"")]
 pub struct Start {

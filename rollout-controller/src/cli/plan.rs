@@ -15,7 +15,7 @@ use std::process::ExitCode;
 /// Say how long a rollout will take, what faults it would find, and what it costs.
 ///
 /// Plays many rollouts of the production controller with your configuration at your
-/// traffic. How Rust will behave is an assumption: give a world of your own with
+/// traffic. How the new side will behave is an assumption: give a world of your own with
 /// --world (`rolloutctl simulate healthy --print`).
 #[derive(Debug, clap::Args)]
 #[command(
@@ -75,12 +75,13 @@ pub fn run(args: &Plan) -> anyhow::Result<ExitCode> {
     let progress = Progress::of(forecast::rollouts(&config, effort));
     let forecast = forecast::forecast(&world, &config, effort, &|| progress.one_more())?;
     drop(progress);
+    let labels = simulate::labels(&config);
     super::out(&if args.json {
         format!("{}\n", serde_json::to_string_pretty(&forecast)?)
     } else if args.html {
-        show::plan_html(&forecast)
+        show::plan_html(&forecast, &labels)
     } else {
-        show::plan(&forecast)
+        show::plan(&forecast, &labels)
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -42,7 +42,7 @@ enum Which {
 /// Judge recorded minutes with a configuration: where would it have advanced, held,
 /// rolled back?
 ///
-/// What Rust got in each minute is what was recorded, whatever this configuration
+/// What the new side got in each minute is what was recorded, whatever this configuration
 /// would have given it; a step counts only when the recording has made it, too.
 #[derive(Debug, clap::Args)]
 #[command(

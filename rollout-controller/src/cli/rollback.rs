@@ -10,7 +10,7 @@ use crate::adapters::invoke::who;
 use crate::adapters::ssm::Parameters;
 use crate::config::emergency::{self, Emergency};
 use crate::controller::act::act;
-use crate::domain::command::Order;
+use crate::domain::command::{Order, rolled_back};
 use crate::domain::copy::OutsideOrder;
 use crate::domain::decision::{CauseKind, RollBackReason, Shift};
 use crate::domain::explain;
@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// All traffic back to Python, now. Works while paused and while the ledger is down.
+/// All traffic back to the old side, now. Works while paused and while the ledger is down.
 ///
 /// With --direct nothing of the controller is used: your own credentials change
 /// the rules, which are read from --config or from the profile that `setup` wrote.
@@ -106,7 +106,8 @@ async fn direct(args: &Args, aws: &Aws, rollout: &Emergency) -> anyhow::Result<E
     let deadline = clock.real().saturating_add(SignedDuration::from_secs(60))?;
     let permit = WritePermit::lower_only(deadline);
     let (by, why) = (identity.clone(), reason.to_owned());
-    let text = explain::rollback_reason(&RollBackReason::Ordered { by, reason: why });
+    let text =
+        explain::rollback_reason(&RollBackReason::Ordered { by, reason: why }, &rollout.labels);
     let shift = Shift::out_of_traffic(CauseKind::RollBack, text);
     let outcome = act(&alb, &rollout.routes, &permit, &shift).await;
     let reached = outcome.arrived(Weight::ZERO);
@@ -123,17 +124,18 @@ async fn direct(args: &Args, aws: &Aws, rollout: &Emergency) -> anyhow::Result<E
     };
     let left = Parameters::new(aws.clone()).write_order(&rollout.name, &order).await;
     let (style, head) = match (reached, &left) {
-        (true, Ok(())) => (Style::Good, "✔ Rolled back. All traffic is on Python."),
+        (true, Ok(())) => (Style::Good, format!("✔ {}", rolled_back(&rollout.labels))),
         (true, Err(_)) => (
             Style::Bad,
-            "✖ Rollback incomplete: every route is at 0%, but the controller does not know.",
+            "✖ Rollback incomplete: every route is at 0%, but the controller does not know."
+                .to_owned(),
         ),
-        (false, _) => (Style::Bad, "✖ Rollback incomplete: not every route is at 0%."),
+        (false, _) => (Style::Bad, "✖ Rollback incomplete: not every route is at 0%.".to_owned()),
     };
     let routes: Vec<String> =
         outcome.routes.iter().map(|route| format!("{} {}", route.route, route.text)).collect();
     let read = clock.real().strftime("%H:%M:%S UTC");
-    let mut answer = paint(style, head) + "\n";
+    let mut answer = paint(style, &head) + "\n";
     answer.push_str(&format!(
         "  {} · read back {read}, as {}\n",
         routes.join(" · "),

@@ -3,6 +3,7 @@
 use super::progress::Progress;
 use super::remote::block_on;
 use crate::config;
+use crate::domain::labels::Labels;
 use crate::simulate::{self, Described, LIBRARY, Played};
 use anyhow::{Context as _, bail};
 use serde_json::json;
@@ -68,7 +69,8 @@ pub fn run(args: &Simulate) -> anyhow::Result<ExitCode> {
     let Some(world) = args.world.as_deref().filter(|_| !args.list) else {
         for (name, text) in LIBRARY {
             let world = Described::parse(text).with_context(|| name.to_owned())?;
-            super::out(&format!("{name:<46} {}\n", world.what))?;
+            let what = Labels::default().fill(&world.what);
+            super::out(&format!("{name:<46} {what}\n"))?;
         }
         return Ok(ExitCode::SUCCESS);
     };
@@ -119,13 +121,15 @@ fn one(
     described: &Described,
     config: &config::Config,
 ) -> anyhow::Result<String> {
+    let labels = simulate::labels(config);
+    let what = labels.fill(&described.what);
     let played = block_on(async { Ok(simulate::play(described, config, args.seed).await?) })?;
     Ok(match args.format {
-        Format::Text => simulate::show::text(name, &described.what, &played),
+        Format::Text => simulate::show::text(name, &what, &labels, &played),
         Format::Csv => simulate::show::csv(&played)?,
-        Format::Html => simulate::show::html(name, &described.what, &played),
+        Format::Html => simulate::show::html(name, &what, &labels, &played),
         Format::Json => {
-            let all = json!({"schema_version": 1, "world": name, "what": described.what, "rollout": played});
+            let all = json!({"schema_version": 1, "world": name, "what": what, "rollout": played});
             format!("{all:#}\n")
         }
     })
@@ -141,14 +145,13 @@ fn many(
     let seeds = args.seed..args.seed.saturating_add(args.runs);
     // A summary needs no minutes.
     let ends = |played: Played| Played { rows: Vec::new(), ..played };
+    let what = simulate::labels(config).fill(&described.what);
     let all = simulate::play_all(described, config, seeds, ends, &|| progress.one_more())?;
     Ok(match args.format {
         Format::Json => {
-            let all = json!({"schema_version": 1, "world": name, "what": described.what, "rollouts": all});
+            let all = json!({"schema_version": 1, "world": name, "what": what, "rollouts": all});
             format!("{all:#}\n")
         }
-        Format::Text | Format::Csv | Format::Html => {
-            simulate::show::many(name, &described.what, &all)
-        }
+        Format::Text | Format::Csv | Format::Html => simulate::show::many(name, &what, &all),
     })
 }

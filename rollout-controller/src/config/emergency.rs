@@ -5,6 +5,7 @@
 //! the controller's configuration or from the profile that the stack prints.
 
 use super::{ConfigError, Problem};
+use crate::domain::labels::{self, Labels};
 use crate::domain::route::{GroupArn, Route, RuleArn};
 use serde::Deserialize;
 use std::path::Path;
@@ -16,6 +17,8 @@ pub struct Emergency {
     pub name: String,
     /// Its routes, without header rules.
     pub routes: Vec<Route>,
+    /// What its sides are called; the usual where the file does not say it well.
+    pub labels: Labels,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +95,7 @@ pub fn parse(text: &str, wanted: Option<&str>) -> Result<Emergency, ConfigError>
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         return refused(value, format!("is not in the file; it has: {known}"));
     };
+    let labels = labels_of(&found);
     let named: Named = toml::Value::Table(found).try_into().map_err(shape)?;
     let mut problems = Vec::new();
     let routes: Vec<Route> = named
@@ -104,10 +108,21 @@ pub fn parse(text: &str, wanted: Option<&str>) -> Result<Emergency, ConfigError>
         return refused(format!("{:?}", named.name), "has no [[rollout.route]]".to_owned());
     }
     if problems.is_empty() {
-        Ok(Emergency { name: named.name, routes })
+        Ok(Emergency { name: named.name, routes, labels })
     } else {
         Err(ConfigError::Values(problems))
     }
+}
+
+/// Words are no reason to refuse a rollback: a label that makes no sense is the usual.
+fn labels_of(rollout: &toml::Table) -> Labels {
+    let label = |side: &str| {
+        let text = rollout.get("labels")?.get(side)?.as_str()?;
+        labels::check(text).is_ok().then(|| text.to_owned())
+    };
+    let usual = Labels::default();
+    let (old, new) = (label("old").unwrap_or(usual.old), label("new").unwrap_or(usual.new));
+    if old == new { Labels::default() } else { Labels { old, new } }
 }
 
 /// Reads one rollout of a file.
@@ -143,9 +158,24 @@ mod tests {
         );
         let found = parse(&text, Some("score")).unwrap();
         assert_eq!((found.name.as_str(), found.routes.len()), ("score", 1));
+        assert_eq!(found.labels, Labels::default());
         assert!(super::super::parse(&text).is_err(), "the controller refuses this file");
         let which = parse(&text, None).unwrap_err().to_string();
         assert!(which.contains("--rollout: score, batch"), "{which}");
+    }
+
+    #[test]
+    fn it_calls_the_sides_as_the_file_does_where_that_makes_sense() {
+        let labels = |text: &str| {
+            let text = format!("[[rollout]]\nname = \"score\"\nlabels = {text}\n{}", route());
+            let Labels { old, new } = parse(&text, None).unwrap().labels;
+            format!("{old} {new}")
+        };
+        assert_eq!(labels("{ old = \"Node\", new = \"Go\" }"), "Node Go");
+        assert_eq!(labels("{ new = \"Go\", newer = 1 }"), "Python Go");
+        for odd in ["7", "{ old = 7 }", "{ new = \"G\\no\" }", "{ old = \"Rust\" }"] {
+            assert_eq!(labels(odd), "Python Rust", "{odd}");
+        }
     }
 
     #[test]

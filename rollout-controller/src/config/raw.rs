@@ -64,7 +64,16 @@ pub(super) struct Rollout {
     #[serde(default)]
     pub(super) compare: answers::Rules,
     #[serde(default)]
+    pub(super) labels: Labels,
+    #[serde(default)]
     pub(super) route: Vec<Route>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Labels {
+    pub(super) old: Option<String>,
+    pub(super) new: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

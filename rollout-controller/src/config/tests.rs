@@ -2,6 +2,7 @@ use super::*;
 use crate::domain::engine::Method;
 use crate::domain::evidence::EvidenceConfig;
 use crate::domain::evidence2::{Preset, Settings};
+use crate::domain::labels::Labels;
 use crate::domain::weight::Weight;
 
 fn problems(text: &str) -> Vec<String> {
@@ -36,6 +37,7 @@ fn the_example_is_valid_and_uncommented_defaults_are_the_defaults() {
         .collect::<Vec<_>>()
         .join("\n")
         .replace("# [events]", "[events]")
+        .replace("# [rollout.labels]", "[rollout.labels]")
         .replace("# [rollout.evidence]", "[rollout.evidence]")
         .replace("# [rollout.compare]", "[rollout.compare]");
     let full = parse(&on).unwrap_or_else(|error| panic!("{error}\n{on}"));
@@ -217,4 +219,48 @@ fn the_environment_names_one_source_and_may_replace_the_ledger() {
         from_environment(vars(&[("ROLLOUT_CONFIG_FILE", "/nowhere/x.toml")])),
         Err(ConfigError::Unreadable { .. })
     ));
+}
+
+#[test]
+fn labels_are_checked_one_by_one_and_together() {
+    let labelled = |table: &str| {
+        let before = "[[rollout.route]]\nname = \"public\"";
+        example_with(before, &format!("[rollout.labels]\n{table}\n{before}"))
+    };
+    let read = |table: &str| parse(&labelled(table)).unwrap().rollouts[0].terms.labels.clone();
+    let both = read("old = \"Go service\"\nnew = \"Zig service\"");
+    assert_eq!((both.old.as_str(), both.new.as_str()), ("Go service", "Zig service"));
+    let one = read("new = \"Go\"");
+    assert_eq!((one.old.as_str(), one.new.as_str()), ("Python", "Go"));
+    assert_eq!(parse(EXAMPLE).unwrap().rollouts[0].terms.labels, Labels::default());
+    assert_eq!(read(&format!("old = \"{}\"", "ž".repeat(24))).old.chars().count(), 24);
+
+    let found = problems(&labelled(&format!("old = \"\"\nnew = \"{}\"", "x".repeat(25))));
+    let long = format!(
+        "rollout[0].labels.new = \"{}\": use 1 to 24 characters; it has 25",
+        "x".repeat(25)
+    );
+    assert_eq!(found, ["rollout[0].labels.old = \"\": use 1 to 24 characters; it has 0", &long]);
+    let found = problems(&labelled("old = \"Go\\u001b[31m\"\nnew = \"Zig \""));
+    assert_eq!(
+        found,
+        [
+            "rollout[0].labels.old = \"Go\\u{1b}[31m\": use characters that can be seen; \\u{1b} cannot",
+            "rollout[0].labels.new = \"Zig \": take the space at its beginning or end away",
+        ]
+    );
+    for same in ["old = \"Go\"\nnew = \"Go\"", "new = \"Python\"", "old = \"Rust\""] {
+        let found = problems(&labelled(same));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].contains("labels.new = ") && found[0].contains("must differ"),
+            "{found:?}"
+        );
+    }
+    assert!(problems(&labelled("colour = \"red\""))[0].contains("colour"));
+    assert!(problems(&labelled("old = 7"))[0].contains("invalid type"));
+    // Beside other mistakes of the same file, all at once.
+    let two =
+        labelled("new = \"\"").replace("mode = \"active\"", "mode = \"active\"\nlag = \"1h\"");
+    assert_eq!(problems(&two).len(), 2, "{:?}", problems(&two));
 }

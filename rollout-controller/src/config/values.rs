@@ -5,6 +5,7 @@ use crate::domain::calendar::{Calendar, Freeze, Window};
 use crate::domain::engine::Method;
 use crate::domain::evidence::{ConfigError, EvidenceConfig};
 use crate::domain::evidence2::{self, Preset};
+use crate::domain::labels::{self, Labels};
 use crate::domain::minute::Edges;
 use crate::domain::plan::{Settings, StartAt, Terms};
 use crate::domain::route::{GroupArn, HeaderRule, Route, RuleArn};
@@ -176,6 +177,7 @@ fn rollout(found: &mut Findings, at: &str, raw: raw::Rollout) -> Option<Rollout>
         let key = format!("{at}.compare.{}", problem.key);
         found.add(key, format!("{:?}", problem.value), problem.fix);
     }
+    let labels = labels(found, at, raw.labels);
     if raw.route.is_empty() {
         found.add(format!("{at}.route"), "", "missing; add a table [[rollout.route]]");
     }
@@ -188,8 +190,18 @@ fn rollout(found: &mut Findings, at: &str, raw: raw::Rollout) -> Option<Rollout>
     (found.0.len() == before).then_some(Rollout {
         name: raw.name,
         mode: raw.mode,
-        terms: Terms { stages, start, lag_minutes, history_minutes, slo, evidence, routes },
+        terms: Terms {
+            stages,
+            start,
+            lag_minutes,
+            history_minutes,
+            slo,
+            evidence,
+            routes,
+            labels: labels.clone(),
+        },
         settings: Settings {
+            labels,
             max_hold_minutes: max_hold,
             blind_after_minutes: blind_after,
             rollback_on: raw.alarms.rollback_on,
@@ -336,6 +348,23 @@ fn slo(found: &mut Findings, at: &str, raw: &raw::Slo) -> Slo {
     }
 }
 
+/// Both sides' labels. Every screen names them, so they must differ, and a label that
+/// is left out is the usual one.
+fn labels(found: &mut Findings, at: &str, raw: raw::Labels) -> Labels {
+    let usual = Labels::default();
+    for (side, text) in [("old", &raw.old), ("new", &raw.new)] {
+        if let Some(text) = text {
+            found.parsed(&format!("{at}.labels.{side}"), text, labels::check(text));
+        }
+    }
+    let read = Labels { old: raw.old.unwrap_or(usual.old), new: raw.new.unwrap_or(usual.new) };
+    if read.old == read.new {
+        let fix = format!("must differ from `labels.old`, which is {:?}", read.old);
+        found.add(format!("{at}.labels.new"), format!("{:?}", read.new), fix);
+    }
+    read
+}
+
 fn alarms(found: &mut Findings, at: &str, raw: &raw::Alarms) {
     for (list, names) in [("rollback_on", &raw.rollback_on), ("hold_on", &raw.hold_on)] {
         for (index, name) in names.iter().enumerate() {
@@ -441,7 +470,7 @@ fn unique_names(found: &mut Findings, rollouts: &[Rollout]) {
     }
 }
 
-/// A Rust group in two routes would mix their metrics; a rule in two routes
+/// A new group in two routes would mix their metrics; a rule in two routes
 /// would have two masters.
 fn unique_groups_and_rules(found: &mut Findings, rollouts: &[Rollout]) {
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
@@ -453,7 +482,7 @@ fn unique_groups_and_rules(found: &mut Findings, rollouts: &[Rollout]) {
                 (
                     "new_group",
                     route.new_group.as_str(),
-                    "sharing it would mix the metrics; give each route its own Rust group",
+                    "sharing it would mix the metrics; give each route a new_group of its own",
                 ),
             ];
             for (field, arn, reason) in why {

@@ -7,12 +7,13 @@ use super::act::StepOutcome;
 use super::deliver::{Debtor, deliver};
 use super::observe::{Look, look, read_rules};
 use super::protect::lower;
+use super::query::sides_before;
 use super::step::{Carried, StepError, carry_out};
 use super::store::{self, JournalError, Loaded, is_behind};
 use super::{Schedule, now};
 use crate::api::{COMMAND_SCHEMA, Change, CommandOutcome, RouteShown};
 use crate::config::{Config, Rollout};
-use crate::domain::command::{Order, Ordered, Request, Sight, Verdict, check, order};
+use crate::domain::command::{Order, Ordered, Request, Sight, Verdict, check, order, rolled_back};
 use crate::domain::copy::{Copy, OutsideOrder};
 use crate::domain::decide::Decided;
 use crate::domain::decision::{RollBackReason, Shift};
@@ -270,7 +271,8 @@ async fn changes_since(world: &World, rollout: &Rollout, since: i64) -> Vec<Chan
         .filter_map(|entry| store::event_of(&rollout.name, entry).ok())
         .collect();
     events.reverse();
-    story(&rollout.name, &events)
+    let sides = sides_before(world, rollout, None, &events).await;
+    story(&rollout.name, &sides, &events)
 }
 
 /// The answer to a command that is journalled: what the rules show now.
@@ -327,7 +329,8 @@ async fn without_journal(
     let eyes = Look::of(rollout, None);
     let seen = look(world, &eyes).await;
     let (by, reason) = (request.identity.clone(), request.reason.trim().to_owned());
-    let text = explain::rollback_reason(&RollBackReason::Ordered { by, reason });
+    let ordered = RollBackReason::Ordered { by, reason };
+    let text = explain::rollback_reason(&ordered, &rollout.terms.labels);
     let outcome = lower(world, rollout, &eyes, &text, schedule.deadline).await;
     Ok(rolled_back_outside(world, rollout, request, &error, &outcome, &seen, schedule).await)
 }
@@ -362,11 +365,16 @@ async fn rolled_back_outside(
     let (verdict, message) = match (&written, reached) {
         (Ok(()), true) => (
             Verdict::Applied,
-            "Rolled back. All traffic is on Python. The journal is away; your name and reason are added later.".to_owned(),
+            format!(
+                "{} The journal is away; your name and reason are added later.",
+                rolled_back(&rollout.terms.labels)
+            ),
         ),
         (Ok(()), false) => (
             Verdict::Incomplete,
-            format!("Rollback incomplete: {missed}.\nRun now: rolloutctl rollback --direct --reason \"…\""),
+            format!(
+                "Rollback incomplete: {missed}.\nRun now: rolloutctl rollback --direct --reason \"…\""
+            ),
         ),
         (Err(error), reached) => {
             let how = if reached { "every route is at 0%".to_owned() } else { missed };

@@ -9,6 +9,7 @@ use crate::domain::copy::{Copy, CopyState};
 use crate::domain::decision::{CauseKind, Shift};
 use crate::domain::event::RouteFound;
 use crate::domain::explain;
+use crate::domain::labels::Labels;
 use crate::domain::message::{Channel, Page, Topic, Urgency};
 use crate::domain::observation::{Observation, Unread};
 use crate::domain::outbox::Debt;
@@ -27,6 +28,8 @@ pub struct Protected {
     pub did: Protection,
     /// What became of a lowering.
     pub outcome: Option<StepOutcome>,
+    /// What its sides are called.
+    pub sides: Labels,
 }
 
 /// What this process remembers of each run; lost at a cold start. The freshest
@@ -101,7 +104,7 @@ pub async fn protect(
     let at_ms = schedule.scheduled.as_millisecond();
     let outcome = match &did {
         Protection::Lower { reason } => {
-            let text = explain::rollback_reason(reason);
+            let text = explain::rollback_reason(reason, &look.terms().labels);
             let from = seen.largest_share().unwrap_or(Weight::ZERO);
             let outcome = lower(world, rollout, look, &text, schedule.deadline).await;
             remember_rollback(world, rollout, known, &text, at_ms, &outcome).await;
@@ -127,7 +130,7 @@ pub async fn protect(
         }
         Protection::Hold | Protection::NothingToProtect => None,
     };
-    Protected { did, outcome }
+    Protected { did, outcome, sides: look.terms().labels.clone() }
 }
 
 /// Takes the new side out of traffic on every route, without the journal.
@@ -184,12 +187,12 @@ async fn page(
     if !world.memory.may_page(&rollout.name, topic, at_ms) {
         return;
     }
-    let name = &rollout.name;
+    let (name, new) = (&rollout.name, &rollout.terms.labels.new);
     let done = topic == Topic::RolledBack;
     let title = match topic {
-        Topic::RolledBack => format!("{name}: rolled back, {from} → 0% on Rust"),
+        Topic::RolledBack => format!("{name}: rolled back, {from} → 0% on {new}"),
         Topic::RollbackIncomplete => format!("{name}: ROLLBACK INCOMPLETE"),
-        _ => format!("{name}: the journal cannot be used; {from} on Rust"),
+        _ => format!("{name}: the journal cannot be used; {from} on {new}"),
     };
     let page = Page {
         rollout: name.clone(),

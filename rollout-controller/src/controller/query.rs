@@ -8,6 +8,7 @@ use crate::config::{Config, Rollout, WhichRollout};
 use crate::domain::code::CodeChange;
 use crate::domain::event::{Event, Stamped};
 use crate::domain::health::{JournalSeen, Standpoint, health};
+use crate::domain::labels::Labels;
 use crate::domain::observation::{Observation, Unread};
 use crate::domain::run::Run;
 use crate::ports::{Entry, LedgerError, Seq, World};
@@ -69,6 +70,35 @@ pub struct Sight {
     pub changes: Vec<Stamped>,
 }
 
+/// What the run of the first of these entries calls the sides; `run` is the newest.
+pub async fn sides_before(
+    world: &World,
+    rollout: &Rollout,
+    run: Option<&Run>,
+    events: &[Stamped],
+) -> Labels {
+    let starts = |stamped: &Stamped| matches!(stamped.event, Event::Started { .. });
+    let first = match (events.first(), run) {
+        // The story takes them from there.
+        (Some(first), _) if starts(first) => None,
+        (Some(_), Some(run)) if !events.iter().any(starts) => return run.terms.labels.clone(),
+        (first, _) => first,
+    };
+    let found = match first {
+        None => Vec::new(),
+        Some(first) => {
+            let before = Some(first.seq);
+            let found = world.ledger.history_of(&rollout.name, &["started"], before, 1).await;
+            found.unwrap_or_default()
+        }
+    };
+    let labels = found.first().and_then(|entry| match event_of(&rollout.name, entry).ok()?.event {
+        Event::Started { terms, .. } => Some(terms.labels),
+        _ => None,
+    });
+    labels.unwrap_or_else(|| rollout.terms.labels.clone())
+}
+
 /// One rollout, with the rules as they are right now.
 pub async fn status_of(world: &World, rollout: &Rollout) -> Status {
     sight_of(world, rollout, RECENT, false).await.status
@@ -115,11 +145,14 @@ pub async fn sight_of(world: &World, rollout: &Rollout, wanted: u32, flag: bool)
     let flag = if flag { format!(" -r {}", rollout.name) } else { String::new() };
     let first_code =
         |event: &Event| matches!(event, Event::CodeChanged { change: CodeChange::First, .. });
-    let mut told = story(&rollout.name, changes.iter().filter(|entry| !first_code(&entry.event)));
+    let run = whole.and_then(|journal| journal.run.as_ref());
+    let sides = sides_before(world, rollout, run, &changes).await;
+    let told = changes.iter().filter(|entry| !first_code(&entry.event));
+    let mut told = story(&rollout.name, &sides, told);
     told.drain(..told.len().saturating_sub(SHOWN));
     Sight {
         status: status(&rollout.name, &at, &health(&at), &flag, told),
-        run: whole.and_then(|journal| journal.run.clone()),
+        run: run.cloned(),
         changes,
     }
 }
@@ -206,7 +239,9 @@ async fn history_of(
             Event::Baseline { .. } | Event::CodeChanged { change: CodeChange::First, .. }
         )
     };
-    let mut changes = story(name, events.iter().filter(|event| all || !background(&event.event)));
+    let sides = sides_before(world, rollout, None, &events).await;
+    let mut changes =
+        story(name, &sides, events.iter().filter(|event| all || !background(&event.event)));
     changes.extend(unread);
     changes.sort_by_key(|change| change.revision);
     Ok(History {

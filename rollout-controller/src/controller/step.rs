@@ -84,7 +84,8 @@ pub async fn carry_out(
     let Some(shift) = &decided.shift else {
         return Ok(Carried::Recorded(Box::new(draft.journal.clone()), None));
     };
-    let routes = draft.journal.run.as_ref().map_or(&rollout.terms.routes, |run| &run.terms.routes);
+    let terms = draft.journal.run.as_ref().map_or(&rollout.terms, |run| &run.terms);
+    let (routes, sides) = (&terms.routes, &terms.labels);
     if shift.cause.kind.raises()
         && !planted!(NoLookForOrdersBefore)
         && ordered_outside(world, rollout, &draft.journal).await
@@ -106,7 +107,7 @@ pub async fn carry_out(
             to: from,
             cause: crate::domain::decision::Cause {
                 kind: CauseKind::StepBack,
-                text: explain::step_back(from, &why),
+                text: explain::step_back(from, &why, sides),
             },
         };
         outcome = act(&*world.traffic, routes, &permit, &back).await;

@@ -6,10 +6,11 @@ use super::decide::intend;
 use super::decision::{Cause, CauseKind, Hold, RollBackReason, Shift};
 use super::draft::Draft;
 use super::event::{End, Event, LoweredBy, RouteFound, Who};
-use super::explain::{self, NEW, OLD};
+use super::explain;
 use super::figures::duration;
 use super::health::SILENT_MS;
 use super::journal::{FoldError, Journal};
+use super::labels::Labels;
 use super::observation::{AlarmState, Now, Observation};
 use super::phase::Phase;
 use super::plan::{Mode, Settings, Terms};
@@ -261,17 +262,18 @@ pub fn order(
 }
 
 /// `ada rolled back: "users see errors".`
-fn ordered_by(who: &Who) -> String {
+pub fn ordered_by(who: &Who, sides: &Labels) -> String {
     let (by, reason) = (who.identity.clone(), who.reason.clone());
-    explain::rollback_reason(&RollBackReason::Ordered { by, reason })
+    explain::rollback_reason(&RollBackReason::Ordered { by, reason }, sides)
 }
 
-fn rolled_back() -> String {
-    format!("Rolled back. All traffic is on {OLD}.")
+/// What a rollback that reached every route says first.
+pub fn rolled_back(sides: &Labels) -> String {
+    format!("Rolled back. All traffic is on {}.", sides.old)
 }
 
-fn in_words(hold: &Hold, now_ms: i64) -> String {
-    explain::hold(hold, explain::evidence::Clock::At(now_ms))
+fn in_words(hold: &Hold, run: &Run, now_ms: i64) -> String {
+    explain::hold(hold, &run.terms.labels, explain::evidence::Clock::At(now_ms))
 }
 
 impl Desk<'_> {
@@ -285,6 +287,11 @@ impl Desk<'_> {
 
     fn already(&self, message: String) -> Ordered {
         self.not(Verdict::AlreadySo, message)
+    }
+
+    /// What the run calls the sides, or today's config where none goes on.
+    fn sides(&self) -> &Labels {
+        &self.sight.terms.labels
     }
 
     fn who(&self) -> Who {
@@ -426,7 +433,8 @@ impl Desk<'_> {
             Err(why) => return Ok(self.refused(why)),
             Ok(weight) if weight > Weight::ZERO && self.sight.mode == Mode::Active => {
                 return Ok(self.refused(format!(
-                    "{NEW} has {weight} already. Set it to 0% first: rolloutctl rollback --reason \"…\""
+                    "{} has {weight} already. Set it to 0% first: rolloutctl rollback --reason \"…\"",
+                    self.sides().new
                 )));
             }
             Ok(_) => {}
@@ -471,8 +479,9 @@ impl Desk<'_> {
             .collect();
         if !empty.is_empty() {
             return Ok(self.refused(format!(
-                "`new_group` of {} has no target. Register {NEW}'s function there first.",
-                empty.join(", ")
+                "`new_group` of {} has no target. Register {}'s function there first.",
+                empty.join(", "),
+                self.sides().new
             )));
         }
         let run = self.journal.run.as_ref().map_or(1, |run| run.number + 1);
@@ -536,7 +545,7 @@ impl Desk<'_> {
                 | Phase::Completed { .. }
                 | Phase::Abandoned { .. },
                 _,
-            ) => Ok(self.already(format!("not paused, {NEW} has {}.", run.weight))),
+            ) => Ok(self.already(format!("not paused, {} has {}.", self.sides().new, run.weight))),
         }
     }
 
@@ -571,14 +580,14 @@ impl Desk<'_> {
             | Phase::Abandoned { .. } => {}
         }
         let who = self.who();
-        let text = ordered_by(&who);
+        let text = ordered_by(&who, self.sides());
         let repeated = self.journal.commands.iter().any(|(id, _)| *id == self.request.id);
         if repeated && let Phase::RollingBack { .. } = run.phase {
             // Its process ended before every route was reached.
             let shift = Shift::out_of_traffic(CauseKind::RollBack, text);
             let mut draft = Draft::of(self.journal);
             intend(&mut draft, &shift, self.now)?;
-            let message = rolled_back();
+            let message = rolled_back(self.sides());
             return Ok(Ordered { verdict: Verdict::Applied, message, draft, shift: Some(shift) });
         }
         let event = Event::RollbackOrdered { who, command: self.command(), given_ms: None };
@@ -590,7 +599,7 @@ impl Desk<'_> {
             return Ok(ordered);
         }
         let shift = Shift::out_of_traffic(CauseKind::RollBack, text);
-        self.applied(rolled_back(), event, Some(shift))
+        self.applied(rolled_back(self.sides()), event, Some(shift))
     }
 
     /// A lowering that nobody had signed is signed by the person who rolls back.
@@ -614,7 +623,7 @@ impl Desk<'_> {
             return Ok(self.already("every route is at 0% already.".to_owned()));
         }
         let who = self.who();
-        let text = ordered_by(&who);
+        let text = ordered_by(&who, self.sides());
         let expected = self.shown().unwrap_or(Weight::ZERO);
         let by = LoweredBy::Person { who, command: self.command() };
         let event = Event::LoweredOutside { expected, by };
@@ -622,7 +631,7 @@ impl Desk<'_> {
         draft.add(self.now.tick_ms, event)?;
         Ok(Ordered {
             verdict: Verdict::Applied,
-            message: format!("{} There was no run.", rolled_back()),
+            message: format!("{} There was no run.", rolled_back(self.sides())),
             draft,
             shift: Some(Shift::out_of_traffic(CauseKind::RollBack, text)),
         })
@@ -658,7 +667,7 @@ impl Desk<'_> {
         };
         let raise = self.raise(run);
         if let Some(hold) = raise.calendar(to) {
-            return Ok(self.refused(in_words(&hold, self.now.tick_ms)));
+            return Ok(self.refused(in_words(&hold, run, self.now.tick_ms)));
         }
         let who = self.who();
         let by = explain::person(&who.identity);
@@ -708,7 +717,7 @@ impl Desk<'_> {
         let hold = raise
             .obstacle(&self.code(run))
             .or_else(|| raise.proof(&says(run), waived).err().map(|hold| *hold))?;
-        let words = in_words(&hold, self.now.tick_ms);
+        let words = in_words(&hold, run, self.now.tick_ms);
         Some(match hold {
             Hold::Evidence { .. } | Hold::NotJudgedYet => {
                 format!("{words} Without proof: --force")

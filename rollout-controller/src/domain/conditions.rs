@@ -6,6 +6,7 @@ use super::event::{Event, RouteFound};
 use super::explain;
 use super::figures::{duration, whole};
 use super::journal::{FoldError, Journal};
+use super::labels::Labels;
 use super::limits::standings;
 use super::message::{Channel, Topic};
 use super::observation::{AlarmState, Now, Observation};
@@ -44,7 +45,7 @@ pub(super) fn report(
         Topic::HeaderRuleChanged | Topic::MovedBySomeoneElse => seen.unreadable_rule().is_some(),
         _ => false,
     };
-    note(draft, &standing, now, blind_to)
+    note(draft, &standing, &run.terms.labels, now, blind_to)
 }
 
 /// Adds `Raised` and `Cleared` for what changed after the end of a run, or where
@@ -55,17 +56,20 @@ pub(super) fn report(
 pub(super) fn report_after_the_end(
     draft: &mut Draft,
     seen: &Observation,
+    usual: &Labels,
     now: Now,
 ) -> Result<(), FoldError> {
+    let run = draft.journal.run.as_ref();
+    let sides = run.map_or(usual, |run| &run.terms.labels).clone();
     let mut standing: Vec<Condition> = broken_channels(&draft.journal, now).into_iter().collect();
-    let differs = match &draft.journal.run {
+    let differs = match run {
         Some(run) => differs_after_the_end(run, seen),
-        None => without_a_run(seen),
+        None => without_a_run(seen, &sides),
     };
     standing.extend(differs.map(|text| Condition { topic: Topic::MovedBySomeoneElse, text }));
     let blind_to =
         |topic: Topic| topic == Topic::MovedBySomeoneElse && seen.unreadable_rule().is_some();
-    note(draft, &standing, now, blind_to)
+    note(draft, &standing, &sides, now, blind_to)
 }
 
 /// Adds that a rollback did not reach every route, or that it did now.
@@ -85,6 +89,7 @@ pub fn report_rollback(draft: &mut Draft, now: Now) -> Result<(), FoldError> {
 fn note(
     draft: &mut Draft,
     standing: &[Condition],
+    sides: &Labels,
     now: Now,
     blind_to: impl Fn(Topic) -> bool,
 ) -> Result<(), FoldError> {
@@ -98,18 +103,18 @@ fn note(
     for topic in raised {
         let stands = standing.iter().any(|condition| condition.topic == topic);
         if !stands && !blind_to(topic) {
-            let text = over(topic).to_owned();
+            let text = over(topic, sides);
             draft.add(now.tick_ms, Event::Cleared { topic, text })?;
         }
     }
     Ok(())
 }
 
-fn over(topic: Topic) -> &'static str {
-    match topic {
+fn over(topic: Topic, sides: &Labels) -> String {
+    let text = match topic {
         Topic::HoldingTooLong => "The share moves again.",
         Topic::Blind => "Metrics, alarms and rules can be read again.",
-        Topic::NoTraffic => "Requests reach Rust again.",
+        Topic::NoTraffic => return format!("Requests reach {} again.", sides.new),
         Topic::MovedBySomeoneElse => "Every rule shows the intended share again.",
         Topic::HeaderRuleChanged => "The header rule and stickiness are right again.",
         Topic::RollbackIncomplete => "Every route is at 0%.",
@@ -124,7 +129,8 @@ fn over(topic: Topic) -> &'static str {
         | Topic::Completed
         | Topic::ControllerError
         | Topic::Test => "Resolved.",
-    }
+    };
+    text.to_owned()
 }
 
 fn standing(run: &Run, seen: &Observation, settings: &Settings, now: Now) -> Vec<Condition> {
@@ -189,7 +195,8 @@ fn no_traffic(run: &Run) -> Option<Condition> {
     alarming.then(|| Condition {
         topic: Topic::NoTraffic,
         text: format!(
-            "No request reached Rust for {} minutes; about {} were expected. Check rule and target group. Next: rolloutctl check",
+            "No request reached {} for {} minutes; about {} were expected. Check rule and target group. Next: rolloutctl check",
+            run.terms.labels.new,
             silence.minutes,
             whole(silence.expected)
         ),
@@ -243,19 +250,23 @@ fn both_sides(run: &Run) -> Option<Condition> {
     if since < BOTH_SIDES_MINUTES {
         return None;
     }
+    let Labels { old, new } = &run.terms.labels;
     let over: Vec<String> = standings(run)
         .into_iter()
         .filter(|standing| standing.old.over)
         .map(|standing| {
-            let who =
-                if standing.new.over { "Python and Rust both break" } else { "Python breaks" };
-            format!("{who} {}", standing.metric.title())
+            let limit = standing.metric.title();
+            if standing.new.over {
+                format!("{old} and {new} both break {limit}")
+            } else {
+                format!("{old} breaks {limit}")
+            }
         })
         .collect();
     (!over.is_empty()).then(|| Condition {
         topic: Topic::BothSides,
         text: format!(
-            "{}; Rust is no worse. No step is taken. Look at what both share: database, network.",
+            "{}; {new} is no worse. No step is taken. Look at what both share: database, network.",
             over.join("; ")
         ),
     })
@@ -308,7 +319,7 @@ fn differs_after_the_end(run: &Run, seen: &Observation) -> Option<String> {
     let expected = match &run.phase {
         Phase::RolledBack { .. } => Weight::ZERO,
         Phase::Completed { .. } => run.weight,
-        Phase::Abandoned { .. } => return without_a_run(seen),
+        Phase::Abandoned { .. } => return without_a_run(seen, &run.terms.labels),
         Phase::Starting
         | Phase::Advancing { .. }
         | Phase::Paused { .. }
@@ -319,7 +330,8 @@ fn differs_after_the_end(run: &Run, seen: &Observation) -> Option<String> {
     (!other.is_empty()).then(|| {
         let list = RouteFound::list(&other);
         if expected == Weight::ZERO {
-            format!("Rolled back, but {list}. Only a new start gives Rust traffic. Next: rolloutctl rollback")
+            let new = &run.terms.labels.new;
+            format!("Rolled back, but {list}. Only a new start gives {new} traffic. Next: rolloutctl rollback")
         } else {
             format!(
                 "Completed at {expected}, but {list}. Only alarms protect that traffic."
@@ -329,7 +341,7 @@ fn differs_after_the_end(run: &Run, seen: &Observation) -> Option<String> {
 }
 
 /// Traffic for the new side that no run of ours gave it.
-fn without_a_run(seen: &Observation) -> Option<String> {
+fn without_a_run(seen: &Observation, Labels { old, new }: &Labels) -> Option<String> {
     let shares: Vec<String> = seen
         .rules
         .iter()
@@ -339,7 +351,7 @@ fn without_a_run(seen: &Observation) -> Option<String> {
         .collect();
     (!shares.is_empty()).then(|| {
         format!(
-            "Rust has {}, and no run protects it. All to Python: rolloutctl rollback --reason \"…\"",
+            "{new} has {}, and no run protects it. All to {old}: rolloutctl rollback --reason \"…\"",
             shares.join(", ")
         )
     })

@@ -74,7 +74,8 @@ impl Copy {
             | Phase::Paused { .. }
             | Phase::Moved { .. } => (CopyState::Open, None),
             Phase::RollingBack { reason, .. } => {
-                (CopyState::RollingBack, Some(super::explain::rollback_reason(reason)))
+                let text = super::explain::rollback_reason(reason, &run.terms.labels);
+                (CopyState::RollingBack, Some(text))
             }
             Phase::RolledBack { reason, .. } => (CopyState::RolledBack, Some(reason.clone())),
             Phase::Completed { .. } => (CopyState::Completed, None),

@@ -65,7 +65,7 @@ pub fn decide(
     reconcile(&mut draft, seen, now)?;
     end_pause(&mut draft, now)?;
     let Some(run) = draft.journal.open_run().cloned() else {
-        return after_the_end(draft, seen, now);
+        return after_the_end(draft, seen, settings, now);
     };
     let assessment = assess(&run, seen, now)?;
     let decision = choose(&assessment, seen, settings, now, journal);
@@ -80,8 +80,10 @@ pub fn decide(
         }
         (Decision::RollBack { reason }, None) if run.mode == Mode::Shadow => {
             // It would have left traffic; a latched engine learns nothing more.
-            let reason =
-                format!("Shadow, it would have rolled back: {}", explain::rollback_reason(reason));
+            let reason = format!(
+                "Shadow, it would have rolled back: {}",
+                explain::rollback_reason(reason, &run.terms.labels)
+            );
             draft.add(now.tick_ms, Event::Finished { end: End::RolledBack, reason })?;
         }
         _ => {}
@@ -370,11 +372,11 @@ fn shift_for(run: &Run, decision: &Decision) -> Option<Shift> {
                 StepBackReason::Undo { .. } => None,
                 StepBackReason::NewCode | StepBackReason::BothSides { .. } => Some(run.weight),
             };
-            let text = explain::step_back(*to, why);
+            let text = explain::step_back(*to, why, &run.terms.labels);
             Some(Shift { from, to: *to, cause: Cause { kind: CauseKind::StepBack, text } })
         }
         Decision::RollBack { reason } => {
-            let text = explain::rollback_reason(reason);
+            let text = explain::rollback_reason(reason, &run.terms.labels);
             Some(Shift::out_of_traffic(CauseKind::RollBack, text))
         }
         Decision::Hold { .. } | Decision::Complete { .. } => None,
@@ -385,7 +387,12 @@ fn shift_for(run: &Run, decision: &Decision) -> Option<Shift> {
 
 /// A finished run is still looked at. After a rollback a raised weight is put back
 /// first for a while, and told; later, and after every other end, it is told.
-fn after_the_end(mut draft: Draft, seen: &Observation, now: Now) -> Result<Decided, FoldError> {
+fn after_the_end(
+    mut draft: Draft,
+    seen: &Observation,
+    settings: &Settings,
+    now: Now,
+) -> Result<Decided, FoldError> {
     if let Some(run) = draft.journal.run.clone()
         && let Some(intent) = &run.intent
         && run.mode == Mode::Active
@@ -393,7 +400,7 @@ fn after_the_end(mut draft: Draft, seen: &Observation, now: Now) -> Result<Decid
     {
         draft.add(now.tick_ms, intent.applied())?;
     }
-    conditions::report_after_the_end(&mut draft, seen, now)?;
+    conditions::report_after_the_end(&mut draft, seen, &settings.labels, now)?;
     let Some(run) = draft.journal.run.clone() else { return Ok(Decided::nothing(draft)) };
     let Phase::RolledBack { at_ms, .. } = run.phase else { return Ok(Decided::nothing(draft)) };
     if run.mode == Mode::Shadow || now.tick_ms > at_ms + PUT_BACK_MS || planted!(NothingIsPutBack) {
@@ -426,7 +433,7 @@ fn after_the_end(mut draft: Draft, seen: &Observation, now: Now) -> Result<Decid
     let found = found(&run.terms, &seen.rules);
     let text = format!(
         "{}: {}",
-        explain::rollback_reason(&RollBackReason::PutBack),
+        explain::rollback_reason(&RollBackReason::PutBack, &run.terms.labels),
         super::event::RouteFound::list(&found)
     );
     let shift = Shift::out_of_traffic(CauseKind::PutBack, text);

@@ -5,8 +5,8 @@
 
 use super::evidence::{self, ConfigError, EvidenceConfig, HoldReason, Stage};
 use super::evidence2::{self, Choices, Hold, Position, Settings, Stages, Unproven, Verdict, Words};
-use super::explain;
 use super::gathered::Gathered;
+use super::labels::Labels;
 use super::minute::Edges;
 use super::plan::Terms;
 use super::run::Run;
@@ -264,7 +264,7 @@ fn says_one(engine: &evidence::Engine, run: &Run) -> Says {
 
 fn says_two(engine: &evidence2::Engine, run: &Run) -> Says {
     let names = route_names(&run.terms);
-    let words = words(&names);
+    let words = words(&run.terms.labels, &names);
     let Some(timeline) = run.gathered.two() else {
         let hold = Hold::EarlierStage { newest: None };
         let text = words.hold(engine, &hold);
@@ -299,7 +299,7 @@ pub(super) fn breach_without_journal(
 ) -> Option<Breach> {
     let breach = *evidence.rolled_back()?;
     let names = route_names(terms);
-    let text = words(&names).breach(engine, &breach);
+    let text = words(&terms.labels, &names).breach(engine, &breach);
     Some(Breach::Two(Box::new(Said::new(breach, &text))))
 }
 
@@ -325,7 +325,11 @@ pub fn choose(
     let (slo, edges) = (terms.slo, edges_ms.clone());
     let engine = evidence2::Engine::new(*settings, slo, edges, stages, choices.clone())?;
     let names = route_names(terms);
-    let text = words(&names).choices(&engine).iter().map(|line| no_full_stop(line)).collect();
+    let text = words(&terms.labels, &names)
+        .choices(&engine)
+        .iter()
+        .map(|line| no_full_stop(line))
+        .collect();
     Ok(Chosen { stages: planned, choices, text })
 }
 
@@ -333,8 +337,8 @@ fn route_names(terms: &Terms) -> Vec<String> {
     terms.routes.iter().map(|route| route.name.clone()).collect()
 }
 
-fn words(routes: &[String]) -> Words<'_> {
-    Words { old: explain::OLD, new: explain::NEW, routes, clock: evidence2::Clock::Utc }
+fn words<'a>(Labels { old, new }: &'a Labels, routes: &'a [String]) -> Words<'a> {
+    Words { old, new, routes, clock: evidence2::Clock::Utc }
 }
 
 impl Gathered {

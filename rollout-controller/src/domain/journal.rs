@@ -9,6 +9,7 @@ use super::decision::{CauseKind, Decision, RollBackReason, StepBackReason};
 use super::engine::Chosen;
 use super::event::{End, Event, LoweredBy, Stamped};
 use super::gathered::Gathered;
+use super::labels::Labels;
 use super::message::Topic;
 use super::minute::Minute;
 use super::outbox::Outbox;
@@ -108,6 +109,11 @@ impl Journal {
     /// The run that goes on, if one does.
     pub fn open_run(&self) -> Option<&Run> {
         self.run.as_ref().filter(|run| run.is_open())
+    }
+
+    /// What the newest run calls the sides. Without a run nothing is written about them.
+    pub(super) fn labels(&self) -> Labels {
+        self.run.as_ref().map(|run| run.terms.labels.clone()).unwrap_or_default()
     }
 
     /// Whether an order from outside is news: not taken in, and not the one that stood

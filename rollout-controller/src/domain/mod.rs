@@ -5,7 +5,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`weight`], [`minute`], [`slo`], [`route`], [`calendar`], [`plan`] | what a rollout is made of |
+//! | [`weight`], [`minute`], [`slo`], [`route`], [`calendar`], [`labels`], [`plan`] | what a rollout is made of |
 //! | [`observation`], [`code`], [`copy`], [`reading`] | what a look at the world saw |
 //! | [`evidence2`], [`evidence`] | the engines: for new runs, and for those that began with the first one |
 //! | [`engine`], [`gathered`], [`summary`], [`limits`] | a run's engine, the minutes it was fed, how the evidence stands, and who breaks a limit |
@@ -36,6 +36,7 @@ pub mod figures;
 pub mod gathered;
 pub mod health;
 pub mod journal;
+pub mod labels;
 pub mod limits;
 pub mod message;
 pub mod minute;

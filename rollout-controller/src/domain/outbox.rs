@@ -5,8 +5,9 @@
 //! the two sends it again (its key removes doubles), and never loses it.
 
 use super::event::{End, Event, Item, LoweredBy, RouteFound, Stamped, Who};
-use super::explain::{self, NEW, OLD};
+use super::explain;
 use super::journal::{Before, Journal};
+use super::labels::Labels;
 use super::message::{Channel, Page, StateChange, Topic, Urgency};
 use super::phase::Phase;
 use super::plan::Mode;
@@ -246,6 +247,8 @@ fn pages(journal: &Journal, stamped: &Stamped, before: Before) -> Vec<Page> {
     let to = run.map_or(Weight::ZERO, |run| run.weight);
     let from = if before.run == number { before.weight } else { Weight::ZERO };
     let name = &journal.name;
+    let sides = journal.labels();
+    let Labels { old, new } = &sides;
     let page = |topic, urgency, title: String, text: &str| Page {
         rollout: name.clone(),
         run: number,
@@ -280,7 +283,7 @@ fn pages(journal: &Journal, stamped: &Stamped, before: Before) -> Vec<Page> {
             pages
         }
         (Event::Applied { from: was, to, cause }, Some(run)) if *to > Weight::ZERO => {
-            let title = format!("{name}: {was} → {to} on {NEW}");
+            let title = format!("{name}: {was} → {to} on {new}");
             let next = run.terms.next_after(*to).map_or_else(String::new, |next| {
                 format!(" Next: {next}, when every limit is proven for it.")
             });
@@ -291,10 +294,10 @@ fn pages(journal: &Journal, stamped: &Stamped, before: Before) -> Vec<Page> {
             // The planned end of a pause is no alarm.
             let urgency =
                 if *topic == Topic::PauseExpires { Urgency::Info } else { Urgency::Trigger };
-            vec![page(*topic, urgency, title_of(name, *topic, run), text)]
+            vec![page(*topic, urgency, title_of(name, *topic, &sides, run), text)]
         }
         (Event::Cleared { topic, text }, _) if *topic != Topic::PauseExpires => {
-            vec![page(*topic, Urgency::Clear, resolved(name, *topic), text)]
+            vec![page(*topic, Urgency::Clear, resolved(name, *topic, &sides), text)]
         }
         (Event::CodeChanged { change, codes }, Some(run)) if change.touches_new() => {
             let now: Vec<String> = codes
@@ -302,17 +305,17 @@ fn pages(journal: &Journal, stamped: &Stamped, before: Before) -> Vec<Page> {
                 .filter_map(|code| code.new.as_ref())
                 .map(ToString::to_string)
                 .collect();
-            let title = format!("{name}: {NEW} was redeployed; {} is proven again", run.weight);
-            let text = format!("{NEW} runs {} now. Nothing to do.", now.join(", "));
+            let title = format!("{name}: {new} was redeployed; {} is proven again", run.weight);
+            let text = format!("{new} runs {} now. Nothing to do.", now.join(", "));
             vec![page(Topic::NewCode, Urgency::Info, title, &text)]
         }
         (Event::Finished { end: End::RolledBack, reason }, Some(run)) => {
             let came_from = run.came_from();
             let (title, traffic) = match run.mode {
                 Mode::Active => (
-                    format!("{name}: rolled back, {came_from} → 0% on {NEW}"),
+                    format!("{name}: rolled back, {came_from} → 0% on {new}"),
                     format!(
-                        " All traffic is on {OLD}, read back at {}.",
+                        " All traffic is on {old}, read back at {}.",
                         explain::event::moment(stamped)
                     ),
                 ),
@@ -328,7 +331,7 @@ fn pages(journal: &Journal, stamped: &Stamped, before: Before) -> Vec<Page> {
             pages
         }
         (Event::Finished { end: End::Completed, reason }, Some(_)) => {
-            let title = format!("{name}: completed, all traffic on {NEW}");
+            let title = format!("{name}: completed, all traffic on {new}");
             let text = format!(
                 "{} Minute-by-minute protection ends here; alarms remain.",
                 explain::stopped(reason)
@@ -357,7 +360,7 @@ fn over_with_the_run(
     let raised = journal.raised.keys().filter(|topic| **topic != Topic::PauseExpires);
     raised
         .map(|topic| {
-            let title = resolved(&journal.name, *topic);
+            let title = resolved(&journal.name, *topic, &journal.labels());
             page(*topic, Urgency::Clear, title, "The run has ended.")
         })
         .collect()
@@ -365,7 +368,7 @@ fn over_with_the_run(
 
 fn change(journal: &Journal, stamped: &Stamped, before: Before) -> Option<StateChange> {
     let run: &Run = journal.run.as_ref()?;
-    let reason = state_reason(&stamped.event)?;
+    let reason = state_reason(&stamped.event, &run.terms.labels)?;
     Some(StateChange {
         rollout: journal.name.clone(),
         run: run.number,
@@ -379,22 +382,23 @@ fn change(journal: &Journal, stamped: &Stamped, before: Before) -> Option<StateC
 }
 
 /// The title of the message that a condition is over.
-fn resolved(name: &str, topic: Topic) -> String {
-    let title = title_of(name, topic, None);
+fn resolved(name: &str, topic: Topic, sides: &Labels) -> String {
+    let title = title_of(name, topic, sides, None);
     let what = title.strip_prefix(name).unwrap_or(&title).trim_start_matches(": ");
     format!("{name}: resolved: {what}")
 }
 
 /// One line for each condition, with the share at stake where it is known; what users
 /// feel comes first.
-pub(super) fn title_of(name: &str, topic: Topic, run: Option<&Run>) -> String {
+pub(super) fn title_of(name: &str, topic: Topic, sides: &Labels, run: Option<&Run>) -> String {
+    let Labels { old, new } = sides;
     let share = run.map(|run| run.weight).filter(|share| *share > Weight::ZERO);
-    let on_new = share.map_or_else(String::new, |share| format!("; {share} on {NEW}"));
+    let on_new = share.map_or_else(String::new, |share| format!("; {share} on {new}"));
     let at = share.map_or_else(String::new, |share| format!(" at {share}"));
     let what = match topic {
         Topic::HoldingTooLong => format!("held too long{at}"),
         Topic::Blind => format!("no metrics, alarms or rules to judge by{on_new}"),
-        Topic::NoTraffic => format!("no request reaches {NEW}{at}"),
+        Topic::NoTraffic => format!("no request reaches {new}{at}"),
         Topic::MovedBySomeoneElse => match run.map(|run| &run.phase) {
             Some(Phase::Moved { found, .. }) => moved(found, share.unwrap_or_default()),
             Some(_) | None => "moved by someone else".to_owned(),
@@ -405,7 +409,7 @@ pub(super) fn title_of(name: &str, topic: Topic, run: Option<&Run>) -> String {
                 let each: Vec<String> = unreached
                     .iter()
                     .map(|route| match route.weight {
-                        Some(weight) => format!("`{}` still {weight} on {NEW}", route.route),
+                        Some(weight) => format!("`{}` still {weight} on {new}", route.route),
                         None => format!("`{}` not reached", route.route),
                     })
                     .collect();
@@ -420,7 +424,7 @@ pub(super) fn title_of(name: &str, topic: Topic, run: Option<&Run>) -> String {
                 |until| format!("pause ends at {}", explain::time(until, until)),
             )
         }
-        Topic::BothSides => format!("{OLD} breaks a limit, so {NEW} is not blamed{on_new}"),
+        Topic::BothSides => format!("{old} breaks a limit, so {new} is not blamed{on_new}"),
         Topic::WriteRefused => format!("AWS refuses the next step{on_new}"),
         Topic::NewCode => format!("it is not known which code runs{on_new}"),
         Topic::ChannelBroken => "messages do not get through".to_owned(),
@@ -446,7 +450,7 @@ fn moved(found: &[RouteFound], expected: Weight) -> String {
 }
 
 /// Events that change the state that `status` shows, each with one sentence.
-fn state_reason(event: &Event) -> Option<String> {
+fn state_reason(event: &Event, sides: &Labels) -> Option<String> {
     match event {
         Event::Started { who, .. }
         | Event::Paused { who, .. }
@@ -467,7 +471,7 @@ fn state_reason(event: &Event) -> Option<String> {
             Some(format!("rolled back while the journal could not be used: {reason}"))
         }
         Event::CodeChanged { change, .. } if change.touches_new() => {
-            Some(format!("{NEW} was redeployed"))
+            Some(format!("{} was redeployed", sides.new))
         }
         Event::Finished { reason, .. } => Some(reason.clone()),
         Event::Raised { text, .. } | Event::Cleared { text, .. } => Some(text.clone()),

@@ -2,6 +2,7 @@
 
 use super::calendar::Calendar;
 use super::engine::Method;
+use super::labels::Labels;
 use super::route::Route;
 use super::slo::Slo;
 use super::weight::Weight;
@@ -37,6 +38,9 @@ pub struct Terms {
     pub evidence: Method,
     /// What is moved, together.
     pub routes: Vec<Route>,
+    /// What the sides are called. Journals that name none mean the usual ones.
+    #[serde(default, skip_serializing_if = "Labels::are_usual")]
+    pub labels: Labels,
 }
 
 impl Terms {
@@ -95,6 +99,8 @@ pub struct Settings {
     pub calendar: Calendar,
     /// What other code on the new side does to the share.
     pub on_new_code: OnNewCode,
+    /// What the sides are called where no run says it.
+    pub labels: Labels,
 }
 
 /// What other code on the new side does to the share.

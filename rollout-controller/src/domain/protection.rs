@@ -10,6 +10,7 @@ use super::decision::RollBackReason;
 use super::engine::{Breach, Engine, breach_without_journal};
 use super::evidence::{self, Stage};
 use super::evidence2::{self, Counts, Part, Reading, Rules};
+use super::labels::Labels;
 use super::minute::{CommittedMinute, SideCounts};
 use super::observation::{AlarmState, MinuteRead, Now, Observation, RouteMinute};
 use super::plan::{Mode, Settings, Terms};
@@ -95,13 +96,13 @@ pub fn protection(
         }
         (LastKnown::Open, Some(reason)) => match old_side(seen, terms, settings) {
             OldSide::Dead(why) => Protection::Page {
-                why: format!("nothing is moved, because {why}; otherwise {}", words(&reason)),
+                why: format!("nothing is moved, because {why}; otherwise {}", words(&reason, &terms.labels)),
             },
             OldSide::Alive | OldSide::Unknown => Protection::Lower { reason },
         },
         (LastKnown::Open, None) => blind_or_hold(seen),
         (LastKnown::Finished, Some(reason)) => Protection::Page {
-            why: format!("nothing is moved, because no run is open; otherwise {}", words(&reason)),
+            why: format!("nothing is moved, because no run is open; otherwise {}", words(&reason, &terms.labels)),
         },
         (LastKnown::Finished, None) => Protection::Hold,
         (LastKnown::Unknown, Some(reason)) => {
@@ -111,7 +112,7 @@ pub fn protection(
                 OldSide::Alive | OldSide::Dead(_) | OldSide::Unknown => Protection::Page {
                     why: format!(
                         "nothing is moved, because it is not known which run this is; otherwise {}",
-                        words(&reason)
+                        words(&reason, &terms.labels)
                     ),
                 },
             }
@@ -123,8 +124,8 @@ pub fn protection(
     }
 }
 
-fn words(reason: &RollBackReason) -> String {
-    super::explain::rollback_reason(reason)
+fn words(reason: &RollBackReason, sides: &Labels) -> String {
+    super::explain::rollback_reason(reason, sides)
 }
 
 fn blind_or_hold(seen: &Observation) -> Protection {
@@ -236,14 +237,14 @@ enum OldSide {
 /// three of the last five minutes, and not visibly bad.
 fn old_side(seen: &Observation, terms: &Terms, settings: &Settings) -> OldSide {
     if seen.code.iter().any(|code| code.old == CodeSeen::NoTarget) {
-        return OldSide::Dead("the old side's group has no target".to_owned());
+        return OldSide::Dead(format!("{}'s group has no target", terms.labels.old));
     }
     let standing = settings
         .python_twin
         .values()
         .find(|name| seen.alarm(name).is_some_and(|alarm| alarm.state == AlarmState::Alarm));
     if let Some(name) = standing {
-        return OldSide::Dead(format!("the old side's alarm `{name}` stands"));
+        return OldSide::Dead(format!("{}'s alarm `{name}` is in ALARM", terms.labels.old));
     }
     let rules = Rules::new(&terms.slo, terms.evidence.edges());
     let Some(minutes) = seen.minutes.value() else { return OldSide::Unknown };
@@ -254,7 +255,7 @@ fn old_side(seen: &Observation, terms: &Terms, settings: &Settings) -> OldSide {
         Metric::ALL.iter().any(|metric| rules.visible(*metric, counts[metric.index()]))
     });
     if bad.count() >= 2 {
-        return OldSide::Dead("the old side is visibly bad as well".to_owned());
+        return OldSide::Dead(format!("{} is visibly bad as well", terms.labels.old));
     }
     let served = last.iter().filter(|minute| minute.old.requests > 0).count();
     if served >= 3 { OldSide::Alive } else { OldSide::Unknown }

@@ -198,7 +198,7 @@ pub fn finish_rollback(draft: &mut Draft, seen: &Observation, now: Now) -> Resul
 pub fn end_rollback(draft: &mut Draft, now: Now) -> Result<(), FoldError> {
     let Some(run) = draft.journal.open_run() else { return Ok(()) };
     let Some(reason) = run.phase.rolling_back() else { return Ok(()) };
-    let reason = super::explain::rollback_reason(reason);
+    let reason = super::explain::rollback_reason(reason, &run.terms.labels);
     draft.add(now.tick_ms, Event::Finished { end: End::RolledBack, reason })
 }
 

@@ -19,6 +19,7 @@ use crate::domain::evidence::{
 };
 use crate::domain::evidence2;
 use crate::domain::explain::evidence::{self as sentence, Clock};
+use crate::domain::labels::Labels;
 use crate::domain::minute::{CommittedMinute, EdgesError, Minute};
 use crate::domain::plan::Terms;
 use crate::domain::slo::Slo;
@@ -215,14 +216,17 @@ pub fn run(name: &str, trace: &str, meta: &str, with: Option<With>) -> Result<Re
         With::Evidence1 => {
             let engine = Engine::new(meta.config()?, meta.slo).map_err(ReplayError::Config)?;
             let trace = Trace::parse(trace, engine.config().edges_ms.buckets())?;
-            play(name, &engine, &stages, &trace, lag, recorded)?
+            let sides = Labels::default();
+            play(name, &engine, &stages, &sides, &trace, lag, recorded)?
         }
         With::Evidence2 => {
             let edges = meta.edges()?;
             let trace = Trace::parse(trace, edges.buckets())?;
             let start = recorded.and_then(Recorded::start).transpose()?;
             let (settings, slo) = (evidence2::Settings::default(), meta.slo);
-            two::play(name, two::Rollout { settings, slo, edges, stages, start, lag }, &trace)?
+            let sides = Labels::default();
+            let rollout = two::Rollout { settings, slo, edges, stages, start, lag, sides };
+            two::play(name, rollout, &trace)?
         }
     };
     replay.agreement = recorded.and_then(|recorded| recorded.compare(&replay));
@@ -240,12 +244,12 @@ pub fn backtest(name: &str, trace: &str, terms: &Terms) -> Result<Replay, Replay
     match &terms.evidence {
         Method::One(config) => {
             let engine = Engine::new((**config).clone(), terms.slo).map_err(ReplayError::Config)?;
-            play(name, &engine, &stages, &trace, lag, None)
+            play(name, &engine, &stages, &terms.labels, &trace, lag, None)
         }
         Method::Two(method) => {
             let (settings, edges) = (method.settings, method.edges_ms.clone());
-            let rollout =
-                two::Rollout { settings, slo: terms.slo, edges, stages, start: None, lag };
+            let (slo, sides) = (terms.slo, terms.labels.clone());
+            let rollout = two::Rollout { settings, slo, edges, stages, start: None, lag, sides };
             two::play(name, rollout, &trace)
         }
     }
@@ -255,6 +259,7 @@ fn play(
     name: &str,
     engine: &Engine,
     stages: &[Weight],
+    sides: &Labels,
     trace: &Trace,
     lag: i64,
     recorded: Option<&Recorded>,
@@ -300,11 +305,11 @@ fn play(
             match (engine.stage_gate(&evidence, &judged, stage), stage.next) {
                 (Says::Unproven { reason: HoldReason::EarlierStage { .. } }, _) => continue,
                 (Says::Unproven { reason }, _) => {
-                    replay.holding = Some(sentence::hold(at, &reason, Clock::Counted));
+                    replay.holding = Some(sentence::hold(at, &reason, sides, Clock::Counted));
                     continue;
                 }
                 (Says::Breach { breach }, _) => {
-                    ("ROLLBACK", Weight::ZERO, End::Rollback, sentence::rollback(&breach))
+                    ("ROLLBACK", Weight::ZERO, End::Rollback, sentence::rollback(&breach, sides))
                 }
                 (Says::Proven { proof }, Some(to)) => {
                     ("ADVANCE", to, End::Running, sentence::advance(to, &proof))

@@ -5,7 +5,7 @@ use crate::domain::evidence2::{
     Clock, Counts, Engine, History, HistoryMinute, Part, Position, Proven, Reading, Settings,
     Stages, Verdict, Words, start_stage,
 };
-use crate::domain::explain;
+use crate::domain::labels::Labels;
 use crate::domain::minute::{Edges, Minute};
 use crate::domain::slo::Slo;
 use crate::domain::weight::Weight;
@@ -21,6 +21,7 @@ pub(super) struct Rollout {
     pub(super) start: Option<Weight>,
     /// Minutes from a minute's end to its judgement.
     pub(super) lag: i64,
+    pub(super) sides: Labels,
 }
 
 fn unsuitable(error: impl std::error::Error + Send + Sync + 'static) -> ReplayError {
@@ -29,7 +30,7 @@ fn unsuitable(error: impl std::error::Error + Send + Sync + 'static) -> ReplayEr
 
 /// Judges every minute that is due before the recording ends.
 pub(super) fn play(name: &str, rollout: Rollout, trace: &Trace) -> Result<Replay, ReplayError> {
-    let Rollout { settings, slo, edges, stages, start, lag } = rollout;
+    let Rollout { settings, slo, edges, stages, start, lag, sides } = rollout;
     let history = trace.history.iter().map(|minute| HistoryMinute {
         minute: minute.minute,
         old: minute.routes.iter().map(|row| Some(row.old.clone())).collect(),
@@ -46,8 +47,7 @@ pub(super) fn play(name: &str, rollout: Rollout, trace: &Trace) -> Result<Replay
         .unwrap_or_else(|| start_stage(&stages, requests, u32::try_from(lag).unwrap_or(u32::MAX)));
     let engine = Engine::new(settings, slo, edges, stages, choices).map_err(unsuitable)?;
     let names: Vec<String> = (0..trace.routes).map(|route| format!("route {route}")).collect();
-    let words =
-        Words { old: explain::OLD, new: explain::NEW, routes: &names, clock: Clock::Counted };
+    let words = Words { old: &sides.old, new: &sides.new, routes: &names, clock: Clock::Counted };
 
     let mut evidence = engine.start();
     let mut at = Position { share: first, baked: false };

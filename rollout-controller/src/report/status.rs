@@ -10,7 +10,7 @@ use crate::domain::code::Code;
 use crate::domain::evidence::{Quantile, Rate, quantile};
 use crate::domain::evidence2::MinutesLeft;
 use crate::domain::explain::health::{self as words, Situation};
-use crate::domain::explain::{NEW, OLD, short};
+use crate::domain::explain::short;
 use crate::domain::figures::one_in;
 use crate::domain::health::{Case, Ended, Health, JournalSeen, Standpoint};
 use crate::domain::journal::Journal;
@@ -48,7 +48,8 @@ pub fn status(
         let same = rest.iter().all(|route| route.weight == first.weight);
         first.weight.filter(|_| same)
     });
-    let situation = Situation { run, share, shows: &shows, clock_ms: at.clock_ms, flag };
+    let sides = &terms.labels;
+    let situation = Situation { run, sides, share, shows: &shows, clock_ms: at.clock_ms, flag };
     let first = &health.first;
     let advice = words::advice(first, &situation);
     let also =
@@ -60,7 +61,7 @@ pub fn status(
         mode: run.map(|run| run.mode),
         phase: journal.map(|journal| journal.words().to_owned()),
         ended: run.is_some_and(|run| !run.is_open()),
-        labels: Sides { old: OLD.to_owned(), new: NEW.to_owned() },
+        labels: Sides { old: terms.labels.old.clone(), new: terms.labels.new.clone() },
         health: health.kind(),
         exit_code: first.exit_code(),
         headline: short(&words::headline(first, &situation)),

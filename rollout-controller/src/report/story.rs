@@ -9,13 +9,19 @@ use crate::domain::decision::CauseKind;
 use crate::domain::event::{End, Event, RouteFound, Stamped};
 use crate::domain::explain::event::{by, no_stop, sentence};
 use crate::domain::explain::short;
+use crate::domain::labels::Labels;
 use crate::domain::message::Topic;
 use crate::domain::weight::Weight;
 use jiff::Timestamp;
 
-/// The lines of these entries, which are in the journal's order.
-pub fn story<'a>(name: &str, events: impl IntoIterator<Item = &'a Stamped>) -> Vec<Change> {
-    let mut story = Story { name, lines: Vec::new() };
+/// The lines of these entries, which are in the journal's order. `sides` is what the
+/// run of the first entry calls them; each start among the entries says it anew.
+pub fn story<'a>(
+    name: &'a str,
+    sides: &'a Labels,
+    events: impl IntoIterator<Item = &'a Stamped>,
+) -> Vec<Change> {
+    let mut story = Story { name, sides, lines: Vec::new() };
     for stamped in events {
         story.tell(stamped);
     }
@@ -25,6 +31,7 @@ pub fn story<'a>(name: &str, events: impl IntoIterator<Item = &'a Stamped>) -> V
 
 struct Story<'a> {
     name: &'a str,
+    sides: &'a Labels,
     lines: Vec<Line>,
 }
 
@@ -42,9 +49,12 @@ struct Open {
     tries: u32,
 }
 
-impl Story<'_> {
-    fn tell(&mut self, stamped: &Stamped) {
+impl<'a> Story<'a> {
+    fn tell(&mut self, stamped: &'a Stamped) {
         let Stamped { event, .. } = stamped;
+        if let Event::Started { terms, .. } = event {
+            self.sides = &terms.labels;
+        }
         match event {
             Event::Promoted { to, .. } => {
                 self.begin(stamped, ChangeKind::Step, *to, CauseKind::Promotion);
@@ -104,7 +114,7 @@ impl Story<'_> {
             revision: stamped.seq,
             at: Timestamp::from_millisecond(stamped.at_ms).unwrap_or_default(),
             by: by(&stamped.event),
-            text: sentence(self.name, stamped),
+            text: sentence(self.name, self.sides, stamped),
             kind,
         };
         self.lines.push(Line { change, open });

@@ -133,13 +133,16 @@ impl TickReport {
         error_type: &'static str,
     ) -> Self {
         let mut report = Self::unknown(name, error_type);
+        let sides = &protected.sides;
         let (did, said) = match &protected.did {
-            Protection::NothingToProtect => ("hold", "No rule gives Rust traffic.".to_owned()),
+            Protection::NothingToProtect => {
+                ("hold", format!("No rule gives {} traffic.", sides.new))
+            }
             Protection::Hold => {
                 ("hold", "No step is taken; no limit is visibly broken.".to_owned())
             }
             Protection::Page { why } => ("hold", explain::sentence(why)),
-            Protection::Lower { reason } => ("rollback", explain::rollback_reason(reason)),
+            Protection::Lower { reason } => ("rollback", explain::rollback_reason(reason, sides)),
         };
         let reached = match &protected.outcome {
             None => String::new(),

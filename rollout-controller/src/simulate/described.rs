@@ -30,7 +30,7 @@ pub enum DescribedError {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Described {
-    /// What happens, in one sentence.
+    /// What happens, in one sentence; `{old}` and `{new}` are the sides' labels.
     pub what: String,
     /// The simulation ends here if the rollout has not ended before.
     #[serde(default = "half_a_day")]

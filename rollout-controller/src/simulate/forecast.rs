@@ -1,7 +1,7 @@
 //! What a rollout will be like: how long, what a fault costs, what the watch costs.
 //!
 //! Each figure is counted over simulated rollouts of the production controller with
-//! today's config. Of what it does not know (how Rust behaves) it assumes the world
+//! today's config. Of what it does not know (how the new side behaves) it assumes the world
 //! that it is given.
 
 use super::described::{Change, Described, On};
@@ -186,7 +186,7 @@ pub fn forecast(
     }
     Ok(Forecast {
         schema_version: 1,
-        world: described.what.clone(),
+        world: terms.labels.fill(&described.what),
         requests_per_minute: described.traffic.per_minute,
         start: healthy.first().map(|brief| brief.start.clone()).unwrap_or_default(),
         chosen: healthy.first().map(|brief| brief.chosen.clone()).unwrap_or_default(),

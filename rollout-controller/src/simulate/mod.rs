@@ -12,12 +12,18 @@ mod run;
 pub mod show;
 
 use crate::config::Config;
+use crate::domain::labels::Labels;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use described::{Change, Deed, Described, DescribedError, On, SideWords, Traffic};
 pub use library::{LIBRARY, find};
 pub use process::Tally;
 pub use run::{End, Played, Row, SimulateError, acting, defaults, play};
+
+/// What the config's one rollout calls its sides.
+pub fn labels(config: &Config) -> Labels {
+    config.rollouts.first().map(|rollout| rollout.terms.labels.clone()).unwrap_or_default()
+}
 
 /// Plays one rollout for each seed on all processors, and keeps of each what `keep`
 /// makes of it, in the order of the seeds. `progress` is called after each.

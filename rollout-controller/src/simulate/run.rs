@@ -387,8 +387,9 @@ impl<'a> Stage<'a> {
                 Deed::ForcePromote => Order::Promote { to, force: true },
                 Deed::Deploy => {
                     self.deployed += 1;
+                    let new = super::labels(self.config).new;
                     self.pretend.deploy(self.deployed);
-                    told.push(format!("version {} of the new side is deployed", self.deployed));
+                    told.push(format!("version {} of {} is deployed", self.deployed, new));
                     continue;
                 }
                 Deed::Console => {

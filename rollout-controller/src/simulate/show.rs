@@ -3,6 +3,7 @@
 use super::forecast::{Forecast, Outlook};
 use super::run::{End, Played, Row};
 use crate::domain::figures::count;
+use crate::domain::labels::Labels;
 use crate::widget::html::escape;
 use std::fmt::Write as _;
 
@@ -11,8 +12,9 @@ const BAND: &str = "Three numbers are the 10th percentile or less, the median, a
                     percentile or more, with a confidence of 95%.";
 
 /// For a terminal: a line for each change, then how it ended.
-pub fn text(name: &str, what: &str, played: &Played) -> String {
-    let mut text = format!("{name}: {what}\nseed {}\n\n  minute  on Rust\n", played.seed);
+pub fn text(name: &str, what: &str, labels: &Labels, played: &Played) -> String {
+    let new = &labels.new;
+    let mut text = format!("{name}: {what}\nseed {}\n\n  minute  on {new}\n", played.seed);
     for row in changes(played) {
         let share = row.share.to_string();
         for deed in &row.people {
@@ -23,12 +25,12 @@ pub fn text(name: &str, what: &str, played: &Played) -> String {
             let _ = writeln!(text, "{:>8}  {share:>7}  page: {page}", row.minute);
         }
     }
-    let _ = writeln!(text, "\n{}", end(played));
+    let _ = writeln!(text, "\n{}", end(played, labels));
     text
 }
 
 /// How it ended and what it cost, two sentences.
-pub fn end(played: &Played) -> String {
+pub fn end(played: &Played, labels: &Labels) -> String {
     let end = match played.end {
         End::Completed => format!("Completed in minute {}.", played.minutes),
         End::RolledBack => format!("Rolled back in minute {}.", played.minutes),
@@ -38,7 +40,8 @@ pub fn end(played: &Played) -> String {
         ),
     };
     format!(
-        "{end} Rust had {} requests; {} of them failed or took longer than 500 ms.",
+        "{end} {} had {} requests; {} of them failed or took longer than 500 ms.",
+        labels.new,
         count(played.new.requests),
         count(played.new.hurt)
     )
@@ -98,7 +101,7 @@ const HEIGHT: f64 = 160.0;
 
 /// A page that needs nothing beside it: the share over time, requests hurt below,
 /// and what happened.
-pub fn html(name: &str, what: &str, played: &Played) -> String {
+pub fn html(name: &str, what: &str, labels: &Labels, played: &Played) -> String {
     let last = f64::from(played.minutes.max(1));
     let x = |minute: u32| f64::from(minute) / last * WIDTH;
     let mut steps = String::new();
@@ -145,16 +148,17 @@ pub fn html(name: &str, what: &str, played: &Played) -> String {
          polyline{{fill:none;stroke:#3b82c4;stroke-width:2}}rect{{fill:#c2502f}}\
          line{{stroke:#8888}}td{{padding:.2rem .6rem .2rem 0;vertical-align:top}}</style>\
          <h1>{name}</h1><p>{what}</p><p><strong>{end}</strong> Seed {seed}.</p>\
-         <h2>Share of Rust, 0 to 100%, over {minutes} minutes</h2>\
-         <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"Share of Rust over time\">\
+         <h2>Share of {new}, 0 to 100%, over {minutes} minutes</h2>\
+         <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"Share of {new} over time\">\
          <line x1=\"0\" y1=\"{HEIGHT}\" x2=\"{WIDTH}\" y2=\"{HEIGHT}\"/>\
          <line x1=\"0\" y1=\"0\" x2=\"{WIDTH}\" y2=\"0\"/><polyline points=\"{steps}\"/></svg>\
-         <h2>Requests to Rust that failed or took longer than 500 ms, a minute; at most {worst}</h2>\
+         <h2>Requests to {new} that failed or took longer than 500 ms, a minute; at most {worst}</h2>\
          <svg viewBox=\"0 0 {WIDTH} 60\" role=\"img\" aria-label=\"Requests hurt over time\">{bars}</svg>\
          <h2>What happened</h2><table><tr><th>Minute</th><th>Share</th><th></th></tr>{lines}</table></html>\n",
         name = escape(name),
         what = escape(what),
-        end = escape(&end(played)),
+        new = escape(&labels.new),
+        end = escape(&end(played, labels)),
         seed = played.seed,
         minutes = played.minutes,
     )
@@ -196,7 +200,8 @@ pub fn many(name: &str, what: &str, all: &[Played]) -> String {
 const BAR: usize = 40;
 
 /// A plan for a terminal.
-pub fn plan(forecast: &Forecast) -> String {
+pub fn plan(forecast: &Forecast, labels: &Labels) -> String {
+    let new = &labels.new;
     let Forecast { world, requests_per_minute, start, chosen, healthy, faults, price, .. } =
         forecast;
     let mut text = format!(
@@ -234,12 +239,17 @@ pub fn plan(forecast: &Forecast) -> String {
     let of = faults.first().map_or(0, |fault| fault.rollouts);
     let _ = writeln!(
         text,
-        "\nWith a fault in Rust, {of} rollouts each: minutes and requests from the fault to the rollback"
+        "\nWith a fault in {new}, {of} rollouts each: minutes and requests from the fault to the rollback"
     );
     let _ = writeln!(
         text,
         "  {:<46} {:>7} {:>6} {:>5}  {:<16} {:<24} of these hurt",
-        "fault", "rolled", "missed", "held", "minutes", "requests to Rust"
+        "fault",
+        "rolled",
+        "missed",
+        "held",
+        "minutes",
+        format!("requests to {new}")
     );
     for fault in faults {
         let Outlook { fault, rolled_back, missed, held, minutes, requests, hurt, .. } = fault;
@@ -285,7 +295,7 @@ fn count_of(number: f64) -> String {
 }
 
 /// A plan as a page that needs nothing beside it.
-pub fn plan_html(forecast: &Forecast) -> String {
+pub fn plan_html(forecast: &Forecast, labels: &Labels) -> String {
     let Forecast { world, requests_per_minute, start, chosen, healthy, faults, price, .. } =
         forecast;
     let chosen = chosen.iter().fold(String::new(), |mut text, line| {
@@ -341,11 +351,12 @@ pub fn plan_html(forecast: &Forecast) -> String {
          in {all} minutes</h2>\
          <p>{BAND}</p>\
          <svg viewBox=\"0 0 {WIDTH} {y:.0}\" role=\"img\" aria-label=\"Minutes in each stage\">{stages}</svg>\
-         <h2>With a fault in Rust</h2><table><tr><th>Fault</th><th>Rolled back</th><th>Missed</th>\
-         <th>Held</th><th>Minutes to the rollback</th><th>Requests to Rust</th><th>Of these hurt</th></tr>\
+         <h2>With a fault in {new}</h2><table><tr><th>Fault</th><th>Rolled back</th><th>Missed</th>\
+         <th>Held</th><th>Minutes to the rollback</th><th>Requests to {new}</th><th>Of these hurt</th></tr>\
          {rows}</table>\
          <p>A month with an open rollout costs ${cloudwatch:.2} for CloudWatch ({metrics} metrics a \
          minute) and ${lambda:.2} for Lambda.</p></html>\n",
+        new = escape(&labels.new),
         world = escape(world),
         requests = count_of(*requests_per_minute),
         start = escape(start),

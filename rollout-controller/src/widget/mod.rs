@@ -188,7 +188,7 @@ pub async fn show(world: &World, config: &Config, event: &Value) -> Value {
         None => None,
         Some(run) => {
             let entries = query::entries_of(world, rollout, run.number).await;
-            let changes = story(&rollout.name, &entries);
+            let changes = story(&rollout.name, &run.terms.labels, &entries);
             let now = Minute::containing(sight.status.now);
             Some(Course::of(&rollout.name, run, &entries, &changes, now, frame.zoom))
         }

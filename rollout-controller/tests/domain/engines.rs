@@ -6,6 +6,7 @@ use rollout_controller::domain::engine::{Breach, Method, Missing, Proof, Said};
 use rollout_controller::domain::event::Event;
 use rollout_controller::domain::evidence::{EvidenceConfig, HoldReason};
 use rollout_controller::domain::evidence2::{self, Settings};
+use rollout_controller::domain::labels::Labels;
 use rollout_controller::domain::minute::{Edges, Minute};
 
 use crate::percent;
@@ -45,7 +46,7 @@ fn decisions_of_the_first_engine_are_read_as_they_were_written() {
     );
     let breach: RollBackReason = serde_json::from_str(&breach).unwrap();
     assert!(matches!(breach, RollBackReason::Evidence { breach: Breach::One(_) }), "{breach:?}");
-    let said = rollout_controller::domain::explain::rollback_reason(&breach);
+    let said = rollout_controller::domain::explain::rollback_reason(&breach, &Labels::default());
     assert!(said.ends_with(" False alarm: at most 1 in 2,400."), "the total evidence's: {said}");
 
     let proof = format!(

@@ -4,6 +4,7 @@ use rollout_controller::domain::evidence::{
     Breach, Family, HoldReason, OpenGate, Proof, Rate, Silence, TimeLeft,
 };
 use rollout_controller::domain::explain::evidence::{self as sentence, Clock};
+use rollout_controller::domain::labels::Labels;
 use rollout_controller::domain::minute::Minute;
 use rollout_controller::domain::slo::Metric;
 
@@ -34,11 +35,11 @@ fn breach() -> Breach {
 }
 
 fn rollback(breach: &Breach) -> String {
-    sentence::rollback(breach)
+    sentence::rollback(breach, &Labels::default())
 }
 
 fn hold(at: f64, reason: &HoldReason) -> String {
-    sentence::hold(percent(at), reason, Clock::At(NOW_MS))
+    sentence::hold(percent(at), reason, &Labels::default(), Clock::At(NOW_MS))
 }
 
 #[test]

@@ -114,7 +114,7 @@ async fn all_is_well_before_a_start_and_under_way() {
     for part in [
         "rule 100 gives Rust 5%",
         "group stickiness is off",
-        "the newest minute of the new side ended 0 s ago, `lag` is 2 min",
+        "the newest minute of Rust ended 0 s ago, `lag` is 2 min",
         "the last tick decided 60 s ago",
         "every message was sent",
     ] {
@@ -228,11 +228,11 @@ async fn metrics_that_are_late_missing_or_refused_are_told() {
         &found,
         Level::Warn,
         "metrics",
-        "the old side ended 240 s ago, and `lag` is 2 min".replace("240 s", "4 min").as_str(),
+        "Python ended 240 s ago, and `lag` is 2 min".replace("240 s", "4 min").as_str(),
     );
     night.pretend.state().trouble.metrics_silent_from = Some(now.plus(-60));
     let found = examine(&night, &both()).await;
-    the_finding(&found, Level::Bad, "metrics", "no request of the old side within 17 minutes");
+    the_finding(&found, Level::Bad, "metrics", "no request of Python within 17 minutes");
     night.pretend.state().trouble.metrics_fail = true;
     let found = examine(&night, &both()).await;
     the_finding(&found, Level::Bad, "metrics", "reading metrics");
@@ -250,7 +250,7 @@ async fn a_new_side_without_requests_is_bad_only_where_some_were_due() {
     night.pretend.state().requests_per_minute = 0.0;
     night.minutes(20).await;
     let found = examine(&night, &both()).await;
-    the_finding(&found, Level::Warn, "metrics", "no request of the new side");
+    the_finding(&found, Level::Warn, "metrics", "no request of Rust");
     // The journal says 5% for a quarter of an hour; the rule never gave any.
     let night = well(complete());
     night.order(Order::Start).await;
@@ -262,7 +262,7 @@ async fn a_new_side_without_requests_is_bad_only_where_some_were_due() {
     let five = Weight::from_percent(5.0).unwrap();
     night.pretend.console_change("public", five);
     let found = examine(&night, &both()).await;
-    the_finding(&found, Level::Bad, "metrics", "no request of the new side");
+    the_finding(&found, Level::Bad, "metrics", "no request of Rust");
 }
 
 #[tokio::test]
@@ -431,7 +431,7 @@ async fn what_lies_outside_the_journal_is_looked_at_by_the_functions() {
     the_finding(&look().await, Level::Bad, "copy", "reading parameter");
     night.pretend.state().trouble.outposts_fail = false;
     night.pretend.state().new_code = CodeSeen::NoTarget;
-    the_finding(&look().await, Level::Bad, "code", "new side: the group has no target");
+    the_finding(&look().await, Level::Bad, "code", "Rust: the group has no target");
     night.pretend.state().trouble.code_unreadable = true;
     let unread = look().await;
     assert_eq!(of(&unread, "code", Level::Bad).len(), 2, "{}", unread.render());

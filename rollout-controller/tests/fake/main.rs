@@ -14,6 +14,7 @@ mod check;
 mod commands;
 mod invariants;
 mod kept;
+mod labels;
 mod many;
 mod never_safe;
 mod races;

@@ -93,6 +93,49 @@ fn stories_and_runbooks_use_the_projects_words() {
     }
 }
 
+/// What stands between quotation marks in a source file, without its tests.
+fn texts_in(source: &str) -> Vec<String> {
+    let source = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let mut texts = Vec::new();
+    for line in source.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        let mut text: Option<String> = None;
+        let mut letters = line.chars();
+        while let Some(letter) = letters.next() {
+            match (letter, &mut text) {
+                ('\\', Some(open)) => open.extend(letters.next()),
+                ('"', Some(_)) => texts.extend(text.take()),
+                ('"', None) => text = Some(String::new()),
+                (other, Some(open)) => open.push(other),
+                (_, None) => {}
+            }
+        }
+        // It goes on in the next line.
+        texts.extend(text);
+    }
+    texts
+}
+
+#[test]
+fn the_demo_and_the_contest_use_the_projects_words() {
+    let demo = below("../local-cloud/src/demo", ".rs");
+    assert!(demo.len() > 10, "{demo:?}");
+    let mut texts = 0;
+    for file in demo {
+        let source = std::fs::read_to_string(&file).expect("a source");
+        for text in texts_in(&source) {
+            // A variable's name is not printed, and a number may stand in its place.
+            let shown = text.replace("{told}", "").replace('}', "0");
+            in_voice(&file.display().to_string(), &shown);
+            let hurt = shown.split(|letter: char| !letter.is_alphanumeric()).any(|w| w == "hurt");
+            assert!(!hurt, "{}: requests fail or are too slow: {shown}", file.display());
+            texts += 1;
+        }
+    }
+    assert!(texts > 300, "only {texts} texts were found");
+    let contest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/contest/README.md");
+    in_voice("docs/contest", &std::fs::read_to_string(contest).expect("a text"));
+}
+
 #[test]
 fn the_published_schemas_are_those_of_this_version() {
     for (name, schema) in schemas() {

@@ -1,5 +1,6 @@
 //! Whole rollouts in described worlds, by the production tick.
 
+use rollout_controller::domain::labels::Labels;
 use rollout_controller::simulate::{self, Described, End, Played, forecast};
 
 async fn played(name: &str, seed: u64) -> Played {
@@ -26,7 +27,7 @@ async fn rollouts_end_as_their_worlds_are_named() {
         ("slow-leak", End::RolledBack),
     ] {
         let played = played(name, 7).await;
-        let story = simulate::show::text(name, "", &played);
+        let story = simulate::show::text(name, "", &Labels::default(), &played);
         assert_eq!(played.end, end, "{story}");
     }
 }
@@ -55,12 +56,12 @@ async fn the_same_seed_gives_the_same_rollout_and_another_one_another() {
 async fn a_rollout_is_shown_as_text_csv_and_a_page() {
     let world = "what = \"Rust <fails>.\"\n[traffic]\nper_minute = 600\n[[change]]\non = \"new\"\nerrors = 0.5";
     let played = played_in(world, 1).await;
-    let text = simulate::show::text("fails", "Rust fails.", &played);
+    let text = simulate::show::text("fails", "Rust fails.", &Labels::default(), &played);
     assert!(text.contains("Rolled back in minute "), "{text}");
     let csv = simulate::show::csv(&played).unwrap();
     assert_eq!(csv.lines().count(), played.rows.len() + 1, "{csv}");
     assert!(csv.starts_with("minute,at,share_percent,did,requests,failed,hurt,message\n0,2026-"));
-    let page = simulate::show::html("fails", "Rust <fails>.", &played);
+    let page = simulate::show::html("fails", "Rust <fails>.", &Labels::default(), &played);
     assert!(page.contains("Rust &lt;fails&gt;.") && !page.contains("<fails>"), "{page}");
     assert!(page.contains("<polyline") && page.contains("<rect"), "{page}");
 }
@@ -127,7 +128,7 @@ fn a_plans_band_covers_rollouts_of_other_seeds() {
     assert_eq!((outage.rolled_back, outage.missed), (1, 0), "{outage:?}");
     // Of an outage every request is hurt.
     assert_eq!(outage.requests, outage.hurt, "{outage:?}");
-    let text = simulate::show::plan(&plan);
+    let text = simulate::show::plan(&plan, &Labels::default());
     assert!(text.contains("Without a fault, 30 rollouts: 30 completed"), "{text}");
-    assert!(simulate::show::plan_html(&plan).contains("<td>1 of 1</td>"));
+    assert!(simulate::show::plan_html(&plan, &Labels::default()).contains("<td>1 of 1</td>"));
 }

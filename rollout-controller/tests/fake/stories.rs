@@ -307,6 +307,51 @@ impl World {
     }
 }
 
+/// Every story.
+pub(crate) const NAMES: [&str; 6] = [
+    "a-night-on-call",
+    "a-quiet-rollout",
+    "on-every-terminal",
+    "shadow-first",
+    "the-database-is-away",
+    "two-routes-and-a-broken-one",
+];
+
+fn file_of(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/stories/{name}.story"))
+}
+
+/// A story that is played line by line, for what else is to be seen on its way.
+pub(crate) struct Telling {
+    world: World,
+    lines: std::vec::IntoIter<String>,
+}
+
+impl Telling {
+    /// The story of this name, with `tables` added to its config.
+    pub(crate) fn of(name: &str, tables: &str) -> Self {
+        let story = std::fs::read_to_string(file_of(name)).expect("the story");
+        let mut parts = story.splitn(3, "---\n").skip(1);
+        let setting = parts.next().expect("a world");
+        let mut setting: Setting = toml::from_str(setting).expect("a world");
+        setting.tables.push('\n');
+        setting.tables.push_str(tables);
+        let lines = parts.next().expect("a script").lines();
+        let lines = lines.filter_map(|line| line.strip_prefix("$ ")).map(str::to_owned);
+        Self { world: World::new(&setting), lines: lines.collect::<Vec<_>>().into_iter() }
+    }
+
+    /// What the next line prints; `None` at the end.
+    pub(crate) async fn line(&mut self) -> Option<String> {
+        let line = self.lines.next()?;
+        Some(self.world.run(&line).await)
+    }
+
+    pub(crate) fn night(&self) -> &Night {
+        &self.world.night
+    }
+}
+
 /// Runs a story and writes its transcript anew.
 async fn transcript(story: &str) -> String {
     let mut parts = story.splitn(3, "---\n");
@@ -360,7 +405,7 @@ fn difference(expected: &str, found: &str) -> String {
 }
 
 async fn tell(name: &str) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/stories/{name}.story"));
+    let file = file_of(name);
     let story = std::fs::read_to_string(&file).expect("the story");
     let told = transcript(&story).await;
     if std::env::var("UPDATE_STORIES").is_ok_and(|value| value == "1") {
@@ -383,6 +428,7 @@ fn every_story_is_told_by_a_test() {
         let name = name.to_string_lossy();
         let name = name.strip_suffix(".story").expect("only stories lie here");
         assert!(source.contains(&format!("tell(\"{name}\")")), "{name}");
+        assert!(NAMES.contains(&name), "{name}");
     }
 }
 

@@ -148,6 +148,17 @@ impl Night {
         command::command(&self.world, &self.config, &request, self.schedule()).await.unwrap()
     }
 
+    /// The same where the journal may be away: the answer's or the error's words.
+    pub async fn order_if_it_can(&self, order: Order) -> String {
+        let revision = store::load(&*self.world.ledger, "score").await;
+        let revision = revision.map_or(0, |loaded| loaded.journal.revision);
+        let request = Self::request(order, revision);
+        match command::command(&self.world, &self.config, &request, self.schedule()).await {
+            Ok(answer) => answer.message,
+            Err(error) => rollout_controller::errors::chain(&error),
+        }
+    }
+
     pub async fn journal(&self) -> Journal {
         store::load(&*self.world.ledger, "score").await.unwrap().journal
     }

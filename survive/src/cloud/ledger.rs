@@ -4,6 +4,7 @@ use super::{Door, NOTHING, State};
 use crate::fate::Call;
 use async_trait::async_trait;
 use rollout_controller::controller::store::event_of;
+use rollout_controller::domain::labels::Labels;
 use rollout_controller::ports::{Entry, Inserted, Ledger, LedgerError, Seq, Snapshot, Written};
 use rollout_controller::report::story::story;
 
@@ -88,7 +89,7 @@ impl Ledger for Door {
             }
             let events: Vec<_> =
                 entries.iter().filter_map(|entry| event_of(&name, entry).ok()).collect();
-            for change in story(&name, &events) {
+            for change in story(&name, &Labels::default(), &events) {
                 state.tell(now_ms, || {
                     format!("{}: journals “{} {}”", me.name, change.by, change.text)
                 });

@@ -104,7 +104,7 @@ impl Demo {
             healthy: played(
                 &healthy,
                 290,
-                status("completed", "complete at 100 %"),
+                status("completed", "complete at 100%"),
                 0,
                 vec![page("INFO", "completed")],
             ),
@@ -156,7 +156,7 @@ fn whatever_is_spoiled_is_named() {
     let cases: [(&str, Spoil); 20] = [
         ("stage by stage", |demo| demo.healthy.changes.swap(0, 1)),
         ("completed after the bake", |demo| demo.healthy.exit = 10),
-        ("1. healthy: nobody hurt", |demo| {
+        ("1. healthy: no request failed", |demo| {
             demo.journeys[30].served = false;
         }),
         ("nobody paged", |demo| {
@@ -189,7 +189,7 @@ fn whatever_is_spoiled_is_named() {
         ("a tick in every", |demo| demo.ticks.failed = 1),
         ("a tick in every", |demo| demo.ticks.done = 0),
         ("drawn as the weights say", |demo| {
-            // At 100 %.
+            // At 100%.
             demo.journeys[50].group = Some(PYTHON.to_owned());
         }),
         ("the controller fails no call", |demo| {

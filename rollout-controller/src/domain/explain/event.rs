@@ -2,10 +2,11 @@
 //! that belong together are one line: see [`crate::report::story`].
 
 use super::evidence::Clock;
-use super::{NEW, OLD, hour, person, time};
+use super::{hour, person, time};
 use crate::domain::code::{Code, CodeChange};
 use crate::domain::event::{End, Event, LoweredBy, MinuteEntry, RouteFound, Stamped, Who};
 use crate::domain::figures::{count, whole};
+use crate::domain::labels::Labels;
 use crate::domain::minute::Minute;
 use crate::domain::outbox::title_of;
 use crate::domain::plan::Mode;
@@ -47,8 +48,9 @@ pub fn by(event: &Event) -> String {
     person(&who.identity)
 }
 
-/// What happened, without when and by whom. `name` is the rollout's.
-pub fn sentence(name: &str, stamped: &Stamped) -> String {
+/// What happened, without when and by whom. `name` is the rollout's, `sides` are the
+/// run's.
+pub fn sentence(name: &str, sides: &Labels, stamped: &Stamped) -> String {
     let Stamped { at_ms, event, .. } = stamped;
     match event {
         Event::Started { who, mode, alarms_before, .. } => {
@@ -72,8 +74,9 @@ pub fn sentence(name: &str, stamped: &Stamped) -> String {
                 }
             };
             format!(
-                "read {} minutes of {OLD} at {} requests a minute; first share {first}{text}",
+                "read {} minutes of {} at {} requests a minute; first share {first}{text}",
                 count(minutes),
+                sides.old,
                 whole(*requests_per_minute)
             )
         }
@@ -86,7 +89,7 @@ pub fn sentence(name: &str, stamped: &Stamped) -> String {
             format!(
                 "{}. {}{alarms}",
                 read(minutes, *at_ms),
-                super::standalone(decision, Clock::At(*at_ms))
+                super::standalone(decision, sides, Clock::At(*at_ms))
             )
         }
         Event::Intended { from, to, cause, .. } => {
@@ -109,17 +112,18 @@ pub fn sentence(name: &str, stamped: &Stamped) -> String {
                 all.dedup();
                 all.join(", ")
             };
-            let (new, old) = (of(|code| &code.new), of(|code| &code.old));
+            let (new_code, old_code) = (of(|code| &code.new), of(|code| &code.old));
+            let Labels { old, new } = sides;
             match change {
-                CodeChange::First => format!("{NEW} runs {new}, {OLD} {old}"),
+                CodeChange::First => format!("{new} runs {new_code}, {old} {old_code}"),
                 CodeChange::New => {
-                    format!("{NEW} was redeployed (now {new}); this share is proven again")
+                    format!("{new} was redeployed (now {new_code}); this share is proven again")
                 }
                 CodeChange::Old => {
-                    format!("{OLD} was redeployed (now {old}); this share is proven again")
+                    format!("{old} was redeployed (now {old_code}); this share is proven again")
                 }
                 CodeChange::Both => format!(
-                    "{NEW} and {OLD} were redeployed (now {new}, {old}); this share is proven again"
+                    "{new} and {old} were redeployed (now {new_code}, {old_code}); this share is proven again"
                 ),
             }
         }
@@ -164,7 +168,7 @@ pub fn sentence(name: &str, stamped: &Stamped) -> String {
             format!("closed the run: {}; {}", quoted(who), RouteFound::list(left))
         }
         Event::Raised { topic, .. } => {
-            let title = title_of(name, *topic, None);
+            let title = title_of(name, *topic, sides, None);
             let title = title.strip_prefix(name).unwrap_or(&title).trim_start_matches(": ");
             format!("page: {title}")
         }

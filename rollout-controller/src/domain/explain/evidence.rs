@@ -3,12 +3,12 @@
 //! Pure functions from the reasons that travel with a decision. Log, page,
 //! terminal and dashboard all quote the same sentence.
 
-use super::{NEW, OLD};
 use crate::domain::evidence::{Breach, HoldReason, OpenGate, Proof, Rate, TimeLeft};
 use crate::domain::figures::{
     SHOW_SHARE_FROM, count, estimate, false_alarm, latency_limit, limit, percent, percent_beside,
     whole,
 };
+use crate::domain::labels::Labels;
 use crate::domain::minute::Minute;
 use crate::domain::slo::Metric;
 use crate::domain::weight::Weight;
@@ -44,20 +44,23 @@ impl Clock {
 ///
 /// The total evidence's certainty: the leading family's alone leaves out that it
 /// was one of eight, and claims up to eight times too much.
-pub fn rollback(breach: &Breach) -> String {
-    format!("{} {}", fault(breach), false_alarm(breach.log_e))
+pub fn rollback(breach: &Breach, sides: &Labels) -> String {
+    format!("{} {}", fault(breach, sides), false_alarm(breach.log_e))
 }
 
 /// What is wrong, without what follows from it.
-fn fault(breach: &Breach) -> String {
+fn fault(breach: &Breach, sides: &Labels) -> String {
+    let (new_side, old_side) = (&sides.new, &sides.old);
     let Breach { lead, new, old, new_ms, old_ms, .. } = breach;
     let metric = lead.metric();
     let allowed = limit(breach.limit);
     if !lead.is_relative() {
         return match new_ms {
-            None => format!("{NEW} failed {}, limit {allowed}.", of_requests(new, breach.limit)),
+            None => {
+                format!("{new_side} failed {}, limit {allowed}.", of_requests(new, breach.limit))
+            }
             Some(ms) => format!(
-                "{NEW} broke {}: {} took over {}, limit {allowed}.",
+                "{new_side} broke {}: {} took over {}, limit {allowed}.",
                 metric.title(),
                 of_requests(new, breach.limit),
                 latency_limit(*ms)
@@ -68,13 +71,13 @@ fn fault(breach: &Breach) -> String {
     let share = percent_beside(new.ratio().unwrap_or(0.0), old.ratio().unwrap_or(0.0));
     match (metric, new_ms) {
         (Metric::Err, _) | (_, None) => {
-            format!("{NEW} failed {share} of {} requests, {OLD} {normal}.", count(new.n))
+            format!("{new_side} failed {share} of {} requests, {old_side} {normal}.", count(new.n))
         }
         // The edges are one bucket apart: slower by that much would be allowed.
         (_, Some(ms)) => {
             let over = latency_limit(old_ms.unwrap_or(*ms).max(*ms));
             format!(
-                "{NEW} is slower than {OLD}: {share} took over {over}, {normal} would be normal."
+                "{new_side} is slower than {old_side}: {share} took over {over}, {normal} would be normal."
             )
         }
     }
@@ -102,18 +105,19 @@ pub fn complete(proof: &Proof) -> String {
 }
 
 /// `Holding at 50%: …`.
-pub fn hold(stage: Weight, reason: &HoldReason, clock: Clock) -> String {
-    format!("Holding at {stage}: {}", hold_reason(reason, clock))
+pub fn hold(stage: Weight, reason: &HoldReason, sides: &Labels, clock: Clock) -> String {
+    format!("Holding at {stage}: {}", hold_reason(reason, sides, clock))
 }
 
 /// Why, without where.
-pub fn hold_reason(reason: &HoldReason, clock: Clock) -> String {
+pub fn hold_reason(reason: &HoldReason, sides: &Labels, clock: Clock) -> String {
+    let (new_side, old_side) = (&sides.new, &sides.old);
     match reason {
         HoldReason::NoTraffic => "No requests on either side.".to_owned(),
         HoldReason::NoTrafficOnNew { silence } => {
             let expected = whole(silence.expected);
             let minutes = minutes(u64::from(silence.minutes));
-            format!("No request reached {NEW} for {minutes}; about {expected} were expected.")
+            format!("No request reached {new_side} for {minutes}; about {expected} were expected.")
         }
         HoldReason::EarlierStage { weight } => {
             format!(
@@ -123,15 +127,16 @@ pub fn hold_reason(reason: &HoldReason, clock: Clock) -> String {
         HoldReason::SharedIncident { metric, since, limit_ms, both, excused, .. } => {
             let since = clock.minute(*since);
             let what = which_limit(*metric, *limit_ms);
-            let compared = if *excused { format!("; {NEW} is no worse") } else { String::new() };
+            let compared =
+                if *excused { format!("; {new_side} is no worse") } else { String::new() };
             if *both {
-                format!("{OLD} and {NEW} both break {what} since {since}{compared}.")
+                format!("{old_side} and {new_side} both break {what} since {since}{compared}.")
             } else {
-                format!("{OLD} breaks {what} since {since}; waiting until it is good again.")
+                format!("{old_side} breaks {what} since {since}; waiting until it is good again.")
             }
         }
         HoldReason::UnderSuspicion { breach } => {
-            format!("{} Suspicion is raised; not enough to roll back.", fault(breach))
+            format!("{} Suspicion is raised; not enough to roll back.", fault(breach, sides))
         }
         HoldReason::NotProven { gate, left } => not_proven(gate, *left),
         HoldReason::TooShort { ticks, required } => {

@@ -4,13 +4,14 @@
 //! of everything that it claims.
 
 use super::event::no_stop;
-use super::{NEW, OLD, hour, time};
+use super::{hour, time};
 use crate::domain::decision::{Decision, Hold};
 use crate::domain::engine::Missing;
 use crate::domain::event::RouteFound;
 use crate::domain::evidence2;
 use crate::domain::figures::{count, duration, latency_limit, limit, percent_beside, share_of};
 use crate::domain::health::{Case, Ended, Kind, Next};
+use crate::domain::labels::Labels;
 use crate::domain::limits::{SideStanding, Standing};
 use crate::domain::message::Topic;
 use crate::domain::minute::Minute;
@@ -24,6 +25,8 @@ use crate::domain::weight::Weight;
 pub struct Situation<'a> {
     /// The newest run, if the journal can be used and has one.
     pub run: Option<&'a Run>,
+    /// What the sides are called.
+    pub sides: &'a Labels,
     /// The new side's share by the rules as read now: `None` where one cannot be
     /// read or the routes differ.
     pub share: Option<Weight>,
@@ -110,20 +113,22 @@ fn paused(at: &Situation<'_>) -> bool {
 
 /// `Rust has 25%`, as read now; never a share that is not known.
 fn has(at: &Situation<'_>) -> String {
+    let new = &at.sides.new;
     match at.share {
-        Some(share) => format!("{NEW} has {share}"),
-        None if at.shows.is_empty() => format!("{NEW}'s share is unknown"),
+        Some(share) => format!("{new} has {share}"),
+        None if at.shows.is_empty() => format!("{new}'s share is unknown"),
         None => RouteFound::list(at.shows),
     }
 }
 
 /// `all traffic is on Python`, if that was read.
 fn traffic(at: &Situation<'_>) -> String {
+    let Labels { old, new } = at.sides;
     match at.share {
-        Some(Weight::ZERO) => format!("all traffic is on {OLD}"),
-        Some(Weight::FULL) => format!("all traffic is on {NEW}"),
+        Some(Weight::ZERO) => format!("all traffic is on {old}"),
+        Some(Weight::FULL) => format!("all traffic is on {new}"),
         Some(_) | None if at.shows.iter().all(|route| route.reached) && !at.shows.is_empty() => {
-            format!("{NEW} has no traffic")
+            format!("{new} has no traffic")
         }
         Some(_) | None => has(at),
     }
@@ -143,50 +148,51 @@ fn each(routes: &[RouteFound], says: &str) -> String {
 
 /// One case, one sentence.
 pub fn case(case: &Case, at: &Situation<'_>) -> String {
+    let Labels { old, new } = at.sides;
     let clock_ms = at.clock_ms;
     match case {
         Case::NoTick { since_ms } => {
             format!("The controller {}; {}.", last_ran(*since_ms, clock_ms), has(at))
         }
-        Case::NoRun { share } => format!("{NEW} has {share}, and no run protects it."),
+        Case::NoRun { share } => format!("{new} has {share}, and no run protects it."),
         Case::ShadowWithTraffic { share } => {
-            format!("{NEW} has {share}; shadow never rolls back.")
+            format!("{new} has {share}; shadow never rolls back.")
         }
         Case::NothingReadable { .. } => {
             format!("Neither journal, metrics nor alarms can be read; {}.", has(at))
         }
         Case::RollbackIncomplete { routes } => {
-            format!("Rollback incomplete: {} to {NEW}.", each(routes, "still sends"))
+            format!("Rollback incomplete: {} to {new}.", each(routes, "still sends"))
         }
         Case::RaisedAfterRollback { routes } => {
-            format!("Rolled back, but {} again.", each(routes, &format!("gives {NEW}")))
+            format!("Rolled back, but {} again.", each(routes, &format!("gives {new}")))
         }
         Case::RollingBack => format!("Rolling back now; {}.", has(at)),
         Case::NewOver { standing } => {
             let close = if suspected(at) { "; rollback is close" } else { "" };
             match standing.limit_ms {
                 None => format!(
-                    "{NEW} fails {} of requests{}{close}.",
+                    "{new} fails {} of requests{}{close}.",
                     measured(&standing.new, standing.limit),
                     at.share.map_or_else(String::new, |share| format!(" at {share}"))
                 ),
-                Some(_) => format!("{NEW} breaks {}{close}.", standing.metric.title()),
+                Some(_) => format!("{new} breaks {}{close}.", standing.metric.title()),
             }
         }
         Case::BothOver { standing } => {
             let stays =
-                at.share.map_or_else(String::new, |share| format!("; {NEW} stays at {share}"));
-            format!("{OLD} and {NEW} both break {}{stays}.", standing.metric.title())
+                at.share.map_or_else(String::new, |share| format!("; {new} stays at {share}"));
+            format!("{old} and {new} both break {}{stays}.", standing.metric.title())
         }
         Case::OldOver { standing } => {
-            format!("{OLD} breaks {}; {NEW} keeps it.", standing.metric.title())
+            format!("{old} breaks {}; {new} keeps it.", standing.metric.title())
         }
         Case::Alarm { name } => format!("Alarm `{name}` is in ALARM; {}.", has(at)),
         Case::RuleUnreadable { route, .. } => {
             format!("The rule of `{route}` cannot be read, so its share is unknown.")
         }
         Case::JournalUnreadable { .. } => match at.share {
-            Some(share) => format!("The journal cannot be read; the rules give {NEW} {share}."),
+            Some(share) => format!("The journal cannot be read; the rules give {new} {share}."),
             None => format!("The journal cannot be read; {}.", has(at)),
         },
         Case::Blind { since: Some(since) } => {
@@ -196,7 +202,7 @@ pub fn case(case: &Case, at: &Situation<'_>) -> String {
         }
         Case::Blind { since: None } => format!("Nothing is judged yet; {}.", has(at)),
         Case::NoTraffic { share, minutes } => {
-            format!("No request reaches {NEW} at {share}, for {minutes} minutes now.")
+            format!("No request reaches {new} at {share}, for {minutes} minutes now.")
         }
         Case::AlarmsUnreadable { why } => format!("Alarms cannot be read ({why})."),
         Case::Moved { found, expected } => {
@@ -216,7 +222,7 @@ pub fn case(case: &Case, at: &Situation<'_>) -> String {
             format!("It is not known since {} which code runs.", hour(*since_ms, clock_ms))
         }
         Case::NewCode { since_ms } => {
-            format!("{NEW} was redeployed at {}; not judged yet.", hour(*since_ms, clock_ms))
+            format!("{new} was redeployed at {}; not judged yet.", hour(*since_ms, clock_ms))
         }
         Case::CopyDiffers => {
             "The copy of this run outside the journal is missing or differs.".to_owned()
@@ -232,7 +238,7 @@ pub fn case(case: &Case, at: &Situation<'_>) -> String {
         Case::Safe { share, through, held } => {
             let verb = if *held { "stays at" } else { "has" };
             let through = minute(*through, clock_ms);
-            format!("{NEW} {verb} {share}; no limit is broken up to {through}.")
+            format!("{new} {verb} {share}; no limit is broken up to {through}.")
         }
         Case::Idle { ended } => idle(*ended, at),
     }
@@ -316,12 +322,14 @@ pub fn why(first: &Case, at: &Situation<'_>) -> Vec<String> {
         Case::RollingBack => at
             .run
             .and_then(|run| run.phase.rolling_back())
-            .map(super::rollback_reason)
+            .map(|reason| super::rollback_reason(reason, at.sides))
             .into_iter()
             .collect(),
-        Case::NewOver { standing } => vec![format!("{}{}", compared(standing), level(at))],
-        Case::BothOver { standing } => vec![blame(standing)],
-        Case::OldOver { standing } => vec![compared(standing)],
+        Case::NewOver { standing } => {
+            vec![format!("{}{}", compared(standing, at.sides), level(at))]
+        }
+        Case::BothOver { standing } => vec![blame(standing, at.sides)],
+        Case::OldOver { standing } => vec![compared(standing, at.sides)],
         Case::Alarm { .. } => {
             vec!["It is one that rolls back. The controller acts at its next tick.".to_owned()]
         }
@@ -399,18 +407,18 @@ fn level(at: &Situation<'_>) -> &'static str {
 }
 
 /// Both sides against one limit: `Rust failed 6 of 22 requests, Python 0 of 96 (limit 1%).`
-fn compared(standing: &Standing) -> String {
-    let (new, old) = (&standing.new.rate, &standing.old.rate);
+fn compared(standing: &Standing, sides: &Labels) -> String {
+    let Labels { old, new } = sides;
     let of = |rate: &crate::domain::evidence::Rate| share_of(rate.k, rate.n);
     match standing.limit_ms {
         None => format!(
-            "{NEW} failed {}, {OLD} {} requests (limit {}).",
-            of(new),
-            of(old),
+            "{new} failed {}, {old} {} requests (limit {}).",
+            of(&standing.new.rate),
+            of(&standing.old.rate),
             limit(standing.limit)
         ),
         Some(ms) => format!(
-            "Over {}: {NEW} {}, {OLD} {} of requests (limit {}).",
+            "Over {}: {new} {}, {old} {} of requests (limit {}).",
             latency_limit(ms),
             measured(&standing.new, standing.limit),
             measured(&standing.old, standing.limit),
@@ -420,11 +428,11 @@ fn compared(standing: &Standing) -> String {
 }
 
 /// Why the new side is blamed for a limit that both break, or is not.
-fn blame(standing: &Standing) -> String {
+fn blame(standing: &Standing, sides: &Labels) -> String {
     let (new, old) = (&standing.new.rate, &standing.old.rate);
-    let numbers = compared(standing);
+    let numbers = compared(standing, sides);
     match (new.ratio(), old.ratio()) {
-        (Some(is), Some(was)) if is <= was => format!("{numbers} {NEW} is not worse."),
+        (Some(is), Some(was)) if is <= was => format!("{numbers} {} is not worse.", sides.new),
         (Some(_), Some(_)) if new.low <= old.high => {
             format!("{numbers} No difference is shown.")
         }
@@ -442,6 +450,7 @@ fn measured(side: &SideStanding, beside: f64) -> String {
 /// What helps, as a line and as a command.
 pub fn advice(first: &Case, at: &Situation<'_>) -> Advice {
     let flag = at.flag;
+    let Labels { old, new } = at.sides;
     let rollback = format!("rolloutctl rollback{flag} --reason \"…\"");
     let direct = format!("rolloutctl rollback{flag} --direct --reason \"…\"");
     let act = |lead: &str, command: String| Advice {
@@ -455,21 +464,21 @@ pub fn advice(first: &Case, at: &Situation<'_>) -> Advice {
             _ => act("In doubt: ", direct),
         },
         Next::Rollback => match first {
-            Case::CompletedButMoved { .. } => act("All to Python: ", rollback),
+            Case::CompletedButMoved { .. } => act(&format!("All to {old}: "), rollback),
             _ => act("At once: ", rollback),
         },
         Next::Watch => act("Follow it: ", format!("rolloutctl status{flag} --watch")),
         Next::Check => act("Cause: ", format!("rolloutctl check{flag}")),
         Next::Adopt => Advice {
             text: format!(
-                "Accept it: rolloutctl resume{flag} --adopt --reason \"…\"\nOr all to {OLD}: {rollback}"
+                "Accept it: rolloutctl resume{flag} --adopt --reason \"…\"\nOr all to {old}: {rollback}"
             ),
             command: Some(format!("rolloutctl resume{flag} --adopt --reason \"…\"")),
         },
         Next::Notify => act("Try it: ", "rolloutctl notify --test".to_owned()),
         Next::Runbook(Topic::BothSides) => match first {
             Case::OldOver { .. } => {
-                nothing(format!("Do not roll back for this. Look at {OLD}: runbook both-sides"))
+                nothing(format!("Do not roll back for this. Look at {old}: runbook both-sides"))
             }
             _ => nothing(format!("Look at what both share: database, network. Still: {rollback}")),
         },
@@ -486,7 +495,7 @@ pub fn advice(first: &Case, at: &Situation<'_>) -> Advice {
                 "Nothing urgent. Why it failed: rolloutctl history{flag}; runbook rolled-back"
             )),
             Case::Idle { ended: Ended::Completed } => nothing(format!(
-                "Nothing to do. {NEW} is no longer judged each minute; alarms remain."
+                "Nothing to do. {new} is no longer judged each minute; alarms remain."
             )),
             Case::Idle { ended: Ended::Shadow } => nothing(format!(
                 "Nothing to do. To let it act: rolloutctl activate{flag} --reason \"…\""

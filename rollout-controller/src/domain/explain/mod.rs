@@ -11,16 +11,12 @@ use crate::domain::decision::{AlarmHolds, Decision, Hold, RollBackReason, StepBa
 use crate::domain::engine::{Breach, Missing, Proof};
 use crate::domain::event::RouteFound;
 use crate::domain::figures::whole;
+use crate::domain::labels::Labels;
 use crate::domain::phase::Phase;
 use crate::domain::run::{Refused, Run};
 use crate::domain::weight::Weight;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-
-/// The side being replaced, as people read it.
-pub const OLD: &str = "Python";
-/// The side being rolled out, as people read it.
-pub const NEW: &str = "Rust";
 
 /// A time of day for a reader at `now_ms`: `14:32 UTC`, on another day
 /// `24 Nov 14:32 UTC`.
@@ -134,7 +130,9 @@ fn listed(names: &[String]) -> String {
 /// Why the run is where it is, by its last decision; or that there is none yet.
 pub fn last_decision(run: &Run) -> String {
     match &run.last {
-        Some((Decision::Hold { reason }, at_ms)) => hold(reason, Clock::At(*at_ms)),
+        Some((Decision::Hold { reason }, at_ms)) => {
+            hold(reason, &run.terms.labels, Clock::At(*at_ms))
+        }
         Some((last, at_ms)) => decision(last, run, Clock::At(*at_ms)),
         None => "No tick has decided yet.".to_owned(),
     }
@@ -169,6 +167,7 @@ pub fn ended(run: &Run) -> String {
 
 /// What was decided and why. `run` is the run before the decision took effect.
 pub fn decision(decision: &Decision, run: &Run, clock: Clock) -> String {
+    let sides = &run.terms.labels;
     match decision {
         Decision::Advance { to, proof: Some(proof) } => advance(*to, proof),
         Decision::Advance { to, proof: None } => format!(
@@ -179,26 +178,26 @@ pub fn decision(decision: &Decision, run: &Run, clock: Clock) -> String {
             format!("Finishing the change to {to} that was interrupted.")
         }
         Decision::Hold { reason } if run.is_open() => {
-            format!("Holding at {}: {}", run.weight, hold(reason, clock))
+            format!("Holding at {}: {}", run.weight, hold(reason, sides, clock))
         }
-        Decision::Hold { reason } => hold(reason, clock),
-        Decision::StepBack { to, why } => step_back(*to, why),
-        Decision::RollBack { reason } => rollback_reason(reason),
+        Decision::Hold { reason } => hold(reason, sides, clock),
+        Decision::StepBack { to, why } => step_back(*to, why, sides),
+        Decision::RollBack { reason } => rollback_reason(reason, sides),
         Decision::Complete { proof } => complete(proof),
     }
 }
 
 /// What a tick decided, without its run: for the journal's minutes.
-fn standalone(decision: &Decision, clock: Clock) -> String {
+fn standalone(decision: &Decision, sides: &Labels, clock: Clock) -> String {
     match decision {
         Decision::Advance { to, proof: Some(proof) } => advance(*to, proof),
         Decision::Advance { to, proof: None } => format!("First share {to}."),
         Decision::Continue { to } => {
             format!("Finishing the change to {to} that was interrupted.")
         }
-        Decision::Hold { reason } => hold(reason, clock),
-        Decision::StepBack { to, why } => step_back(*to, why),
-        Decision::RollBack { reason } => rollback_reason(reason),
+        Decision::Hold { reason } => hold(reason, sides, clock),
+        Decision::StepBack { to, why } => step_back(*to, why, sides),
+        Decision::RollBack { reason } => rollback_reason(reason, sides),
         Decision::Complete { proof } => complete(proof),
     }
 }
@@ -240,33 +239,35 @@ pub fn because(decision: &Decision, run: &Run) -> String {
 }
 
 /// Why the evidence lets nothing follow yet.
-pub fn missing(missing: &Missing, clock: Clock) -> String {
+pub fn missing(missing: &Missing, sides: &Labels, clock: Clock) -> String {
     match missing {
-        Missing::One(reason) => evidence::hold_reason(reason, clock),
+        Missing::One(reason) => evidence::hold_reason(reason, sides, clock),
         Missing::Two(said) => sentence(&said.text),
     }
 }
 
 /// Why the share goes back without leaving traffic.
-pub fn step_back(to: Weight, why: &StepBackReason) -> String {
+pub fn step_back(to: Weight, why: &StepBackReason, sides: &Labels) -> String {
+    let Labels { old, new } = sides;
     match why {
         StepBackReason::Undo { to: going } => format!(
             "Back to {to}: the change to {going} reached only some routes and may not go on."
         ),
         StepBackReason::BothSides { harm } => format!(
-            "Back to {to}: {OLD} and {NEW} both broke {} within {} of the step to {}. Up again after {GOOD_MINUTES} good minutes.",
+            "Back to {to}: {old} and {new} both broke {} within {} of the step to {}. Up again after {GOOD_MINUTES} good minutes.",
             harm.metric.title(),
             minutes(harm.within_minutes),
             harm.to
         ),
         StepBackReason::NewCode => {
-            format!("Back to {to}: other code answers on {NEW}, and it has proven nothing yet.")
+            format!("Back to {to}: other code answers on {new}, and it has proven nothing yet.")
         }
     }
 }
 
 /// Why nothing moves, without where.
-pub fn hold(reason: &Hold, clock: Clock) -> String {
+pub fn hold(reason: &Hold, sides: &Labels, clock: Clock) -> String {
+    let Labels { old, new } = sides;
     match reason {
         Hold::InFlight { to } => {
             format!("A change to {to} is under way; the next tick continues it.")
@@ -287,7 +288,7 @@ pub fn hold(reason: &Hold, clock: Clock) -> String {
         Hold::Alarm { name, because } => match because {
             AlarmHolds::Listed => format!("Alarm `{name}` is in ALARM."),
             AlarmHolds::TwinStands => format!(
-                "Alarm `{name}` and {OLD}'s counterpart are both in ALARM, so {NEW} is not blamed."
+                "Alarm `{name}` and {old}'s counterpart are both in ALARM, so {new} is not blamed."
             ),
             AlarmHolds::StoodBefore => {
                 format!("Alarm `{name}` was in ALARM before the start and has not been OK since.")
@@ -299,7 +300,7 @@ pub fn hold(reason: &Hold, clock: Clock) -> String {
         Hold::Blind { minutes: 0 | 1, error } => format!("The newest metrics are late ({error})."),
         Hold::Blind { minutes, error } => format!("No metrics for {minutes} minutes ({error})."),
         Hold::NoHistory { error } => {
-            format!("Reading {OLD}'s last 24 hours before the first step ({error}).")
+            format!("Reading {old}'s last 24 hours before the first step ({error}).")
         }
         Hold::Calendar { to, next_ms } => match next_ms {
             Some(next) => {
@@ -311,7 +312,7 @@ pub fn hold(reason: &Hold, clock: Clock) -> String {
             "First minutes at this share are not in yet; metrics arrive about 2 minutes late."
                 .to_owned()
         }
-        Hold::Evidence { reason } => missing(reason, clock),
+        Hold::Evidence { reason } => missing(reason, sides, clock),
         Hold::Behind { minutes: 1 } => {
             "The newest minute that is due is not judged yet.".to_owned()
         }
@@ -324,7 +325,7 @@ pub fn hold(reason: &Hold, clock: Clock) -> String {
         Hold::RoutesApart => "The routes have different shares.".to_owned(),
         Hold::CodeUnknown { error } => format!("It is not known which code runs ({error})."),
         Hold::NewCode => {
-            format!("Other code answers on {NEW} or {OLD}; this share is proven again.")
+            format!("Other code answers on {new} or {old}; this share is proven again.")
         }
         Hold::OrderedOutside => {
             "A rollback was ordered while the journal could not be written.".to_owned()
@@ -336,13 +337,13 @@ pub fn hold(reason: &Hold, clock: Clock) -> String {
             "The copy of this run outside the journal does not say that it is open yet.".to_owned()
         }
         Hold::BothSides { harm, good_minutes } => format!(
-            "{OLD} and {NEW} both broke {} after the step to {}, which was undone; {good_minutes} of {GOOD_MINUTES} good minutes before the next try.",
+            "{old} and {new} both broke {} after the step to {}, which was undone; {good_minutes} of {GOOD_MINUTES} good minutes before the next try.",
             harm.metric.title(),
             harm.to
         ),
         Hold::NotOpen => "The run has ended or is being rolled back.".to_owned(),
         Hold::Shadow => "Shadow: nothing is moved.".to_owned(),
-        Hold::Breach => format!("{NEW} is being rolled back."),
+        Hold::Breach => format!("{new} is being rolled back."),
         Hold::ShadowRolledBack => {
             "Shadow: it would have rolled back. Start again to go on judging.".to_owned()
         }
@@ -354,9 +355,12 @@ fn minutes(n: u32) -> String {
 }
 
 /// Why the new side leaves traffic.
-pub fn rollback_reason(reason: &RollBackReason) -> String {
+pub fn rollback_reason(reason: &RollBackReason, sides: &Labels) -> String {
+    let Labels { old, new } = sides;
     match reason {
-        RollBackReason::Evidence { breach: Breach::One(breach) } => evidence::rollback(breach),
+        RollBackReason::Evidence { breach: Breach::One(breach) } => {
+            evidence::rollback(breach, sides)
+        }
         RollBackReason::Evidence { breach: Breach::Two(said) } => sentence(&said.text),
         RollBackReason::Alarm { name, reason } if reason.is_empty() => {
             format!("Alarm `{name}` went to ALARM.")
@@ -368,13 +372,13 @@ pub fn rollback_reason(reason: &RollBackReason) -> String {
             format!("{} rolled back: \"{reason}\".", person(by))
         }
         RollBackReason::NoTarget { routes } => {
-            format!("{NEW}'s group has no target on {}.", listed(routes))
+            format!("{new}'s group has no target on {}.", listed(routes))
         }
         RollBackReason::TwiceBothSides { first, second } => {
             let (one, two) = (first.metric.title(), second.metric.title());
             let limits = if one == two { one.to_owned() } else { format!("{one} and {two}") };
             format!(
-                "Twice, {OLD} and {NEW} both broke {limits} within {} of the step from {} to {}.",
+                "Twice, {old} and {new} both broke {limits} within {} of the step from {} to {}.",
                 minutes(first.within_minutes.max(second.within_minutes)),
                 second.from,
                 second.to

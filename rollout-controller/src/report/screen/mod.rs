@@ -70,6 +70,7 @@ pub fn status(status: &Status, screen: &Screen) -> String {
         (0, 2, true),
         (0, 2, false),
         (0, 1, false),
+        (0, 0, false),
     ];
     let mut shown = Vec::new();
     for (changes, also, spaced) in tries {
@@ -224,13 +225,11 @@ fn share(status: &Status, screen: &Screen) -> Vec<String> {
                 None => format!("{percent}%"),
             };
             if width >= BARS_FROM {
-                let bar = bar::share(percent, &status.share.stages, width - 21);
+                // Beside the label, and the longest that is said: `100% (was 99.9)`.
+                let label = display_width(&status.labels.new) + 2;
+                let bar = bar::share(percent, &status.share.stages, width - label - 15);
                 lines.push(format!("{}  {}  {said}", status.labels.new, bar.cells));
-                lines.push(format!(
-                    "{}{}",
-                    " ".repeat(display_width(&status.labels.new) + 2),
-                    bar.scale
-                ));
+                lines.push(format!("{}{}", " ".repeat(label), bar.scale));
             } else {
                 let stages: Vec<String> =
                     status.share.stages.iter().map(ToString::to_string).collect();
@@ -456,6 +455,22 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
         line.push_str(word);
     }
     lines.push(line);
+    lines
+}
+
+/// The same, with words that are longer than a line cut.
+pub(crate) fn wrap_all(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for whole in wrap(text, columns) {
+        let mut line = String::new();
+        for letter in whole.chars() {
+            if display_width(&format!("{line}{letter}")) > columns {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push(letter);
+        }
+        lines.push(line);
+    }
     lines
 }
 

@@ -1,7 +1,7 @@
 //! One line for each limit: both sides, the limit, proof and suspicion.
 
-use super::{BARS_FROM, BODY, Screen, Style, bar, display_width, paint};
-use crate::api::{Level, MetricShown, SideShown, Status};
+use super::{BARS_FROM, BODY, Screen, Style, bar, display_width, paint, wrap_all};
+use crate::api::{Level, MetricShown, SideShown, Sides, Status};
 use crate::domain::explain::hour;
 use crate::domain::figures::{
     SHOW_SHARE_FROM, count, estimate, latency, latency_limit, limit, percent_beside,
@@ -11,6 +11,8 @@ use crate::domain::figures::{
 const RANGES_FROM: usize = 120;
 /// Below so many columns limits and suspicion are left out.
 const WHOLE_FROM: usize = 54;
+/// Columns that a side's label may take: with two of them a line has 80.
+const LABEL: usize = 12;
 /// Cells of a proof's bar.
 const PROOF: usize = 10;
 
@@ -66,7 +68,9 @@ pub(super) fn table(status: &Status, screen: &Screen) -> Vec<String> {
     if whole {
         head.push("suspicion".into());
     }
-    rows.push(head);
+    let heads = heads(&head, labels);
+    let number = heads.len();
+    rows.extend(heads);
 
     let mut row: Vec<Cell> = vec!["requests".into()];
     for requests in [requests.old, requests.new] {
@@ -101,7 +105,27 @@ pub(super) fn table(status: &Status, screen: &Screen) -> Vec<String> {
         rows.push(together(status, ranges, proof, bars));
     }
 
-    aligned(&rows, screen.columns.min(BODY), stale.then_some(Style::Soft))
+    aligned(&rows, number, screen.columns.min(BODY), stale.then_some(Style::Soft))
+}
+
+/// The head in as many rows as its longest label needs; the last row is full.
+fn heads(head: &[Cell], labels: &Sides<String>) -> Vec<Vec<Cell>> {
+    let lines = |Cell(text, _): &Cell| {
+        let is_label = *text == labels.old || *text == labels.new;
+        wrap_all(text, if is_label { LABEL } else { usize::MAX })
+    };
+    let cells: Vec<Vec<String>> = head.iter().map(lines).collect();
+    let most = cells.iter().map(Vec::len).max().unwrap_or(0);
+    let row = |at: usize| {
+        let cell = |lines: &Vec<String>| {
+            let from = most - lines.len();
+            at.checked_sub(from)
+                .and_then(|at| lines.get(at))
+                .map_or_else(Cell::default, |line| line.as_str().into())
+        };
+        cells.iter().map(cell).collect()
+    };
+    (0..most).map(row).collect()
 }
 
 /// All limits: the emptiest proof, and the whole suspicion.
@@ -214,8 +238,8 @@ fn proof_cell(part: f64, proven: bool, left: Option<u64>, bars: bool) -> Cell {
 }
 
 /// Columns as wide as their widest cell, two spaces apart; one apart where it would
-/// not fit.
-fn aligned(rows: &[Vec<Cell>], columns: usize, all: Option<Style>) -> Vec<String> {
+/// not fit. The first rows are heads.
+fn aligned(rows: &[Vec<Cell>], heads: usize, columns: usize, all: Option<Style>) -> Vec<String> {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widest = |at: usize| {
         rows.iter().filter_map(|row| row.get(at)).map(|cell| display_width(&cell.0)).max()
@@ -236,7 +260,7 @@ fn aligned(rows: &[Vec<Cell>], columns: usize, all: Option<Style>) -> Vec<String
             let mut line = String::new();
             for (cell, width) in row.iter().zip(&widths) {
                 let pad = " ".repeat(width.saturating_sub(display_width(&cell.0)) + gap);
-                let style = if number == 0 { Some(Style::Soft) } else { cell.1 };
+                let style = if number < heads { Some(Style::Soft) } else { cell.1 };
                 line.push_str(&paint(all.or(style).unwrap_or(Style::Plain), &cell.0));
                 line.push_str(&pad);
             }
