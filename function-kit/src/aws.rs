@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
-use aws_sdk_secretsmanager::config::SharedHttpClient;
+use aws_sdk_secretsmanager::config::{Credentials, Region, SharedHttpClient};
 use aws_sdk_secretsmanager::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::RequestId;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -16,6 +16,40 @@ pub fn http_client() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https()
+}
+
+/// Whom a client speaks for and where, by the variables that Lambda sets. The default
+/// provider chain would bring several more SDKs into a binary to find the same values.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// `AWS_REGION`.
+    pub region: Region,
+    /// Keys of the function's role; they do not print.
+    pub credentials: Credentials,
+    /// Another address of the service; a stand-in's.
+    pub endpoint: Option<String>,
+}
+
+impl Surroundings {
+    /// For one service, named as in `AWS_ENDPOINT_URL_…`: `LAMBDA`, `SECRETS_MANAGER`.
+    ///
+    /// # Errors
+    /// Which variable is not set.
+    pub fn read(service: &str) -> Result<Self, String> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let needed =
+            |name: &str| variable(name).ok_or_else(|| format!("{name} is not set; Lambda sets it"));
+        let credentials = Credentials::new(
+            needed("AWS_ACCESS_KEY_ID")?,
+            needed("AWS_SECRET_ACCESS_KEY")?,
+            variable("AWS_SESSION_TOKEN"),
+            None,
+            "environment",
+        );
+        let endpoint = variable(&format!("AWS_ENDPOINT_URL_{service}"))
+            .or_else(|| variable("AWS_ENDPOINT_URL"));
+        Ok(Self { region: Region::new(needed("AWS_REGION")?), credentials, endpoint })
+    }
 }
 
 /// A failed call, flattened into one sentence that holds the whole chain.

@@ -1,10 +1,10 @@
 //! The call of the Python function.
 
+use aws_sdk_lambda::config::BehaviorVersion;
 use aws_sdk_lambda::config::retry::RetryConfig;
-use aws_sdk_lambda::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::{Client, Config};
-use function_kit::aws::{CallError, http_client};
+use function_kit::aws::{CallError, Surroundings, http_client};
 use tokio::sync::OnceCell;
 
 use super::Failed;
@@ -39,28 +39,14 @@ impl Python {
     }
 }
 
-/// By the variables that Lambda sets, like the client of Secrets Manager.
 fn client() -> Result<Client, String> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let needed =
-        |name: &str| variable(name).ok_or_else(|| format!("{name} is not set; Lambda sets it"));
-    let keys = Credentials::new(
-        needed("AWS_ACCESS_KEY_ID")?,
-        needed("AWS_SECRET_ACCESS_KEY")?,
-        variable("AWS_SESSION_TOKEN"),
-        None,
-        "environment",
-    );
+    let from = Surroundings::read("LAMBDA")?;
     let mut config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(needed("AWS_REGION")?))
-        .credentials_provider(keys)
+        .region(from.region)
+        .credentials_provider(from.credentials)
         .retry_config(RetryConfig::disabled())
         .http_client(http_client());
-    if let Some(endpoint) =
-        variable("AWS_ENDPOINT_URL_LAMBDA").or_else(|| variable("AWS_ENDPOINT_URL"))
-    {
-        config = config.endpoint_url(endpoint);
-    }
+    config.set_endpoint_url(from.endpoint);
     Ok(Client::from_conf(config.build()))
 }
