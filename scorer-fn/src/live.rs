@@ -142,9 +142,9 @@ struct Pace {
 /// A request that is to be repeated.
 #[derive(Debug)]
 pub struct Repeat {
-    event: String,
+    event: Value,
     group: String,
-    ours: Seen,
+    ours: Answer,
 }
 
 /// Why there is nothing to compare with.
@@ -187,7 +187,8 @@ impl Live {
         }
     }
 
-    /// The request, if it is one of those to be repeated. Cheap for all others.
+    /// The request, if it is one of those to be repeated. Its client still waits, so it
+    /// is only copied here.
     pub fn wants(
         &self,
         raw: &Value,
@@ -205,8 +206,7 @@ impl Live {
         if !fits || !is_drawn(self.settings.share) || !self.may_call() {
             return None;
         }
-        let ours = Seen::from_alb(answer.to_alb().to_string().as_bytes()).ok()?;
-        Some(Repeat { event: raw.to_string(), group: group.to_owned(), ours })
+        Some(Repeat { event: raw.clone(), group: group.to_owned(), ours: answer.clone() })
     }
 
     /// Asks Python, compares, and gives the lines for the log. `until` is when the
@@ -215,7 +215,10 @@ impl Live {
         let Repeat { event, group, ours } = repeat;
         let budget = Instant::now() + self.settings.budget;
         let until = until.map_or(budget, |until| until.min(budget));
-        let asked = tokio::time::timeout_at(until.into(), self.ask(event)).await;
+        let Ok(ours) = Seen::from_alb(ours.to_alb().to_string().as_bytes()) else {
+            return Vec::new();
+        };
+        let asked = tokio::time::timeout_at(until.into(), self.ask(event.to_string())).await;
         let found = match asked.unwrap_or(Err((Failed::Late, String::new()))) {
             Ok(theirs) => Ok(self.comparer.compare(&theirs, &ours, Show::Shapes)),
             Err(failed) => {
