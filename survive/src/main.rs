@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Parser, Subcommand};
+use rollout_controller::domain::figures::count;
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -13,7 +14,7 @@ use survive::plan::Plan;
 use survive::play::play;
 use survive::protocol;
 use survive::shrink::{outline, shrink, story};
-use survive::tally::{Tally, thousands};
+use survive::tally::Tally;
 
 /// Whole histories of the controller under simulated faults.
 #[derive(Parser)]
@@ -153,11 +154,11 @@ fn headline(all: &Tally) -> String {
     format!(
         "{} histories, {} simulated minutes, {} calls, {} processes ended, {} stood still; \
          {} broken; {per:.1} ms a history on one core",
-        thousands(all.seeds),
-        thousands(all.minutes.unsigned_abs()),
-        thousands(all.calls),
-        thousands(all.kills),
-        thousands(all.freezes),
+        count(all.seeds),
+        count(all.minutes.unsigned_abs()),
+        count(all.calls),
+        count(all.kills),
+        count(all.freezes),
         all.broken.len()
     )
 }
@@ -318,7 +319,7 @@ fn safeguards(asked: &Protocol) -> Result<()> {
             None => ("–".to_owned(), "–".to_owned()),
         };
         held += usize::from(came.broken.is_none());
-        let states = thousands(came.states);
+        let states = count(came.states);
         println!("| {} | {name} | {noticed} | {states} | {steps} |", defect.what());
     }
     if held > 0 {
@@ -350,10 +351,10 @@ fn protocol(asked: &Protocol) -> Result<()> {
             scenario.faults,
             scenario.writes,
             scenario.delays,
-            thousands(came.states),
+            count(came.states),
             if came.whole { "" } else { ", not all" },
-            thousands(came.steps),
-            thousands(came.ends),
+            count(came.steps),
+            count(came.ends),
             came.longest,
             ms / came.steps.max(1) as f64
         );

@@ -1,8 +1,9 @@
 //! What many histories came to, kept in pieces so that a long run can be resumed.
 
-use crate::fate::{Call, Cells, Fate, Stand, impossible};
+use crate::fate::{Call, Fate, Stand, impossible};
 use crate::plan::Plan;
 use crate::play::play;
+use rollout_controller::domain::figures::count;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -79,28 +80,21 @@ impl Tally {
             Fate::ALL.into_iter().flat_map(move |fate| Stand::ALL.map(|stand| (call, fate, stand)))
         });
         all.filter(|(call, fate, stand)| {
-            impossible(*call, *fate).is_none()
-                && out_of_reach(*call, *stand).is_none()
-                && self.cell(*call, *fate, *stand) == 0
+            impossible(*call, *fate).is_none() && self.cell(*call, *fate, *stand) == 0
         })
         .collect()
     }
 
     /// Faults by kind, as a table.
     pub fn faults(&self) -> String {
-        let mut text = "| call |".to_owned();
-        for fate in Fate::ALL {
-            text.push_str(&format!(" {} |", fate.name()));
-        }
-        text.push_str("\n|---|");
-        text.push_str(&"---:|".repeat(Fate::ALL.len()));
+        let mut text = table_head(&Fate::ALL.map(Fate::name));
         for call in Call::ALL {
             text.push_str(&format!("\n| {} |", call.name()));
             for fate in Fate::ALL {
-                let count: u64 = Stand::ALL.iter().map(|s| self.cell(call, fate, *s)).sum();
+                let all: u64 = Stand::ALL.iter().map(|s| self.cell(call, fate, *s)).sum();
                 match impossible(call, fate) {
                     Some(_) => text.push_str(" – |"),
-                    None => text.push_str(&format!(" {} |", thousands(count))),
+                    None => text.push_str(&format!(" {} |", count(all))),
                 }
             }
         }
@@ -111,24 +105,14 @@ impl Tally {
     /// For each call and where the rollout stood: how many of its possible fates came
     /// up, and the rarest of them.
     pub fn coverage(&self) -> String {
-        let mut text = "| call |".to_owned();
-        for stand in Stand::ALL {
-            text.push_str(&format!(" {} |", stand.name()));
-        }
-        text.push_str("\n|---|");
-        text.push_str(&"---:|".repeat(Stand::ALL.len()));
+        let mut text = table_head(&Stand::ALL.map(Stand::name));
         for call in Call::ALL {
             text.push_str(&format!("\n| {} |", call.name()));
             for stand in Stand::ALL {
-                if out_of_reach(call, stand).is_some() {
-                    text.push_str(" – |");
-                    continue;
-                }
                 let fates = Fate::ALL.iter().filter(|fate| impossible(call, **fate).is_none());
                 let counts: Vec<u64> = fates.map(|fate| self.cell(call, *fate, stand)).collect();
                 let reached = counts.iter().filter(|count| **count > 0).count();
-                let rarest = counts.iter().min().copied().unwrap_or(0);
-                let rarest = thousands(rarest);
+                let rarest = count(counts.iter().min().copied().unwrap_or(0));
                 text.push_str(&format!(" {reached}/{}, {rarest} |", counts.len()));
             }
         }
@@ -139,39 +123,17 @@ impl Tally {
                     text.push_str(&format!("- {}, {}: {why}\n", call.name(), fate.name()));
                 }
             }
-            for stand in Stand::ALL {
-                if let Some(why) = out_of_reach(call, stand) {
-                    text.push_str(&format!("- {}, {}: {why}\n", call.name(), stand.name()));
-                }
-            }
         }
         text
     }
 }
 
-/// Why a call cannot be made while the rollout stands there, if it cannot.
-pub const fn out_of_reach(_call: Call, _stand: Stand) -> Option<&'static str> {
-    None
+/// The first two lines of a table whose rows are calls.
+fn table_head(columns: &[&str]) -> String {
+    let rule = "---:|".repeat(columns.len());
+    format!("| call | {} |\n|---|{rule}", columns.join(" | "))
 }
 
 fn key((call, fate, stand): (Call, Fate, Stand)) -> String {
     format!("{}/{}/{}", call.name(), fate.name(), stand.name())
-}
-
-/// A count with its thousands apart.
-pub fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// The cells of one history, for tests.
-pub fn cells(seed: u64) -> Cells {
-    play(&Plan::of(seed), false).cells
 }
