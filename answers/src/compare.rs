@@ -38,14 +38,12 @@ impl Comparer {
         rules.check()?;
         let patterns =
             |list: &[String]| list.iter().filter_map(|text| Pattern::read(text)).collect();
-        // Checked above.
-        let zero = || Decimal::read("0").expect("0 is a number");
         Ok(Self {
             ignore: patterns(&rules.ignore),
             now: patterns(&rules.now),
             keyed: patterns(&rules.keyed),
             ignore_headers: rules.ignore_headers.iter().map(|n| n.to_lowercase()).collect(),
-            tolerance: Decimal::read_plain(&rules.tolerance).unwrap_or_else(zero),
+            tolerance: Decimal::read_plain(&rules.tolerance).expect("checked above"),
         })
     }
 
