@@ -449,6 +449,61 @@ pub struct OutpostError {
 
 // ------------------------------------------------------------------ messages
 
+/// An AWS service that the controller calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "`name` says which")]
+pub enum Service {
+    LoadBalancing,
+    Monitoring,
+    Parameters,
+    Functions,
+    Topics,
+    Buses,
+    Secrets,
+}
+
+impl Service {
+    /// As its VPC endpoint is called: `com.amazonaws.REGION.NAME`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LoadBalancing => "elasticloadbalancing",
+            Self::Monitoring => "monitoring",
+            Self::Parameters => "ssm",
+            Self::Functions => "lambda",
+            Self::Topics => "sns",
+            Self::Buses => "events",
+            Self::Secrets => "secretsmanager",
+        }
+    }
+}
+
+/// What came of asking a service for something.
+#[derive(Debug)]
+pub enum Reached {
+    /// It answered; a refusal is an answer, too.
+    Answered,
+    /// No answer came, and why.
+    Silent(BoxError),
+    /// Nothing was sent, and why.
+    Untried(BoxError),
+}
+
+/// A service, asked.
+#[derive(Debug)]
+pub struct Tried {
+    /// Which one.
+    pub service: Service,
+    /// What came of it.
+    pub reached: Reached,
+}
+
+/// Asks AWS' services from where this process runs.
+#[async_trait]
+pub trait Endpoints: Send + Sync {
+    /// Every service that the configuration needs, all at once, within seconds.
+    async fn try_all(&self) -> Vec<Tried>;
+}
+
 /// Sends messages, each channel by itself.
 #[async_trait]
 pub trait Messages: Send + Sync {
@@ -533,6 +588,8 @@ pub struct World {
     pub outposts: std::sync::Arc<dyn Outposts>,
     /// People and programs.
     pub messages: std::sync::Arc<dyn Messages>,
+    /// The way to AWS.
+    pub endpoints: std::sync::Arc<dyn Endpoints>,
     /// Time.
     pub clock: std::sync::Arc<dyn Clock>,
     /// What this process remembers between invocations.

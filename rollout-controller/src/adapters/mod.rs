@@ -8,6 +8,7 @@
 //! | [`alb`] | [`Traffic`](crate::ports::Traffic) | ELBv2: DescribeRules, ModifyRule |
 //! | [`cloudwatch`] | [`Metrics`](crate::ports::Metrics), [`Alarms`](crate::ports::Alarms) | GetMetricData, DescribeAlarms |
 //! | [`deployments`] | [`Deployments`](crate::ports::Deployments) | DescribeTargetHealth, GetAlias, GetFunctionConfiguration |
+//! | [`endpoints`] | [`Endpoints`](crate::ports::Endpoints) | one small question to each service |
 //! | [`ledger`] | [`Ledger`](crate::ports::Ledger) | PostgreSQL or SQLite |
 //! | [`messages`] | [`Messages`](crate::ports::Messages) | SNS topics of PagerDuty and of the chat, an event bus |
 //! | [`ssm`] | [`Outposts`](crate::ports::Outposts) | GetParameters, PutParameter |
@@ -20,6 +21,7 @@ pub mod aws;
 pub mod clock;
 pub mod cloudwatch;
 pub mod deployments;
+pub mod endpoints;
 pub mod invoke;
 pub mod ledger;
 pub mod messages;

@@ -4,6 +4,7 @@ use crate::adapters::alb::Alb;
 use crate::adapters::aws::Aws;
 use crate::adapters::cloudwatch::CloudWatch;
 use crate::adapters::deployments::Lambdas;
+use crate::adapters::endpoints::Network;
 use crate::adapters::ledger::{LedgerUrl, LedgerUrlError, Login, SqlLedger};
 use crate::adapters::messages::Channels;
 use crate::adapters::ssm::Parameters;
@@ -51,6 +52,7 @@ pub fn world(
         deployments: Arc::new(Lambdas::new(aws.clone())),
         outposts: Arc::new(Parameters::new(aws.clone())),
         messages: Arc::new(Channels::new(aws.clone(), paging, bus)),
+        endpoints: Arc::new(Network::new(aws.clone(), config)),
         clock,
         memory: Arc::default(),
     })

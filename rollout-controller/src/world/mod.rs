@@ -14,7 +14,7 @@ use crate::domain::minute::{Edges, Minute};
 use crate::domain::observation::{AlarmSeen, AlarmState, Foreign, MinuteRead, Share};
 use crate::domain::route::Route;
 use crate::domain::weight::Weight;
-use crate::ports::{Outside, World};
+use crate::ports::{Outside, Service, World};
 use jiff::Timestamp;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -55,6 +55,8 @@ pub struct Trouble {
     pub outposts_fail: bool,
     /// It cannot be told which code runs.
     pub code_unreadable: bool,
+    /// Services that do not answer.
+    pub silent: Vec<Service>,
     /// The process dies after this many writes of weights, before it can journal them.
     pub die_after_writes: Option<u32>,
 }
@@ -170,6 +172,7 @@ impl Pretend {
             deployments: this.clone(),
             outposts: this.clone(),
             messages: this.clone(),
+            endpoints: this.clone(),
             clock: this,
             memory: Arc::default(),
         }

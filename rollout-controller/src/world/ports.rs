@@ -11,8 +11,9 @@ use crate::domain::outbox::Debt;
 use crate::domain::route::Route;
 use crate::domain::weight::Weight;
 use crate::ports::{
-    Alarms, AlarmsError, Clock, Deployments, MessageError, Messages, Metrics, MetricsError,
-    MinutesWanted, OutpostError, Outposts, Outside, Traffic, TrafficError, WritePermit,
+    Alarms, AlarmsError, Clock, Deployments, Endpoints, MessageError, Messages, Metrics,
+    MetricsError, MinutesWanted, OutpostError, Outposts, Outside, Reached, Service, Traffic,
+    TrafficError, Tried, WritePermit,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -246,6 +247,28 @@ impl Outposts for Pretend {
         }
         state.outside.entry(rollout.to_owned()).or_default().order = Some(order.clone());
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Endpoints for Pretend {
+    async fn try_all(&self) -> Vec<Tried> {
+        let silent = self.state().trouble.silent.clone();
+        let all = [
+            Service::LoadBalancing,
+            Service::Monitoring,
+            Service::Parameters,
+            Service::Functions,
+            Service::Topics,
+            Service::Buses,
+            Service::Secrets,
+        ];
+        let one = |service| {
+            let answers = !silent.contains(&service);
+            let no = || Reached::Silent("no answer within 3 s".into());
+            Tried { service, reached: if answers { Reached::Answered } else { no() } }
+        };
+        all.into_iter().map(one).collect()
     }
 }
 

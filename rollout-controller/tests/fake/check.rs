@@ -12,10 +12,10 @@ use rollout_controller::domain::command::Order;
 use rollout_controller::domain::message::{Channel, Urgency};
 use rollout_controller::domain::minute::Minute;
 use rollout_controller::domain::observation::{AlarmState, Foreign, Share};
-use rollout_controller::domain::route::GroupArn;
+use rollout_controller::domain::route::{GroupArn, Route};
 use rollout_controller::domain::weight::Weight;
 use rollout_controller::lambda::handler::{Door, answer};
-use rollout_controller::ports::BoxError;
+use rollout_controller::ports::{BoxError, RouteSeen, Service, Traffic, TrafficError, WritePermit};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -440,4 +440,69 @@ async fn what_lies_outside_the_journal_is_looked_at_by_the_functions() {
 async fn eyes_of(night: &Night) -> Examination {
     let eyes = Examiner::function(&night.world, &night.config, None);
     eyes.examine("the view function", None).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_answer_is_named_with_the_way_to_it() {
+    let mut night = well(complete());
+    let view = async |night: &Night| {
+        let event = json!({"view": "check"});
+        let seen = answer(Door::View, &night.world, &night.config, &event, None).await.unwrap();
+        serde_json::from_value::<Examination>(seen).unwrap()
+    };
+    let found = view(&night).await;
+    let ok = of(&found, "endpoint", Level::Ok);
+    assert!(ok.len() == 1 && ok[0].what.starts_with("elasticloadbalancing, monitoring, ssm"));
+
+    night.pretend.state().trouble.silent = vec![Service::Topics, Service::Parameters];
+    let errand = Errand::WriteTest { rollout: None, as_of_ms: None };
+    let written = night.writes();
+    let command = errand.run(&night.world, &night.config, night.pretend.now()).await;
+    assert_eq!(night.writes(), written, "nothing is written where a service is silent");
+    for found in [view(&night).await, command] {
+        let bad = of(&found, "endpoint", Level::Bad);
+        let named: Vec<&str> = bad.iter().map(|finding| finding.what.as_str()).collect();
+        assert_eq!(
+            named,
+            [
+                "ssm does not answer (no answer within 3 s)",
+                "sns does not answer (no answer within 3 s)"
+            ]
+        );
+        assert_eq!(bad[1].why, "without it no page is sent");
+        assert!(bad[1].fix.contains("com.amazonaws.REGION.sns"), "{}", bad[1].fix);
+        assert!(of(&found, "rest", Level::Warn).is_empty(), "the others answered in time");
+    }
+    // A person's own way to AWS is another one.
+    assert!(of(&examine(&night, &both()).await, "endpoint", Level::Bad).is_empty());
+
+    // Each look waits for the silent service: the call ends in time all the same.
+    night.world.traffic = std::sync::Arc::new(Never);
+    let found = view(&night).await;
+    assert_eq!(of(&found, "endpoint", Level::Bad).len(), 2);
+    assert_eq!(of(&found, "rest", Level::Warn).len(), 1, "{}", found.render());
+}
+
+/// A load balancer that never answers.
+struct Never;
+
+#[async_trait]
+impl Traffic for Never {
+    async fn read(&self, _: &Route) -> Result<RouteSeen, TrafficError> {
+        std::future::pending().await
+    }
+
+    async fn shift(
+        &self,
+        _: &WritePermit,
+        _: &Route,
+        _: Option<Weight>,
+        _: Weight,
+    ) -> Result<Share, TrafficError> {
+        std::future::pending().await
+    }
+
+    async fn rewrite(&self, _: &WritePermit, _: &Route) -> Result<Share, TrafficError> {
+        std::future::pending().await
+    }
 }

@@ -174,3 +174,31 @@ async fn under_way_it_tells_the_last_decision_and_a_stopped_schedule() {
     );
     stage.cloud.shutdown().await;
 }
+
+/// A VPC whose endpoints let nobody in: connections are taken and never answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_never_answers_is_named_and_the_call_still_ends() {
+    let hole = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent = format!("http://{}", hole.local_addr().expect("an address"));
+    let env = [
+        ("AWS_ENDPOINT_URL_SNS", silent.clone()),
+        ("AWS_ENDPOINT_URL_SSM", silent.clone()),
+        ("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", silent),
+    ];
+    let stage = Functions::deployed(&env).await;
+    let seen = stage.rolloutctl(&["check", "--write-test", "--json"]).await;
+    assert_eq!(seen.status.code(), Some(12), "{}", told(&seen));
+    let bad = findings(&seen, "bad");
+    for service in ["elasticloadbalancing", "ssm", "sns"] {
+        // By the view function and by the command function.
+        let named = bad.iter().filter(|(check, what)| {
+            check == "endpoint" && what.starts_with(&format!("{service} does not answer"))
+        });
+        assert_eq!(named.count(), 2, "{service}: {bad:?}");
+    }
+    assert!(!bad.iter().any(|(check, _)| check == "function"), "it answered in time: {bad:?}");
+    let ok = findings(&seen, "ok");
+    let rest = "monitoring, lambda, events answer from here";
+    assert!(ok.iter().any(|(check, what)| check == "endpoint" && what == rest), "{ok:?}");
+    stage.cloud.shutdown().await;
+}

@@ -34,6 +34,7 @@ impl Player<'_> {
             deployments: door.clone(),
             outposts: door.clone(),
             messages: door.clone(),
+            endpoints: door.clone(),
             clock: door,
             memory: Arc::clone(&memory),
         };
