@@ -5,8 +5,9 @@ use crate::adapters::aws::Aws;
 use crate::adapters::invoke::{Function, who};
 use crate::api;
 use crate::api::{CommandOutcome, RouteShown, Status};
+use crate::check::Level;
 use crate::domain::command::{Order, Request, Verdict};
-use crate::domain::explain;
+use crate::domain::explain::{self, preview};
 use crate::report::screen::{Style, paint, told};
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
@@ -200,11 +201,16 @@ pub fn give(remote: &Remote, giving: &Giving, order: Order) -> anyhow::Result<Ex
         let asks = !giving.yes && !giving.dry_run;
         if giving.dry_run || asks {
             // An emergency order need not be tried out first when --yes is given.
-            let preview = send(&place, &request).await?;
-            if giving.dry_run || preview.outcome != Verdict::Applied {
-                return finish(remote, &preview);
+            let tried = send(&place, &request).await?;
+            if giving.dry_run || tried.outcome != Verdict::Applied {
+                return finish(remote, &tried);
             }
-            eprint!("{}", question(&preview));
+            eprint!("{}", question(&tried));
+            if request.order == Order::Start {
+                let names = tried.routes.iter().map(|route| route.name.chars().count());
+                let wide = names.max().unwrap_or(0).max(preview::NAMES);
+                eprintln!("  {:<wide$}  {}\n", "check", checked(&place).await);
+            }
             confirm(request.order.name())?;
         }
         request.dry_run = false;
@@ -254,7 +260,35 @@ fn verb_with_space(verb: &str) -> &str {
 fn question(preview: &CommandOutcome) -> String {
     let verb = explain::sentence(verb_with_space(&preview.command));
     let verb = verb.trim_end_matches('.');
-    format!("{verb} {}: {}\n", preview.rollout, preview.message)
+    let (first, rest) = preview.message.split_once('\n').unwrap_or((&preview.message, ""));
+    let joint = if rest.is_empty() { ": " } else { ", " };
+    let mut text = format!("{verb} {}{joint}{first}\n", preview.rollout);
+    for line in rest.lines() {
+        text.push_str(&format!("  {line}\n"));
+    }
+    text
+}
+
+/// What the view function's doctor found, in a line: a start is a good moment to know.
+async fn checked(place: &Place) -> String {
+    let question = api::Question::Check { rollout: place.rollout.clone(), as_of_ms: None };
+    let examination = match ask(place, &question).await {
+        Ok(api::Answer::Check(examination)) => examination,
+        Ok(_) => return "the view function answered another question".to_owned(),
+        Err(error) => return format!("not done ({error:#})"),
+    };
+    let of = |level: Level| examination.findings.iter().filter(move |f| f.level == level);
+    let mut counts = vec![format!("{} ok", of(Level::Ok).count())];
+    for (level, unit) in [(Level::Warn, "warning"), (Level::Bad, "problem")] {
+        counts.extend(match of(level).count() {
+            0 => None,
+            1 => Some(format!("1 {unit}")),
+            n => Some(format!("{n} {unit}s")),
+        });
+    }
+    let worst = of(Level::Bad).chain(of(Level::Warn)).next();
+    let worst = worst.map_or_else(String::new, |found| format!(": {}", found.what));
+    format!("{}{worst}", counts.join(", "))
 }
 
 fn finish(remote: &Remote, answer: &CommandOutcome) -> anyhow::Result<ExitCode> {

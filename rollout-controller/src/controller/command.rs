@@ -18,8 +18,9 @@ use crate::domain::copy::{Copy, OutsideOrder};
 use crate::domain::decide::Decided;
 use crate::domain::decision::{RollBackReason, Shift};
 use crate::domain::event::{Event, RouteFound};
-use crate::domain::explain;
+use crate::domain::explain::{self, preview};
 use crate::domain::journal::Journal;
+use crate::domain::message::Channel;
 use crate::domain::observation::{Observation, RouteSeen, Seen, Unread};
 use crate::domain::phase::Phase;
 use crate::domain::plan::Terms;
@@ -244,6 +245,9 @@ async fn unchanged(
     {
         message = planned(shift, &shown);
     }
+    if request.dry_run && ordered.verdict == Verdict::Applied && request.order == Order::Start {
+        message = preview_of(world, rollout, request, journal, seen);
+    }
     let mut answer = answer(world, rollout, request, ordered.verdict, message, journal, shown);
     answer.dry_run = request.dry_run;
     if ordered.verdict == Verdict::Stale {
@@ -251,6 +255,29 @@ async fn unchanged(
             changes_since(world, rollout, request.if_revision.unwrap_or(0)).await;
     }
     answer
+}
+
+/// What a start will do.
+fn preview_of(
+    world: &World,
+    rollout: &Rollout,
+    request: &Request,
+    journal: &Journal,
+    seen: &Observation,
+) -> String {
+    let people = [Channel::Pager, Channel::Chat].into_iter();
+    let channels: Vec<&str> =
+        people.filter(|channel| world.messages.has(*channel)).map(Channel::name).collect();
+    preview::start(&preview::Preview {
+        run: journal.run.as_ref().map_or(1, |run| run.number + 1),
+        identity: &request.identity,
+        reason: request.reason.trim(),
+        mode: rollout.mode,
+        terms: &rollout.terms,
+        settings: &rollout.settings,
+        seen,
+        channels: &channels,
+    })
 }
 
 fn planned(shift: &Shift, routes: &[RouteShown]) -> String {

@@ -20,7 +20,13 @@ $ rolloutctl start
 ✖ Not started: a reason is needed: rolloutctl start --reason "…"
 [exit 40]
 $ rolloutctl start --reason "scorer 2.4, change 1187" --dry-run
-• Dry run, nothing was changed: Run 1 started. First share within 2 minutes.
+• Dry run, nothing was changed: run 1 by ada: "scorer 2.4, change 1187"
+  public  100% Python → first share by traffic, at most 50% Rust, in 2 minutes
+  stages  1% 5% 10% 25% 50% 100%; a bake of 30 min before 100%
+  limits  errors 1% · P50 100 ms · P95 200 ms · P99 500 ms
+  code    Rust version 1, Python version 1
+  alarms  none: only the limits roll back
+  pages   to the pager and chat
   public 0% · read back 09:00:00 UTC · revision 0
 $ rolloutctl start --reason "scorer 2.4, change 1187" --yes
 ✔ Run 1 started. First share within 2 minutes.

@@ -4,7 +4,10 @@ use crate::stage::Stage;
 use clap::{Command, CommandFactory as _};
 use rollout_controller::cli::Cli;
 use serde_json::Value;
-use std::process::Output;
+use std::io::{Read as _, Write as _};
+use std::process::{Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 fn rolloutctl(args: &[&str]) -> Output {
     std::process::Command::new(env!("CARGO_BIN_EXE_rolloutctl"))
@@ -267,5 +270,192 @@ async fn colours_and_drawing_are_for_terminals_alone() {
     for code in ["\x1b[?1049h", "\x1b[?25l", "q quit", "\x1b[?25h", "\x1b[?1049l"] {
         assert!(drawn.contains(code), "{code:?} is not in {drawn:?}");
     }
+    stage.cloud.shutdown().await;
+}
+
+/// A program on a terminal of its own: what it draws, and a keyboard.
+struct Terminal {
+    program: std::process::Child,
+    drawn: Arc<Mutex<String>>,
+    /// What was expected so far ends here.
+    read: usize,
+}
+
+impl Terminal {
+    /// Runs `line` in a terminal of 80 × 24, with the operator's surroundings.
+    fn run(stage: &Stage, line: &str) -> Self {
+        let mut program = std::process::Command::new("script")
+            .args(["-qec", &format!("stty cols 80 rows 24; {line}"), "/dev/null"])
+            .current_dir(stage.dir.path())
+            .env_clear()
+            .envs(stage.env())
+            .envs([stage.agree_on_time()])
+            .env("TERM", "xterm-256color")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("script");
+        let drawn = Arc::new(Mutex::new(String::new()));
+        let mut output = program.stdout.take().expect("its output");
+        let into = drawn.clone();
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(1..) = output.read(&mut bytes).inspect(|count| {
+                let text = String::from_utf8_lossy(&bytes[..*count]).into_owned();
+                into.lock().unwrap().push_str(&text);
+            }) {}
+        });
+        Self { program, drawn, read: 0 }
+    }
+
+    /// Waits until this is drawn, after what was expected before.
+    async fn expect(&mut self, words: &str) {
+        for _ in 0..1200 {
+            let drawn = self.drawn.lock().unwrap().clone();
+            if let Some(at) = drawn.get(self.read..).and_then(|rest| rest.find(words)) {
+                self.read += at + words.len();
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("`{words}` is not drawn: {:?}", self.drawn.lock().unwrap().get(self.read..));
+    }
+
+    fn press(&mut self, keys: &str) {
+        let keyboard = self.program.stdin.as_mut().expect("a keyboard");
+        keyboard.write_all(keys.as_bytes()).expect("typed");
+        keyboard.flush().expect("typed");
+    }
+
+    /// Its exit code, once it has ended by itself.
+    async fn ended(mut self) -> Option<i32> {
+        for _ in 0..1200 {
+            if let Some(status) = self.program.try_wait().expect("a child") {
+                return status.code();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("it goes on: {:?}", self.drawn.lock().unwrap());
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
+}
+
+fn has_script() -> bool {
+    let there = std::process::Command::new("script").arg("--version").output().is_ok();
+    if !there {
+        eprintln!("NOT TESTED: a terminal needs `script` of util-linux");
+    }
+    there
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_a_watch_explain_pause_resume_and_quit() {
+    if !has_script() {
+        return;
+    }
+    let mut stage = Stage::at(62, 1).await;
+    let mut watch = Terminal::run(&stage, "rolloutctl status --watch --interval 200ms");
+    watch.expect("q quit").await;
+    watch.press("e");
+    watch.expect("Engine: evidence-2").await;
+    // Nothing acts on one key: an empty reason is a no, and so is an n.
+    watch.press("p");
+    watch.expect("Pause, reason (empty: not now): ").await;
+    watch.press("\r");
+    watch.expect("q quit").await;
+    watch.press("p");
+    watch.expect("Pause, reason (empty: not now): ").await;
+    watch.press("gateway\r");
+    watch.expect("Pause? [y/N] ").await;
+    watch.press("n\r");
+    watch.expect("you did not confirm").await;
+    watch.expect("Enter goes back. ").await;
+    watch.press("\r");
+    watch.expect("q quit").await;
+    assert_eq!(phase(&stage).await, "advancing");
+
+    watch.press("p");
+    watch.expect("Pause, reason (empty: not now): ").await;
+    watch.press("gateway\r");
+    watch.expect("Pause? [y/N] ").await;
+    watch.press("y\r");
+    watch.expect("Paused at 1%").await;
+    watch.press("\r");
+    watch.expect("q quit").await;
+    assert_eq!(phase(&stage).await, "paused");
+    let history = stage.rolloutctl(&["history"]).await;
+    assert!(text(&history.stdout).contains("paused: \"gateway\""), "{history:?}");
+
+    watch.press("r");
+    watch.expect("Resume, reason (empty: not now): ").await;
+    watch.press("gateway is out\r");
+    watch.expect("Resume? [y/N] ").await;
+    watch.press("y\r");
+    watch.expect("Resumed at 1%").await;
+    watch.press("\r");
+    watch.expect("q quit").await;
+    assert_eq!(phase(&stage).await, "advancing");
+
+    // `B` asks as the command does; a `b` is no key.
+    watch.press("b");
+    watch.press("B");
+    watch.expect("Roll back, reason (empty: not now): ").await;
+    watch.press("\r");
+    watch.expect("q quit").await;
+    let status = stage.rolloutctl(&["status"]).await.status.code();
+    watch.press("q");
+    // The cursor and the screen before are given back, and the code is the status's.
+    watch.expect("\x1b[?25h").await;
+    watch.expect("\x1b[?1049l").await;
+    assert_eq!(watch.ended().await, status);
+    assert_eq!(stage.rust_percent(), 1);
+    stage.minutes(1).await;
+    stage.cloud.shutdown().await;
+}
+
+async fn phase(stage: &Stage) -> String {
+    let status = stage.rolloutctl(&["status", "--json"]).await;
+    let status: Value = serde_json::from_slice(&status.stdout).expect("JSON");
+    status["phase"].as_str().unwrap_or_default().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_shows_what_it_will_do_before_it_asks() {
+    if !has_script() {
+        return;
+    }
+    let stage = Stage::ready(62).await;
+    let start = "rolloutctl start --reason 'scorer 2.4, change 1187'";
+    let mut asked = Terminal::run(&stage, start);
+    for line in [
+        "Start score, run 1 by ",
+        ": \"scorer 2.4, change 1187\"",
+        "  public  100% Python → first share by traffic, at most 50% Rust, in 2 minutes",
+        "  stages  1% 5% 10% 25% 50% 100%; a bake of 30 min before 100%",
+        "  limits  errors 1% · P50 100 ms · P95 200 ms · P99 500 ms",
+        "  code    Rust ",
+        "  alarms  holds on rds-cpu",
+        "  pages   to ",
+        "  check   ",
+        " ok",
+        "Start? [y/N] ",
+    ] {
+        asked.expect(line).await;
+    }
+    asked.press("\r");
+    asked.expect("Not started: you did not confirm. Traffic is unchanged").await;
+    assert_eq!(asked.ended().await, Some(1));
+    assert!(phase(&stage).await.contains("not started"));
+    let mut asked = Terminal::run(&stage, start);
+    asked.expect("Start? [y/N] ").await;
+    asked.press("y\r");
+    asked.expect("Run 1 started").await;
+    assert_eq!(asked.ended().await, Some(0));
     stage.cloud.shutdown().await;
 }

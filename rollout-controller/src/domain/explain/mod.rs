@@ -4,6 +4,7 @@
 pub mod event;
 pub mod evidence;
 pub mod health;
+pub mod preview;
 
 use self::evidence::Clock;
 use crate::domain::both_sides::GOOD_MINUTES;
