@@ -22,7 +22,7 @@ dev-env: ## Make or find Python, PostgreSQL and pgbouncer (the others call this)
 	@scripts/dev-env
 
 .PHONY: demo
-demo: dev-env ## Watch two rollouts: one to 100 %, one taken back
+demo: dev-env ## Watch two rollouts: one to 100%, one taken back
 	@$(ENV); cargo build --workspace $(FAULTS)
 	@$(ENV); exec $(TARGET)/debug/local-cloud demo $(ARGS)
 

@@ -47,13 +47,13 @@ pub struct Cell {
     pub completed: Share,
     /// The old side has all traffic.
     pub rolled_back: Share,
-    /// Those of them that were at 100 %, where no old side can excuse anything.
+    /// Those of them that were at 100%, where no old side can excuse anything.
     pub rolled_back_at_full: u64,
     /// Neither at the horizon.
     pub hangs: Share,
     /// Minutes to the bake.
     pub bake: Option<Quantiles>,
-    /// Minutes to 100 %.
+    /// Minutes to 100%.
     pub full: Option<Quantiles>,
     /// Minutes to completion.
     pub complete: Option<Quantiles>,
@@ -105,7 +105,7 @@ impl Cell {
                 let name = policy.name();
                 format!(
                     "{name} in {world} at {requests_per_minute} requests a minute: {k} of {n} \
-                     {what}, surely more than {low:.2} %; {most} % are promised"
+                     {what}, surely more than {low:.2}%; {most}% are promised"
                 )
             })
         };

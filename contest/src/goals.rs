@@ -1,7 +1,7 @@
 //! The numbers that evidence-2 has to reach, world by world.
 //!
 //! A goal is missed only if the interval of the run's counts excludes it; minutes and
-//! requests may be 15 % (or a minute) above the reference.
+//! requests may be 15% (or a minute) above the reference.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ pub struct Goal {
     pub requests_per_minute: f64,
     /// Most that may be rolled back.
     rolled_back_most: Option<f64>,
-    /// Most that may be rolled back before 100 %.
+    /// Most that may be rolled back before 100%.
     before_full_most: Option<f64>,
     /// Least that must be rolled back.
     rolled_back_least: Option<f64>,
@@ -27,7 +27,7 @@ pub struct Goal {
     hangs_most: Option<f64>,
     /// Median minutes to the bake, and to completion.
     minutes: Option<(i64, i64)>,
-    /// Minutes from fault to rollback: median, and 95 %.
+    /// Minutes from fault to rollback: median, and 95%.
     delay: Option<(i64, Option<i64>)>,
     /// Median requests of the new side under the fault.
     requests: Option<i64>,
@@ -54,16 +54,16 @@ impl Goal {
             let Share { low, high, .. } = found;
             let shown = format!("{what} {}", percent(found));
             if let Some(most) = most.filter(|&most| low > most) {
-                missed.push(format!("{shown}; at most {} %", 100.0 * most));
+                missed.push(format!("{shown}; at most {}%", 100.0 * most));
             }
             if let Some(least) = least.filter(|&least| high < least) {
-                missed.push(format!("{shown}; at least {} %", 100.0 * least));
+                missed.push(format!("{shown}; at least {}%", 100.0 * least));
             }
         };
         share("rolled back", cell.rolled_back, self.rolled_back_most, self.rolled_back_least);
         let before_full = cell.rolled_back.k - cell.rolled_back_at_full;
         let before_full = Share::new(before_full, cell.rolled_back.n);
-        share("rolled back before 100 %", before_full, self.before_full_most, None);
+        share("rolled back before 100%", before_full, self.before_full_most, None);
         share("completed", cell.completed, self.completed_most, None);
         share("hang", cell.hangs, self.hangs_most, None);
         let mut within = |what: &str, found: Option<i64>, reference: Option<i64>| {
@@ -76,7 +76,7 @@ impl Goal {
         within("minutes to the bake", cell.bake.map(|q| q.p50), self.minutes.map(|m| m.0));
         within("minutes to complete", cell.complete.map(|q| q.p50), self.minutes.map(|m| m.1));
         within("median delay", cell.delay.map(|q| q.p50), self.delay.map(|d| d.0));
-        within("95 % delay", cell.delay.map(|q| q.p95), self.delay.and_then(|d| d.1));
+        within("95% delay", cell.delay.map(|q| q.p95), self.delay.and_then(|d| d.1));
         within("requests under the fault", cell.under_fault.map(|q| q.p50), self.requests);
         Checked {
             world: self.world.to_owned(),
@@ -87,10 +87,10 @@ impl Goal {
     }
 }
 
-/// `0.3 % [0.1, 0.9]`.
+/// `0.3% [0.1, 0.9]`.
 pub fn percent(share: Share) -> String {
     let Share { low, high, .. } = share;
-    format!("{:.1} % [{:.1}, {:.1}]", 100.0 * share.ratio(), 100.0 * low, 100.0 * high)
+    format!("{:.1}% [{:.1}, {:.1}]", 100.0 * share.ratio(), 100.0 * low, 100.0 * high)
 }
 
 const K: [f64; 5] = [10.0, 60.0, 600.0, 6000.0, 60_000.0];
@@ -127,7 +127,7 @@ const HEALTHY: [Healthy; 20] = [
     ("h_simpson", 0.001, &[600.0, 6000.0], &[(60, 115), (50, 106)]),
 ];
 
-/// Faults: rolled back at least, then per rate median delay, 95 % delay, requests.
+/// Faults: rolled back at least, then per rate median delay, 95% delay, requests.
 type Delays = &'static [(i64, Option<i64>, Option<i64>)];
 type Fault = (&'static str, f64, &'static [f64], Delays);
 

@@ -3,7 +3,7 @@
 use rollout_controller::domain::evidence::math::ln_gamma;
 use serde::{Deserialize, Serialize};
 
-/// A share of rollouts as counted, with its exact 95 % interval.
+/// A share of rollouts as counted, with its exact 95% interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Share {
     /// How many.
@@ -29,7 +29,7 @@ impl Share {
     }
 }
 
-/// 95 % interval of a rate of which `k` of `n` were seen.
+/// 95% interval of a rate of which `k` of `n` were seen.
 pub fn clopper_pearson(k: u64, n: u64) -> (f64, f64) {
     let (bad, good) = (k as f64, n.saturating_sub(k) as f64);
     let low = if k == 0 { 0.0 } else { boundary(|p| beta(bad, good + 1.0, p) < 0.025) };

@@ -46,7 +46,7 @@ pub struct Outcome {
     pub end: End,
     /// Minute in which the end took effect.
     pub at: i64,
-    /// First minute of the bake: of the last share with a control, or of 100 %.
+    /// First minute of the bake: of the last share with a control, or of 100%.
     pub bake_at: Option<i64>,
     /// First minute with all traffic on the new side.
     pub full_at: Option<i64>,

@@ -130,7 +130,7 @@ export class Alarms extends pulumi.ComponentResource {
     }));
     return this.metric(
       `${side.route}-${this.names.side(side.side)}-errors`,
-      `More than ${slo.errorRatePercent} % of requests to ${this.common.labels[side.side]} on route ${side.route} fail`,
+      `More than ${slo.errorRatePercent}% of requests to ${this.common.labels[side.side]} on route ${side.route} fail`,
       "rolled-back",
       {
         metricQueries: [

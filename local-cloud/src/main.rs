@@ -17,7 +17,7 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Watch two rollouts on this machine: one to 100 %, one taken back
+    /// Watch two rollouts on this machine: one to 100%, one taken back
     Demo(demo::Args),
     /// Try a rollout by hand: start it, break it, pause it, take it back
     Play(demo::play::Args),

@@ -217,7 +217,7 @@ pub enum Stand {
     Stage,
     /// At the bake's share.
     Bake,
-    /// At 100 %.
+    /// At 100%.
     Watch,
     /// A pause stands.
     Paused,

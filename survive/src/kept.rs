@@ -198,7 +198,7 @@ fn a_promotion_gives_way_to_a_rollback_wherever_it_comes() {
     }
 }
 
-/// Scheduler, seed 60: the append fails, the rollback sets 0 % and says so; a raise in
+/// Scheduler, seed 60: the append fails, the rollback sets 0% and says so; a raise in
 /// flight then writes. Wherever the raise stands still, the journal learns of the
 /// rollback with who and why, and the share is back at 0.
 #[test]

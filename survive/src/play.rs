@@ -35,9 +35,9 @@ pub const BEGINS_MS: i64 = 1_795_507_200_000;
 const BUDGET: SignedDuration = SignedDuration::from_secs(20);
 /// Lambda ends a process after this, in milliseconds.
 const TIMEOUT_MS: i64 = 60_000;
-/// A healthy service must be at 100 % so many minutes after the last fault.
+/// A healthy service must be at 100% so many minutes after the last fault.
 pub const COMPLETES_WITHIN: i64 = 100;
-/// A bad one at 0 %.
+/// A bad one at 0%.
 pub const ENDS_WITHIN: i64 = 45;
 
 /// How a history went.

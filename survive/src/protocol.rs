@@ -10,7 +10,7 @@ fn scenario(name: &'static str, actors: Vec<Actor>) -> Scenario {
     Scenario { name, actors, deaths: 0, faults: 0, writes: 0, delays: 0 }
 }
 
-/// All of them. Every tick among them raises from 10 % to 50 %.
+/// All of them. Every tick among them raises from 10% to 50%.
 pub fn scenarios() -> Vec<Scenario> {
     let tick = || Actor::Tick;
     let rollback = || Actor::Order(Order::Rollback);

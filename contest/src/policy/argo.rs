@@ -66,7 +66,7 @@ impl Policy for Argo {
                 return Step::RollBack;
             }
         }
-        // A step that ends at 100 % ends the rollout: no pause follows it.
+        // A step that ends at 100% ends the rollout: no pause follows it.
         self.schedule.step_or_end(share)
     }
 }

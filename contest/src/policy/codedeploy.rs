@@ -1,7 +1,7 @@
 //! A model of AWS CodeDeploy for Lambda with CloudWatch alarms.
 //!
 //! `CodeDeployDefault.LambdaLinear10PercentEvery10Minutes`, the slowest of the linear
-//! configurations that AWS predefines: ten minutes at 10, 20, … 90 %, then all. An
+//! configurations that AWS predefines: ten minutes at 10, 20, … 90%, then all. An
 //! alarm on the new version for each limit, a period of one minute, in ALARM when 3 of
 //! the last 5 datapoints breach, missing data treated as not breaching; an alarm stops
 //! the deployment and rolls back. After the last shift the deployment has succeeded.

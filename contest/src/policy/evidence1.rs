@@ -1,6 +1,6 @@
 //! Evidence-1: the controller's first engine and the way the controller fed it.
 //!
-//! Default settings; stages 1, 5, 10, 25, 50, 100 %; an hour of history; a minute
+//! Default settings; stages 1, 5, 10, 25, 50, 100%; an hour of history; a minute
 //! that cannot be read when it is due is never read again; routes are summed.
 
 use rollout_controller::domain::evidence::{

@@ -1,6 +1,6 @@
 //! Evidence-2: the controller's engine and the way the controller feeds it.
 //!
-//! Default settings; stages 1, 5, 10, 25, 50 %, the bake, 100 %; a day of history;
+//! Default settings; stages 1, 5, 10, 25, 50%, the bake, 100%; a day of history;
 //! minutes that change are judged again; a raise that hurts both sides is undone, and
 //! the second time it is a rollback.
 

@@ -4,7 +4,7 @@
 //! the last minute. A check that fails, or finds no values because the canary got no
 //! traffic, halts the advancement and counts as failed; `threshold: 5` failed checks
 //! roll back. Otherwise the weight goes to the next of `stepWeights`; after the last
-//! one below 100 % the canary is promoted, and nobody looks any more.
+//! one below 100% the canary is promoted, and nobody looks any more.
 //!
 //! Sources: <https://docs.flagger.app/usage/how-it-works> (interval, threshold,
 //! stepWeights, promotion), <https://docs.flagger.app/usage/metrics> (built-in checks,
@@ -21,7 +21,7 @@ use super::{Arrived, Policy, Step};
 
 /// Failed checks that roll back.
 const THRESHOLD: u32 = 5;
-/// Promoted from here: the weights before 100 %.
+/// Promoted from here: the weights before 100%.
 const WEIGHTS: usize = STAGES.len() - 1;
 
 pub(super) struct Flagger {

@@ -1,7 +1,7 @@
 //! A model of Kayenta's judge (NetflixACAJudge) behind a stepwise rollout.
 //!
 //! Each metric is a series of one value a minute for canary and baseline: error rate,
-//! P50, P95, P99. A two-sided Mann-Whitney test at 98 % gives the interval of the shift
+//! P50, P95, P99. A two-sided Mann-Whitney test at 98% gives the interval of the shift
 //! between the two; the metric is *High* when that interval lies wholly above a quarter
 //! (`tolerance` 0.25) of the estimated shift. The score is the share of metrics that
 //! pass: below 75 (*marginal*) the canary fails at once, and at the last analysis it
@@ -11,7 +11,7 @@
 //! Sources: <https://spinnaker.io/docs/guides/user/canary/judge/> (validation, Mann-Whitney,
 //! scoring), <https://spinnaker.io/docs/guides/user/canary/stage/> (interval, growing
 //! window, marginal and pass), C. Graff et al., "Automated Canary Analysis at Netflix
-//! with Kayenta" (2018). Confidence 98 % and tolerance 0.25 are the judge's documented
+//! with Kayenta" (2018). Confidence 98% and tolerance 0.25 are the judge's documented
 //! configuration properties. The interval is the usual large-sample one (E. Lehmann,
 //! Nonparametrics, 1975, section 2.6). Spinnaker advises at least 50 values a series and hours
 //! of canary; an hour is what the other policies take.
@@ -24,7 +24,7 @@ use super::{Arrived, Policy, Step};
 
 const MINUTES_EACH: u32 = 10;
 const TOLERANCE: f64 = 0.25;
-/// Quantile of the standard normal at 0.99: two-sided 98 %.
+/// Quantile of the standard normal at 0.99: two-sided 98%.
 const Z: f64 = 2.326_347_874;
 const MARGINAL: f64 = 75.0;
 const PASS: f64 = 95.0;

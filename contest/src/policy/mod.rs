@@ -62,7 +62,7 @@ pub trait Policy {
     fn first_share(&self) -> Weight;
 
     /// The last share at which the old side is there to compare with, if the policy
-    /// has one, else 100 %.
+    /// has one, else 100%.
     fn bake_share(&self) -> Weight {
         Weight::FULL
     }

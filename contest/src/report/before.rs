@@ -11,18 +11,18 @@ use crate::policy::Kind;
 const ROWS: [(&str, &str); 8] = [
     (
         "a service that is down one whole minute in ten, 6,000 req/min",
-        "promoted in 100 % of rollouts",
+        "promoted in 100% of rollouts",
     ),
     (
         "a healthy rollout with an incident near the last step",
-        "hangs at 100 % for ever (2 % of bursty rollouts)",
+        "hangs at 100% for ever (2% of bursty rollouts)",
     ),
-    ("shared incident during the bake", "rolled back in 100 %"),
-    ("+1 point of errors that begins at 100 %", "held for 8 to 24 hours; 0.1 to 1 % rolled back"),
-    ("two identical services whose latency drifts (AR(1), sd 20 %)", "23 to 32 % rolled back"),
-    ("two healthy routes, one a stage behind for six minutes", "100 % rolled back"),
+    ("shared incident during the bake", "rolled back in 100%"),
+    ("+1 point of errors that begins at 100%", "held for 8 to 24 hours; 0.1 to 1% rolled back"),
+    ("two identical services whose latency drifts (AR(1), sd 20%)", "23 to 32% rolled back"),
+    ("two healthy routes, one a stage behind for six minutes", "100% rolled back"),
     ("late minutes", "never read again"),
-    ("minutes to 100 %, default settings, 60 / 600 / 6,000 req/min", "172 / 39 / 35"),
+    ("minutes to 100%, default settings, 60 / 600 / 6,000 req/min", "172 / 39 / 35"),
 ];
 
 /// The table; empty without cells.
@@ -76,7 +76,7 @@ pub(super) fn table(cells: &[Cell]) -> String {
             shares("f_e1_trickle", &[600.0], "promoted in", &|c| c.completed)
         ),
         format!(
-            "{} / {} / {} to 100 %, after a bake that begins at {}",
+            "{} / {} / {} to 100%, after a bake that begins at {}",
             median(60.0),
             median(600.0),
             median(6000.0),
@@ -115,7 +115,7 @@ pub(super) fn headline(cells: &[Cell]) -> String {
     worst.sort_by_key(|cell| std::cmp::Reverse(cell.rolled_back.k));
     let exact = |share: Share| {
         format!(
-            "{} of {} ({:.3} % [{:.3}, {:.3}])",
+            "{} of {} ({:.3}% [{:.3}, {:.3}])",
             share.k,
             thousands(share.n),
             100.0 * share.ratio(),

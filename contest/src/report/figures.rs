@@ -67,7 +67,7 @@ fn ticks(values: &[f64], label: impl Fn(f64) -> String) -> Vec<(f64, String)> {
     values.iter().map(|&value| (value, label(value))).collect()
 }
 
-/// A share, of which none is drawn as 0.03 %.
+/// A share, of which none is drawn as 0.03%.
 const NONE: f64 = 0.03;
 
 fn promises(cells: &[Cell]) -> String {
@@ -75,7 +75,7 @@ fn promises(cells: &[Cell]) -> String {
     let range = (NONE, 100.0);
     let plot = Plot { left: 70.0, right: 730.0, top: 70.0, bottom: 420.0, x: range, y: range };
     let shares = ticks(&[NONE, 0.1, 1.0, 10.0, 100.0], |share| {
-        if share > NONE { format!("{share} %") } else { "0".to_owned() }
+        if share > NONE { format!("{share}%") } else { "0".to_owned() }
     });
     let names = (
         "bad versions that complete: mean over the fault worlds and rates",
@@ -90,7 +90,7 @@ fn promises(cells: &[Cell]) -> String {
         let (back, done) = (100.0 * back, 100.0 * done);
         let point = plot.at(done, back);
         let name = policy.name();
-        let says = format!("{name}: {back:.2} % rolled back, {done:.1} % promoted");
+        let says = format!("{name}: {back:.2}% rolled back, {done:.1}% promoted");
         svg.dot(point, 6.0, &format!("s{at}"), &says);
         names.push((point, at, name));
     }
@@ -180,7 +180,7 @@ fn minutes(cells: &[Cell]) -> String {
         &mut svg,
         &ticks(&RATES, thousands),
         &ticks(&[10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0], thousands),
-        ("requests a minute", "minutes, median; bars: 10 to 90 % of evidence-2's rollouts"),
+        ("requests a minute", "minutes, median; bars: 10 to 90% of evidence-2's rollouts"),
     );
     let world = catalogue::named("h_iid");
     let oracle: Vec<(f64, f64)> = RATES
@@ -229,11 +229,11 @@ fn hangs(cells: &[Cell]) -> String {
         svg.text(140.0, y + 20.0, Anchor::End, &format!("t{at}"), policy.name());
         svg.rect((150.0, y), (scale(100.0 * hang).max(1.0), 16.0), &format!("s{at}"));
         svg.rect((150.0, y + 20.0), (scale(100.0 * back).max(1.0), 6.0), &format!("s{at}"));
-        let mut says = format!("{:.2} % hang, {:.2} % rolled back", 100.0 * hang, 100.0 * back);
+        let mut says = format!("{:.2}% hang, {:.2}% rolled back", 100.0 * hang, 100.0 * back);
         if worst.hangs.k > 0 {
             let (most, world) = (100.0 * worst.hangs.ratio(), &worst.world);
             let rate = thousands(worst.requests_per_minute);
-            says.push_str(&format!("; most hang in {world} at {rate}: {most:.0} %"));
+            says.push_str(&format!("; most hang in {world} at {rate}: {most:.0}%"));
         }
         let right = 158.0 + scale(100.0 * hang.max(back));
         let (x, anchor) = if right > 250.0 { (740.0, Anchor::End) } else { (right, Anchor::Start) };
@@ -246,12 +246,12 @@ fn duty(cells: &[Cell]) -> String {
     let mut svg =
         Svg::new(760.0, 420.0, "Faults that come and go, evidence-2: what becomes of them");
     let note = "minutes to rollback (median) at 600 / 6,000 req/min; done: completes, its average keeps \
-                the limit of 1 %; held: neither";
+                the limit of 1%; held: neither";
     svg.text(20.0, 50.0, Anchor::Start, "n", note);
     let (width, height) = (145.0, 56.0);
     for (column, severity) in catalogue::SEVERITIES.into_iter().enumerate() {
         let x = 130.0 + width * column as f64;
-        let label = format!("{severity} % fail");
+        let label = format!("{severity}% fail");
         svg.text(x + width / 2.0, 78.0, Anchor::Middle, "n", &label);
         for (row, period) in catalogue::PERIODS.into_iter().enumerate() {
             let y = 90.0 + height * row as f64;

@@ -28,7 +28,7 @@ pub(super) fn heading(cells: &[Cell], before: &[Cell], headline: &[Cell]) -> Str
         }
     }
     text.push_str(
-        " Brackets are exact 95 % binomial intervals (Clopper and Pearson). Everything is about \
+        " Brackets are exact 95% binomial intervals (Clopper and Pearson). Everything is about \
          simulated worlds and about models of the other policies.\n\n",
     );
     text
@@ -47,7 +47,7 @@ pub(super) fn all(cells: &[Cell], goals: &[Checked]) -> String {
     let healthy = |w: &&World| !w.expect.is_fault();
     text.push_str(
         "## Healthy worlds: rolled back\n\nShare of rollouts that are taken back although the new \
-         side is no worse; `+ h` hang (neither at the end of the horizon); `*n*` of those rolled back were at 100 %, where \
+         side is no worse; `+ h` hang (neither at the end of the horizon); `*n*` of those rolled back were at 100%, where \
          no old side can excuse an incident.\n\n",
     );
     text.push_str(&by_policy(cells, worlds.iter().filter(healthy), &|cell| {
@@ -65,7 +65,7 @@ pub(super) fn all(cells: &[Cell], goals: &[Checked]) -> String {
     let faulty = |w: &&World| w.expect.is_fault();
     text.push_str(&by_policy(cells, worlds.iter().filter(faulty), &|cell| short(cell.completed)));
     text.push_str(
-        "## Faults: minutes from fault to rollback\n\nMedian / 95 %, of those rolled back; in \
+        "## Faults: minutes from fault to rollback\n\nMedian / 95%, of those rolled back; in \
          parentheses the requests that the new side served meanwhile (median).\n\n",
     );
     text.push_str(&by_policy(cells, worlds.iter().filter(faulty), &|cell| match (
@@ -157,7 +157,7 @@ fn summary(cells: &[Cell], worlds: &[World]) -> String {
         let done = mean_and_worst(cells, policy, promised_fault, |c| c.completed);
         let (Some(back), Some(hang), Some(done)) = (back, hang, done) else { continue };
         text.push_str(&format!(
-            "| {} | {:.2} % | {} | {:.2} % | {:.1} % | {} |\n",
+            "| {} | {:.2}% | {} | {:.2}% | {:.1}% | {} |\n",
             policy.name(),
             100.0 * back.0,
             worst(back.1, back.1.rolled_back),
@@ -172,7 +172,7 @@ fn summary(cells: &[Cell], worlds: &[World]) -> String {
 
 fn minutes(cells: &[Cell]) -> String {
     let mut text =
-        "## Minutes of a healthy rollout\n\nh_iid: to the bake / to 100 % / until nobody \
+        "## Minutes of a healthy rollout\n\nh_iid: to the bake / to 100% / until nobody \
                     looks any more, medians.\n\n"
             .to_owned();
     text.push_str(&header("req/min"));
@@ -194,7 +194,7 @@ fn reached(goals: &[Checked]) -> String {
     let missed: Vec<&Checked> = goals.iter().filter(|goal| !goal.missed.is_empty()).collect();
     let mut text = format!(
         "## Numbers to reach\n\n{} of {} cells reach every number asked of evidence-2. A share is \
-         missed only if its interval excludes the number; minutes and requests may be 15 % or one \
+         missed only if its interval excludes the number; minutes and requests may be 15% or one \
          above the reference.\n\n",
         goals.len() - missed.len(),
         goals.len()
@@ -213,9 +213,9 @@ fn reached(goals: &[Checked]) -> String {
 fn duties(cells: &[Cell]) -> String {
     let mut text = "## Faults that come and go: duty × severity, evidence-2\n\nMedian minutes to \
                     rollback at 600 / 6,000 requests a minute; *done*: completes (its average keeps \
-                    the limit of 1 %); *held*: neither.\n\n"
+                    the limit of 1%); *held*: neither.\n\n"
         .to_owned();
-    let columns = catalogue::SEVERITIES.map(|severity| format!(" {severity} % fail |")).concat();
+    let columns = catalogue::SEVERITIES.map(|severity| format!(" {severity}% fail |")).concat();
     text.push_str(&format!("| bad minutes |{columns}\n|---|---|---|---|---|\n"));
     for period in catalogue::PERIODS {
         let row = catalogue::SEVERITIES.map(|severity| {

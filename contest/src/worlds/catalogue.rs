@@ -196,8 +196,8 @@ fn faults() -> Vec<World> {
         fault("f_e5", Always, Errors(0.05)),
         fault("f_e1@25", FromShare(0.25), Errors(0.01)),
         fault("f_e5@25", FromShare(0.25), Errors(0.05)),
-        // Below 600 requests a minute the bake is at 75 %: neither fault is there before
-        // 100 %, and five minutes cannot show one point.
+        // Below 600 requests a minute the bake is at 75%: neither fault is there before
+        // 100%, and five minutes cannot show one point.
         World { expect: FAULT_PUBLISHED, ..fault("f_e1@last", FromShare(0.9), Errors(0.01)) },
         fault("f_e5@last", FromShare(0.9), Errors(0.05)),
         World { expect: FAULT_PUBLISHED, ..fault("f_e1@full", FromShare(1.0), Errors(0.01)) },
@@ -233,7 +233,7 @@ fn faults() -> Vec<World> {
 fn surroundings() -> Vec<World> {
     let chance = |name, minutes| World {
         incidents: Some(Incidents { apart: 120.0, minutes, errors: 0.10 }),
-        // One that falls into the minutes at 100 % cannot be excused.
+        // One that falls into the minutes at 100% cannot be excused.
         ..both(name, SOUND_PUBLISHED, |_| {})
     };
     let late = Metrics::Late { probability: 0.05, minutes: 5 };

@@ -459,7 +459,7 @@ impl World {
     /// Whether the new side is worse from this minute on, by what the world says.
     pub fn fault_begins(&self, now: &Now) -> bool {
         let begins = |&(when, what): &(When, What)| match (when, what) {
-            // Twenty-one minutes make a leak of 5 % a minute threefold.
+            // Twenty-one minutes make a leak of 5% a minute threefold.
             (_, What::Leak(from)) => now.minute >= from + 21,
             (When::FromShare(share), _) => now.share.ratio() >= share - 1e-9,
             (When::Minutes(from, _), _) => now.minute >= from,

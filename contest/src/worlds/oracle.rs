@@ -83,7 +83,7 @@ impl World {
         (best > 0.0).then(|| -alpha.ln() / best)
     }
 
-    /// Minutes until 100 % for one who knows the rates and needs only the requests
+    /// Minutes until 100% for one who knows the rates and needs only the requests
     /// that prove each step at `beta`: the plan of evidence-2 with its lag, one minute a stage at
     /// least, and no bake. `None` if some step can never be proven.
     pub fn oracle_minutes(&self, requests_per_minute: f64, beta: f64) -> Option<f64> {
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn bounds_are_those_of_the_best_single_test() {
-        // Errors 0.1 % against 1.1 %: twice the old rate and 0.1 points is 0.3 %.
+        // Errors 0.1% against 1.1%: twice the old rate and 0.1 points is 0.3%.
         let bound = catalogue::named("f_e1").bound(0.01).expect("a lasting fault");
         let kl = 0.011 * (0.011_f64 / 0.003).ln() + 0.989 * (0.989_f64 / 0.997).ln();
         assert!((bound - 100.0_f64.ln() / kl).abs() < 1e-6, "{bound}");

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{End, Record};
 
-/// Three significant digits: a value is off by at most 0.1 %.
+/// Three significant digits: a value is off by at most 0.1%.
 const DIGITS: u8 = 3;
 /// Longer latencies count as an hour.
 const MAX_MICROS: u64 = 3_600_000_000;
@@ -28,9 +28,9 @@ pub(super) fn micros(duration: Duration) -> u64 {
 pub struct Latency {
     /// Half of the requests took at most this long.
     pub p50_us: u64,
-    /// 95 % of the requests took at most this long.
+    /// 95% of the requests took at most this long.
     pub p95_us: u64,
-    /// 99 % of the requests took at most this long.
+    /// 99% of the requests took at most this long.
     pub p99_us: u64,
     /// Where the true P99 is, in 19 of 20 runs: from the ranks of the sample
     /// that lie 1.96 standard deviations, √(n · 0.99 · 0.01), beside its own.

@@ -313,7 +313,7 @@ impl Books {
                         Shown::Tenths(tenths) => (f64::from(tenths) / 10.0 - told).abs() < 0.01,
                         Shown::Other { .. } => false,
                     };
-                    (!same).then(|| format!("safe at {told} %, and {name} was {shown:?}"))
+                    (!same).then(|| format!("safe at {told}%, and {name} was {shown:?}"))
                 })
             }
             (

@@ -66,9 +66,9 @@ pub enum Invariant {
     StaleCommandsDoNotCount,
     /// A snapshot says what its entries say.
     SnapshotsAreTheFold,
-    /// A healthy service gets to 100 %.
+    /// A healthy service gets to 100%.
     HealthyCompletes,
-    /// A bad one ends at 0 %.
+    /// A bad one ends at 0%.
     BadEndsAtZero,
     /// The controller's own code does not fail.
     NothingFails,

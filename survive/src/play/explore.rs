@@ -36,7 +36,7 @@ pub struct Scenario {
     pub deaths: u8,
     /// How many calls may fail, before or after their effect.
     pub faults: u8,
-    /// How often someone else writes 30 % into the rule.
+    /// How often someone else writes 30% into the rule.
     pub writes: u8,
     /// How often time passes every deadline.
     pub delays: u8,
