@@ -49,6 +49,8 @@ pub struct CommandOutcome {
 pub const COMMAND_SCHEMA: &str = "rollout-command/2";
 /// `schema` of [`Status`].
 pub const STATUS_SCHEMA: &str = "rollout-status/2";
+/// `schema` of [`Overview`].
+pub const OVERVIEW_SCHEMA: &str = "rollout-overview/1";
 /// `schema` of [`History`].
 pub const HISTORY_SCHEMA: &str = "rollout-history/2";
 
@@ -478,6 +480,30 @@ pub struct UnsentShown {
     pub error: Option<String>,
 }
 
+/// What `status --json` prints where there are several rollouts.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Overview {
+    /// `rollout-overview/1`.
+    pub schema: String,
+    /// Exit code of `rolloutctl status`: that of the worst.
+    pub exit_code: u8,
+    /// In the order of the configuration.
+    pub rollouts: Vec<Status>,
+}
+
+impl Overview {
+    /// All of them.
+    pub fn of(rollouts: Vec<Status>) -> Self {
+        Self { schema: OVERVIEW_SCHEMA.to_owned(), exit_code: worst(&rollouts), rollouts }
+    }
+}
+
+/// Exit code of the rollout with the worst health; that of "unknown" if there is none.
+pub fn worst(rollouts: &[Status]) -> u8 {
+    let worst = rollouts.iter().min_by_key(|status| (status.health, 255 - status.exit_code));
+    worst.map_or(30, |status| status.exit_code)
+}
+
 /// The code of one route; null: not known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CodeShown {
@@ -490,9 +516,10 @@ pub struct CodeShown {
 }
 
 /// The JSON schemas of what `--json` prints, by name.
-pub fn schemas() -> [(&'static str, Schema); 4] {
+pub fn schemas() -> [(&'static str, Schema); 5] {
     [
         ("status", schema_for!(Status)),
+        ("overview", schema_for!(Overview)),
         ("history", schema_for!(History)),
         ("command", schema_for!(CommandOutcome)),
         ("compare", schema_for!(crate::compare::report::Report)),

@@ -110,7 +110,7 @@ async fn show(args: &Status, place: &Place) -> anyhow::Result<u8> {
             } else {
                 terminal::print(&text(&rollouts, &terminal::screen(args.explain)))?;
             }
-            Ok(worst(&rollouts))
+            Ok(api::worst(&rollouts))
         }
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -119,11 +119,11 @@ async fn show(args: &Status, place: &Place) -> anyhow::Result<u8> {
     }
 }
 
-/// One rollout as an object, several as an array.
+/// [`api::Status`] of one rollout, [`api::Overview`] of several.
 pub(super) fn json(rollouts: &[api::Status]) -> serde_json::Result<String> {
     let text = match rollouts {
         [one] => serde_json::to_string_pretty(one)?,
-        all => serde_json::to_string_pretty(all)?,
+        all => serde_json::to_string_pretty(&api::Overview::of(all.to_vec()))?,
     };
     Ok(text + "\n")
 }
@@ -134,12 +134,6 @@ pub(super) fn text(rollouts: &[api::Status], screen: &screen::Screen) -> String 
         [one] => screen::status(one, screen),
         all => screen::overview(all, screen),
     }
-}
-
-/// The exit code of the worst.
-pub(super) fn worst(rollouts: &[api::Status]) -> u8 {
-    let worst = rollouts.iter().min_by_key(|status| (status.health, 255 - status.exit_code));
-    worst.map_or(NO_ANSWER, |status| status.exit_code)
 }
 
 /// Runs `history`.

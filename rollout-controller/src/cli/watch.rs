@@ -1,10 +1,10 @@
 //! `status --watch`: one screen that is drawn again in place, with keys; in a pipe one
 //! line for each change.
 
-use super::look::{json, text, worst};
+use super::look::{json, text};
 use super::remote::{NO_ANSWER, Place, Remote, give, statuses};
 use super::{look, operate, terminal};
-use crate::api::Status;
+use crate::api::{Status, worst};
 use crate::domain::explain::health as words;
 use crate::report::screen::{Style, paint, told};
 use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};

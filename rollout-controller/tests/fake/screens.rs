@@ -2,10 +2,11 @@
 //! schema.
 
 use crate::pretend::{Night, config};
-use rollout_controller::api::{STATUS_SCHEMA, schemas};
+use rollout_controller::api::{OVERVIEW_SCHEMA, Overview, STATUS_SCHEMA, schemas};
 use rollout_controller::controller::query;
+use rollout_controller::domain::health::Kind;
 use rollout_controller::report::screen::{self, Screen, display_width};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// Words that a reader at three in the morning stumbles over; see docs/screens.md.
@@ -178,6 +179,13 @@ async fn json_has_a_version_numbers_as_numbers_and_no_tables() {
     // What was read is what was written: one shape for both ends.
     let back: rollout_controller::api::Status = serde_json::from_value(json.clone()).expect("read");
     assert_eq!(serde_json::to_value(&back).expect("JSON"), json);
+    // Several are an object too, with the exit code of the worst.
+    let mut hurt = status.clone();
+    (hurt.health, hurt.exit_code) = (Kind::Hurting, 50);
+    let several =
+        serde_json::to_value(Overview::of(vec![status.clone(), hurt, status])).expect("JSON");
+    assert_eq!((&several["schema"], &several["exit_code"]), (&json!(OVERVIEW_SCHEMA), &json!(50)));
+    assert_eq!(several["rollouts"][0], json);
 }
 
 fn no_tables(value: &Value) {
