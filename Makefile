@@ -158,3 +158,7 @@ survive-gate: ## Look for every planted defect in simulated histories (SEEDS= ea
 survive-protocol: ## Try every order of the calls of a few processes, and again without each safeguard
 	@$(call SURVIVE,protocol --threads $(or $(THREADS),2))
 	@$(TARGET)/debug/survive protocol --safeguards --threads $(or $(THREADS),2)
+
+.PHONY: supply-chain
+supply-chain: ## Check licences, sources, duplicates and unused dependencies (ADVISORY_DB=)
+	@scripts/supply-chain
