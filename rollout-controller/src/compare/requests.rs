@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue, Uri};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 /// How the requests are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -62,6 +62,9 @@ pub enum BadInput {
         /// What is wrong and what to write.
         fix: String,
     },
+    /// More than one comparison takes.
+    #[error("the requests hold more than {MOST} different ones; give a part of them")]
+    TooMany,
     /// There is none.
     #[error("the requests hold no GET request; {skipped} other entries were left out")]
     None {
@@ -72,6 +75,10 @@ pub enum BadInput {
 
 /// Longest target that a load balancer takes, in bytes.
 const LONGEST: usize = 16 * 1024;
+/// Longest line, in bytes: a target, with all that a log or headers of 64 KB put around it.
+const LONGEST_LINE: usize = 128 * 1024;
+/// Most requests of one comparison. Some hundred megabytes of memory.
+const MOST: usize = 1_000_000;
 
 /// Headers that belong to one connection, or that a load balancer sets itself; and those
 /// after which an answer would be compressed or left out.
@@ -109,24 +116,28 @@ struct JsonLine {
     headers: BTreeMap<String, String>,
 }
 
-/// Reads requests. The header `force`, which reaches Rust, is dropped where a request
-/// has it: a plain request must reach Python.
+/// Reads requests, line by line: a packed file of a megabyte may unpack to gigabytes. The
+/// header `force`, which reaches Rust, is dropped where a request has it: a plain request
+/// must reach Python.
 ///
 /// # Errors
 /// [`BadInput`] with the first line that cannot be used.
-pub fn read(mut from: impl Read, format: Format, force: &HeaderName) -> Result<Requests, BadInput> {
-    let mut bytes = Vec::new();
-    from.read_to_end(&mut bytes).map_err(BadInput::Read)?;
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        let mut plain = Vec::new();
-        MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut plain).map_err(BadInput::Read)?;
-        bytes = plain;
-    }
+pub fn read(from: impl Read, format: Format, force: &HeaderName) -> Result<Requests, BadInput> {
+    let mut lines = unpacked(from).map_err(BadInput::Read)?;
     let mut requests = Requests::default();
     let mut seen = std::collections::HashSet::new();
-    for (line, text) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
+    let mut text = Vec::new();
+    for line in 1.. {
         let bad = |fix: &str| BadInput::Line { line, fix: fix.to_owned() };
-        let text = std::str::from_utf8(text).map_err(|_| bad("is not UTF-8"))?.trim();
+        text.clear();
+        let limited = &mut lines.by_ref().take(LONGEST_LINE as u64 + 1);
+        if limited.read_until(b'\n', &mut text).map_err(BadInput::Read)? == 0 {
+            break;
+        }
+        if text.len() > LONGEST_LINE {
+            return Err(bad("is longer than 128 KB, which no request is"));
+        }
+        let text = std::str::from_utf8(&text).map_err(|_| bad("is not UTF-8"))?.trim();
         if text.is_empty() || (format == Format::Paths && text.starts_with('#')) {
             continue;
         }
@@ -165,6 +176,9 @@ pub fn read(mut from: impl Read, format: Format, force: &HeaderName) -> Result<R
             }
         }
         if seen.insert((target.clone(), kept.clone())) {
+            if requests.asks.len() == MOST {
+                return Err(BadInput::TooMany);
+            }
             requests.asks.push(Ask { line, target, headers: kept });
         } else {
             requests.repeated += 1;
@@ -174,6 +188,15 @@ pub fn read(mut from: impl Read, format: Format, force: &HeaderName) -> Result<R
         return Err(BadInput::None { skipped: requests.skipped });
     }
     Ok(requests)
+}
+
+/// The text of what may be packed with gzip.
+fn unpacked<'a>(mut from: impl Read + 'a) -> io::Result<Box<dyn BufRead + 'a>> {
+    let mut start = Vec::new();
+    from.by_ref().take(2).read_to_end(&mut start)?;
+    let packed = start == [0x1f, 0x8b];
+    let whole = BufReader::new(io::Cursor::new(start).chain(from));
+    Ok(if packed { Box::new(BufReader::new(MultiGzDecoder::new(whole))) } else { Box::new(whole) })
 }
 
 fn checked(target: &str) -> Result<Uri, &'static str> {
