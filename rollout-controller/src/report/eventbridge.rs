@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::sns::percent;
+use super::sns::{TEXT, clip, percent};
 use crate::domain::message::StateChange;
 
 /// The event's `source`.
@@ -23,7 +23,7 @@ pub fn detail(change: &StateChange) -> String {
         "state": change.state,
         "from": percent(change.from),
         "to": percent(change.to),
-        "reason": change.reason,
+        "reason": clip(&change.reason, TEXT),
         "at": at.to_string(),
     })
     .to_string()

@@ -14,8 +14,10 @@ use crate::domain::weight::Weight;
 
 /// SNS takes fewer than 100 characters of ASCII as a subject.
 const SUBJECT: usize = 99;
-/// Characters of the text; SNS takes 256 KB for the whole message.
-const TEXT: usize = 8_000;
+/// Characters of the title in the body.
+const TITLE: usize = 1_000;
+/// Characters of the text; SNS and EventBridge take 256 KB for the whole message.
+pub(super) const TEXT: usize = 8_000;
 
 /// Subject and body of an SNS message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +40,7 @@ pub fn message(page: &Page, topic_arn: &str, runbooks: Option<&str>) -> Message 
     let (region, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let body = json!({
         "AlarmName": page.key(),
-        "AlarmDescription": page.title,
+        "AlarmDescription": clip(&page.title, TITLE),
         "AWSAccountId": account,
         "Region": region,
         "NewStateValue": state,

@@ -372,7 +372,9 @@ fn ages(status: &Status, screen: &Screen) -> String {
     parts.push(match status.last_tick_at {
         None if status.revision.is_none() => "Last tick unknown".to_owned(),
         None => "No tick yet".to_owned(),
-        Some(at) => format!("Last tick {} ago", duration(now_ms - at.as_millisecond())),
+        Some(at) => {
+            format!("Last tick {} ago", duration(now_ms.saturating_sub(at.as_millisecond())))
+        }
     });
     if let Some(judged) = status.as_of {
         parts.push(format!("judged up to {}", hour(judged.as_millisecond(), now_ms)));
