@@ -61,7 +61,7 @@ const ANOTHER_VERSION: &str =
     "deploy the version that wrote the journal, or take the table's rows to its authors";
 
 fn clock(journal: &Journal, now: Timestamp) -> Option<Finding> {
-    let ahead_ms = journal.at_ms - now.as_millisecond();
+    let ahead_ms = journal.at_ms.saturating_sub(now.as_millisecond());
     (ahead_ms > SKEW_MS).then(|| {
         Finding::bad(
             "clock",

@@ -269,7 +269,7 @@ fn preview_of(
     let channels: Vec<&str> =
         people.filter(|channel| world.messages.has(*channel)).map(Channel::name).collect();
     preview::start(&preview::Preview {
-        run: journal.run.as_ref().map_or(1, |run| run.number + 1),
+        run: journal.run.as_ref().map_or(1, |run| run.number.saturating_add(1)),
         identity: &request.identity,
         reason: request.reason.trim(),
         mode: rollout.mode,

@@ -123,7 +123,7 @@ fn fold_to(
     };
     for (index, entry) in entries.iter().enumerate() {
         if ended.is_some_and(|ended| index <= ended) && entry.seq > journal.revision {
-            journal.revision = entry.seq - 1;
+            journal.revision = entry.seq.saturating_sub(1);
         }
         let stamped = event_of(rollout, entry).map_err(|error| (index, error.into()))?;
         journal.apply(&stamped).map_err(|source| {
@@ -176,7 +176,7 @@ pub async fn append(
 ) -> Result<Option<WritePermit>, LedgerError> {
     let entries: Result<Vec<Entry>, LedgerError> =
         draft.events.iter().map(|stamped| entry_of(rollout, stamped)).collect();
-    let due = draft.journal.revision - snapshot_seq >= SNAPSHOT_EVERY;
+    let due = draft.journal.revision.saturating_sub(snapshot_seq) >= SNAPSHOT_EVERY;
     let snapshot = if due { snapshot_of(&draft.journal) } else { None };
     ports::append(ledger, rollout, &entries?, snapshot.as_ref(), deadline).await
 }

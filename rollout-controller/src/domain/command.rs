@@ -357,7 +357,7 @@ impl Desk<'_> {
             },
             Order::Start => run.is_open(),
             Order::Resume { .. } => run.is_open() && run.phase.pause().is_none(),
-            Order::Promote { .. } => self.journal.changed <= seq + 2,
+            Order::Promote { .. } => self.journal.changed <= seq.saturating_add(2),
             Order::Activate => run.is_open() && run.mode == Mode::Active,
             Order::Abandon => matches!(run.phase, Phase::Abandoned { .. }),
         }
@@ -484,7 +484,7 @@ impl Desk<'_> {
                 self.sides().new
             )));
         }
-        let run = self.journal.run.as_ref().map_or(1, |run| run.number + 1);
+        let run = self.journal.run.as_ref().map_or(1, |run| run.number.saturating_add(1));
         let event = Event::Started {
             run,
             who: self.who(),
@@ -706,7 +706,8 @@ impl Desk<'_> {
         if let Some(intent) = &run.intent {
             return Some(format!("a change to {} is under way. Try again in a minute.", intent.to));
         }
-        let silent = self.now.tick_ms - self.journal.ticked_ms.unwrap_or(run.started_ms);
+        let silent =
+            self.now.tick_ms.saturating_sub(self.journal.ticked_ms.unwrap_or(run.started_ms));
         if silent > SILENT_MS && !planted!(PromotesWithoutTicks) {
             return Some(format!(
                 "the controller last ran {} ago, so a larger share would not be protected. Cause: rolloutctl check",

@@ -163,7 +163,7 @@ fn blind(run: &Run, seen: &Observation, settings: &Settings, now: Now) -> Option
         );
         return Some(Condition { topic: Topic::Blind, text });
     }
-    let minutes = (now.tick_ms - run.blind_since_ms?).div_euclid(60_000);
+    let minutes = now.tick_ms.saturating_sub(run.blind_since_ms?).div_euclid(60_000);
     let behind = i64::from(run.minutes_behind(now.tick_ms));
     let long = minutes.max(if run.first.is_some() { behind } else { 0 });
     (long >= i64::from(settings.blind_after_minutes)).then(|| Condition {
@@ -176,7 +176,7 @@ fn blind(run: &Run, seen: &Observation, settings: &Settings, now: Now) -> Option
 }
 
 fn holding_too_long(run: &Run, settings: &Settings, now: Now) -> Option<Condition> {
-    let minutes = (now.tick_ms - run.since_ms).div_euclid(60_000);
+    let minutes = now.tick_ms.saturating_sub(run.since_ms).div_euclid(60_000);
     let too_long = minutes >= i64::from(settings.max_hold_minutes) && run.phase.pause().is_none();
     too_long.then(|| Condition {
         topic: Topic::HoldingTooLong,
@@ -234,7 +234,7 @@ fn rollback_incomplete(run: &Run) -> Option<Condition> {
 
 fn pause_expires(run: &Run, now: Now) -> Option<Condition> {
     let until = run.phase.pause()?.until_ms?;
-    (now.tick_ms >= until - PAUSE_WARNING_MS).then(|| Condition {
+    (now.tick_ms >= until.saturating_sub(PAUSE_WARNING_MS)).then(|| Condition {
         topic: Topic::PauseExpires,
         text: format!(
             "The pause ends at {}. Steps go on by themselves. Longer: rolloutctl pause --for 2h --reason \"…\"",
@@ -287,7 +287,7 @@ fn write_refused(run: &Run) -> Option<Condition> {
 
 fn code_unknown(run: &Run, now: Now) -> Option<Condition> {
     let since = run.code_unknown_ms?;
-    (now.tick_ms - since >= CODE_UNKNOWN_MS).then(|| Condition {
+    (now.tick_ms.saturating_sub(since) >= CODE_UNKNOWN_MS).then(|| Condition {
         topic: Topic::NewCode,
         text: format!(
             "It is not known since {} which code runs. No step is taken; protection stays on. Next: rolloutctl check",
@@ -301,7 +301,7 @@ fn broken_channels(journal: &Journal, now: Now) -> Option<Condition> {
         .outbox
         .broken()
         .iter()
-        .filter(|(_, outage)| now.tick_ms - outage.since_ms >= CHANNEL_BROKEN_MS)
+        .filter(|(_, outage)| now.tick_ms.saturating_sub(outage.since_ms) >= CHANNEL_BROKEN_MS)
         .map(|(channel, outage)| {
             let waiting = journal.outbox.waiting(*channel).map_or(0, |(count, _)| count);
             let name = Channel::name(*channel);

@@ -98,7 +98,7 @@ pub fn would_journal_the_future(decided: &Decided, journal: &Journal, now: Now) 
     // What it delivers is journalled as well.
     let speaks = !decided.draft.events.is_empty() || !journal.outbox.is_empty();
     let idle = journal.open_run().is_none() && speaks;
-    let far = |ms: i64| now.tick_ms - ms > FUTURE_IDLE_MS;
+    let far = |ms: i64| now.tick_ms.saturating_sub(ms) > FUTURE_IDLE_MS;
     idle && far(now.clock_ms) && far(journal.at_ms) && !planted!(FutureTickCounts)
 }
 
@@ -108,7 +108,8 @@ pub fn would_journal_the_future(decided: &Decided, journal: &Journal, now: Now) 
 pub fn is_from_the_future(journal: &Journal, seen: &Observation, now: Now) -> bool {
     let last = journal.ticked_ms.unwrap_or(journal.at_ms);
     let Some(run) = journal.open_run() else { return false };
-    let ahead = now.tick_ms - last > FUTURE_MS && now.tick_ms - now.clock_ms > FUTURE_MS;
+    let ahead = |ms: i64| now.tick_ms.saturating_sub(ms) > FUTURE_MS;
+    let ahead = ahead(last) && ahead(now.clock_ms);
     let read = seen.minutes.value().or(seen.history.value());
     let readable = read.is_some_and(|minutes| {
         let newest = run.newest_due(now.tick_ms);
@@ -403,7 +404,10 @@ fn after_the_end(
     conditions::report_after_the_end(&mut draft, seen, &settings.labels, now)?;
     let Some(run) = draft.journal.run.clone() else { return Ok(Decided::nothing(draft)) };
     let Phase::RolledBack { at_ms, .. } = run.phase else { return Ok(Decided::nothing(draft)) };
-    if run.mode == Mode::Shadow || now.tick_ms > at_ms + PUT_BACK_MS || planted!(NothingIsPutBack) {
+    if run.mode == Mode::Shadow
+        || now.tick_ms > at_ms.saturating_add(PUT_BACK_MS)
+        || planted!(NothingIsPutBack)
+    {
         return Ok(Decided::nothing(draft));
     }
     let raised =

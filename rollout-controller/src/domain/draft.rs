@@ -24,7 +24,7 @@ impl Draft {
     /// [`FoldError`] if the event cannot follow.
     pub fn add(&mut self, now_ms: i64, event: Event) -> Result<(), FoldError> {
         let at_ms = self.journal.time(now_ms);
-        let stamped = Stamped { seq: self.journal.revision + 1, at_ms, event };
+        let stamped = Stamped { seq: self.journal.revision.saturating_add(1), at_ms, event };
         self.journal.apply(&stamped)?;
         self.events.push(stamped);
         Ok(())

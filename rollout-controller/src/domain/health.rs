@@ -379,9 +379,9 @@ struct Proofs {
 impl Proofs {
     fn gather(at: &Standpoint<'_>, journal: &Journal, run: &Run) -> Option<Self> {
         let open = run.is_open() && run.mode == Mode::Active && run.weight > Weight::ZERO;
-        let ticked = journal.ticked_ms.is_some_and(|ticked| {
-            at.clock_ms - ticked <= SILENT_MS && ticked - at.clock_ms <= SILENT_MS
-        });
+        let ticked = journal
+            .ticked_ms
+            .is_some_and(|ticked| at.clock_ms.abs_diff(ticked) <= SILENT_MS.unsigned_abs());
         let rules = at.seen.all_show(run.weight) || planted!(SafeWithoutLooking);
         let alarms = at.seen.alarms.is_ok();
         let through = run.gathered.judged_through()?;
@@ -458,9 +458,11 @@ fn with_traffic(terms: &Terms, at: &Standpoint<'_>) -> Vec<RouteFound> {
 fn with_journal(at: &Standpoint<'_>, journal: &Journal, cases: &mut Vec<Case>) {
     let run = journal.run.as_ref();
     let terms = run.map_or(at.terms, |run| &run.terms);
-    let silent = journal.ticked_ms.is_none_or(|ticked| at.clock_ms - ticked > SILENT_MS);
+    let silent =
+        journal.ticked_ms.is_none_or(|ticked| at.clock_ms.saturating_sub(ticked) > SILENT_MS);
     let watched = run.is_some_and(|run| must_be_watched(run, at.clock_ms));
-    let just_started = run.is_some_and(|run| at.clock_ms - run.started_ms <= SILENT_MS);
+    let just_started =
+        run.is_some_and(|run| at.clock_ms.saturating_sub(run.started_ms) <= SILENT_MS);
     // Where every rule was just read to give Rust nothing, there is nothing to protect.
     let exposed = !at.seen.all_reached();
     if silent && watched && exposed && !just_started {
@@ -510,7 +512,7 @@ fn must_be_watched(run: &Run, clock_ms: i64) -> bool {
         return false;
     }
     match &run.phase {
-        Phase::RolledBack { at_ms, .. } => clock_ms - at_ms <= PUT_BACK_MS,
+        Phase::RolledBack { at_ms, .. } => clock_ms.saturating_sub(*at_ms) <= PUT_BACK_MS,
         Phase::Completed { .. } | Phase::Abandoned { .. } => false,
         Phase::Starting
         | Phase::Advancing { .. }
@@ -577,7 +579,7 @@ fn degraded(at: &Standpoint<'_>, journal: &Journal, cases: &mut Vec<Case>) {
             Ok(Some(copy)) => !copy.agrees_with(&Copy::of(journal)),
             Ok(None) | Err(_) => true,
         };
-        let settling = journal.at_ms + SILENT_MS > at.clock_ms;
+        let settling = journal.at_ms.saturating_add(SILENT_MS) > at.clock_ms;
         let readable = at.seen.copy.is_ok();
         if run.is_open() && run.mode == Mode::Active && differs && !(settling && readable) {
             cases.push(Case::CopyDiffers);
@@ -585,7 +587,7 @@ fn degraded(at: &Standpoint<'_>, journal: &Journal, cases: &mut Vec<Case>) {
     }
     for channel in Channel::ALL {
         if let Some((messages, oldest)) = journal.outbox.waiting(channel)
-            && at.clock_ms - oldest >= UNSENT_MS
+            && at.clock_ms.saturating_sub(oldest) >= UNSENT_MS
         {
             cases.push(Case::Unsent { channel, messages });
         }
@@ -631,7 +633,7 @@ fn degraded_run(at: &Standpoint<'_>, run: &Run, cases: &mut Vec<Case>) {
         cases.push(Case::StepRefused { to: refused.to, routes: refused.routes.clone() });
     }
     if let Some(since_ms) =
-        run.code_unknown_ms.filter(|since| at.clock_ms - since >= CODE_UNKNOWN_MS)
+        run.code_unknown_ms.filter(|since| at.clock_ms.saturating_sub(*since) >= CODE_UNKNOWN_MS)
     {
         cases.push(Case::CodeUnknown { since_ms });
     }

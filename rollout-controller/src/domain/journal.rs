@@ -136,7 +136,7 @@ impl Journal {
     /// # Errors
     /// [`FoldError`]; the journal must then not be used any more.
     pub fn apply(&mut self, stamped: &Stamped) -> Result<(), FoldError> {
-        if stamped.seq != self.revision + 1 {
+        if Some(stamped.seq) != self.revision.checked_add(1) {
             return Err(FoldError::OutOfOrder { last: self.revision, found: stamped.seq });
         }
         let (seq, at_ms, event) = (stamped.seq, stamped.at_ms, &stamped.event);

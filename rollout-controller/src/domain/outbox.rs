@@ -131,7 +131,8 @@ impl Outbox {
     /// What is too old to be sent on a channel.
     pub fn too_old(&self, channel: Channel, now_ms: i64) -> Vec<Item> {
         let old = self.on(channel).filter(|owed| {
-            now_ms - owed.at_ms > owed.what.given_up_after_ms() || planted!(GivesUpAtOnce)
+            now_ms.saturating_sub(owed.at_ms) > owed.what.given_up_after_ms()
+                || planted!(GivesUpAtOnce)
         });
         old.map(|owed| owed.item).collect()
     }
@@ -225,7 +226,7 @@ impl Outbox {
 }
 
 fn is_due(owed: &Owed, now_ms: i64) -> bool {
-    let age = (now_ms - owed.at_ms).max(0);
+    let age = now_ms.saturating_sub(owed.at_ms).max(0);
     age < OFTEN_MS || age.rem_euclid(OFTEN_MS) < 60_000
 }
 

@@ -57,7 +57,9 @@ fn last_known(copy: Option<&Copy>, now: Now) -> LastKnown {
         (CopyState::Completed, Mode::Active) if planted!(CompletedIsLowered) => LastKnown::Open,
         (CopyState::RollingBack, _) => LastKnown::RollingBack,
         // A shadow run moved nothing, so nothing is put back.
-        (CopyState::RolledBack, Mode::Active) if now.tick_ms - copy.at_ms <= PUT_BACK_MS => {
+        (CopyState::RolledBack, Mode::Active)
+            if now.tick_ms.saturating_sub(copy.at_ms) <= PUT_BACK_MS =>
+        {
             LastKnown::RollingBack
         }
         (

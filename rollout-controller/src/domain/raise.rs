@@ -187,8 +187,9 @@ impl<'a> Raise<'a> {
     }
 
     fn stale(&self) -> Option<Hold> {
-        let behind_clock = self.now.clock_ms - self.now.tick_ms;
-        let behind_last = self.journal.ticked_ms.map_or(0, |last| last - self.now.tick_ms);
+        let behind_clock = self.now.clock_ms.saturating_sub(self.now.tick_ms);
+        let behind_last =
+            self.journal.ticked_ms.map_or(0, |last| last.saturating_sub(self.now.tick_ms));
         let stale = (behind_clock > STALE_MS || behind_last > 0) && !planted!(OldTickRaises);
         let minutes = behind_clock.max(behind_last).div_euclid(60_000);
         stale.then_some(Hold::StaleTick { minutes })
@@ -216,7 +217,7 @@ impl<'a> Raise<'a> {
 /// Another process may still be writing for this intent.
 pub fn in_flight(run: &Run, now: Now) -> Option<&Intent> {
     let intent = run.intent.as_ref()?;
-    let lives = now.real_ms <= intent.deadline_ms + SETTLE_GRACE_MS;
+    let lives = now.real_ms <= intent.deadline_ms.saturating_add(SETTLE_GRACE_MS);
     (lives && !planted!(SettlesLiveIntent)).then_some(intent)
 }
 

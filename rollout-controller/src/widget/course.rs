@@ -154,7 +154,7 @@ fn evidence(name: &str, entries: &[Stamped]) -> Vec<EvidencePoint> {
         return Vec::new();
     };
     let mut journal = Journal::new(name);
-    journal.revision = first.seq - 1;
+    journal.revision = first.seq.saturating_sub(1);
     let mut points = Vec::new();
     let ticks = entries.iter().filter(|entry| matches!(entry.event, Event::Ticked { .. })).count();
     let step = ticks / MOST_POINTS + 1;

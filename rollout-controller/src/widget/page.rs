@@ -181,7 +181,7 @@ fn facts(scene: &Scene<'_>) -> Markup {
         }
     };
     let tick = match status.last_tick_at {
-        Some(at) => format!("{} ago", duration(now_ms - at.as_millisecond())),
+        Some(at) => format!("{} ago", duration(now_ms.saturating_sub(at.as_millisecond()))),
         None if status.revision.is_none() => "unknown".to_owned(),
         None => "none yet".to_owned(),
     };

@@ -594,7 +594,7 @@ fn last_ran(since_ms: Option<i64>, clock_ms: i64) -> String {
     match since_ms {
         None => "has not run yet".to_owned(),
         Some(since) => {
-            let ago = duration(clock_ms - since);
+            let ago = duration(clock_ms.saturating_sub(since));
             format!("last ran {ago} ago ({})", time(since, clock_ms).trim_end_matches(" UTC"))
         }
     }
