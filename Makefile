@@ -159,6 +159,14 @@ survive-protocol: ## Try every order of the calls of a few processes, and again 
 	@$(call SURVIVE,protocol --threads $(or $(THREADS),2))
 	@$(TARGET)/debug/survive protocol --safeguards --threads $(or $(THREADS),2)
 
+# Whether the code takes any input, docs/reliability.md. Each target searches this long;
+# with `cargo test` it is a second.
+.PHONY: fuzz
+fuzz: dev-env ## Search each fuzz target longer (SECONDS= each; ONLY= a module)
+	@$(ENV); FUZZ_SECONDS=$(or $(SECONDS),60) cargo test -q --workspace $(FAULTS) \
+		--test domain --test fake --test wire --test pieces --test service \
+		fuzz::$(ONLY) -- --nocapture --test-threads=2
+
 .PHONY: supply-chain
 supply-chain: ## Check licences, sources, duplicates and unused dependencies (ADVISORY_DB=)
 	@scripts/supply-chain

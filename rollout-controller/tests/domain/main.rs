@@ -4,6 +4,7 @@
 mod both_sides;
 mod engines;
 mod evidence2;
+mod fuzz;
 mod guarantees;
 mod properties;
 mod recorded;

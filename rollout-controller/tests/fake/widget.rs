@@ -57,7 +57,7 @@ fn action(page: &str, label: &str) -> Value {
 
 /// No script, no handler, no reference, nothing a dashboard would strip, and
 /// every element closed.
-fn assert_harmless(page: &str) {
+pub(crate) fn assert_harmless(page: &str) {
     let lower = page.to_lowercase();
     for forbidden in ["<script", "<iframe", "<use", "javascript:", " id=", "href=", "url("] {
         assert!(!lower.contains(forbidden), "{forbidden} in {page}");

@@ -28,6 +28,7 @@ mod boto3;
 mod check_cloud;
 mod check_moto;
 mod deployments;
+mod fuzz;
 mod invoke;
 mod ledger;
 mod ledger_pooled;

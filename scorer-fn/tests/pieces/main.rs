@@ -1,5 +1,6 @@
 //! The pure pieces, without a server.
 
+mod fuzz;
 mod parts;
 mod proof;
 mod python;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::signer::Signer;
 
 /// The example of the standard: Cow writes to Bob.
-fn mail() -> (Value, Value, Value) {
+pub(crate) fn mail() -> (Value, Value, Value) {
     let types = json!({
         "EIP712Domain": [
             {"name": "name", "type": "string"}, {"name": "version", "type": "string"},
@@ -160,7 +160,7 @@ fn a_missing_domain_type_means_a_name() {
 }
 
 /// A credential like production's, signed by the key called cow.
-fn signed(change: impl FnOnce(&mut Value)) -> Value {
+pub(crate) fn signed(change: impl FnOnce(&mut Value)) -> Value {
     let key = Signer::named("cow");
     let did = format!("did:ethr:0x{}", key.account());
     let text = |name: &str| json!({"name": name, "type": "string"});

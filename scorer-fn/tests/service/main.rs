@@ -8,6 +8,7 @@ mod demo;
 mod driver;
 #[cfg(feature = "lambda")]
 mod entry_points;
+mod fuzz;
 mod generated;
 mod golden;
 mod hostile;
