@@ -214,6 +214,30 @@ hold_on = ["rds-cpu"]
         self.cloud.evaluate_alarms();
     }
 
+    /// The scorer has compared so many answers of the present minute with Python's.
+    pub fn compared(&self, compared: f64, different: f64, kind: &str) {
+        let group = self.cloud.group_metric("scorer", "scorer-rs", "RequestCount");
+        let group = group.dimensions["TargetGroup"].clone();
+        let now_ms = self.cloud.clock().now_ms();
+        for (name, kind, count) in [
+            ("Compared", None, compared),
+            ("Different", None, different),
+            ("Different", Some(kind), different),
+            ("CompareFailed", None, 0.0),
+        ] {
+            let kind = kind.map(|kind| ("Kind".to_owned(), kind.to_owned()));
+            let metric = Metric {
+                namespace: "ScorerFn".to_owned(),
+                name: name.to_owned(),
+                dimensions: [("TargetGroup".to_owned(), group.clone())]
+                    .into_iter()
+                    .chain(kind)
+                    .collect(),
+            };
+            self.cloud.metrics().put(metric, now_ms, &Datum::Values(vec![(count, 1.0)]));
+        }
+    }
+
     /// The surroundings of an operator, as the runbooks' first page sets them.
     pub fn env(&self) -> Vec<(String, String)> {
         let names = self.cloud.names();

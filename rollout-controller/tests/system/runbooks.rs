@@ -19,12 +19,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Commands that cannot run here; each must still be recognised.
-const NOT_HERE: [&str; 3] = ["pulumi ", "make ", "docker "];
+const NOT_HERE: [&str; 4] = [
+    "pulumi ",
+    "make ",
+    "docker ",
+    // Asks functions that really score; `compare::` runs it.
+    "rolloutctl compare ",
+];
 
 /// Pages that are no answer to a page of the controller.
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 10] = [
     // Alarms say it: whoever is not there cannot.
     "not-protected",
+    // Alarms on the scorer's own metrics.
+    "wrong-answers",
     "first-deploy",
     "start-a-rollout",
     "force-rust-for-one-request",
@@ -211,6 +219,12 @@ async fn situation(name: &str) -> Option<Stage> {
             let mut stage = Stage::at(62, 10).await;
             stage.rust.errors = 0.2;
             stage.until(15, |report| report["state"] == "rolled back").await;
+            stage
+        }
+        "Rust answers wrongly at 10%" => {
+            let mut stage = Stage::at(62, 10).await;
+            stage.compared(40.0, 12.0, "number");
+            stage.minutes(1).await;
             stage
         }
         "the load balancer refuses the rollback" => {
@@ -431,7 +445,7 @@ const FIRST_SCREEN: usize = 10;
 #[test]
 fn every_answer_to_a_page_begins_with_safety_and_has_its_parts() {
     let topics = Topic::ALL.into_iter().filter(|topic| *topic != Topic::Test);
-    for name in topics.map(Topic::name).chain(["not-protected"]) {
+    for name in topics.map(Topic::name).chain(["not-protected", "wrong-answers"]) {
         let text = page(name);
         let mut from = 0;
         for part in OUTLINE {
