@@ -6,19 +6,23 @@
  *   while the old side's stands too, the controller holds instead: the fault
  *   is then none of the new side's.
  * - of the controller itself: they page.
+ * - of live comparison, if it is on: they page. Nothing rolls back on them: a stamp that
+ *   changes between two answers makes them differ rightly, so the controller's test decides.
  */
 
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { Names } from "./arns";
 import type { SideName } from "./arns";
-import { ALB, CONTROLLER, dimensions, ERROR_COUNTS } from "./metrics";
+import { ALB, COMPARED, CONTROLLER, dimensions, ERROR_COUNTS, SCORER } from "./metrics";
 import type { Side } from "./metrics";
-import type { AlarmSettings, Common, Slo } from "./settings";
+import type { AlarmSettings, Common, CompareSettings, Slo } from "./settings";
 
 export interface AlarmsArgs {
   readonly sides: readonly Side[];
   readonly slo: Slo;
+  /** Left out: live comparison is off, and has no metrics. */
+  readonly compare?: CompareSettings;
   readonly settings: AlarmSettings;
   readonly topicArn: pulumi.Input<string>;
   readonly deadLetters: aws.sqs.Queue;
@@ -31,6 +35,9 @@ type Watch = Pick<
   "evaluationPeriods" | "datapointsToAlarm" | "threshold" | "comparisonOperator" | "treatMissingData"
 > &
   Partial<aws.cloudwatch.MetricAlarmArgs>;
+
+/** When an alarm of live comparison stands. */
+type Limit = Pick<Watch, "evaluationPeriods" | "datapointsToAlarm" | "threshold">;
 
 export class Alarms extends pulumi.ComponentResource {
   /** Both composite alarms, by side. */
@@ -52,6 +59,9 @@ export class Alarms extends pulumi.ComponentResource {
       old: this.ofSide("old", args.settings.oldSidePages),
     };
     this.ofController();
+    if (args.compare !== undefined) {
+      for (const side of args.sides.filter(({ side }) => side === "new")) this.ofAnswers(side, args.compare);
+    }
     this.registerOutputs();
   }
 
@@ -150,6 +160,50 @@ export class Alarms extends pulumi.ComponentResource {
         datapointsToAlarm: settings.badMinutes,
         treatMissingData: "missing",
       },
+    );
+  }
+
+  /** Answers of the new side, against what the old side said to the same request. */
+  private ofAnswers(side: Side, { limitPercent }: CompareSettings): void {
+    const { common, args } = this;
+    const { old, new: rolledOut } = common.labels;
+    const share = (name: string, what: string, expression: string, limit: Limit) => {
+      // A metric that is not used would be paid for.
+      const used = Object.entries(COMPARED).filter(([id]) => new RegExp(`\\b${id}\\b`).test(expression));
+      const counts = used.map(([id, metricName]) => ({
+        id,
+        returnData: false,
+        metric: {
+          namespace: SCORER,
+          metricName,
+          dimensions: dimensions(side, "group"),
+          // An environment repeats a few requests a minute: five minutes say more than one.
+          period: 300,
+          stat: "Sum",
+        },
+      }));
+      this.metric(`${side.route}-${this.names.side("new")}-${name}`, what, "wrong-answers", {
+        ...limit,
+        metricQueries: [{ id: "share", expression, label: "percent", returnData: true }, ...counts],
+        comparisonOperator: "GreaterThanThreshold",
+        // Nothing was compared: nothing is known.
+        treatMissingData: "missing",
+        alarmActions: [args.topicArn],
+        okActions: [args.topicArn],
+      });
+    };
+    share(
+      "wrong-answers",
+      `${rolledOut} answers more than ${limitPercent} % of compared requests on route ${side.route} otherwise than ${old}`,
+      // One alone may be a stamp that was added between the two answers.
+      "100 * different * (different >= 2) / compared",
+      { threshold: limitPercent, evaluationPeriods: 1, datapointsToAlarm: 1 },
+    );
+    share(
+      "not-compared",
+      `Most answers of ${rolledOut} on route ${side.route} cannot be compared: ${old} does not answer the second call`,
+      "100 * failed / (compared + failed)",
+      { threshold: 50, evaluationPeriods: 3, datapointsToAlarm: 3 },
     );
   }
 

@@ -17,6 +17,11 @@ export function targetGroupDimension(groupArn: string): string {
   return tail;
 }
 
+/** A function's name: `arn:aws:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]`. */
+export function functionName(functionArn: string): string | undefined {
+  return functionArn.split(":")[6];
+}
+
 /** The two sides of a route. */
 export type SideName = "old" | "new";
 

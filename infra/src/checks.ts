@@ -1,6 +1,6 @@
 /** What only shows when several tables of a configuration are looked at. */
 
-import { Names, slug } from "./arns";
+import { functionName, Names, slug } from "./arns";
 import { isLater } from "./inputs";
 import type { Problem } from "./problems";
 import { HEADER_PRIORITY } from "./settings";
@@ -18,6 +18,8 @@ const GROUP_NAME = 32;
 const ENVIRONMENT_BYTES = 4096;
 /** What the controller's other variables take at most. */
 const OTHER_VARIABLES_BYTES = 400;
+/** Why the scorer cannot be the function that it asks. */
+export const ITSELF = "would call itself without end; give Python's function";
 /** Longest value of a header condition. */
 const HEADER_VALUE_BYTES = 128;
 
@@ -33,6 +35,7 @@ export function checkTogether(name: string, read: Readable, given: ReadonlySet<s
   return [
     ...checkRoutes(name, read),
     ...checkNewSide(read, given),
+    ...checkCompare(name, read, given),
     ...checkTopics(read),
     ...checkTesters(read),
     ...checkLogins(read),
@@ -210,6 +213,37 @@ function checkNewSide({ routes, listeners }: Readable, given: ReadonlySet<string
   return problems;
 }
 
+/** Live comparison is the Rust scorer's, and asks another function. */
+function checkCompare(
+  name: string,
+  { compare, scorer, controller, labels }: Readable,
+  given: ReadonlySet<string>,
+): Problem[] {
+  if (compare === undefined) return [];
+  if (!given.has("scorer")) {
+    const fix = "is the scorer's, and there is no scorer here; remove it";
+    return [{ key: "compare", fix }];
+  }
+  const problems: Problem[] = [];
+  const { functionArn, budgetMs } = compare;
+  if (labels !== undefined && typeof functionArn === "string") {
+    const own = new Names({ name, region: "", accountId: "", labels }).function("scorer");
+    if (functionName(functionArn) === own) {
+      const fix = `is ${functionArn}, the scorer itself, which ${ITSELF}`;
+      problems.push({ key: "compare.functionArn", fix });
+    }
+  }
+  if (scorer !== undefined && budgetMs >= scorer.timeoutSeconds * 1000) {
+    const fix = `is ${budgetMs}; it must be below scorer.timeoutSeconds, ${scorer.timeoutSeconds * 1000} ms`;
+    problems.push({ key: "compare.budgetMs", fix });
+  }
+  if (controller?.engine === "evidence-1") {
+    const fix = "is evidence-1, which does not judge wrong answers; leave it out, or remove `compare`";
+    problems.push({ key: "controller.engine", fix });
+  }
+  return problems;
+}
+
 function checkTopics({ kmsKeyArn, paging }: Readable): Problem[] {
   if (kmsKeyArn !== undefined || paging === undefined) return [];
   const own = paging.topicArn === undefined;
@@ -259,9 +293,10 @@ function checkLabels({ labels }: Readable): Problem[] {
 }
 
 function checkSize(name: string, read: Readable): Problem[] {
-  const { controller, ledger, slo, paging, routes, header, listeners, labels } = read;
+  const { controller, ledger, slo, paging, routes, header, listeners, labels, compare } = read;
   if (!controller || !ledger || !slo || !paging || !routes || !header || !listeners || !labels) return [];
-  const text = foreseenToml(name, { controller, ledger, slo, paging, routes, header, listeners, labels });
+  const known = { controller, ledger, slo, paging, routes, header, listeners, labels, compare };
+  const text = foreseenToml(name, known);
   const bytes = Buffer.byteLength(text) + OTHER_VARIABLES_BYTES;
   if (bytes <= ENVIRONMENT_BYTES) return [];
   const fix =
@@ -275,7 +310,7 @@ function foreseenToml(
   name: string,
   settings: Pick<
     Settings,
-    "controller" | "ledger" | "slo" | "paging" | "routes" | "header" | "listeners" | "labels"
+    "controller" | "ledger" | "slo" | "paging" | "routes" | "header" | "listeners" | "labels" | "compare"
   >,
 ): string {
   const names = new Names({ name, region: "", accountId: "", labels: settings.labels });

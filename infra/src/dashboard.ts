@@ -3,9 +3,9 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { Names } from "./arns";
-import { ALB, CONTROLLER, dimensions, ERROR_COUNTS, SCORER } from "./metrics";
+import { ALB, COMPARED, CONTROLLER, dimensions, ERROR_COUNTS, SCORER } from "./metrics";
 import type { Side } from "./metrics";
-import type { Common, Slo } from "./settings";
+import type { Common, CompareSettings, Slo } from "./settings";
 
 export interface DashboardArgs {
   readonly sides: readonly Side[];
@@ -17,6 +17,8 @@ export interface DashboardArgs {
   readonly alarmArns: readonly pulumi.Input<string>[];
   /** Whether the new side is a scorer of this rollout, with metrics of its own. */
   readonly ownScorer: boolean;
+  /** Left out: live comparison is off, and has no metrics. */
+  readonly compare?: CompareSettings;
 }
 
 const PERCENTILES = ["p50", "p95", "p99"];
@@ -45,11 +47,13 @@ export class Dashboard extends pulumi.ComponentResource {
     this.names = new Names(common);
     this.name = this.names.dashboard();
     const routes = [...new Set(args.sides.map((side) => side.route))];
+    const { compare } = args;
     const rows: Widget[][] = [
       [this.page()],
       [this.weights(), this.evidence(), this.decisions(), this.trouble()],
       ...routes.map((route) => [this.latency(route), this.errors(route), this.requests(route)]),
       ...(args.ownScorer ? [[this.scorerAnswers(), this.scorerDuration(), this.scorerDatabase()]] : []),
+      ...(compare === undefined ? [] : routes.map((route) => this.answers(route, compare))),
       [this.alarms()],
     ];
     const dashboard = new aws.cloudwatch.Dashboard(
@@ -179,6 +183,37 @@ export class Dashboard extends pulumi.ComponentResource {
       this.scorer("Errors", { label: "errors", stat: "Sum" }),
       this.scorer("DatabaseRoundTrips", { label: "round trips a request", stat: "Average", yAxis: "right" }),
     ]);
+  }
+
+  /** Answers of the new side, against what the old side says to the same request. */
+  private answers(route: string, compare: CompareSettings): Widget[] {
+    const { old, new: rolledOut } = this.common.labels;
+    const sides = this.sidesOf(route).filter(({ side }) => side === "new");
+    const labels = { compared: "compared", different: "different", failed: "not answered a second time" };
+    const counts = sides.flatMap((side) =>
+      Object.entries(COMPARED).map(([id, metric]): Line => [
+        SCORER,
+        metric,
+        ...flat(dimensions(side, "group")),
+        { id, stat: "Sum", label: labels[id as keyof typeof COMPARED] },
+      ]),
+    );
+    const share: Line = [
+      { expression: "100 * different / compared", label: "different, percent", id: "share", yAxis: "right" },
+    ];
+    const limit = { label: "limit", value: compare.limitPercent, yAxis: "right" };
+    const kinds = sides.map(({ targetGroup }): Line => {
+      const of = pulumi.interpolate`{${SCORER},Kind,TargetGroup} MetricName="Different" TargetGroup="${targetGroup}"`;
+      const expression = pulumi.interpolate`SEARCH('${of}', 'Sum', 60)`;
+      return [{ expression, label: "${PROP('Dim.Kind')}", id: "kinds" }];
+    });
+    const names = `${rolledOut} against ${old}`;
+    return [
+      this.graph(`${route}: answers of ${names}`, 14, [share, ...counts], {
+        annotations: { horizontal: [limit] },
+      }),
+      this.graph(`${route}: kinds of differences, ${names}`, 10, kinds, { stacked: true }),
+    ];
   }
 
   private alarms(): Widget {

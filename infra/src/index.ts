@@ -11,6 +11,7 @@ export type { AwsGroup, AwsRule, DescribesLoadBalancer } from "./existing";
 export type {
   AlarmSettings,
   CodeSettings,
+  CompareSettings,
   ControllerSettings,
   HeaderSettings,
   LedgerSettings,

@@ -46,6 +46,16 @@ export const ERROR_COUNTS = {
   internal: { metric: "LambdaInternalError", by: "group" },
 } as const;
 
+/**
+ * Counts of live comparison, by the name they have in an expression; of the target group
+ * alone (scorer-fn/src/live.rs). Every repeated request counts in all three, as 0 or 1.
+ */
+export const COMPARED = {
+  compared: "Compared",
+  different: "Different",
+  failed: "CompareFailed",
+} as const;
+
 /** Dimensions of a metric. */
 export function dimensions(side: Side, by: "both" | "group"): Record<string, pulumi.Output<string>> {
   const group = { TargetGroup: side.targetGroup };

@@ -103,6 +103,7 @@ export class Rollout extends pulumi.ComponentResource {
       {
         sides,
         slo: settings.slo,
+        compare: settings.compare,
         settings: settings.alarms,
         topicArn: paging.topicArn,
         deadLetters: controller.triggers.deadLetters,
@@ -119,6 +120,7 @@ export class Rollout extends pulumi.ComponentResource {
         commandArn: controller.command.function.arn,
         alarmArns: alarms.all.map((alarm) => alarm.arn),
         ownScorer,
+        compare: settings.compare,
       },
       parent,
     );

@@ -2,10 +2,13 @@
 
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import { Names } from "./arns";
+import { functionName, Names } from "./arns";
+import { ITSELF } from "./checks";
 import { RolloutFunction } from "./function";
 import { readSecret } from "./iam";
-import type { Common, ScorerSettings } from "./settings";
+import type { Statement } from "./iam";
+import type { CompareSettings, ScorerSettings, Settings } from "./settings";
+import { compareRules } from "./toml";
 
 /** Name of the alias that every target group calls. */
 export const ALIAS = "live";
@@ -17,11 +20,12 @@ export class RustScorer extends pulumi.ComponentResource {
   /** Warm environments; `undefined`: none. */
   readonly warm?: aws.lambda.ProvisionedConcurrencyConfig;
 
-  constructor(common: Common, settings: ScorerSettings, opts?: pulumi.ComponentResourceOptions) {
+  constructor(common: Settings, settings: ScorerSettings, opts?: pulumi.ComponentResourceOptions) {
     const name = new Names(common).function("scorer");
     super("rollout:infra:RustScorer", name, {}, opts);
     const parent = { parent: this };
     const { database } = settings;
+    const compared = common.compare && { ...common.compare, functionArn: another(common.compare, name) };
     const made = new RolloutFunction(
       name,
       common,
@@ -32,13 +36,11 @@ export class RustScorer extends pulumi.ComponentResource {
         timeoutSeconds: settings.timeoutSeconds,
         reservedConcurrency: settings.reservedConcurrency,
         publish: true,
-        environment: this.environment(settings),
-        statements: readSecret(
-          "ReadDatabaseLogin",
-          common.region,
-          database.secretArn,
-          database.secretKmsKeyArn,
-        ),
+        environment: { ...this.environment(settings), ...(compared && asks(compared)) },
+        statements: [
+          ...readSecret("ReadDatabaseLogin", common.region, database.secretArn, database.secretKmsKeyArn),
+          ...(compared === undefined ? [] : mayAsk(compared)),
+        ],
       },
       parent,
     );
@@ -83,6 +85,36 @@ export class RustScorer extends pulumi.ComponentResource {
       ...(database.sslRootCert !== undefined && { DATABASE_SSLROOTCERT: database.sslRootCert }),
     };
   }
+}
+
+/** The function that is asked, once more checked when its name is known. */
+function another({ functionArn }: CompareSettings, own: string): pulumi.Output<string> {
+  return pulumi.output(functionArn).apply((arn) => {
+    if (functionName(arn) !== own) return arn;
+    throw new pulumi.RunError(`compare.functionArn: is ${arn}, the scorer itself, which ${ITSELF}`);
+  });
+}
+
+/** Variables of live comparison (scorer-fn/src/live.rs). */
+function asks({
+  functionArn,
+  share,
+  perMinute,
+  budgetMs,
+  rules,
+}: CompareSettings): Record<string, pulumi.Input<string>> {
+  return {
+    COMPARE_FUNCTION_ARN: functionArn,
+    COMPARE_SHARE: String(share),
+    COMPARE_PER_MINUTE: String(perMinute),
+    COMPARE_BUDGET_MS: String(budgetMs),
+    ...(rules !== undefined && { COMPARE_RULES: JSON.stringify(compareRules(rules)) }),
+  };
+}
+
+/** IAM compares the version or alias too: this allows what is called, and no other version. */
+function mayAsk({ functionArn }: CompareSettings): Statement[] {
+  return [{ sid: "AskPythonAgain", actions: ["lambda:InvokeFunction"], resources: [functionArn] }];
 }
 
 /** Read at deployment, as the existing stack does, and a secret from there on. */

@@ -144,7 +144,7 @@ export const FAST_CLOCK_REFUSED =
 
 /** Variables of the scorer that other keys set. */
 const OWN_VARIABLES =
-  /^(DATABASE_(SECRET_ARN|URL|HOST|PORT|NAME|SSLMODE|SSLROOTCERT)|TRUSTED_IAM_ISSUERS|AWS_.*)$/;
+  /^(DATABASE_(SECRET_ARN|URL|HOST|PORT|NAME|SSLMODE|SSLROOTCERT)|TRUSTED_IAM_ISSUERS|COMPARE_.*|AWS_.*)$/;
 
 /** The Rust scorer as a function of this rollout. */
 const scorer = (here: shapes.Here) =>
@@ -192,7 +192,7 @@ const scorer = (here: shapes.Here) =>
         if (OWN_VARIABLES.test(variable)) {
           problem(path, "is set by another key of this configuration, or by Lambda");
         }
-        if (variable === "LOCAL_CLOUD_FAULTS")
+        if (variable.startsWith("LOCAL_CLOUD_"))
           problem(path, "breaks requests on purpose; never set it in AWS");
         if (variable === FAST_CLOCK) problem(path, FAST_CLOCK_REFUSED);
         if (variable in environment && variable in secretEnvironment) {
@@ -200,6 +200,34 @@ const scorer = (here: shapes.Here) =>
         }
       }
     });
+
+/**
+ * Live comparison: the scorer asks Python again, when its own answer is out
+ * (docs/compare.md). Left out, it is off.
+ */
+const compare = (here: shapes.Here) =>
+  table({
+    /** The Python function that is asked, with the version or alias that its group calls. */
+    functionArn: name(here.callable),
+    /** Share of requests that are repeated. 0 is the kill switch: nothing is, and all else stays. */
+    share: number(0, 1),
+    /** Most calls of one environment in a minute. */
+    perMinute: int(1, 600).default(6),
+    /** Longest that one call may take; the environment takes no other request meanwhile. */
+    budgetMs: int(1, 30_000).default(3000),
+    /** Differing answers among those compared, above which the controller rolls back and the alarm pages. */
+    limitPercent: number(0.001, 10).default(0.1),
+    /** Whether too few comparisons hold the share. */
+    required: flag().default(false),
+    /** What may differ, for the scorer and for `rolloutctl compare`; left out, what they know of the endpoint. */
+    rules: table({
+      ignore: texts(shapes.memberPath).optional(),
+      now: texts(shapes.memberPath).optional(),
+      keyed: texts(shapes.memberPath).optional(),
+      ignoreHeaders: texts(shapes.headerPattern).optional(),
+      tolerance: text(shapes.tolerance).optional(),
+    }).optional(),
+  });
 
 /** Where the journal is. Every function logs in as the user that may do just what it must. */
 function ledger(here: shapes.Here) {
@@ -562,6 +590,8 @@ export function rolloutSchema(region?: string, account?: string) {
       /** Alias that the load balancer calls; without it the function's newest code. */
       alias: name(shapes.aliasName).optional(),
     }).optional(),
+    /** Repeats some of the scorer's requests to Python, and counts what differs. */
+    compare: compare(here).optional(),
     ledger: ledger(here),
     slo: slo(),
     controller: controller(here),
@@ -629,6 +659,7 @@ export type Common = Pick<
   | "labels"
 >;
 export type ScorerSettings = NonNullable<Settings["scorer"]>;
+export type CompareSettings = NonNullable<Settings["compare"]>;
 export type LedgerSettings = Settings["ledger"];
 export type Slo = Settings["slo"];
 export type ControllerSettings = Settings["controller"];

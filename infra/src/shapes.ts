@@ -67,11 +67,22 @@ export const label = shape(
 export const aliasName = shape(/^(?!\d+$)[A-Za-z0-9_-]{1,128}$/, "a Lambda alias");
 export const slackTeam = shape(/^T[A-Z0-9]+$/, "a Slack workspace ID such as T0123456789");
 export const slackChannel = shape(/^[CG][A-Z0-9]+$/, "a Slack channel ID such as C0123456789");
+export const memberPath = shape(
+  /^[^.]+(\.(?!(\[\])+(\.|$))[^.]+)*$/,
+  'a member\'s path such as "stamps.*.score"',
+);
+export const headerPattern = shape(
+  /^[A-Za-z0-9!#$%&'+.^_`|~-]+\*?$/,
+  'a header\'s name, such as "date" or "x-amzn-*"',
+);
+export const tolerance = shape(/^\d+(\.\d+)?$/, 'a decimal from 0 on in quotes, such as "0.00001"');
 export const bucket = shape(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "the name of an S3 bucket");
 
 /** Shapes of ARNs that must lie in the stack's own account and region. */
 export interface Here {
   readonly function: Shape;
+  /** A function as it is called: with a version or alias, or without. */
+  readonly callable: Shape;
   readonly image: Shape;
   readonly kmsKey: Shape;
   readonly layer: Shape;
@@ -97,6 +108,11 @@ export function inAccount(knownRegion: string | undefined, knownAccount: string 
   const load = "[A-Za-z0-9-]{1,32}";
   return {
     function: arn("lambda", "function:[\\w-]{1,64}", "a Lambda function, without version or alias,"),
+    callable: arn(
+      "lambda",
+      "function:[\\w-]{1,64}(:(\\$LATEST|[\\w-]{1,128}))?",
+      "a Lambda function, perhaps with a version or alias,",
+    ),
     image: shape(
       new RegExp(`^\\d{12}\\.dkr\\.ecr\\.${where}\\.amazonaws\\.com/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$`),
       `an image in a registry${place} by its digest: ACCOUNT.dkr.ecr.${registry}/NAME@sha256:…, no tag`,

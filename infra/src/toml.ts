@@ -2,7 +2,7 @@
 
 import { stringify } from "smol-toml";
 import { DEFAULT_LABELS } from "./settings";
-import type { ControllerSettings, Settings, Slo } from "./settings";
+import type { CompareSettings, ControllerSettings, Settings, Slo } from "./settings";
 
 /** One route with the ARNs that AWS gave. */
 export interface RouteArns {
@@ -34,6 +34,7 @@ export interface ControllerText {
   readonly eventBus?: string;
   readonly controller: Omit<ControllerSettings, "holdOnAlarms" | "eventBus">;
   readonly slo: Slo;
+  readonly compare?: CompareSettings;
   readonly rollbackOn: string;
   readonly holdOn: readonly string[];
   readonly oldTwin: string;
@@ -65,9 +66,14 @@ export function labelsTable({ old, new: rolledOut }: Settings["labels"]) {
   return usual ? undefined : { old, new: rolledOut };
 }
 
+/** What may differ between two answers, by the names of answers/src/rules.rs. */
+export function compareRules({ ignoreHeaders, ...rules }: NonNullable<CompareSettings["rules"]>) {
+  return { ...rules, ignore_headers: ignoreHeaders };
+}
+
 /** The whole text. Checked by `rolloutctl config check` in the tests. */
 export function controllerToml(text: ControllerText): string {
-  const { controller, ledger, slo, labels } = text;
+  const { controller, ledger, slo, labels, compare } = text;
   const calendar = controller.calendar && {
     time_zone: controller.calendar.timeZone,
     windows: some(controller.calendar.windows),
@@ -117,6 +123,8 @@ export function controllerToml(text: ControllerText): string {
           p95: `${slo.p95Ms}ms`,
           p99: `${slo.p99Ms}ms`,
         },
+        wrong_answers: compare && { limit: `${compare.limitPercent}%`, required: compare.required },
+        compare: compare?.rules && filled(compareRules(compare.rules)),
         evidence: filled(controller.evidence),
         alarms: {
           rollback_on: [text.rollbackOn],

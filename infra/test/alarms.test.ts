@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
-import { graphOf } from "./example";
+import { runInNewContext } from "node:vm";
+import { comparing, graphOf } from "./example";
 import type { Graph } from "./graph";
 
 const METRIC = "aws:cloudwatch/metricAlarm:MetricAlarm";
@@ -212,9 +213,89 @@ describe("the controller itself", () => {
   });
 });
 
-test("every alarm says what to read", () => {
+describe("answers that were compared", () => {
+  let compared: Graph;
+  before(async () => {
+    compared = await graphOf((c) => {
+      comparing(c);
+      c.compare.limitPercent = 0.2;
+    });
+  });
+  const inputs = (route: string, name: string) => compared.one(METRIC, `score-${route}-rust-${name}`).inputs;
+  /** What an expression gives for sums of five minutes. */
+  const value = (
+    route: string,
+    name: string,
+    compared: number,
+    different: number,
+    failed: number,
+  ): number => {
+    const { expression } = inputs(route, name).metricQueries[0];
+    return runInNewContext(expression, { compared, different, failed });
+  };
+  const stands = (route: string, name: string, ...counts: [number, number, number]) =>
+    value(route, name, ...counts) > inputs(route, name).threshold;
+
+  test("there is no alarm unless it is on, and none rolls back", () => {
+    assert.equal(compared.all(METRIC).length, graph.all(METRIC).length + 2 * 3);
+    for (const side of ["rust", "python"]) {
+      const rule = (one: Graph) => one.one(COMPOSITE, `score-${side}-side`).inputs.alarmRule;
+      assert.equal(rule(compared), rule(graph));
+    }
+  });
+
+  for (const route of Object.keys(ROUTES)) {
+    for (const name of ["wrong-answers", "not-compared"]) {
+      test(`${route}, ${name}: counts of the new group alone, by the scorer's names`, () => {
+        const { metricQueries, alarmActions, okActions, treatMissingData } = inputs(route, name);
+        const [share, ...counts] = metricQueries;
+        assert.deepEqual([share.id, share.returnData], ["share", true]);
+        for (const { id, metric, returnData } of counts) {
+          assert.equal(returnData, false);
+          assert.deepEqual([metric.namespace, metric.period, metric.stat], ["ScorerFn", 300, "Sum"]);
+          assert.deepEqual(Object.keys(metric.dimensions), ["TargetGroup"]);
+          assert.match(metric.dimensions.TargetGroup, new RegExp(`^targetgroup/score-${route}-rust/`));
+          assert.match(share.expression, new RegExp(`\\b${id}\\b`));
+        }
+        assert.deepEqual(
+          counts.map(({ metric }: any) => metric.metricName),
+          name === "wrong-answers" ? ["Compared", "Different"] : ["Compared", "CompareFailed"],
+        );
+        assert.deepEqual([alarmActions, okActions, treatMissingData], [[TOPIC], [TOPIC], "missing"]);
+      });
+    }
+  }
+
+  test("two that differ, above the limit, page; one alone does not", () => {
+    const { threshold, evaluationPeriods, datapointsToAlarm } = inputs("public", "wrong-answers");
+    assert.deepEqual([threshold, evaluationPeriods, datapointsToAlarm], [0.2, 1, 1]);
+    assert.ok(stands("public", "wrong-answers", 30, 2, 0));
+    assert.ok(!stands("public", "wrong-answers", 30, 1, 0), "a stamp may have been added meanwhile");
+    assert.ok(!stands("public", "wrong-answers", 1001, 2, 0), "within the limit");
+    assert.ok(!stands("public", "wrong-answers", 0, 0, 30), "nothing compared is nothing known");
+  });
+
+  test("a Python that does not answer the second call pages after a quarter of an hour", () => {
+    const { evaluationPeriods, datapointsToAlarm } = inputs("public", "not-compared");
+    assert.deepEqual([evaluationPeriods, datapointsToAlarm], [3, 3]);
+    assert.ok(stands("public", "not-compared", 0, 0, 5));
+    assert.ok(!stands("public", "not-compared", 5, 5, 5), "half of them are compared");
+  });
+
+  test("by the names that the scorer writes into its log", () => {
+    const live = readFileSync(join(__dirname, "..", "..", "scorer-fn", "src", "live.rs"), "utf8");
+    for (const name of ["Compared", "Different", "CompareFailed"]) {
+      assert.match(live, new RegExp(`\\.metric\\("${name}"`));
+    }
+    assert.match(live, /&\[&\["TargetGroup"\]\]/);
+  });
+});
+
+test("every alarm says what to read", async () => {
   const alarms = [...graph.all(METRIC), ...graph.all(COMPOSITE)];
   assert.equal(alarms.length, 24 + 5 + 2);
+  const compared = await graphOf(comparing);
+  alarms.push(...compared.all(METRIC).filter(({ name }) => /-(wrong-answers|not-compared)$/.test(name)));
   for (const { inputs } of alarms) {
     assert.match(
       inputs.alarmDescription,

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { ConfigError } from "../src/problems";
 import { readStack } from "../src/config";
 import { build, PROJECT } from "./graph";
-import { changed, graphOf } from "./example";
+import { changed, comparing, graphOf } from "./example";
 import type { Change } from "./example";
 
 /** Problems of a changed example, as `key: fix`, without the project's prefix. */
@@ -17,6 +17,14 @@ async function problemsOf(change: Change): Promise<string[]> {
     return error.problems.map(({ key, fix }) => `${key.replace(`${PROJECT}:`, "")}: ${fix}`);
   }
 }
+
+/** The example with live comparison, and something wrong in it. */
+const compares =
+  (change: Change): Change =>
+  (c) => {
+    comparing(c);
+    change(c);
+  };
 
 /** What is done to the example, and the one problem that must be told. */
 const WRONG: [what: string, change: Change, problem: RegExp][] = [
@@ -135,6 +143,91 @@ const WRONG: [what: string, change: Change, problem: RegExp][] = [
     "a boolean as a variable",
     (c) => (c.scorer.environment.X = true),
     /^scorer.environment.X: .*put it in quotes/,
+  ],
+  [
+    "a wrong build in production",
+    (c) => (c.scorer.environment.LOCAL_CLOUD_WRONG = "drops-a-field"),
+    /^scorer.environment.LOCAL_CLOUD_WRONG: breaks requests/,
+  ],
+  [
+    "a variable of live comparison",
+    (c) => (c.scorer.environment.COMPARE_SHARE = "1"),
+    /^scorer.environment.COMPARE_SHARE: is set by another key/,
+  ],
+  ...["-0.01", "1.5", "1%"].map((share): [string, Change, RegExp] => [
+    `${share} of the requests compared`,
+    compares((c) => (c.compare.share = share.endsWith("%") ? share : Number(share))),
+    /^compare.share: is .*; it must be a number from 0 to 1$/,
+  ]),
+  [
+    "nothing to compare with",
+    compares((c) => delete c.compare.functionArn),
+    /^compare.functionArn: is missing/,
+  ],
+  ["no share to compare", compares((c) => delete c.compare.share), /^compare.share: is missing/],
+  ...[
+    "scorer-py",
+    "arn:aws:lambda:eu-west-1:999900001111:function:scorer-py",
+    "arn:aws:lambda:us-east-1:111122223333:function:scorer-py",
+    "arn:aws:lambda:eu-west-1:111122223333:function:scorer-*",
+    "arn:aws:lambda:eu-west-1:111122223333:function:scorer-py:*",
+    "arn:aws:iam::111122223333:role/scorer-py",
+  ].map((arn): [string, Change, RegExp] => [
+    `comparing with ${arn}`,
+    compares((c) => (c.compare.functionArn = arn)),
+    /^compare.functionArn: .*the ARN of a Lambda function, perhaps with a version or alias, in eu-west-1, 111122223333/,
+  ]),
+  ...["", ":live", ":7"].map((qualifier): [string, Change, RegExp] => [
+    `the scorer compared with itself${qualifier}`,
+    compares(
+      (c) =>
+        (c.compare.functionArn = `arn:aws:lambda:eu-west-1:111122223333:function:score-scorer${qualifier}`),
+    ),
+    /^compare.functionArn: is .*score-scorer.*, the scorer itself, which would call itself without end/,
+  ]),
+  ["no call at all", compares((c) => (c.compare.perMinute = 0)), /^compare.perMinute: .*1 to 600/],
+  [
+    "a call longer than the scorer's own time",
+    compares((c) => (c.compare.budgetMs = 30_000)),
+    /^compare.budgetMs: is 30000; it must be below scorer.timeoutSeconds, 30000 ms/,
+  ],
+  [
+    "a limit that nobody means",
+    compares((c) => (c.compare.limitPercent = 11)),
+    /^compare.limitPercent: .*10/,
+  ],
+  [
+    "a rule without a name",
+    compares((c) => (c.compare.rules = { now: ["stamps..at"] })),
+    /^compare.rules.now\[0\]: .*stamps\.\*\.score/,
+  ],
+  [
+    "a header that is none",
+    compares((c) => (c.compare.rules = { ignoreHeaders: ["x amzn"] })),
+    /^compare.rules.ignoreHeaders\[0\]: .*x-amzn-\*/,
+  ],
+  [
+    "a tolerance as a number",
+    compares((c) => (c.compare.rules = { tolerance: 0.001 })),
+    /^compare.rules.tolerance: /,
+  ],
+  [
+    "a rule that is none",
+    compares((c) => (c.compare.rules = { skip: [] })),
+    /^compare.rules.skip: is not a known/,
+  ],
+  [
+    "the engine that does not judge answers",
+    compares((c) => (c.controller.engine = "evidence-1")),
+    /^controller.engine: is evidence-1, which does not judge wrong answers/,
+  ],
+  [
+    "a comparison without the scorer that makes it",
+    compares((c) => {
+      delete c.scorer;
+      c.newFunction = { functionArn: "arn:aws:lambda:eu-west-1:111122223333:function:scorer-rs" };
+    }),
+    /^compare: is the scorer's, and there is no scorer here/,
   ],
   ["no ledger", (c) => delete c.ledger, /^ledger: is missing/],
   [

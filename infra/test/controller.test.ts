@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { checked, readStack } from "../src/config";
 import { RolloutFunction } from "../src/function";
 import type { Settings } from "../src/settings";
-import { changed, graphOf } from "./example";
+import { changed, comparing, graphOf } from "./example";
+import type { Change } from "./example";
 import { build, isSecret, PROJECT, revealed } from "./graph";
 import type { Graph, Node } from "./graph";
 
@@ -122,6 +125,48 @@ describe("the scorer", () => {
     assert.deepEqual(JSON.parse(variables().TRUSTED_IAM_ISSUERS), [
       "did:ethr:0x006db0897f63cc98e0e2a831196d10e36db58404",
     ]);
+  });
+
+  describe("that compares", () => {
+    const of = async (change?: Change) =>
+      (await graphOf(change)).one(FUNCTION, "score-scorer").inputs.environment.variables;
+    const compared = (variables: Record<string, string>) =>
+      Object.fromEntries(Object.entries(variables).filter(([name]) => name.startsWith("COMPARE_")));
+    const ON = {
+      COMPARE_FUNCTION_ARN: `arn:aws:lambda:${REGION}:function:scorer-py:live`,
+      COMPARE_SHARE: "0.01",
+      COMPARE_PER_MINUTE: "6",
+      COMPARE_BUDGET_MS: "3000",
+    };
+
+    test("is off unless asked for, and is told everything else", async () => {
+      assert.deepEqual(compared(variables()), {});
+      assert.deepEqual(compared(await of(comparing)), ON);
+      const { COMPARE_RULES, ...others } = compared(
+        await of((c) => {
+          comparing(c);
+          Object.assign(c.compare, { share: 0, perMinute: 600, budgetMs: 500 });
+          c.compare.rules = { ignoreHeaders: ["x-tenant"], now: ["at"], tolerance: "0.00001" };
+        }),
+      );
+      const off = { COMPARE_SHARE: "0", COMPARE_PER_MINUTE: "600", COMPARE_BUDGET_MS: "500" };
+      assert.deepEqual(others, { ...ON, ...off });
+      assert.deepEqual(JSON.parse(COMPARE_RULES ?? ""), {
+        ignore_headers: ["x-tenant"],
+        now: ["at"],
+        tolerance: "0.00001",
+      });
+    });
+
+    test("by the names that the scorer reads", () => {
+      const live = readFileSync(join(__dirname, "..", "..", "scorer-fn", "src", "live.rs"), "utf8");
+      const read = new Set([...live.matchAll(/"(COMPARE_[A-Z_]+)"/g)].map(([, name]) => name));
+      assert.deepEqual([...read].sort(), [...Object.keys(ON), "COMPARE_RULES"].sort());
+      const rules = readFileSync(join(__dirname, "..", "..", "answers", "src", "rules.rs"), "utf8");
+      for (const rule of ["ignore", "now", "keyed", "ignore_headers", "tolerance"]) {
+        assert.match(rules, new RegExp(`pub ${rule}: `));
+      }
+    });
   });
 
   test("variables from Secrets Manager stay secrets", () => {

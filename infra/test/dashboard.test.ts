@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
-import { graphOf } from "./example";
+import { comparing, graphOf } from "./example";
 import type { Graph } from "./graph";
 
 let graph: Graph;
@@ -165,6 +165,42 @@ test("the scorer's own metrics, by the names that it writes into its log", () =>
   const log = readFileSync(join(__dirname, "..", "..", "scorer-fn", "src", "log.rs"), "utf8");
   for (const word of own.flatMap((line) => line.split(" ")).filter((word) => /^[A-Z]/.test(word))) {
     if (word !== "Sum" && word !== "Average") assert.ok(log.includes(`"${word}"`), `${word} in log.rs`);
+  }
+});
+
+test("answers that were compared, of each route's new group, against their limit", async () => {
+  const compared = await graphOf(comparing);
+  const body = compared.one("aws:cloudwatch/dashboard:Dashboard", "score-rollout").inputs.dashboardBody;
+  const all: any[] = JSON.parse(body).widgets;
+  const more = all.filter(({ properties }) => / Rust against Python$/.test(properties.title ?? ""));
+  assert.deepEqual(
+    more.map(({ properties }) => properties.title),
+    ["public", "partners", "internal"].flatMap((route) => [
+      `${route}: answers of Rust against Python`,
+      `${route}: kinds of differences, Rust against Python`,
+    ]),
+  );
+  assert.equal(all.length, widgets.length + 6, "and none of them without it");
+  for (const [index, { x, width, properties }] of more.entries()) {
+    assert.ok(x + width <= 24);
+    const [share, ...counts] = properties.metrics;
+    if (index % 2 === 1) {
+      assert.match(
+        share[0].expression,
+        /^SEARCH\('\{ScorerFn,Kind,TargetGroup\} MetricName="Different" TargetGroup="targetgroup\/score-\w+-rust\/[0-9a-f]{16}"', 'Sum', 60\)$/,
+      );
+      continue;
+    }
+    assert.equal(share[0].expression, "100 * different / compared");
+    assert.deepEqual(
+      counts.map((line: any[]) => [line[0], line[1], line[2], line.at(-1).id, line.at(-1).stat]),
+      [
+        ["ScorerFn", "Compared", "TargetGroup", "compared", "Sum"],
+        ["ScorerFn", "Different", "TargetGroup", "different", "Sum"],
+        ["ScorerFn", "CompareFailed", "TargetGroup", "failed", "Sum"],
+      ],
+    );
+    assert.deepEqual(properties.annotations.horizontal, [{ label: "limit", value: 0.1, yAxis: "right" }]);
   }
 });
 

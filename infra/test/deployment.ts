@@ -21,7 +21,10 @@ function program() {
     ? pulumi.secret(CONTROLLER_IMAGE ?? "")
     : pulumi.output(CONTROLLER_IMAGE ?? "");
   const image = CONTROLLER_IMAGE === undefined ? args.controller.image : later;
-  return new Rollout(name, { ...args, controller: { ...args.controller, image } });
+  const { COMPARE_WITH } = process.env;
+  const compare =
+    COMPARE_WITH === undefined ? undefined : { functionArn: pulumi.output(COMPARE_WITH), share: 0.01 };
+  return new Rollout(name, { ...args, compare, controller: { ...args.controller, image } });
 }
 
 build(program, config).then(

