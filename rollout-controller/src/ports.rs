@@ -341,6 +341,8 @@ pub struct MinutesWanted<'a> {
     pub until: Minute,
     /// Upper edges of the latency histogram in milliseconds, ascending.
     pub edges_ms: &'a [f64],
+    /// Whether to read what was compared of the new side's answers as well.
+    pub comparisons: bool,
 }
 
 /// Reads minutes of target groups.

@@ -102,6 +102,7 @@ pub(super) async fn metrics(
         from: until.plus(-lag - LOOK_BACK),
         until,
         edges_ms: terms.evidence.edges().as_ms(),
+        comparisons: terms.evidence.wrong_answers().is_some(),
     };
     let read = match world.metrics.minutes(&[wanted]).await.pop() {
         Some(Ok(read)) => read,
@@ -142,7 +143,29 @@ pub(super) async fn metrics(
             findings.push(side(Which::New).finding());
         }
     }
+    let serves = seen.iter().flatten().any(|seen| !seen.share.is_reached());
+    findings.extend(comparisons(rollout, &read, sides).filter(|_| serves));
     findings
+}
+
+/// Where wrong answers are a limit and nothing is compared.
+fn comparisons(rollout: &Rollout, read: &[MinuteRead], sides: &Labels) -> Option<Finding> {
+    let objective = rollout.terms.evidence.wrong_answers()?;
+    let counted = read.iter().filter_map(|minute| minute.comparisons.as_ref()?.counted());
+    let compared: u64 = counted.map(|counts| counts.compared).sum();
+    (compared == 0).then(|| {
+        Finding::warn(
+            "metrics",
+            &rollout.name,
+            format!("no answer of {} was compared in the last {LOOK_BACK} minutes", sides.new),
+            if objective.required {
+                "wrong_answers.required holds every step until enough are"
+            } else {
+                "wrong answers would not be seen"
+            },
+            "set COMPARE_FUNCTION_ARN and COMPARE_SHARE of the scorer (docs/compare.md)",
+        )
+    })
 }
 
 #[derive(Clone, Copy)]

@@ -52,7 +52,8 @@ pub fn run(args: &Export) -> anyhow::Result<ExitCode> {
     }
     let terms = &rollout.terms;
     let edges_ms = terms.evidence.edges().as_ms();
-    let wanted = MinutesWanted { routes: &terms.routes, from, until, edges_ms };
+    let comparisons = terms.evidence.wrong_answers().is_some();
+    let wanted = MinutesWanted { routes: &terms.routes, from, until, edges_ms, comparisons };
     let read = block_on(async {
         let mut answers = CloudWatch::new(Aws::new()).minutes(&[wanted]).await;
         let read = answers.pop().context("no answer")?;

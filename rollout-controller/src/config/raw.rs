@@ -61,6 +61,7 @@ pub(super) struct Rollout {
     #[serde(default)]
     pub(super) calendar: Calendar,
     pub(super) on_new_code: Option<OnNewCode>,
+    pub(super) wrong_answers: Option<WrongAnswers>,
     #[serde(default)]
     pub(super) compare: answers::Rules,
     #[serde(default)]
@@ -83,6 +84,14 @@ pub(super) struct Slo {
     pub(super) p50: Option<String>,
     pub(super) p95: Option<String>,
     pub(super) p99: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrongAnswers {
+    pub(super) limit: Option<String>,
+    #[serde(default)]
+    pub(super) required: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]

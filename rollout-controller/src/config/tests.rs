@@ -4,6 +4,7 @@ use crate::domain::evidence::EvidenceConfig;
 use crate::domain::evidence2::{Preset, Settings};
 use crate::domain::labels::Labels;
 use crate::domain::weight::Weight;
+use crate::domain::wrong_answers::Objective;
 
 fn problems(text: &str) -> Vec<String> {
     match parse(text) {
@@ -39,12 +40,15 @@ fn the_example_is_valid_and_uncommented_defaults_are_the_defaults() {
         .replace("# [events]", "[events]")
         .replace("# [rollout.labels]", "[rollout.labels]")
         .replace("# [rollout.evidence]", "[rollout.evidence]")
+        .replace("# [rollout.wrong_answers]", "[rollout.wrong_answers]")
         .replace("# [rollout.compare]", "[rollout.compare]");
     let full = parse(&on).unwrap_or_else(|error| panic!("{error}\n{on}"));
     assert_eq!(plain.rollouts[0].terms.slo, full.rollouts[0].terms.slo);
     assert_eq!(plain.rollouts[0].terms.stages, full.rollouts[0].terms.stages);
     assert_eq!(plain.rollouts[0].terms.lag_minutes, full.rollouts[0].terms.lag_minutes);
-    assert_eq!(plain.rollouts[0].terms.evidence, full.rollouts[0].terms.evidence);
+    // That table switches something on; what is in it are the defaults.
+    let on = plain.rollouts[0].terms.evidence.clone().with_wrong_answers(Objective::default());
+    assert_eq!(on, full.rollouts[0].terms.evidence);
     assert_eq!(plain.rollouts[0].compare, full.rollouts[0].compare);
     assert_eq!(
         plain.rollouts[0].settings.max_hold_minutes,
@@ -71,6 +75,24 @@ fn every_wrong_value_is_named_with_its_fix() {
             "[rollout.compare]\ntolerance = \"-1\"",
             "rollout[0].compare.tolerance",
             "decimal from 0",
+        ),
+        (
+            "# [rollout.wrong_answers]",
+            "[rollout.wrong_answers]\nlimit = \"0%\"",
+            "rollout[0].wrong_answers.limit = \"0%\"",
+            "give 0.001% to 10%",
+        ),
+        (
+            "# [rollout.wrong_answers]",
+            "[rollout.wrong_answers]\nlimit = \"0.001\"",
+            "rollout[0].wrong_answers.limit",
+            "write it like \"1%\"",
+        ),
+        (
+            "# engine = \"evidence-2\"",
+            "engine = \"evidence-1\"\nwrong_answers = {}",
+            "rollout[0].wrong_answers",
+            "needs engine = \"evidence-2\"",
         ),
         ("# lag = \"2m\"", "lag = \"90s\"", "rollout[0].lag", "whole minutes"),
         ("# lag = \"2m\"", "lag = \"soon\"", "rollout[0].lag", "30m"),
@@ -116,6 +138,19 @@ fn every_wrong_value_is_named_with_its_fix() {
         let named = found.iter().any(|problem| problem.contains(key) && problem.contains(fix));
         assert!(named, "{new}: expected {key} and {fix} in {found:?}");
     }
+}
+
+#[test]
+fn wrong_answers_are_an_objective_only_where_the_table_is() {
+    let objective =
+        |text: &str| parse(text).unwrap().rollouts[0].terms.evidence.wrong_answers().copied();
+    assert_eq!(objective(EXAMPLE), None);
+    let on = example_with("# [rollout.wrong_answers]", "[rollout.wrong_answers]");
+    assert_eq!(objective(&on), Some(Objective { limit: 0.001, required: false }));
+    let set = on
+        .replace("# limit = \"0.1%\"", "limit = \"0.5%\"")
+        .replace("# required = false", "required = true");
+    assert_eq!(objective(&set), Some(Objective { limit: 0.005, required: true }));
 }
 
 #[test]

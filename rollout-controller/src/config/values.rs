@@ -11,6 +11,7 @@ use crate::domain::plan::{Settings, StartAt, Terms};
 use crate::domain::route::{GroupArn, HeaderRule, Route, RuleArn};
 use crate::domain::slo::Slo;
 use crate::domain::weight::Weight;
+use crate::domain::wrong_answers::Objective;
 use serde::Deserialize as _;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -68,6 +69,13 @@ impl Findings {
             format!("must be whole minutes, from {low}m to {high}m"),
         );
         default
+    }
+
+    /// A share, written in percent.
+    fn percentage(&mut self, key: &str, text: &str) -> Option<f64> {
+        let number = text.trim().strip_suffix('%').and_then(|n| n.trim().parse::<f64>().ok());
+        let fix = "is not a percentage; write it like \"1%\" or \"0.5%\"";
+        self.parsed(key, text, number.ok_or(fix)).map(|percent| percent / 100.0)
     }
 
     /// A latency, which has to be one of the histogram's edges: checked later.
@@ -157,6 +165,10 @@ fn rollout(found: &mut Findings, at: &str, raw: raw::Rollout) -> Option<Rollout>
     let start = start(found, at, raw.start.as_deref(), &stages);
     let slo = slo(found, at, &raw.slo);
     let evidence = method(found, at, &raw, &slo);
+    let evidence = match &raw.wrong_answers {
+        Some(raw) => wrong_answers(found, at, raw, evidence),
+        None => evidence,
+    };
     // Evidence-2 reads young minutes again, and wants the old side's whole day.
     let (lag, history, most_history) = match &evidence {
         Method::Two(_) => (2, 1440, 1440),
@@ -277,6 +289,27 @@ fn evidence_1(found: &mut Findings, at: &str, raw: &raw::Rollout, slo: &Slo) -> 
     Method::One(Box::new(config))
 }
 
+/// The objective for compared answers, which evidence-1 does not have.
+fn wrong_answers(
+    found: &mut Findings,
+    at: &str,
+    raw: &raw::WrongAnswers,
+    evidence: Method,
+) -> Method {
+    let default = Objective::default();
+    let key = format!("{at}.wrong_answers.limit");
+    let limit = raw.limit.as_deref().map_or(default.limit, |text| {
+        let limit = found.percentage(&key, text).unwrap_or(default.limit);
+        let objective = Objective { limit, ..default };
+        found.parsed(&key, text, objective.check()).map_or(default.limit, |()| limit)
+    });
+    if let Method::One(_) = evidence {
+        let fix = "needs engine = \"evidence-2\": evidence-1 does not judge answers";
+        found.add(format!("{at}.wrong_answers"), "", fix);
+    }
+    evidence.with_wrong_answers(Objective { limit, required: raw.required })
+}
+
 fn refused(found: &mut Findings, at: &str, result: Result<(), ConfigError>) {
     if let Err(error) = result {
         // The limits have human names here.
@@ -334,11 +367,8 @@ fn start(found: &mut Findings, at: &str, text: Option<&str>, stages: &[Weight]) 
 fn slo(found: &mut Findings, at: &str, raw: &raw::Slo) -> Slo {
     let default = Slo::default();
     let max_error_ratio = raw.error_rate.as_deref().map_or(default.max_error_ratio, |text| {
-        let number = text.trim().strip_suffix('%').and_then(|n| n.trim().parse::<f64>().ok());
-        let fix = "is not a percentage; write it like \"1%\" or \"0.5%\"";
-        found
-            .parsed(&format!("{at}.slo.error_rate"), text, number.ok_or(fix))
-            .map_or(default.max_error_ratio, |percent| percent / 100.0)
+        let key = format!("{at}.slo.error_rate");
+        found.percentage(&key, text).unwrap_or(default.max_error_ratio)
     });
     Slo {
         max_error_ratio,

@@ -91,6 +91,13 @@ enum Wish {
 }
 
 impl Wish {
+    fn is_due(self) -> bool {
+        match self {
+            Self::Due(_) => true,
+            Self::Nothing | Self::History(_) => false,
+        }
+    }
+
     fn window(self) -> Option<Window> {
         match self {
             Self::Nothing => None,
@@ -109,7 +116,9 @@ pub async fn observe(world: &World, looks: &[Look<'_>], tick_ms: i64) -> Vec<Obs
             let Window { from, until } = wish.window()?;
             let terms = look.terms();
             let edges_ms = terms.evidence.edges().as_ms();
-            Some(MinutesWanted { routes: &terms.routes, from, until, edges_ms })
+            // Nothing of the history was compared.
+            let comparisons = terms.evidence.wrong_answers().is_some() && wish.is_due();
+            Some(MinutesWanted { routes: &terms.routes, from, until, edges_ms, comparisons })
         })
         .collect();
     let rules = join_all(looks.iter().map(|look| read_rules(world, &look.terms().routes)));

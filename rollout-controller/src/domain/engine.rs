@@ -12,6 +12,7 @@ use super::plan::Terms;
 use super::run::Run;
 use super::slo::Slo;
 use super::weight::Weight;
+use super::wrong_answers::{self, Judge, OTHERS, Objective};
 use serde::{Deserialize, Serialize};
 
 /// How a run's limits are tested. Journalled with the start.
@@ -33,6 +34,10 @@ pub struct Evidence2 {
     pub settings: Settings,
     /// Bounds between latency buckets, milliseconds. Contain the limits.
     pub edges_ms: Edges,
+    /// The objective for compared answers; `None`: they are not read. Journals that name
+    /// none mean that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrong_answers: Option<Objective>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +49,26 @@ enum Name {
 impl Method {
     /// Evidence-2 with these settings.
     pub fn two(settings: Settings, edges_ms: Edges) -> Self {
-        Self::Two(Evidence2 { engine: Name::Evidence2, settings, edges_ms })
+        let wrong_answers = None;
+        Self::Two(Evidence2 { engine: Name::Evidence2, settings, edges_ms, wrong_answers })
+    }
+
+    /// The same with wrong answers as an objective. Evidence-1 has none: it is kept for
+    /// runs that began with it.
+    #[must_use]
+    pub fn with_wrong_answers(self, objective: Objective) -> Self {
+        match self {
+            Self::Two(two) => Self::Two(Evidence2 { wrong_answers: Some(objective), ..two }),
+            Self::One(_) => self,
+        }
+    }
+
+    /// The objective for compared answers, if there is one.
+    pub fn wrong_answers(&self) -> Option<&Objective> {
+        match self {
+            Self::One(_) => None,
+            Self::Two(Evidence2 { wrong_answers, .. }) => wrong_answers.as_ref(),
+        }
     }
 
     /// Bounds between latency buckets, milliseconds.
@@ -101,6 +125,7 @@ fn no_full_stop(text: &str) -> String {
 #[expect(missing_docs, reason = "named after the engines")]
 pub enum Breach {
     Two(Box<Said<evidence2::Breach>>),
+    WrongAnswers(Box<Said<wrong_answers::Breach>>),
     One(evidence::Breach),
 }
 
@@ -119,6 +144,7 @@ pub enum Proof {
 #[expect(missing_docs, reason = "named after the engines")]
 pub enum Missing {
     Two(Box<Said<Hold>>),
+    WrongAnswers(Box<Said<wrong_answers::Hold>>),
     One(HoldReason),
 }
 
@@ -128,7 +154,8 @@ impl Missing {
         match self {
             Self::One(HoldReason::TooShort { .. } | HoldReason::Baking { .. }) => true,
             Self::Two(said) => matches!(said.why, Hold::TooShort { .. }),
-            Self::One(
+            Self::WrongAnswers(_)
+            | Self::One(
                 HoldReason::NoTraffic
                 | HoldReason::NoTrafficOnNew { .. }
                 | HoldReason::EarlierStage { .. }
@@ -136,6 +163,20 @@ impl Missing {
                 | HoldReason::UnderSuspicion { .. }
                 | HoldReason::NotProven { .. },
             ) => false,
+        }
+    }
+
+    /// Whether nothing was bad: proof, or the first minutes, are only not there yet.
+    fn is_only_missing(&self) -> bool {
+        match self {
+            Self::Two(said) => matches!(
+                said.why,
+                Hold::NotProven { .. }
+                    | Hold::TooShort { .. }
+                    | Hold::FirstMinutes
+                    | Hold::EarlierStage { .. }
+            ),
+            Self::One(_) | Self::WrongAnswers(_) => false,
         }
     }
 }
@@ -201,6 +242,10 @@ impl Engine {
                     .unwrap_or_else(|| Choices::without_history(terms.routes.len()));
                 let (slo, edges) = (terms.slo, edges_ms.clone());
                 let engine = evidence2::Engine::new(*settings, slo, edges, stages, choices)?;
+                let engine = match terms.evidence.wrong_answers() {
+                    Some(_) => engine.with_share(OTHERS),
+                    None => engine,
+                };
                 Ok(Self::Two(Box::new(engine)))
             }
         }
@@ -234,9 +279,67 @@ impl Engine {
     pub fn says(&self, run: &Run) -> Says {
         match self {
             Self::One(engine) => says_one(engine, run),
-            Self::Two(engine) => says_two(engine, run),
+            Self::Two(engine) => match run.judge() {
+                Ok(Some(judge)) => with_wrong_answers(says_two(engine, run), &judge, run),
+                // The engine has the same shares, so it is not here that they are refused.
+                Ok(None) | Err(_) => says_two(engine, run),
+            },
         }
     }
+}
+
+/// What a run's terms say about wrong answers; `None` if they are no objective.
+///
+/// # Errors
+/// [`EngineError`] if the terms do not pass today's checks.
+pub fn judge(terms: &Terms) -> Result<Option<Judge>, EngineError> {
+    match &terms.evidence {
+        Method::One(_) => Ok(None),
+        Method::Two(method) => Ok(Judge::of(method, &terms.stages)?),
+    }
+}
+
+/// What the engine says, and what the comparisons say beside it. A breach of either rolls
+/// back; a step needs both.
+fn with_wrong_answers(says: Says, judge: &Judge, run: &Run) -> Says {
+    let Some(timeline) = run.gathered.wrong_answers() else { return says };
+    let at = Position { share: run.weight, baked: run.baked };
+    let words = answer_words(&run.terms.labels);
+    match (says, judge.verdict(timeline.evidence(), at)) {
+        (says @ Says::Breach(_), _) | (says, wrong_answers::Verdict::Free) => says,
+        (_, wrong_answers::Verdict::Breach(breach)) => {
+            let text = words.breach(&breach);
+            Says::Breach(Breach::WrongAnswers(Box::new(Said::new(breach, &text))))
+        }
+        (says, wrong_answers::Verdict::Hold(hold)) => {
+            let tells_more = match &says {
+                Says::Proven(_) | Says::Breach(_) => true,
+                Says::Unproven(missing) => {
+                    missing.is_only_time() || (hold.is_bad() && missing.is_only_missing())
+                }
+            };
+            if tells_more {
+                let text = words.hold(&hold);
+                Says::Unproven(Missing::WrongAnswers(Box::new(Said::new(hold, &text))))
+            } else {
+                says
+            }
+        }
+    }
+}
+
+fn answer_words(labels: &Labels) -> wrong_answers::Words<'_> {
+    wrong_answers::Words { old: &labels.old, new: &labels.new }
+}
+
+/// The breach of comparisons that were gathered without a journal, if there is one.
+pub(super) fn wrong_answers_without_journal(
+    timeline: &wrong_answers::Timeline,
+    terms: &Terms,
+) -> Option<Breach> {
+    let breach = timeline.evidence().rolled_back()?.clone();
+    let text = answer_words(&terms.labels).breach(&breach);
+    Some(Breach::WrongAnswers(Box::new(Said::new(breach, &text))))
 }
 
 fn says_one(engine: &evidence::Engine, run: &Run) -> Says {
@@ -346,6 +449,9 @@ impl Gathered {
     pub fn is_rolled_back(&self) -> bool {
         self.one().is_some_and(|(evidence, _)| evidence.rolled_back_at().is_some())
             || self.two().is_some_and(|timeline| timeline.evidence().rolled_back().is_some())
+            || self
+                .wrong_answers()
+                .is_some_and(|timeline| timeline.evidence().rolled_back().is_some())
     }
 
     /// Minutes of the present stage that count for the next step.

@@ -10,6 +10,7 @@ use super::minute::{CommittedMinute, Minute, SideCounts};
 use super::observation::Unread;
 use super::plan::{Mode, Terms};
 use super::weight::Weight;
+use super::wrong_answers::ComparisonsRead;
 use serde::{Deserialize, Serialize};
 
 /// Who gave a command.
@@ -178,6 +179,10 @@ pub enum MinuteEntry {
         minute: Minute,
         /// One for each route.
         parts: Vec<Part>,
+        /// Answers of the new side that were compared; none where CloudWatch has none, and
+        /// in runs without that objective.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        comparisons: Option<ComparisonsRead>,
     },
     /// Minutes that will never be read.
     Lost {

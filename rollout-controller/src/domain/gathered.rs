@@ -13,6 +13,7 @@ use super::evidence2::{self, Counts, Reading, Rules, Timeline};
 use super::minute::{CommittedMinute, Minute, SideCounts};
 use super::plan::Terms;
 use super::weight::Weight;
+use super::wrong_answers::{self, ComparisonsRead, Judge, Look};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +36,9 @@ pub type Shares = [(Minute, Weight)];
 pub struct Gathered {
     /// The engine's state.
     fold: Fold,
+    /// The evidence about wrong answers, where they are an objective.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wrong_answers: Option<Box<wrong_answers::Timeline>>,
     /// How both sides stood to the limits, for a raise that hurts both.
     #[serde(default)]
     sides: Sides,
@@ -83,9 +87,19 @@ struct One {
 
 /// A recent minute.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Kept {
-    entry: MinuteEntry,
-    revisions: u32,
+pub struct Kept {
+    /// As read last.
+    pub entry: MinuteEntry,
+    /// How often its counts changed.
+    pub revisions: u32,
+    /// How often only its comparisons did.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub comparison_revisions: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde calls")]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 impl One {
@@ -115,6 +129,11 @@ impl Gathered {
             }
             Engine::Two(engine) => Fold::Two(Box::new(Timeline::start(engine))),
         };
+        self.wrong_answers = match super::engine::judge(terms) {
+            Ok(Some(judge)) => Some(Box::new(wrong_answers::Timeline::start(&judge))),
+            // The engine was made of the same terms.
+            Ok(None) | Err(_) => None,
+        };
         self.through = Some(through);
         self.settled = Some(through);
         self.learnt_through = Some(through);
@@ -135,6 +154,12 @@ impl Gathered {
             Fold::Two(timeline) => Some(timeline),
             Fold::Nothing | Fold::One(_) => None,
         }
+    }
+
+    /// The evidence about wrong answers; `None` before the history, and where they are no
+    /// objective.
+    pub fn wrong_answers(&self) -> Option<&wrong_answers::Timeline> {
+        self.wrong_answers.as_deref()
     }
 
     /// How both sides stood to the limits in the newest minutes.
@@ -173,8 +198,8 @@ impl Gathered {
     }
 
     /// What was read last of a minute after the frontier, and how often it changed.
-    pub fn recent(&self, minute: Minute) -> Option<(&MinuteEntry, u32)> {
-        self.recent.get(&minute).map(|kept| (&kept.entry, kept.revisions))
+    pub fn recent(&self, minute: Minute) -> Option<&Kept> {
+        self.recent.get(&minute)
     }
 
     /// The recent minutes that are known on every route, newest first.
@@ -258,7 +283,19 @@ impl Gathered {
     /// What the books say of a minute that was read.
     fn note(&mut self, minute: Minute, entry: &MinuteEntry) {
         let known = entry.is_known();
-        if !known || self.recent.contains_key(&minute) {
+        let before = self.recent.get(&minute);
+        // Comparisons come by another way than counts, and no lag is raised for them.
+        let only_compared = before.is_some_and(|before| {
+            before.entry.comparisons() != entry.comparisons() && before.entry.has_counts_of(entry)
+        });
+        let (mut revisions, mut comparison_revisions) =
+            before.map_or((0, 0), |kept| (kept.revisions, kept.comparison_revisions));
+        if only_compared {
+            comparison_revisions += 1;
+        } else if before.is_some() {
+            revisions += 1;
+        }
+        if (!known || before.is_some()) && !only_compared {
             self.unsteady.insert(minute);
             while self.unsteady.len() > 60 {
                 self.unsteady.pop_first();
@@ -272,8 +309,8 @@ impl Gathered {
         }
         self.through = self.through.max(Some(minute));
         if self.is_recent(minute) {
-            let revisions = self.recent.get(&minute).map_or(0, |before| before.revisions + 1);
-            self.recent.insert(minute, Kept { entry: entry.clone(), revisions });
+            let entry = entry.clone();
+            self.recent.insert(minute, Kept { entry, revisions, comparison_revisions });
         }
     }
 
@@ -304,24 +341,59 @@ impl Gathered {
         shares: &Shares,
         entries: &[MinuteEntry],
     ) -> Result<(), EngineError> {
+        let judge = super::engine::judge(terms)?;
+        // Taken out, so that the books and this evidence are changed apart.
+        let mut compared = judge.as_ref().zip(self.wrong_answers.take());
         for entry in entries {
             match entry.minute() {
                 Ok(minute) => {
                     self.note(minute, entry);
+                    if !self.is_recent(minute)
+                        && let Some((judge, compared)) = &mut compared
+                    {
+                        compared.arrive(judge, &self.compared(minute, entry, shares));
+                    }
                     let _ = timeline.read(engine, entry.reading(minute, terms, shares))?;
                 }
                 Err(span) => {
                     self.note_lost(span);
                     timeline.lose(engine, span.to);
                     if self.is_recent(span.to) {
-                        self.recent = self.recent.split_off(&span.to.plus(1));
+                        let later = self.recent.split_off(&span.to.plus(1));
+                        let lost = std::mem::replace(&mut self.recent, later);
+                        for (minute, kept) in lost {
+                            if let Some((judge, compared)) = &mut compared {
+                                compared.settle(judge, &self.compared(minute, &kept.entry, shares));
+                            }
+                        }
                         self.settled = Some(span.to);
                     }
                 }
             }
         }
-        while self.settle_next().is_some() {}
+        while let Some((minute, entry)) = self.settle_next() {
+            if let Some((judge, compared)) = &mut compared {
+                compared.settle(judge, &self.compared(minute, &entry, shares));
+            }
+        }
+        if let Some((judge, mut compared)) = compared {
+            let recent = self.recent.iter();
+            let looks = recent.map(|(at, kept)| self.compared(*at, &kept.entry, shares));
+            compared.renew(judge, looks);
+            self.wrong_answers = Some(compared);
+        }
         Ok(())
+    }
+
+    /// A minute as the judge of wrong answers reads it.
+    fn compared<'a>(&self, minute: Minute, entry: &'a MinuteEntry, shares: &Shares) -> Look<'a> {
+        Look {
+            minute,
+            share: share_at(shares, minute),
+            read: entry.comparisons(),
+            proves: Some(minute) > self.proves_after,
+            looked_for: !entry.is_known(),
+        }
     }
 
     // -------------------------------------------------------------- evidence-1
@@ -382,7 +454,7 @@ impl Gathered {
 
     /// Only minutes after `minute` prove anything from now on: other code answers
     /// since, or another share was taken over. What counts against stays.
-    pub fn restart_proof(&mut self, engine: &Engine, minute: Minute) {
+    pub fn restart_proof(&mut self, engine: &Engine, judge: Option<&Judge>, minute: Minute) {
         self.proves_after = Some(minute);
         match (&mut self.fold, engine) {
             (Fold::One(one), _) => {
@@ -398,6 +470,9 @@ impl Gathered {
                 timeline.restart_proof(engine, minute.plus(1));
             }
             (Fold::Nothing | Fold::Two(_), _) => {}
+        }
+        if let Some((judge, compared)) = judge.zip(self.wrong_answers.as_mut()) {
+            compared.restart_proof(judge);
         }
     }
 }
@@ -460,6 +535,50 @@ impl MinuteEntry {
         }
     }
 
+    /// Answers that were compared, as read; `None`: CloudWatch has none, or nobody asked.
+    pub fn comparisons(&self) -> Option<&ComparisonsRead> {
+        match self {
+            Self::Read { comparisons, .. } => comparisons.as_ref(),
+            Self::Lost { .. } | Self::Summed(_) => None,
+        }
+    }
+
+    /// Whether both say the same of the minute's requests, whatever they say of answers.
+    pub fn has_counts_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Read { minute, parts, comparisons: _ },
+                Self::Read { minute: other_minute, parts: other_parts, comparisons: _ },
+            ) => minute == other_minute && parts == other_parts,
+            (Self::Read { .. } | Self::Lost { .. } | Self::Summed(_), _) => self == other,
+        }
+    }
+
+    /// This reading, with what an earlier one knew where this one does not know it: what
+    /// was known does not become unknown again by a failed read.
+    #[must_use]
+    pub fn with_what_was_known(self, before: &Self) -> Self {
+        let known = self.is_known() || !before.is_known();
+        match (self, before) {
+            (
+                Self::Read { minute, parts, comparisons },
+                Self::Read { parts: parts_before, comparisons: compared_before, .. },
+            ) => {
+                let counted = comparisons.as_ref().is_some_and(|read| read.counted().is_some());
+                Self::Read {
+                    minute,
+                    parts: if known { parts } else { parts_before.clone() },
+                    comparisons: if counted {
+                        comparisons
+                    } else {
+                        compared_before.clone().or(comparisons)
+                    },
+                }
+            }
+            (entry, _) => entry,
+        }
+    }
+
     /// Whether every route is known.
     pub fn is_known(&self) -> bool {
         match self {
@@ -488,7 +607,7 @@ impl MinuteEntry {
     /// The sum over the routes that are known, at the weight of the first of them.
     fn known_sum(&self) -> Option<CommittedMinute> {
         match self {
-            Self::Read { minute, parts } => {
+            Self::Read { minute, parts, .. } => {
                 let mut sum: Option<CommittedMinute> = None;
                 for part in parts {
                     let Part::Known { weight, old, new, .. } = part else { continue };

@@ -19,6 +19,7 @@ use super::raise::rolls_back;
 use super::reconcile::{differing, found};
 use super::run::Run;
 use super::weight::Weight;
+use super::wrong_answers;
 use crate::planted::planted;
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +105,8 @@ pub enum Case {
     BothOver { standing: Box<Standing> },
     /// 9: only the old side does.
     OldOver { standing: Box<Standing> },
+    /// 7 as well: too many of the new side's answers differ from the old side's.
+    WrongAnswers { standing: Box<wrong_answers::Standing> },
     /// 10: an alarm stands that rolls back.
     Alarm { name: String },
     /// 11: a rule cannot be read.
@@ -196,6 +199,7 @@ impl Case {
             | Self::NewOver { .. }
             | Self::BothOver { .. }
             | Self::OldOver { .. }
+            | Self::WrongAnswers { .. }
             | Self::Alarm { .. } => Kind::Hurting,
             Self::RuleUnreadable { .. }
             | Self::JournalUnreadable { .. }
@@ -230,6 +234,7 @@ impl Case {
             Self::NewOver { .. }
             | Self::BothOver { .. }
             | Self::OldOver { .. }
+            | Self::WrongAnswers { .. }
             | Self::Alarm { .. } => 50,
             Self::RuleUnreadable { .. }
             | Self::JournalUnreadable { .. }
@@ -268,6 +273,7 @@ impl Case {
             Self::NoRun { .. }
             | Self::RaisedAfterRollback { .. }
             | Self::NewOver { .. }
+            | Self::WrongAnswers { .. }
             | Self::Alarm { .. }
             | Self::NoTraffic { .. }
             | Self::CompletedButMoved { .. } => Next::Rollback,
@@ -389,7 +395,8 @@ impl Proofs {
         let code = run.code_unknown_ms.is_none() && !run.codes.is_empty();
         let standings = standings(run);
         let kept = !standings.is_empty()
-            && standings.iter().all(|standing| !standing.old.over && !standing.new.over);
+            && standings.iter().all(|standing| !standing.old.over && !standing.new.over)
+            && run.wrong_answers().is_none_or(|standing| !standing.over);
         let all = open && ticked && rules && alarms && fresh && code && kept;
         all.then_some(Self {
             share: run.weight,
@@ -541,6 +548,9 @@ fn hurting(at: &Standpoint<'_>, run: &Run, traffic: &[RouteFound], cases: &mut V
         | Phase::Abandoned { .. } => {}
     }
     if run.is_open() {
+        if let Some(standing) = run.wrong_answers().filter(|standing| standing.over) {
+            cases.push(Case::WrongAnswers { standing: Box::new(standing) });
+        }
         let mut over = standings(run);
         over.retain(|standing| standing.old.over || standing.new.over);
         over.sort_by_key(|standing| !standing.new.over || standing.old.over);

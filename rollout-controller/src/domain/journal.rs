@@ -321,7 +321,8 @@ fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<()
                 | super::code::CodeChange::Both => {
                     let engine = run.engine()?;
                     if !planted!(EvidenceOutlivesCode) {
-                        run.gathered.restart_proof(&engine, minute_of(at_ms));
+                        let judge = run.judge()?;
+                        run.gathered.restart_proof(&engine, judge.as_ref(), minute_of(at_ms));
                     }
                     run.baked = false;
                     if change.touches_new() {
@@ -390,8 +391,8 @@ fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<()
             if run.weight != *weight {
                 run.set_weight(*weight, at_ms);
             }
-            let engine = run.engine()?;
-            run.gathered.restart_proof(&engine, minute_of(at_ms));
+            let (engine, judge) = (run.engine()?, run.judge()?);
+            run.gathered.restart_proof(&engine, judge.as_ref(), minute_of(at_ms));
             run.phase = run.by_share();
         }
         Event::Paused { who, until_ms, command } => {

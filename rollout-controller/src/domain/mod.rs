@@ -8,6 +8,7 @@
 //! | [`weight`], [`minute`], [`slo`], [`route`], [`calendar`], [`labels`], [`plan`] | what a rollout is made of |
 //! | [`observation`], [`code`], [`copy`], [`reading`] | what a look at the world saw |
 //! | [`evidence2`], [`evidence`] | the engines: for new runs, and for those that began with the first one |
+//! | [`wrong_answers`] | the objective beside them: compared answers that differ |
 //! | [`engine`], [`gathered`], [`summary`], [`limits`] | a run's engine, the minutes it was fed, how the evidence stands, and who breaks a limit |
 //! | [`event`], [`phase`], [`run`], [`journal`], [`draft`] | what happened, and the state that is its fold |
 //! | [`reconcile`], [`assess`], [`raise`], [`decide`], [`decision`] | from journal and observation to the next events |
@@ -53,6 +54,7 @@ pub mod run;
 pub mod slo;
 pub mod summary;
 pub mod weight;
+pub mod wrong_answers;
 
 pub use evidence::{Engine, Evidence, EvidenceConfig, Family, HoldReason, Judged, Says, Signal};
 pub use minute::{CommittedMinute, Edges, Histogram, Minute, SideCounts};

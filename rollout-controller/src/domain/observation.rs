@@ -5,6 +5,7 @@ use super::code::RouteCodeSeen;
 use super::copy::{Copy, OutsideOrder};
 use super::minute::{Minute, SideCounts};
 use super::weight::Weight;
+use super::wrong_answers::ComparisonsRead;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -246,6 +247,9 @@ pub struct MinuteRead {
     pub minute: Minute,
     /// One for each route.
     pub routes: Vec<RouteMinute>,
+    /// Answers of the new side that were compared, over all routes; none where CloudWatch
+    /// has none, or they were not asked for.
+    pub comparisons: Option<ComparisonsRead>,
 }
 
 /// State of an alarm.

@@ -7,7 +7,7 @@
 use super::code::CodeSeen;
 use super::copy::{Copy, CopyState};
 use super::decision::RollBackReason;
-use super::engine::{Breach, Engine, breach_without_journal};
+use super::engine::{Breach, Engine, breach_without_journal, wrong_answers_without_journal};
 use super::evidence::{self, Stage};
 use super::evidence2::{self, Counts, Part, Reading, Rules};
 use super::labels::Labels;
@@ -17,6 +17,7 @@ use super::plan::{Mode, Settings, Terms};
 use super::raise::rolls_back;
 use super::slo::Metric;
 use super::weight::Weight;
+use super::wrong_answers::{Look, Timeline};
 use crate::planted::planted;
 
 /// For this long after a rollback a raised share is lowered again. 15 minutes.
@@ -163,7 +164,8 @@ fn breach(seen: &Observation, terms: &Terms) -> Option<RollBackReason> {
     let minutes = seen.minutes.value()?;
     let breach = match Engine::new(terms, None).ok()? {
         Engine::One(engine) => breach_by_one(&engine, terms, minutes, weight).map(Breach::One),
-        Engine::Two(engine) => breach_by_two(&engine, terms, minutes, weight),
+        Engine::Two(engine) => breach_by_two(&engine, terms, minutes, weight)
+            .or_else(|| breach_by_answers(terms, minutes, weight)),
     };
     breach.map(|breach| RollBackReason::Evidence { breach })
 }
@@ -211,6 +213,19 @@ fn breach_by_two(
         }
     }
     None
+}
+
+/// Wrong answers, at the share that is shown.
+fn breach_by_answers(terms: &Terms, minutes: &[MinuteRead], share: Weight) -> Option<Breach> {
+    let judge = super::engine::judge(terms).ok().flatten()?;
+    let mut timeline = Timeline::start(&judge);
+    for one in minutes {
+        let (minute, read) = (one.minute, one.comparisons.as_ref());
+        let look = Look { minute, share, read, proves: true, looked_for: false };
+        timeline.settle(&judge, &look);
+    }
+    timeline.renew(&judge, []);
+    wrong_answers_without_journal(&timeline, terms)
 }
 
 fn known_sum(read: &MinuteRead, weight: Weight) -> Option<CommittedMinute> {

@@ -65,6 +65,10 @@ pub fn entries(run: &Run, read: &Seen<Vec<MinuteRead>>, tick_ms: i64) -> Vec<Min
     let mut at = from;
     while at < until {
         let entry = entry(run, at, read);
+        let entry = match run.gathered.recent(at) {
+            Some(before) => entry.with_what_was_known(&before.entry),
+            None => entry,
+        };
         if is_news(run, &entry, at, until.plus(-1)) {
             entries.push(entry);
         }
@@ -80,17 +84,24 @@ fn is_news(run: &Run, entry: &MinuteEntry, minute: Minute, newest_due: Minute) -
         return true;
     }
     let was_unknown = gathered.unknown().any(|unknown| unknown == minute);
-    if was_unknown {
-        return entry.is_known();
+    if was_unknown && entry.is_known() {
+        return true;
     }
-    let Some((before, revisions)) = gathered.recent(minute) else { return false };
-    // A minute that was known does not become unknown again by a failed read.
+    let Some(before) = gathered.recent(minute) else { return false };
     let last_look = newest_due.since(minute) >= REVISED_WITHIN_MINUTES - 1;
-    entry.is_known() && before != entry && (revisions < MOST_REVISIONS || last_look)
+    let may_change = |revisions| revisions < MOST_REVISIONS || last_look;
+    // Each by itself: comparisons that trickle in do not use up the changes of counts.
+    let counts = entry.is_known() && !was_unknown && !before.entry.has_counts_of(entry);
+    (counts && may_change(before.revisions))
+        || (before.entry.comparisons() != entry.comparisons()
+            && may_change(before.comparison_revisions))
 }
 
 fn entry(run: &Run, minute: Minute, read: &Seen<Vec<MinuteRead>>) -> MinuteEntry {
     let names = run.terms.routes.iter().map(|route| &route.name);
+    let comparisons = read.as_ref().ok().and_then(|read| {
+        read.iter().find(|one| one.minute == minute).and_then(|one| one.comparisons.clone())
+    });
     let parts = match read {
         Err(why) => names.map(|route| unknown(route, why.clone())).collect(),
         Ok(read) => match read.iter().find(|one| one.minute == minute) {
@@ -106,7 +117,7 @@ fn entry(run: &Run, minute: Minute, read: &Seen<Vec<MinuteRead>>) -> MinuteEntry
             }
         },
     };
-    MinuteEntry::Read { minute, parts }
+    MinuteEntry::Read { minute, parts, comparisons }
 }
 
 fn unknown(route: &str, why: Unread) -> Part {

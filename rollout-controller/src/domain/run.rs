@@ -5,12 +5,13 @@ use super::code::RouteCode;
 use super::decision::{Cause, Decision};
 use super::engine::{Engine, EngineError};
 use super::event::{Event, MinuteEntry, RouteFound, Who};
-use super::evidence2::Choices;
+use super::evidence2::{Choices, Position};
 use super::gathered::{Gathered, share_at};
 use super::minute::Minute;
 use super::phase::{Leg, Pause, Phase};
 use super::plan::{Mode, Terms};
 use super::weight::Weight;
+use super::wrong_answers::{Judge, Standing};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -165,6 +166,21 @@ impl Run {
     /// The settings' problem, if the journalled terms do not pass today's checks.
     pub fn engine(&self) -> Result<Engine, EngineError> {
         Engine::new(&self.terms, self.choices.as_ref().map(|(choices, _)| choices))
+    }
+
+    /// What judges this run's comparisons; `None` if wrong answers are no objective.
+    ///
+    /// # Errors
+    /// The settings' problem, if the journalled terms do not pass today's checks.
+    pub fn judge(&self) -> Result<Option<Judge>, EngineError> {
+        super::engine::judge(&self.terms)
+    }
+
+    /// How wrong answers stand; `None` if they are no objective, or before the history.
+    pub fn wrong_answers(&self) -> Option<Standing> {
+        let judge = self.judge().ok().flatten()?;
+        let at = Position { share: self.weight, baked: self.baked };
+        Some(judge.standing(self.gathered.wrong_answers()?.evidence(), at))
     }
 
     /// Takes in what a tick read.

@@ -74,9 +74,31 @@ impl Run {
     pub fn summary(&self) -> Option<Summary> {
         match self.engine().ok()? {
             Engine::One(engine) => one(&engine, &self.gathered),
-            Engine::Two(engine) => two(&engine, self),
+            Engine::Two(engine) => {
+                let summary = two(&engine, self)?;
+                Some(with_wrong_answers(summary, self))
+            }
         }
     }
+}
+
+/// The same where wrong answers are an objective: the larger of the two parts of the
+/// evidence is what it has come to.
+fn with_wrong_answers(mut summary: Summary, run: &Run) -> Summary {
+    let judge = run.judge().ok().flatten();
+    let Some((judge, timeline)) = judge.zip(run.gathered.wrong_answers()) else { return summary };
+    let evidence = timeline.evidence();
+    let log_e = evidence.log_e(&judge);
+    if log_e > summary.log_e {
+        (summary.log_e, summary.lead) = (log_e, "wrong_answers".to_owned());
+    }
+    if summary.rolled_back_at.is_none()
+        && let Some(breach) = evidence.rolled_back()
+    {
+        summary.rolled_back_at = Some(breach.minute);
+        summary.rolled_back_with = Some(breach.log_e);
+    }
+    summary
 }
 
 impl Run {

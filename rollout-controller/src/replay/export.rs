@@ -126,7 +126,8 @@ mod tests {
             old: Some(counts(*old, 1)),
             new: (*new > 0).then(|| counts(*new, 0)),
         };
-        MinuteRead { minute: Minute(at), routes: routes.iter().map(known).collect() }
+        let routes = routes.iter().map(known).collect();
+        MinuteRead { minute: Minute(at), routes, comparisons: None }
     }
 
     #[test]

@@ -249,7 +249,8 @@ impl<'a> Stage<'a> {
         for minute in -before..0 {
             let shows = vec![Weight::ZERO; names.len()];
             let (routes, _) = process.minute(minute, &shows, terms.evidence.edges());
-            pretend.put_minute(MinuteRead { minute: Minute(first.0 + minute), routes });
+            let minute = Minute(first.0 + minute);
+            pretend.put_minute(MinuteRead { minute, routes, comparisons: None });
         }
         pretend.state().trouble.minutes_late = hidden(described, first);
         let world = pretend.world();
@@ -342,7 +343,7 @@ impl<'a> Stage<'a> {
         let edges = self.config.rollouts[0].terms.evidence.edges();
         let (routes, new) = self.process.minute(i64::from(minute), &shows, edges);
         let now = Minute(self.first.0 + i64::from(minute));
-        self.pretend.put_minute(MinuteRead { minute: now, routes });
+        self.pretend.put_minute(MinuteRead { minute: now, routes, comparisons: None });
         let share = shows.first().copied().unwrap_or(Weight::ZERO);
         let pages = self.new_pages();
         Ok((Row { minute, at, share, did, message, people, pages, new }, end))

@@ -21,7 +21,7 @@ use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-pub use traffic::Side;
+pub use traffic::{Compared, Side};
 
 /// What goes wrong, until told otherwise.
 #[derive(Clone, Debug, Default)]
@@ -88,6 +88,8 @@ pub struct State {
     pub old: Side,
     /// See `old`.
     pub new: Side,
+    /// What is compared of the new side's answers; `None`: nothing.
+    pub compared: Option<Compared>,
     /// What goes wrong.
     pub trouble: Trouble,
     /// By name.
@@ -144,6 +146,7 @@ impl Pretend {
             requests_per_minute: 600.0,
             old: Side::healthy_python(),
             new: Side::healthy_rust(),
+            compared: None,
             trouble: Trouble::default(),
             alarms: BTreeMap::new(),
             pages: Vec::new(),
@@ -193,9 +196,10 @@ impl Pretend {
     pub fn pass_minute(&self) {
         let mut state = self.state();
         let minute = Minute(state.now_ms.div_euclid(60_000));
-        let routes =
+        let routes: Vec<_> =
             self.routes.iter().map(|route| traffic::minute(&mut state, &route.name)).collect();
-        state.minutes.insert(minute, MinuteRead { minute, routes });
+        let comparisons = traffic::comparisons(&mut state, &routes);
+        state.minutes.insert(minute, MinuteRead { minute, routes, comparisons });
         state.now_ms += 60_000;
         state.dead = false;
     }

@@ -146,7 +146,10 @@ impl Pretend {
                         .and_then(|(read, at)| read.routes.get(at).cloned())
                         .unwrap_or(RouteMinute::Known { old: None, new: None })
                 });
-                MinuteRead { minute, routes: routes.collect() }
+                let routes = routes.collect();
+                let comparisons = read.filter(|_| wish.comparisons && !broken);
+                let comparisons = comparisons.and_then(|read| read.comparisons.clone());
+                MinuteRead { minute, routes, comparisons }
             })
             .collect())
     }

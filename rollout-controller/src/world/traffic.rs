@@ -4,6 +4,8 @@ use super::State;
 use crate::domain::minute::{Histogram, SideCounts};
 use crate::domain::observation::{RouteMinute, Share};
 use crate::domain::weight::Weight;
+use crate::domain::wrong_answers::{Comparisons, ComparisonsRead};
+use answers::Kind;
 use rand::RngExt as _;
 
 /// How one side behaves.
@@ -37,6 +39,40 @@ impl Side {
     pub fn healthy_rust() -> Self {
         Self { median_ms: 20.0, ..Self::healthy_python() }
     }
+}
+
+/// Live comparison of the new side's answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Compared {
+    /// Most answers compared a minute.
+    pub per_minute: u64,
+    /// Share of them that differ, 0.0 to 1.0.
+    pub different: f64,
+    /// Share of the calls to the old side that fail, 0.0 to 1.0.
+    pub failed: f64,
+}
+
+/// What was compared in a minute with this traffic; `None` if nothing was.
+pub(super) fn comparisons(state: &mut State, routes: &[RouteMinute]) -> Option<ComparisonsRead> {
+    let Compared { per_minute, different, failed } = state.compared?;
+    let requests = routes.iter().map(|route| match route {
+        RouteMinute::Known { new, .. } => new.as_ref().map_or(0, |counts| counts.requests),
+        RouteMinute::Unknown(_) => 0,
+    });
+    let asked = requests.sum::<u64>().min(per_minute);
+    let mut counts = Comparisons::default();
+    for _ in 0..asked {
+        if state.rng.random::<f64>() < failed {
+            counts.failed += 1;
+            continue;
+        }
+        counts.compared += 1;
+        if state.rng.random::<f64>() < different {
+            counts.different += 1;
+            *counts.kinds.entry(Kind::Number).or_default() += 1;
+        }
+    }
+    (asked > 0).then_some(ComparisonsRead::Counted(counts))
 }
 
 /// One minute of one route.

@@ -12,6 +12,7 @@ mod sentences;
 mod stages;
 mod vectors;
 mod worked;
+mod wrong_answers;
 
 use rollout_controller::domain::evidence::{Engine, EvidenceConfig};
 use rollout_controller::domain::minute::{CommittedMinute, Histogram, Minute, SideCounts};

@@ -16,6 +16,7 @@ use rollout_controller::domain::route::{GroupArn, Route};
 use rollout_controller::domain::weight::Weight;
 use rollout_controller::lambda::handler::{Door, answer};
 use rollout_controller::ports::{BoxError, RouteSeen, Service, Traffic, TrafficError, WritePermit};
+use rollout_controller::world::Compared;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -263,6 +264,26 @@ async fn a_new_side_without_requests_is_bad_only_where_some_were_due() {
     night.pretend.console_change("public", five);
     let found = examine(&night, &both()).await;
     the_finding(&found, Level::Bad, "metrics", "no request of Rust");
+}
+
+#[tokio::test]
+async fn a_limit_on_wrong_answers_without_a_comparison_is_warned_about() {
+    for (tables, why) in [("", "would not be seen"), ("\nrequired = true", "holds every step")] {
+        let tables = format!(
+            "[rollout.alarms]\nrollback_on = [\"rs\"]\n[rollout.wrong_answers]\nlimit = \"10%\"{tables}"
+        );
+        let night = well(config_with("", &tables, &["public"]));
+        night.order(Order::Start).await;
+        assert!(of(&examine(&night, &both()).await, "metrics", Level::Warn).is_empty());
+        night.minutes(20).await;
+        let found = examine(&night, &both()).await;
+        the_finding(&found, Level::Warn, "metrics", "no answer of Rust was compared");
+        assert!(of(&found, "metrics", Level::Warn)[0].why.contains(why), "{}", found.render());
+        night.pretend.state().compared =
+            Some(Compared { per_minute: 60, different: 0.0, failed: 0.0 });
+        night.minutes(5).await;
+        assert!(of(&examine(&night, &both()).await, "metrics", Level::Warn).is_empty());
+    }
 }
 
 #[tokio::test]

@@ -185,6 +185,7 @@ async fn boto3_and_our_adapters_are_told_the_same() {
         from,
         until: from.plus(MINUTES),
         edges_ms: edges.as_ms(),
+        comparisons: false,
     };
     let read = cloudwatch.minutes(&[wanted]).await.remove(0).expect("minutes");
     let mut ours: BTreeMap<&str, BTreeMap<String, Value>> = BTreeMap::new();

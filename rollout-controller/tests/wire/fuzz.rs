@@ -189,6 +189,7 @@ impl Asked {
             from,
             until: from.plus(5),
             edges_ms: edges.as_ms(),
+            comparisons: true,
         };
         for read in watch.minutes(&[wanted]).await {
             match read {

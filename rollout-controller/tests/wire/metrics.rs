@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use answers::Kind;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum};
 use jiff::Timestamp;
@@ -17,6 +18,7 @@ use rollout_controller::adapters::aws::Aws;
 use rollout_controller::adapters::cloudwatch::CloudWatch;
 use rollout_controller::domain::minute::{Edges, Histogram, Minute, SideCounts};
 use rollout_controller::domain::route::{GroupArn, Route, RuleArn};
+use rollout_controller::domain::wrong_answers::ComparisonsRead;
 use rollout_controller::errors::chain;
 use rollout_controller::ports::{
     Metrics as _, MetricsError, MinuteRead, MinutesWanted, RouteMinute,
@@ -133,7 +135,7 @@ impl Source {
 
     fn wanted<'a>(&'a self, routes: &'a [Route], from: i64, until: i64) -> MinutesWanted<'a> {
         let (from, until) = (self.minute(from), self.minute(until));
-        MinutesWanted { routes, from, until, edges_ms: self.edges.as_ms() }
+        MinutesWanted { routes, from, until, edges_ms: self.edges.as_ms(), comparisons: false }
     }
 
     async fn read(&self, from: i64, until: i64) -> Result<Vec<MinuteRead>, MetricsError> {
@@ -164,6 +166,63 @@ fn unknown(minute: &MinuteRead) -> String {
     }
 }
 
+/// What the functions behind a group counted in a minute, as their log lines have it.
+fn put_compared(source: &Source, minute: i64, name: &str, kind: Option<&str>, value: f64) {
+    let group = source.routes[0].new_group.dimension().to_owned();
+    let kind = kind.map(|kind| ("Kind".to_owned(), kind.to_owned()));
+    let metric = Metric {
+        namespace: "ScorerFn".to_owned(),
+        name: name.to_owned(),
+        dimensions: [("TargetGroup".to_owned(), group)].into_iter().chain(kind).collect(),
+    };
+    let at_ms = 1000 * (source.minute(minute).epoch_secs() + 17);
+    source.cloud().metrics().put(metric, at_ms, &Datum::Values(vec![(value, 1.0)]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn comparisons_come_with_the_minutes_and_no_data_is_never_zero() {
+    let source = Source::local().await;
+    let group = source.routes[0].new_group.clone();
+    for minute in 0..4 {
+        source.put(&group, "RequestCount", minute, &[1.0; 4]).await;
+    }
+    // Minute 0: six compared in two log lines, one of them different in two ways.
+    for (different, failed) in [(1.0, 0.0), (0.0, 2.0)] {
+        put_compared(&source, 0, "Compared", None, 3.0);
+        put_compared(&source, 0, "Different", None, different);
+        put_compared(&source, 0, "CompareFailed", None, failed);
+    }
+    put_compared(&source, 0, "Different", Some("number"), 1.0);
+    put_compared(&source, 0, "Different", Some("missing"), 1.0);
+    // Minute 1: none different. Minute 2: nothing. Minute 3: half of it has arrived.
+    for name in ["Different", "CompareFailed"] {
+        put_compared(&source, 1, name, None, 0.0);
+    }
+    put_compared(&source, 1, "Compared", None, 5.0);
+    put_compared(&source, 3, "Compared", None, 5.0);
+
+    let mut wanted = source.wanted(&source.routes[..1], 0, 4);
+    wanted.comparisons = true;
+    let read = CloudWatch::new(source.aws.clone()).minutes(&[wanted.clone()]).await.remove(0);
+    let read = read.expect("read");
+    let counted = |at: usize| read[at].comparisons.as_ref().and_then(ComparisonsRead::counted);
+    let first = counted(0).expect("known");
+    assert_eq!((first.compared, first.different, first.failed), (6, 1, 2));
+    assert_eq!(first.kinds, BTreeMap::from([(Kind::Number, 1), (Kind::Missing, 1)]));
+    let second = counted(1).expect("known");
+    assert_eq!((second.compared, second.different, second.kinds.len()), (5, 0, 0));
+    assert_eq!(read[2].comparisons, None);
+    let Some(ComparisonsRead::Unread(why)) = &read[3].comparisons else { panic!("{read:?}") };
+    assert_eq!(why.to_string(), "Different is missing, and others of the three are not");
+    // The minutes of requests are known all the same.
+    assert!(read.iter().all(|minute| matches!(minute.routes[0], RouteMinute::Known { .. })));
+
+    // Who does not ask is answered as before.
+    wanted.comparisons = false;
+    let read = CloudWatch::new(source.aws.clone()).minutes(&[wanted]).await.remove(0);
+    assert!(read.expect("read").iter().all(|minute| minute.comparisons.is_none()));
+}
+
 /// Everything that both must do.
 async fn a_source_of_minutes(source: &Source) {
     let (first, second) = (&source.routes[0], &source.routes[1]);
@@ -181,6 +240,7 @@ async fn a_source_of_minutes(source: &Source) {
     let side = |minute, old, new| MinuteRead {
         minute: source.minute(minute),
         routes: vec![RouteMinute::Known { old, new }],
+        comparisons: None,
     };
     let expected = [
         side(0, Some(counts(150, 146)), Some(counts(4, 0))),

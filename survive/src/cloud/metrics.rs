@@ -146,7 +146,8 @@ impl State {
                     self.minute(route, minute)
                 };
                 let routes = routes.iter().map(of_route).collect();
-                MinuteRead { minute: Minute(minute), routes }
+                // Nothing is compared in this world.
+                MinuteRead { minute: Minute(minute), routes, comparisons: None }
             })
             .collect()
     }

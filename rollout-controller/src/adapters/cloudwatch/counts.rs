@@ -9,8 +9,12 @@
 //!   before a target is chosen and is in no `RequestCount`. It is no data either.
 //! - What speaks against the counts themselves: [`contradiction`].
 
-use super::queries::Side;
+use super::queries::{Comparing, Side};
+use answers::Kind;
+use std::collections::BTreeMap;
+
 use crate::domain::minute::{Contradiction, Histogram, SideCounts, contradiction};
+use crate::domain::wrong_answers::Comparisons;
 
 const REQUESTS: &str = "RequestCount";
 const ANSWERED: &str = "HTTPCode_Target_5XX_Count";
@@ -49,6 +53,50 @@ pub(super) fn side(
         return Err(in_metrics(problem));
     }
     Ok(Some(SideCounts { requests, errors, latency: Histogram::new(samples, buckets) }))
+}
+
+/// Reads what was compared of a new side. The functions publish all three counts of a
+/// comparison together, zeros too: none of them is no data, and one without the others is
+/// not known. A kind of difference is published only where it occurs.
+pub(super) fn comparisons(
+    of_route: &Comparing,
+    value: impl Fn(usize) -> Result<Option<f64>, String>,
+) -> Result<Option<Comparisons>, String> {
+    let count = |what: &str, position: usize| match value(position)
+        .map_err(|status| format!("query `{what}` came back as {status}"))?
+    {
+        None => Ok(None),
+        Some(value) => whole(value).map(Some).ok_or_else(|| format!("{what} is {value}, no count")),
+    };
+    let three = [
+        ("Compared", of_route.compared),
+        ("Different", of_route.different),
+        ("CompareFailed", of_route.failed),
+    ];
+    let mut found = [None; 3];
+    for (found, (what, position)) in found.iter_mut().zip(three) {
+        *found = count(what, position)?;
+    }
+    if found == [None; 3] {
+        return Ok(None);
+    }
+    if let Some((_, (what, _))) = found.iter().zip(three).find(|(found, _)| found.is_none()) {
+        return Err(format!("{what} is missing, and others of the three are not"));
+    }
+    let [compared, different, failed] = found.map(Option::unwrap_or_default);
+    if different > compared {
+        return Err(format!("Different is {different}, and Compared only {compared}"));
+    }
+    let mut kinds = BTreeMap::new();
+    for (kind, position) in Kind::ALL.into_iter().zip(of_route.kinds) {
+        // For people alone: the objective does not wait for it.
+        if let Ok(Some(pairs)) = count(kind.name(), position)
+            && pairs > 0
+        {
+            kinds.insert(kind, pairs);
+        }
+    }
+    Ok(Some(Comparisons { compared, different, failed, kinds }))
 }
 
 /// A contradiction in the words of the metrics.
@@ -170,6 +218,42 @@ mod tests {
         assert!(sums(3.0, 2.0, 0.0).is_err(), "few samples must match exactly");
         assert!(sums(3.0, 0.123, 0.123).is_err(), "an average is no count");
         assert!(sums(0.0, 1.0, 0.0).is_err());
+    }
+
+    /// Compared, different, failed, and one kind.
+    fn compared(values: [Option<f64>; 4]) -> Result<Option<Comparisons>, String> {
+        let of_route =
+            Comparing { compared: 0, different: 1, failed: 2, kinds: [9, 9, 3, 9, 9, 9, 9, 9] };
+        comparisons(&of_route, |position| Ok(values.get(position).copied().flatten()))
+    }
+
+    #[test]
+    fn no_comparison_is_not_known_and_none_different_is() {
+        assert_eq!(compared([None; 4]), Ok(None));
+        let none = compared([Some(6.0), Some(0.0), Some(0.0), None]).unwrap().unwrap();
+        assert_eq!((none.compared, none.different, none.kinds.len()), (6, 0, 0));
+        let failed = compared([Some(0.0), Some(0.0), Some(3.0), None]).unwrap().unwrap();
+        assert_eq!((failed.compared, failed.failed), (0, 3));
+        let wrong = compared([Some(6.0), Some(2.0), Some(0.0), Some(2.0)]).unwrap().unwrap();
+        assert_eq!(wrong.kinds, BTreeMap::from([(Kind::Number, 2)]));
+    }
+
+    #[test]
+    fn comparisons_that_contradict_each_other_are_not_known() {
+        for values in [
+            [Some(6.0), None, Some(0.0), None],
+            [None, Some(1.0), Some(0.0), None],
+            [Some(6.0), Some(0.0), None, None],
+            [Some(1.0), Some(2.0), Some(0.0), None],
+            [Some(0.5), Some(0.0), Some(0.0), None],
+        ] {
+            assert!(compared(values).is_err(), "{values:?}");
+        }
+        let cut =
+            comparisons(&Comparing { compared: 0, different: 1, failed: 2, kinds: [3; 8] }, |_| {
+                Err("PartialData".to_owned())
+            });
+        assert_eq!(cut.unwrap_err(), "query `Compared` came back as PartialData");
     }
 
     #[test]

@@ -287,6 +287,7 @@ mod tests {
             from,
             until,
             edges_ms: edges.as_ms(),
+            comparisons: false,
         });
         let queries = asked.into_queries();
         let keys = aws_sdk_cloudwatch::config::Credentials::new("x", "y", None, None, "test");

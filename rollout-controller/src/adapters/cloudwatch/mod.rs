@@ -18,12 +18,13 @@ mod queries;
 use async_trait::async_trait;
 
 use self::fetch::{Answers, Series};
-use self::queries::{Asked, Query, Side};
+use self::queries::{Asked, Comparing, Query, Side};
 use crate::adapters::aws::Aws;
 use crate::domain::minute::Minute;
 use crate::domain::observation::Unread;
 use crate::domain::plan::Terms;
 use crate::domain::route::GroupArn;
+use crate::domain::wrong_answers::{Comparisons, ComparisonsRead};
 use crate::ports::{Metrics, MetricsError, MinuteRead, MinutesWanted, RouteMinute};
 
 /// CloudWatch of one region: [`Metrics`] and [`Alarms`](crate::ports::Alarms).
@@ -50,12 +51,14 @@ impl CloudWatch {
             return Vec::new();
         };
         let mut asked = Asked::default();
-        let sides: Vec<_> = wishes.iter().map(|wish| asked.add(wish)).collect();
+        let sides: Vec<_> =
+            wishes.iter().map(|wish| (asked.add(wish), asked.add_compared(wish))).collect();
         let queries = asked.into_queries();
         let answers = fetch::all(&self.aws, &queries, from, until).await;
         let mut read = Vec::with_capacity(wishes.len());
-        for (wish, sides) in wishes.iter().zip(&sides) {
-            read.push(minutes(wish, sides, &queries, &answers));
+        for (wish, (sides, compared)) in wishes.iter().zip(&sides) {
+            let minutes = minutes(wish, sides, &queries, &answers);
+            read.push(minutes.map(|minutes| with_comparisons(minutes, compared, &answers)));
         }
         read
     }
@@ -91,7 +94,9 @@ impl Metrics for CloudWatch {
 
 /// Metrics that one tick of a run with these terms asks for, which is what AWS counts.
 pub fn metrics_of(terms: &Terms) -> usize {
-    2 * terms.routes.len() * queries::of_side(terms.evidence.edges().as_ms().len())
+    let routes = terms.routes.len();
+    let compared = if terms.evidence.wrong_answers().is_some() { queries::OF_COMPARED } else { 0 };
+    2 * routes * queries::of_side(terms.evidence.edges().as_ms().len()) + routes * compared
 }
 
 /// Wishes that share calls.
@@ -107,7 +112,9 @@ impl Shared {
     fn of(index: usize, wish: &MinutesWanted<'_>) -> Self {
         let each = i64::try_from(queries::of_side(wish.edges_ms.len())).unwrap_or(i64::MAX);
         let sides = i64::try_from(2 * wish.routes.len()).unwrap_or(i64::MAX);
-        let queries = sides.saturating_mul(each);
+        let compared = if wish.comparisons { wish.routes.len() * queries::OF_COMPARED } else { 0 };
+        let compared = i64::try_from(compared).unwrap_or(i64::MAX);
+        let queries = sides.saturating_mul(each).saturating_add(compared);
         Self { members: vec![index], from: wish.from, until: wish.until, queries }
     }
 
@@ -190,7 +197,7 @@ fn minutes(
                 Err(why) => RouteMinute::Unknown(why),
             });
         }
-        read.push(MinuteRead { minute, routes });
+        read.push(MinuteRead { minute, routes, comparisons: None });
         minute = minute.plus(1);
     }
     let is_known = |route: &RouteMinute| match route {
@@ -209,6 +216,39 @@ fn minutes(
         }
     }
     Ok(read)
+}
+
+/// The same minutes with what was compared in them. Whatever becomes of these queries, the
+/// counts of requests stay what they are.
+fn with_comparisons(
+    mut minutes: Vec<MinuteRead>,
+    compared: &[Comparing],
+    answers: &Answers,
+) -> Vec<MinuteRead> {
+    for read in &mut minutes {
+        let value = |position: usize| match &answers[position] {
+            Ok(series) => series.at(read.minute).map_err(str::to_owned),
+            Err(error) => Err(error.to_string()),
+        };
+        let routes = compared.iter().map(|of_route| counts::comparisons(of_route, value));
+        read.comparisons = summed(routes);
+    }
+    minutes
+}
+
+/// The sum over routes: not known if one is not, nothing if nothing is known of any.
+fn summed(
+    routes: impl Iterator<Item = Result<Option<Comparisons>, String>>,
+) -> Option<ComparisonsRead> {
+    let mut sum: Option<Comparisons> = None;
+    for counts in routes {
+        match counts {
+            Ok(None) => {}
+            Ok(Some(counts)) => *sum.get_or_insert_default() += &counts,
+            Err(why) => return Some(ComparisonsRead::Unread(Unread::because(why))),
+        }
+    }
+    sum.map(ComparisonsRead::Counted)
 }
 
 #[cfg(test)]
@@ -240,6 +280,7 @@ mod tests {
             from: Minute(from),
             until: Minute(until),
             edges_ms: &EDGES,
+            comparisons: false,
         };
         shared(&windows.iter().map(wish).collect::<Vec<_>>())
     }
@@ -269,8 +310,9 @@ mod tests {
     /// statistics has this value.
     fn read(values: impl Fn(&GroupArn, &str) -> Option<f64>) -> Vec<MinuteRead> {
         let routes = routes();
-        let wish =
-            MinutesWanted { routes: &routes, from: Minute(7), until: Minute(9), edges_ms: &EDGES };
+        let (from, until) = (Minute(7), Minute(9));
+        let (edges_ms, comparisons) = (&EDGES, false);
+        let wish = MinutesWanted { routes: &routes, from, until, edges_ms, comparisons };
         let mut asked = Asked::default();
         let sides = asked.add(&wish);
         let queries = asked.into_queries();

@@ -3,17 +3,35 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use answers::Kind;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
 
 use crate::domain::route::{GroupArn, RuleArn};
 use crate::ports::MinutesWanted;
 
+/// Namespace of what the load balancer counts.
+const ALB: &str = "AWS/ApplicationELB";
+/// Namespace of what the new side's functions count, by target group.
+const SCORERS: &str = "ScorerFn";
+
+/// Who counts a metric of a target group, and with which other dimension.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Source {
+    /// The load balancer, by its name and the group.
+    Both { load_balancer: String },
+    /// The load balancer, by the group alone.
+    GroupAlone,
+    /// The functions behind it.
+    Scorers,
+    /// The same, for one kind of difference.
+    ScorersByKind(Kind),
+}
+
 /// One metric of one target group with one statistic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Query {
     group: GroupArn,
-    /// Value of the dimension `LoadBalancer`; `None` for metrics by group alone.
-    load_balancer: Option<String>,
+    from: Source,
     metric: &'static str,
     stat: String,
 }
@@ -27,16 +45,17 @@ impl Query {
     pub(super) fn to_sdk(&self, id: &str) -> MetricDataQuery {
         let dimension =
             |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
+        let (namespace, more) = match &self.from {
+            Source::Both { load_balancer } => (ALB, Some(("LoadBalancer", load_balancer.as_str()))),
+            Source::GroupAlone => (ALB, None),
+            Source::Scorers => (SCORERS, None),
+            Source::ScorersByKind(kind) => (SCORERS, Some(("Kind", kind.name()))),
+        };
+        let dimensions = [("TargetGroup", self.group.dimension())].into_iter().chain(more);
         let metric = Metric::builder()
-            .namespace("AWS/ApplicationELB")
+            .namespace(namespace)
             .metric_name(self.metric)
-            .set_dimensions(Some(
-                self.load_balancer
-                    .iter()
-                    .map(|name| dimension("LoadBalancer", name))
-                    .chain([dimension("TargetGroup", self.group.dimension())])
-                    .collect(),
-            ))
+            .set_dimensions(Some(dimensions.map(|(name, value)| dimension(name, value)).collect()))
             .build();
         let stat = MetricStat::builder().metric(metric).period(60).stat(&self.stat).build();
         MetricDataQuery::builder().id(id).metric_stat(stat).build()
@@ -73,6 +92,22 @@ impl Side {
     }
 }
 
+/// Where the queries about compared answers of one new side stand in the list of all.
+#[derive(Clone, Debug)]
+pub(super) struct Comparing {
+    /// `Compared`.
+    pub(super) compared: usize,
+    /// `Different`.
+    pub(super) different: usize,
+    /// `CompareFailed`.
+    pub(super) failed: usize,
+    /// `Different` by kind, in the order of [`Kind::ALL`].
+    pub(super) kinds: [usize; Kind::ALL.len()],
+}
+
+/// Queries about compared answers of one new side.
+pub(super) const OF_COMPARED: usize = 3 + Kind::ALL.len();
+
 /// Queries of all wishes, each once.
 #[derive(Default)]
 pub(super) struct Asked {
@@ -91,6 +126,25 @@ impl Asked {
         sides.collect()
     }
 
+    /// Adds the queries about compared answers, one set for each route; none if they are
+    /// not wanted.
+    pub(super) fn add_compared(&mut self, wish: &MinutesWanted<'_>) -> Vec<Comparing> {
+        let routes = if wish.comparisons { wish.routes } else { &[] };
+        let each = routes.iter().map(|route| {
+            let mut of = |metric, from| {
+                let (group, stat) = (route.new_group.clone(), "Sum".to_owned());
+                self.position(Query { group, from, metric, stat })
+            };
+            Comparing {
+                compared: of("Compared", Source::Scorers),
+                different: of("Different", Source::Scorers),
+                failed: of("CompareFailed", Source::Scorers),
+                kinds: Kind::ALL.map(|kind| of("Different", Source::ScorersByKind(kind))),
+            }
+        });
+        each.collect()
+    }
+
     pub(super) fn into_queries(self) -> Vec<Query> {
         self.queries
     }
@@ -100,7 +154,7 @@ impl Asked {
         let mut by_both = |metric, stat: &str| {
             self.position(Query {
                 group: group.clone(),
-                load_balancer: Some(load_balancer.clone()),
+                from: Source::Both { load_balancer: load_balancer.clone() },
                 metric,
                 stat: stat.to_owned(),
             })
@@ -114,7 +168,7 @@ impl Asked {
         let failed_calls = ["LambdaUserError", "LambdaInternalError"].map(|metric| {
             self.position(Query {
                 group: group.clone(),
-                load_balancer: None,
+                from: Source::GroupAlone,
                 metric,
                 stat: "Sum".to_owned(),
             })
@@ -198,7 +252,9 @@ mod tests {
         for new in ["rs", "rs2"] {
             let routes = [route(new)];
             let (from, until) = (Minute(1), Minute(2));
-            asked.add(&MinutesWanted { routes: &routes, from, until, edges_ms: edges.as_ms() });
+            let edges_ms = edges.as_ms();
+            let comparisons = false;
+            asked.add(&MinutesWanted { routes: &routes, from, until, edges_ms, comparisons });
         }
         assert_eq!(asked.into_queries().len(), 3 * of_side(edges.as_ms().len()));
     }

@@ -15,12 +15,12 @@ use super::tally::{Cell, GUARD, Tally};
 
 /// Most that one minute adds to a bet, in nats, divided by the burst tolerance:
 /// anything milder than an outage takes three bad minutes.
-const CAP: f64 = 4.0;
+pub(in crate::domain) const CAP: f64 = 4.0;
 /// From this size on a bet against a limit is about an outage.
-const OUTAGE: f64 = 40.0;
+pub(in crate::domain) const OUTAGE: f64 = 40.0;
 /// What a minute-level bet risks: it loses at most this share, however many
 /// requests the minute had, so bad minutes add up across good ones.
-const STAKES: [f64; 4] = [0.03, 0.1, 0.3, 0.6];
+pub(in crate::domain) const STAKES: [f64; 4] = [0.03, 0.1, 0.3, 0.6];
 
 /// Errors may be twice the old side's and a thousandth of all requests more: less
 /// than that nobody would roll back for.

@@ -9,31 +9,31 @@ use crate::domain::evidence::{Count, Prior};
 /// How much worse (or better) than a limit each bet assumes the new side to be,
 /// as odds ratios: from just visible to a total outage, each about twice to three
 /// times the one before, so that no size in between loses much.
-pub(super) const SIZES: [f64; 6] = [1.5, 2.5, 5.0, 12.0, 40.0, 200.0];
+pub(in crate::domain) const SIZES: [f64; 6] = [1.5, 2.5, 5.0, 12.0, 40.0, 200.0];
 /// The same for a single route: fewer, because each costs every route a share.
 pub(super) const ROUTE_SIZES: [f64; 3] = [2.5, 12.0, 200.0];
 
 /// When a fault may begin: half of the mass by the clock, spent to one half after
 /// an hour of traffic (the length of a rollout at ordinary traffic), and half at
 /// stage entries, where bugs appear.
-pub(super) const PRIOR: Prior = Prior { horizon: 60.0, entry_share: 0.5 };
+pub(in crate::domain) const PRIOR: Prior = Prior { horizon: 60.0, entry_share: 0.5 };
 
 /// Most that one minute adds to a bet for outages, in nats: `ln 100 + ln 8`. One
 /// minute of total failure brings a single family just to the threshold, so a
 /// second one is needed.
-pub(super) const OUTAGE_CAP: f64 = 6.684_61;
+pub(in crate::domain) const OUTAGE_CAP: f64 = 6.684_61;
 
 /// `K` bets as logarithms, minus infinity before any mass was put on one.
 /// In JSON minus infinity is `null`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Bets<const K: usize>([f64; K]);
+pub(in crate::domain) struct Bets<const K: usize>([f64; K]);
 
 impl<const K: usize> Bets<K> {
-    pub(super) const NONE: Self = Self([f64::NEG_INFINITY; K]);
+    pub(in crate::domain) const NONE: Self = Self([f64::NEG_INFINITY; K]);
 
     /// Stakes prior mass, evenly, then multiplies each bet by its factor of this
     /// minute. `injected` is the mass, `factor` the logarithm of a bet's factor.
-    pub(super) fn update(&mut self, injected: Mass, factor: impl Fn(usize) -> f64) {
+    pub(in crate::domain) fn update(&mut self, injected: Mass, factor: impl Fn(usize) -> f64) {
         let stake = injected.log - Self::LOG_K;
         for (at, bet) in self.0.iter_mut().enumerate() {
             *bet = log_add(*bet, stake) + factor(at);
@@ -53,7 +53,7 @@ impl<const K: usize> Bets<K> {
     }
 
     /// Whether the mixture is worth no more than at the start: `log_value <= 0`.
-    pub(super) fn is_no_suspicion(&self, reserve: Mass) -> bool {
+    pub(in crate::domain) fn is_no_suspicion(&self, reserve: Mass) -> bool {
         let largest = self.largest();
         // At most as if all bets were as large as the largest: one exponential tells.
         let most = reserve.log.exp() + K as f64 * largest.exp();
@@ -61,7 +61,7 @@ impl<const K: usize> Bets<K> {
     }
 
     /// The logarithm of the mixture, with mass that is not staked yet.
-    pub(super) fn log_value(&self, reserve: Mass) -> f64 {
+    pub(in crate::domain) fn log_value(&self, reserve: Mass) -> f64 {
         log_sum_exp(self.0.iter().copied().chain([reserve.log]))
     }
 
@@ -85,12 +85,12 @@ fn log_add(a: f64, b: f64) -> f64 {
 
 /// Prior mass, as a logarithm: 0 of it is minus infinity.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mass {
+pub(in crate::domain) struct Mass {
     log: f64,
 }
 
 impl Mass {
-    pub(super) fn of(mass: f64) -> Self {
+    pub(in crate::domain) fn of(mass: f64) -> Self {
         Self { log: mass.ln() }
     }
 }
@@ -117,19 +117,19 @@ impl<'de, const K: usize> Deserialize<'de> for Bets<K> {
 ///
 /// [`lf_abs`]: crate::domain::evidence::math::lf_abs
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct LogOdds {
+pub(in crate::domain) struct LogOdds {
     bad: f64,
     good: f64,
 }
 
 impl LogOdds {
     /// Betting on the rate `bet` against `limit`, both in 0.0..1.0 exclusive.
-    pub(super) fn of(bet: f64, limit: f64) -> Self {
+    pub(in crate::domain) fn of(bet: f64, limit: f64) -> Self {
         Self { bad: (bet / limit).ln(), good: ((1.0 - bet) / (1.0 - limit)).ln() }
     }
 
     /// The log likelihood ratio of these counts, weakened by `dispersion >= 1`.
-    pub(super) fn factor(&self, Count { k, n }: Count, dispersion: f64) -> f64 {
+    pub(in crate::domain) fn factor(&self, Count { k, n }: Count, dispersion: f64) -> f64 {
         let k = k.min(n);
         (k as f64 * self.bad + (n - k) as f64 * self.good) / dispersion
     }

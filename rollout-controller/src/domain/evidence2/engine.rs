@@ -7,7 +7,7 @@ use crate::domain::minute::{Edges, Histogram, Minute};
 use crate::domain::slo::{Metric, Slo};
 use crate::domain::weight::Weight;
 
-use super::against::{Against, Bet, Lead};
+use super::against::{Against, Bet, Lead, Spell};
 use super::bets::LogOdds;
 use super::choices::Choices;
 use super::consistency::Consistency;
@@ -44,6 +44,8 @@ pub struct Engine {
     pub(super) rules: Rules,
     routes: usize,
     gate_bets: GateBets,
+    /// `ln` of the share of the budget for false alarms: 0 is all of it.
+    log_share: f64,
 }
 
 /// Why there is no engine for a rollout.
@@ -221,7 +223,14 @@ impl Engine {
         }
         let rules = Rules::new(&slo, &edges);
         let gate_bets = GateBets::new(&stages, &rules.limits);
-        Ok(Self { settings, slo, edges, stages, choices, rules, routes, gate_bets })
+        Ok(Self { settings, slo, edges, stages, choices, rules, routes, gate_bets, log_share: 0.0 })
+    }
+
+    /// The same with this share of the budget for false alarms, above 0.0 to 1.0: the rest is
+    /// another objective's, so that `alpha` bounds both together.
+    #[must_use]
+    pub fn with_share(self, share: f64) -> Self {
+        Self { log_share: share.ln(), ..self }
     }
 
     /// The settings.
@@ -426,21 +435,27 @@ impl Engine {
         if evidence.against.at_most() < self.settings.rollback_threshold() {
             return;
         }
-        let (log_e, lead, spell) = evidence.against.total(self.stages.planned());
+        let (log_e, lead, spell) = self.total(evidence);
         if log_e >= self.settings.rollback_threshold() && evidence.rolled_back.is_none() {
             evidence.rolled_back = Some(self.breach(evidence, log_e, lead, spell));
         }
     }
 
+    /// `ln E` as a part of the whole budget, the family that leads, and what that rests on.
+    pub(super) fn total(&self, evidence: &Evidence) -> (f64, Lead, Spell) {
+        let (log_e, lead, spell) = evidence.against.total(self.stages.planned());
+        (log_e + self.log_share, lead, spell)
+    }
+
     /// `ln E`, the evidence against the new side, and the family that leads.
     pub fn suspicion(&self, evidence: &Evidence) -> (f64, Lead) {
-        let (log_e, lead, _) = evidence.against.total(self.stages.planned());
+        let (log_e, lead, _) = self.total(evidence);
         (log_e, lead)
     }
 
     /// What each metric's families contribute to `E`, weighted as they are in it: `ln`.
     pub fn suspicion_by_metric(&self, evidence: &Evidence) -> [f64; 4] {
-        evidence.against.by_metric(self.stages.planned())
+        evidence.against.by_metric(self.stages.planned()).map(|log_e| log_e + self.log_share)
     }
 
     /// `ln E_f` of one family before its weight; `None` if there is no such route.

@@ -20,7 +20,7 @@ pub(super) const WATCH_TICKS: u32 = 5;
 /// `ln 5`: proof from the present stage alone. A version that turned bad at this
 /// step takes the next one in at most 1 of 5 rollouts, and the bets against it
 /// keep running.
-pub(super) const FRESH_PROOF: f64 = 1.609_437_912_434_100_3;
+pub(in crate::domain) const FRESH_PROOF: f64 = 1.609_437_912_434_100_3;
 
 /// Gates: one per metric and later stage over the whole rollout, and one per
 /// metric in this stage alone.

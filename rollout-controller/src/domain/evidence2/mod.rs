@@ -37,12 +37,16 @@ mod tally;
 mod timeline;
 mod verdict;
 
+pub(super) use against::{CAP, OUTAGE, STAKES};
 pub use against::{Lead, Spell};
+pub(super) use bets::{Bets, LogOdds, Mass, OUTAGE_CAP, PRIOR, SIZES};
 pub use choices::{Choices, Stratum};
 pub use consistency::BadMinute;
 pub use engine::{Engine, EngineError, Evidence, FoldError, Rules, StageTotals};
+pub(super) use gates::FRESH_PROOF;
 pub use history::{History, HistoryError, HistoryMinute};
 pub use noise::Noise;
+pub(super) use noise::SideNoise;
 pub use reading::{Counts, Part, Reading};
 pub use sentences::{Clock, Words};
 pub use settings::{Preset, Settings};

@@ -40,7 +40,7 @@ pub struct Noise {
 /// Two estimates for one metric of one side, from successive minutes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SideNoise {
+pub(in crate::domain) struct SideNoise {
     clusters: f64,
     pairs: u32,
     correlation: f64,
@@ -49,7 +49,7 @@ struct SideNoise {
 }
 
 impl SideNoise {
-    fn learn(&mut self, now: Count) {
+    pub(in crate::domain) fn learn(&mut self, now: Count) {
         let last = std::mem::replace(&mut self.last, now);
         let unclipped = f64::INFINITY;
         let Some(term) = dispersion_term((now.k, now.n), (last.k, last.n), unclipped) else {
@@ -67,6 +67,16 @@ impl SideNoise {
             self.correlation += weight * seen;
             self.weight += weight;
         }
+    }
+
+    /// The next count does not follow the last one learnt: the two say nothing about noise.
+    pub(in crate::domain) fn interrupt(&mut self) {
+        self.last = Count::default();
+    }
+
+    /// `D` of `n` requests by this side alone, `1.0..=n`.
+    pub(in crate::domain) fn dispersion(&self, n: u64) -> f64 {
+        dispersion(self.cluster_size(), self.correlation(), n)
     }
 
     fn cluster_size(&self) -> f64 {
@@ -93,7 +103,7 @@ impl Noise {
     /// about noise.
     pub(super) fn interrupt(&mut self) {
         for side in self.sides.as_flattened_mut() {
-            side.last = Count::default();
+            side.interrupt();
         }
     }
 
@@ -103,9 +113,7 @@ impl Noise {
     pub fn dispersion(&self, metric: Metric, n: u64) -> f64 {
         let [old, new] = &self.sides[metric.index()];
         let clusters = old.cluster_size().max(new.cluster_size());
-        let correlation = old.correlation().max(new.correlation()).max(0.0);
-        let n = (n as f64).max(1.0);
-        clusters.max(1.0 + (n - 1.0) * correlation).clamp(1.0, n)
+        dispersion(clusters, old.correlation().max(new.correlation()), n)
     }
 
     /// The old side's recent rate of a metric, drawn towards `limit`.
@@ -119,4 +127,10 @@ impl Noise {
             self.dispersion(metric, 1000).is_finite() && self.old_rate(metric, 0.01).is_finite()
         })
     }
+}
+
+/// The larger of clusters of fixed size and correlation within the minute.
+fn dispersion(clusters: f64, correlation: f64, n: u64) -> f64 {
+    let n = (n as f64).max(1.0);
+    clusters.max(1.0 + (n - 1.0) * correlation.max(0.0)).clamp(1.0, n)
 }

@@ -367,7 +367,7 @@ impl Engine {
         reasons.extend(old_side_bad(evidence));
         let half = 0.5 * self.settings.rollback_threshold();
         if needs.compared && evidence.against.at_most() >= half {
-            let (log_e, lead, spell) = evidence.against.total(self.stages.planned());
+            let (log_e, lead, spell) = self.total(evidence);
             if log_e >= half {
                 let breach = self.breach(evidence, log_e, lead, spell);
                 reasons.push(Hold::Suspicion { breach });

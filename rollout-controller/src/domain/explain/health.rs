@@ -5,8 +5,8 @@
 
 use super::event::no_stop;
 use super::{hour, time};
-use crate::domain::decision::{Decision, Hold};
-use crate::domain::engine::Missing;
+use crate::domain::decision::{Decision, Hold, RollBackReason};
+use crate::domain::engine::{Breach, Missing};
 use crate::domain::event::RouteFound;
 use crate::domain::evidence2;
 use crate::domain::figures::{count, duration, latency_limit, limit, percent_beside, share_of};
@@ -19,6 +19,7 @@ use crate::domain::phase::Phase;
 use crate::domain::run::Run;
 use crate::domain::slo::Metric;
 use crate::domain::weight::Weight;
+use crate::domain::wrong_answers;
 
 /// Whose health it is, for sentences.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +88,7 @@ pub fn headline(first: &Case, at: &Situation<'_>) -> String {
         | Case::NewOver { .. }
         | Case::BothOver { .. }
         | Case::OldOver { .. }
+        | Case::WrongAnswers { .. }
         | Case::Alarm { .. }
         | Case::RuleUnreadable { .. }
         | Case::JournalUnreadable { .. }
@@ -186,6 +188,13 @@ pub fn case(case: &Case, at: &Situation<'_>) -> String {
         }
         Case::OldOver { standing } => {
             format!("{old} breaks {}; {new} keeps it.", standing.metric.title())
+        }
+        Case::WrongAnswers { standing } => {
+            let close = if suspected(at) { "; rollback is close" } else { "" };
+            let counts = standing.rate.map_or_else(String::new, |rate| {
+                format!(": {} of {} compared", count(rate.k), count(rate.n))
+            });
+            format!("{new} answers differ from {old}'s{counts}{close}.")
         }
         Case::Alarm { name } => format!("Alarm `{name}` is in ALARM; {}.", has(at)),
         Case::RuleUnreadable { route, .. } => {
@@ -330,6 +339,15 @@ pub fn why(first: &Case, at: &Situation<'_>) -> Vec<String> {
         }
         Case::BothOver { standing } => vec![blame(standing, at.sides)],
         Case::OldOver { standing } => vec![compared(standing, at.sides)],
+        Case::WrongAnswers { standing } => {
+            let kinds = standing.seen.as_ref().and_then(wrong_answers::kinds);
+            let kinds = kinds.map_or_else(String::new, |kinds| format!(" Kinds: {kinds}."));
+            vec![format!(
+                "At most {} of compared answers may differ.{kinds}{}",
+                limit(standing.limit),
+                level(at)
+            )]
+        }
         Case::Alarm { .. } => {
             vec!["It is one that rolls back. The controller acts at its next tick.".to_owned()]
         }
@@ -491,9 +509,12 @@ pub fn advice(first: &Case, at: &Situation<'_>) -> Advice {
             command: Some(format!("rolloutctl start{flag} --reason \"…\"")),
         },
         Next::Nothing => match first {
-            Case::Idle { ended: Ended::RolledBack } => nothing(format!(
-                "Nothing urgent. Why it failed: rolloutctl history{flag}; runbook rolled-back"
-            )),
+            Case::Idle { ended: Ended::RolledBack } => {
+                let runbook = if for_wrong_answers(at) { "wrong-answers" } else { "rolled-back" };
+                nothing(format!(
+                    "Nothing urgent. Why it failed: rolloutctl history{flag}; runbook {runbook}"
+                ))
+            }
             Case::Idle { ended: Ended::Completed } => nothing(format!(
                 "Nothing to do. {new} is no longer judged each minute; alarms remain."
             )),
@@ -511,6 +532,17 @@ pub fn advice(first: &Case, at: &Situation<'_>) -> Advice {
     }
 }
 
+/// Whether the run was rolled back because of its answers.
+fn for_wrong_answers(at: &Situation<'_>) -> bool {
+    let last = at.run.and_then(|run| run.last.as_ref()).map(|(last, _)| last);
+    matches!(
+        last,
+        Some(Decision::RollBack {
+            reason: RollBackReason::Evidence { breach: Breach::WrongAnswers(_) }
+        })
+    )
+}
+
 /// A stable word for programs.
 pub fn code(first: &Case, run: Option<&Run>) -> &'static str {
     match first {
@@ -524,6 +556,7 @@ pub fn code(first: &Case, run: Option<&Run>) -> &'static str {
         Case::NewOver { .. } => "new_side_over",
         Case::BothOver { .. } => "both_sides_over",
         Case::OldOver { .. } => "old_side_over",
+        Case::WrongAnswers { .. } => "wrong_answers",
         Case::Alarm { .. } => "alarm",
         Case::RuleUnreadable { .. } => "rule_unreadable",
         Case::JournalUnreadable { .. } => "journal_unreadable",
@@ -570,6 +603,11 @@ fn waits(decision: &Decision) -> &'static str {
                 evidence2::Hold::TooShort { .. } => "too_short",
                 evidence2::Hold::Suspicion { .. } => "suspicion",
                 _ => "evidence",
+            },
+            Hold::Evidence { reason: Missing::WrongAnswers(said) } => match said.why {
+                wrong_answers::Hold::WrongAnswersNotProven { .. } => "not_proven",
+                wrong_answers::Hold::WrongAnswersSuspected { .. } => "suspicion",
+                wrong_answers::Hold::WrongAnswers { .. } => "evidence",
             },
             Hold::Evidence { reason: Missing::One(_) } => "evidence",
             _ => "waiting",

@@ -244,6 +244,7 @@ pub fn missing(missing: &Missing, sides: &Labels, clock: Clock) -> String {
     match missing {
         Missing::One(reason) => evidence::hold_reason(reason, sides, clock),
         Missing::Two(said) => sentence(&said.text),
+        Missing::WrongAnswers(said) => sentence(&said.text),
     }
 }
 
@@ -363,6 +364,7 @@ pub fn rollback_reason(reason: &RollBackReason, sides: &Labels) -> String {
             evidence::rollback(breach, sides)
         }
         RollBackReason::Evidence { breach: Breach::Two(said) } => sentence(&said.text),
+        RollBackReason::Evidence { breach: Breach::WrongAnswers(said) } => sentence(&said.text),
         RollBackReason::Alarm { name, reason } if reason.is_empty() => {
             format!("Alarm `{name}` went to ALARM.")
         }
