@@ -293,6 +293,9 @@ pub struct Status {
     pub minutes: Option<u32>,
     /// Each limit, errors first; empty before anything was judged.
     pub metrics: Vec<MetricShown>,
+    /// Compared answers; null where they are no objective, and before the first run.
+    #[serde(default)]
+    pub wrong_answers: Option<WrongAnswersShown>,
     /// All evidence against the new side together; null before anything was judged.
     pub suspicion: Option<SuspicionShown>,
     /// Conditions that a page was sent for and that still hold.
@@ -416,6 +419,52 @@ pub struct SideShown {
     pub ms_high: Option<f64>,
     /// Whether the limit is broken on this side.
     pub broken: bool,
+}
+
+/// Answers of the new side that were compared with the old side's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WrongAnswersShown {
+    /// Largest ratio of compared answers that may differ.
+    pub limit: f64,
+    /// Whether a step needs proof that the limit is kept.
+    pub required: bool,
+    /// Answers of the present code that were compared, or of the present share where that
+    /// breaks the limit; null: nothing is known.
+    pub compared: Option<u64>,
+    /// Those that differ.
+    pub different: Option<u64>,
+    /// Calls to the old side that failed: neither good nor bad.
+    pub failed: Option<u64>,
+    /// Those that differ by kind, the most frequent first. One answer can be of several.
+    pub kinds: Vec<KindShown>,
+    /// Bounds of the ratio that hold at every look with 95%; null where nothing was compared.
+    pub low: Option<f64>,
+    /// See `low`.
+    pub high: Option<f64>,
+    /// Whether the limit is broken.
+    pub broken: bool,
+    /// How full the proof for the next step is, 0 to 1.
+    pub proof: f64,
+    /// Whether it is full.
+    pub proven: bool,
+    /// About so many comparisons until it is full; null: none can be told.
+    pub comparisons_left: Option<u64>,
+    /// Its part of the suspicion, 0 to 1 (1 = rollback).
+    pub suspicion: f64,
+    /// The numbers behind both, natural logarithms.
+    pub log: LogShown,
+    /// Begin of the newest minute with a count.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub as_of: Option<Timestamp>,
+}
+
+/// Answers that differ in one way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KindShown {
+    /// In which.
+    pub kind: answers::Kind,
+    /// How many.
+    pub answers: u64,
 }
 
 /// All evidence against the new side together.

@@ -3,8 +3,9 @@
 //! ([`super::screen`], [`crate::widget`]) and `--json` show this and nothing else.
 
 use crate::api::{
-    Also, Change, CodeShown, Level, LogShown, MetricShown, PageShown, Reason, RouteShown,
-    STATUS_SCHEMA, ShareShown, SideShown, Sides, Status, SuspicionShown, UnsentShown,
+    Also, Change, CodeShown, KindShown, Level, LogShown, MetricShown, PageShown, Reason,
+    RouteShown, STATUS_SCHEMA, ShareShown, SideShown, Sides, Status, SuspicionShown, UnsentShown,
+    WrongAnswersShown,
 };
 use crate::domain::code::Code;
 use crate::domain::evidence::{Quantile, Rate, quantile};
@@ -23,6 +24,7 @@ use crate::domain::run::Run;
 use crate::domain::slo::Metric;
 use crate::domain::summary::{StageSeen, Summary};
 use crate::domain::weight::Weight;
+use crate::domain::wrong_answers::ComparisonsLeft;
 use jiff::Timestamp;
 
 /// Share of looks at which an interval may miss: 95%.
@@ -87,6 +89,7 @@ pub fn status(
         requests: None,
         minutes: None,
         metrics: Vec::new(),
+        wrong_answers: run.and_then(wrong_answers),
         suspicion: None,
         pages: journal.map(pages).unwrap_or_default(),
         unsent: journal.map(|journal| journal.outbox.owed().len() as u64),
@@ -190,6 +193,42 @@ fn suspicion(summary: &Summary) -> SuspicionShown {
         level,
         lead: summary.lead.clone(),
     }
+}
+
+fn wrong_answers(run: &Run) -> Option<WrongAnswersShown> {
+    let standing = run.wrong_answers()?;
+    let seen = standing.seen.as_ref();
+    let mut kinds: Vec<KindShown> = seen
+        .iter()
+        .flat_map(|seen| &seen.kinds)
+        .map(|(kind, answers)| KindShown { kind: *kind, answers: *answers })
+        .collect();
+    kinds.sort_by_key(|shown| (std::cmp::Reverse(shown.answers), shown.kind));
+    let (has, needs) = standing.proof;
+    let (proven, comparisons_left) = match standing.left {
+        ComparisonsLeft::Proven => (true, None),
+        ComparisonsLeft::About(comparisons) => (false, Some(comparisons)),
+        ComparisonsLeft::NotOnCourse | ComparisonsLeft::TooEarly => (false, None),
+    };
+    let rolled_back = run.gathered.wrong_answers()?.evidence().rolled_back().is_some();
+    let finite = |value: f64| value.is_finite().then_some(value);
+    Some(WrongAnswersShown {
+        limit: standing.limit,
+        required: standing.required,
+        compared: seen.map(|seen| seen.compared),
+        different: seen.map(|seen| seen.different),
+        failed: seen.map(|seen| seen.failed),
+        kinds,
+        low: standing.rate.map(|rate| rate.low),
+        high: standing.rate.map(|rate| rate.high),
+        broken: standing.over,
+        proof: part(has, needs),
+        proven,
+        comparisons_left,
+        suspicion: if rolled_back { 1.0 } else { part(standing.log_e, standing.rollback_at) },
+        log: LogShown { proof: finite(has), proof_needed: needs, against: finite(standing.log_e) },
+        as_of: standing.through.and_then(Minute::start),
+    })
 }
 
 /// How far a number is to its threshold, 0 to 1.

@@ -7,7 +7,10 @@
 use super::charts::{self, Mark, Size};
 use super::course::Course;
 use super::html;
-use crate::api::{Change, ChangeKind, CommandOutcome, MetricShown, RouteShown, SideShown, Status};
+use crate::api::{
+    Change, ChangeKind, CommandOutcome, MetricShown, RouteShown, SideShown, Status,
+    WrongAnswersShown,
+};
 use crate::controller::step::StepError;
 use crate::domain::command::Verdict;
 use crate::domain::explain::{self, health as words, hour};
@@ -313,6 +316,15 @@ fn stage(scene: &Scene<'_>) -> Markup {
                             td class="last" { (proof(status, shown)) }
                         }
                     }
+                    @if let Some(answers) = &status.wrong_answers {
+                        tr {
+                            th scope="row" { "Wrong answers" }
+                            td {}
+                            td { (compared(answers)) }
+                            td { (limit(answers.limit)) }
+                            td class="last" { (answers_proof(status, answers)) }
+                        }
+                    }
                 }
             }
         }
@@ -337,6 +349,55 @@ fn value(metric: &MetricShown, side: &SideShown) -> Markup {
         html! { b class="badt" { "✖ " (text) } }
     } else {
         html! { (text) }
+    }
+}
+
+/// Answers that differ among those compared, by kind, and calls that failed.
+fn compared(answers: &WrongAnswersShown) -> Markup {
+    let text = match (answers.compared, answers.different) {
+        (Some(compared), Some(different)) if compared > 0 => {
+            format!("{} of {} compared", count(different), count(compared))
+        }
+        (Some(_) | None, Some(_) | None) => "not compared".to_owned(),
+    };
+    html! {
+        @if answers.broken { b class="badt" { "✖ " (text) } } @else { (text) }
+        @if !answers.kinds.is_empty() {
+            br;
+            small {
+                @for (at, shown) in answers.kinds.iter().enumerate() {
+                    @if at > 0 { ", " }
+                    (shown.kind) " " (count(shown.answers))
+                }
+            }
+        }
+        @if let Some(failed) = answers.failed.filter(|failed| *failed > 0) {
+            br;
+            small { (count(failed)) " not compared: the call failed" }
+        }
+    }
+}
+
+fn answers_proof(status: &Status, answers: &WrongAnswersShown) -> Markup {
+    if answers.broken {
+        return html! { b class="badt" { "✖ broken" } };
+    }
+    if answers.compared.unwrap_or(0) == 0 {
+        return html! { "not known yet" };
+    }
+    match (status.ended, status.share.next) {
+        (false, Some(next)) if answers.required && answers.proven => {
+            html! { "✔ proven for " (next) "%" }
+        }
+        (false, Some(next)) if answers.required => {
+            html! {
+                "not broken; not proven yet for " (next) "%"
+                @if let Some(left) = answers.comparisons_left {
+                    ", about " (count(left)) " more comparisons"
+                }
+            }
+        }
+        (true | false, Some(_) | None) => html! { "✔ not broken" },
     }
 }
 

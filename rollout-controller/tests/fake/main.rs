@@ -28,3 +28,4 @@ mod survive;
 mod ticks;
 mod together;
 mod widget;
+mod wrong_answers;

@@ -26,7 +26,7 @@ async fn ask(night: &Night, door: Door, event: Value, own: &str) -> String {
     page.as_str().expect("a string of HTML").to_owned()
 }
 
-async fn page(night: &Night) -> String {
+pub(crate) async fn page(night: &Night) -> String {
     let event = json!({
         "widget": {"rollout": "score"}, "commandFunction": COMMAND,
         "widgetContext": context(&json!({}))

@@ -23,6 +23,17 @@ pub(super) fn lines(status: &Status, screen: &Screen) -> Vec<String> {
                 number(metric.log.against)
             ));
         }
+        if let Some(answers) = &status.wrong_answers {
+            let number = |value: Option<f64>| {
+                value.map_or_else(|| "not finite".to_owned(), |value| format!("{value:.2}"))
+            };
+            lines.push(format!(
+                "  answers proof ln G {} of {:.2}, against ln E {}, a fifth of the budget",
+                number(answers.log.proof),
+                answers.log.proof_needed,
+                number(answers.log.against)
+            ));
+        }
         let bound = status.reason.false_alarm_at_most_one_in;
         if let Some(rollouts) = bound {
             lines.extend(wrap(

@@ -98,6 +98,9 @@ fn lines(
     if !table.is_empty() {
         body.push(String::new());
         body.extend(table);
+        if let Some(text) = table::about_answers(status) {
+            body.extend(wrap(&text, screen.columns.min(BODY)));
+        }
     }
     if screen.columns >= BESIDE {
         let room = screen.columns - BODY - 3;

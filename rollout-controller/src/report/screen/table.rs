@@ -1,11 +1,12 @@
 //! One line for each limit: both sides, the limit, proof and suspicion.
 
 use super::{BARS_FROM, BODY, Screen, Style, bar, display_width, paint, wrap_all};
-use crate::api::{Level, MetricShown, SideShown, Sides, Status};
+use crate::api::{Level, MetricShown, SideShown, Sides, Status, WrongAnswersShown};
 use crate::domain::explain::hour;
 use crate::domain::figures::{
     SHOW_SHARE_FROM, count, estimate, latency, latency_limit, limit, percent_beside,
 };
+use jiff::SignedDuration;
 
 /// From so many columns on the likely ranges are shown.
 const RANGES_FROM: usize = 120;
@@ -13,6 +14,8 @@ const RANGES_FROM: usize = 120;
 const WHOLE_FROM: usize = 54;
 /// Columns that a side's label may take: with two of them a line has 80.
 const LABEL: usize = 12;
+/// From this age on it is said when answers were compared last.
+const STALE: SignedDuration = SignedDuration::from_mins(15);
 /// Cells of a proof's bar.
 const PROOF: usize = 10;
 
@@ -101,6 +104,31 @@ pub(super) fn table(status: &Status, screen: &Screen) -> Vec<String> {
         }
         rows.push(row);
     }
+    if let Some(answers) = &status.wrong_answers {
+        let mut row: Vec<Cell> = vec!["answers".into(), "".into()];
+        if ranges {
+            row.push("".into());
+        }
+        row.push(compared(answers));
+        if ranges {
+            row.push(compared_range(answers).into());
+        }
+        if whole {
+            row.push(limit(answers.limit).into());
+        }
+        if proof {
+            row.push(if answers.required {
+                proof_cell(answers.proof, answers.proven, None, bars)
+            } else {
+                "not required".into()
+            });
+        }
+        if whole {
+            let bar = if bars { bar::suspicion(answers.suspicion) } else { String::new() };
+            row.push(bar.into());
+        }
+        rows.push(row);
+    }
     if whole {
         rows.push(together(status, ranges, proof, bars));
     }
@@ -144,9 +172,16 @@ fn together(status: &Status, ranges: bool, proof: bool, bars: bool) -> Vec<Cell>
             // One without an estimate is the longest.
             left.unwrap_or(u64::MAX)
         });
-        row.push(match least {
-            None => Cell::default(),
-            Some(metric) => {
+        let answers = status.wrong_answers.as_ref();
+        let missing = answers.filter(|answers| answers.required && !answers.proven);
+        row.push(match (least, missing) {
+            (None, _) => Cell::default(),
+            // How long comparisons take is not known in minutes.
+            (Some(metric), Some(answers)) => {
+                let part = answers.proof.min(metric.proof.unwrap_or(0.0));
+                proof_cell(part, false, None, bars)
+            }
+            (Some(metric), None) => {
                 let proven = open.is_empty();
                 proof_cell(metric.proof.unwrap_or(0.0), proven, longest.flatten(), bars)
             }
@@ -191,6 +226,54 @@ fn value(metric: &MetricShown, side: &SideShown) -> Cell {
     if side.broken { Cell(format!("{text} ✖"), Some(Style::Bad)) } else { text.into() }
 }
 
+/// `0 of 412`, `0.3% ✖`, `not compared`: answers that differ among those compared.
+fn compared(answers: &WrongAnswersShown) -> Cell {
+    let (Some(compared), Some(different)) = (answers.compared, answers.different) else {
+        return "not compared".into();
+    };
+    if compared == 0 {
+        return "not compared".into();
+    }
+    let text = if different == 0 || (compared < SHOW_SHARE_FROM && !answers.broken) {
+        format!("{} of {}", count(different), count(compared))
+    } else {
+        percent_beside(different as f64 / compared as f64, answers.limit)
+    };
+    if answers.broken { Cell(format!("{text} ✖"), Some(Style::Bad)) } else { text.into() }
+}
+
+fn compared_range(answers: &WrongAnswersShown) -> String {
+    match (answers.low, answers.high) {
+        (Some(low), Some(high)) => percents(low, high),
+        (Some(_) | None, _) => String::new(),
+    }
+}
+
+/// What the row of answers cannot hold: kinds, and calls that failed.
+pub(super) fn about_answers(status: &Status) -> Option<String> {
+    let answers = status.wrong_answers.as_ref()?;
+    let kinds: Vec<String> = answers
+        .kinds
+        .iter()
+        .map(|shown| format!("{} {}", shown.kind, count(shown.answers)))
+        .collect();
+    let differ = (!kinds.is_empty()).then(|| format!("answers differ in {}", kinds.join(", ")));
+    let failed = answers.failed.filter(|failed| *failed > 0).map(|failed| {
+        let calls = if failed == 1 { "call" } else { "calls" };
+        format!("{} {calls} to {} failed, so not compared", count(failed), status.labels.old)
+    });
+    // What was compared long ago says nothing of now.
+    let ended = answers
+        .as_of
+        .zip(status.as_of)
+        .filter(|(last, judged)| !status.ended && judged.duration_since(*last) > STALE);
+    let ended = ended.map(|(last, _)| {
+        format!("last compared at {}", hour(last.as_millisecond(), status.now.as_millisecond()))
+    });
+    let parts: Vec<String> = differ.into_iter().chain(failed).chain(ended).collect();
+    (!parts.is_empty()).then(|| parts.join(" · "))
+}
+
 /// `0.01 to 0.3%`, `63 to 100 ms`, `at least 40 ms`.
 fn range(metric: &MetricShown, side: &SideShown) -> String {
     if side.of == 0 {
@@ -204,13 +287,17 @@ fn range(metric: &MetricShown, side: &SideShown) -> String {
             (Some(low), None) => format!("at least {}", latency_limit(low)),
         };
     }
+    percents(side.low, side.high)
+}
+
+fn percents(low: f64, high: f64) -> String {
     let number = |ratio: f64| {
         let percent = ratio * 100.0;
         let shown = if percent < 0.1 { format!("{percent:.2}") } else { format!("{percent:.1}") };
         let shown = shown.trim_end_matches('0').trim_end_matches('.').to_owned();
         if shown.is_empty() { "0".to_owned() } else { shown }
     };
-    format!("{} to {}%", number(side.low), number(side.high))
+    format!("{} to {}%", number(low), number(high))
 }
 
 fn limit_of(metric: &MetricShown) -> String {
