@@ -34,6 +34,9 @@ pub struct Plan {
     /// Read the requests of the last seven days from CloudWatch, by hour of the day.
     #[arg(long, conflicts_with = "requests")]
     last_week: bool,
+    /// Answers compared a minute, where wrong answers are a limit and the world does not say.
+    #[arg(long, value_name = "N", default_value_t = 60.0)]
+    compared: f64,
     /// A world in TOML, or the name of one, instead of a healthy one.
     #[arg(long)]
     world: Option<String>,
@@ -70,6 +73,9 @@ pub fn run(args: &Plan) -> anyhow::Result<ExitCode> {
         let (per_minute, by_hour) = block_on(last_week(&config))?;
         world.traffic.by_hour = by_hour;
         world = world.with_requests(per_minute).context("the traffic of the last week")?;
+    }
+    if config.rollouts.iter().any(|one| one.terms.evidence.wrong_answers().is_some()) {
+        world = world.with_compared(args.compared).context("--compared")?;
     }
     let effort = Effort { healthy: args.runs, each_fault: args.runs_each_fault, seed: args.seed };
     let progress = Progress::of(forecast::rollouts(&config, effort));

@@ -6,6 +6,7 @@ use crate::domain::minute::{Minute, SideCounts};
 use crate::domain::observation::{MinuteRead, RouteMinute};
 use crate::domain::plan::Terms;
 use crate::domain::weight::Weight;
+use crate::domain::wrong_answers::{Comparisons, ComparisonsRead};
 
 /// Minutes as CSV, and what is left out of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,10 @@ pub fn csv(read: &[MinuteRead], terms: &Terms, first: Option<Minute>) -> Exporte
     for bucket in 0..buckets {
         let _ = write!(csv, ",b{bucket}");
     }
+    let compared = terms.evidence.wrong_answers().is_some();
+    if compared {
+        csv.push_str(",compared,different,compare_failed");
+    }
     csv.push_str("\r\n");
     let sums: Vec<(Minute, Result<[SideCounts; 2], String>)> =
         read.iter().map(|read| (read.minute, sum(read))).collect();
@@ -42,7 +47,7 @@ pub fn csv(read: &[MinuteRead], terms: &Terms, first: Option<Minute>) -> Exporte
     // Without a rollout everything is history.
     let zero = first.or_else(|| read.last().map(|read| read.minute.plus(1))).unwrap_or(Minute(0));
     let (mut minutes, mut left_out) = (0, None);
-    for (minute, sides) in &sums {
+    for ((minute, sides), read) in sums.iter().zip(read) {
         let [old, new] = match sides {
             Ok(sides) => sides,
             Err(why) => {
@@ -56,6 +61,17 @@ pub fn csv(read: &[MinuteRead], terms: &Terms, first: Option<Minute>) -> Exporte
         for (side, counts) in [("old", old), ("new", new)] {
             if !counts.is_empty() {
                 line(&mut csv, number, side, weight, counts, buckets);
+                if compared {
+                    let counts = read.comparisons.as_ref().and_then(ComparisonsRead::counted);
+                    match counts.filter(|_| side == "new") {
+                        Some(Comparisons { compared, different, failed, kinds: _ }) => {
+                            let _ = write!(csv, ",{compared},{different},{failed}");
+                        }
+                        // Not known is not zero.
+                        None => csv.push_str(",,,"),
+                    }
+                }
+                csv.push_str("\r\n");
             }
         }
     }
@@ -77,7 +93,6 @@ fn line(
         let count = counts.latency.counts().get(bucket).copied().unwrap_or(0);
         let _ = write!(csv, ",{count}");
     }
-    csv.push_str("\r\n");
 }
 
 fn sum(read: &MinuteRead) -> Result<[SideCounts; 2], String> {
@@ -114,6 +129,7 @@ mod tests {
     use super::*;
     use crate::domain::minute::Histogram;
     use crate::domain::observation::Unread;
+    use crate::domain::wrong_answers::Objective;
     use crate::replay::trace::{Trace, TraceMinute};
     use crate::simulate;
 
@@ -153,6 +169,23 @@ mod tests {
             .map(|m| (m.minute.0, m.weight.percent(), m.old.requests, m.new.requests))
             .collect();
         assert_eq!(found, [(0, 5.0, 950, 50), (1, 5.0, 0, 0), (2, 25.0, 750, 250)]);
+    }
+
+    #[test]
+    fn comparisons_are_exported_and_read_back_where_they_are_an_objective() {
+        let config = simulate::defaults(&["a"]).expect("a config");
+        let mut terms = config.rollouts[0].terms.clone();
+        terms.evidence = terms.evidence.with_wrong_answers(Objective::default());
+        let mut read =
+            [minute(100, &[(500, 0)]), minute(101, &[(480, 20)]), minute(102, &[(480, 20)])];
+        let counts = Comparisons { compared: 6, different: 1, failed: 2, ..Comparisons::default() };
+        read[1].comparisons = Some(ComparisonsRead::Counted(counts.clone()));
+        let exported = csv(&read, &terms, None);
+        let head = exported.csv.lines().next().expect("a header");
+        assert!(head.ends_with(",compared,different,compare_failed"), "{head}");
+        let trace = Trace::parse(&exported.csv, terms.evidence.edges().buckets()).expect("a trace");
+        let found: Vec<_> = trace.rollout.iter().map(TraceMinute::comparisons).collect();
+        assert_eq!(found, [Some(counts), None], "not known is not zero");
     }
 
     #[test]

@@ -225,7 +225,8 @@ pub fn run(name: &str, trace: &str, meta: &str, with: Option<With>) -> Result<Re
             let start = recorded.and_then(Recorded::start).transpose()?;
             let (settings, slo) = (evidence2::Settings::default(), meta.slo);
             let sides = Labels::default();
-            let rollout = two::Rollout { settings, slo, edges, stages, start, lag, sides };
+            let method = None;
+            let rollout = two::Rollout { settings, slo, edges, stages, start, lag, sides, method };
             two::play(name, rollout, &trace)?
         }
     };
@@ -249,7 +250,8 @@ pub fn backtest(name: &str, trace: &str, terms: &Terms) -> Result<Replay, Replay
         Method::Two(method) => {
             let (settings, edges) = (method.settings, method.edges_ms.clone());
             let (slo, sides) = (terms.slo, terms.labels.clone());
-            let rollout = two::Rollout { settings, slo, edges, stages, start: None, lag, sides };
+            let (start, method) = (None, Some(method.clone()));
+            let rollout = two::Rollout { settings, slo, edges, stages, start, lag, sides, method };
             two::play(name, rollout, &trace)
         }
     }

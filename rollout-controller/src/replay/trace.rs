@@ -7,9 +7,14 @@ use crate::domain::minute::{
     CommittedMinute, Contradiction, Histogram, Minute, SideCounts, contradiction,
 };
 use crate::domain::weight::Weight;
+use crate::domain::wrong_answers::Comparisons;
 
 const LEADING: [&str; 6] =
     ["minute", "side", "weight_pct", "requests", "errors", "latency_samples"];
+
+/// Columns behind the buckets that may be left out: what was compared of the new side's
+/// answers. Empty where it is not known.
+const COMPARED: [&str; 3] = ["compared", "different", "compare_failed"];
 
 /// A minute farther from the first step than this is a time in another count.
 /// Two years.
@@ -37,9 +42,20 @@ pub(super) struct RouteRow {
     pub(super) weight: Weight,
     pub(super) old: SideCounts,
     pub(super) new: SideCounts,
+    pub(super) comparisons: Option<Comparisons>,
 }
 
 impl TraceMinute {
+    /// What was compared on all routes; `None` where it is known of none.
+    pub(super) fn comparisons(&self) -> Option<Comparisons> {
+        let mut known = self.routes.iter().filter_map(|row| row.comparisons.as_ref());
+        let mut sum = known.next()?.clone();
+        for counts in known {
+            sum += counts;
+        }
+        Some(sum)
+    }
+
     /// All routes summed, at the weight of the first.
     pub(super) fn together(&self) -> CommittedMinute {
         let weight = self.routes.first().map_or(Weight::ZERO, |row| row.weight);
@@ -64,6 +80,7 @@ struct Row {
     side: Side,
     weight: Weight,
     counts: SideCounts,
+    comparisons: Option<Comparisons>,
 }
 
 /// A route in a minute with the sides recorded so far.
@@ -71,6 +88,7 @@ struct Gathered {
     weight: Weight,
     old: Option<SideCounts>,
     new: Option<SideCounts>,
+    comparisons: Option<Comparisons>,
 }
 
 /// By minute and route.
@@ -100,15 +118,19 @@ impl Trace {
             let line = record.position().map_or(1, |position| line_of(position.line()));
             let refused = |problem| ReplayError::Line { line, problem };
             let mut fields: Vec<&str> = record.iter().collect();
-            let Some((skip, with_routes)) = form else {
+            let Some((skip, with_routes, compared)) = form else {
                 let index = usize::from(matches!(fields[0], "" | "index" | "Unnamed: 0"));
                 fields.drain(..index);
                 let with_routes = fields.get(1) == Some(&"route");
                 if with_routes {
                     fields.remove(1);
                 }
+                let compared = fields.ends_with(&COMPARED);
+                if compared {
+                    fields.truncate(fields.len() - COMPARED.len());
+                }
                 check_header(&fields, buckets).map_err(refused)?;
-                form = Some((index, with_routes));
+                form = Some((index, with_routes, compared));
                 continue;
             };
             if fields.iter().all(|field| field.is_empty()) {
@@ -120,7 +142,7 @@ impl Trace {
             } else {
                 0
             };
-            let row = Row::parse(&fields, route, buckets);
+            let row = Row::parse(&fields, route, buckets, compared);
             gather(&mut minutes, row.map_err(refused)?).map_err(refused)?;
         }
         if form.is_none() {
@@ -165,6 +187,7 @@ impl Trace {
                     weight: *weight,
                     old: side(|gathered| &gathered.old),
                     new: side(|gathered| &gathered.new),
+                    comparisons: gathered.and_then(|gathered| gathered.comparisons.clone()),
                 }
             };
             let routes = weights.iter_mut().enumerate().map(row).collect();
@@ -234,8 +257,14 @@ fn count(column: usize, field: &str) -> Result<u64, String> {
 }
 
 impl Row {
-    fn parse(fields: &[&str], route: usize, buckets: usize) -> Result<Self, String> {
-        let wanted = LEADING.len() + buckets;
+    fn parse(
+        fields: &[&str],
+        route: usize,
+        buckets: usize,
+        compared: bool,
+    ) -> Result<Self, String> {
+        let own = LEADING.len() + buckets;
+        let wanted = own + if compared { COMPARED.len() } else { 0 };
         if fields.len() != wanted {
             return Err(format!("has {} fields, expected {wanted}", fields.len()));
         }
@@ -257,14 +286,38 @@ impl Row {
             .and_then(|percent| Weight::from_percent(percent).map_err(|e| e.to_string()))?;
         let number = |column: usize| count(column, fields[column]);
         let (requests, errors, samples) = (number(3)?, number(4)?, number(5)?);
-        let counts: Vec<u64> = (LEADING.len()..wanted).map(number).collect::<Result<_, _>>()?;
+        let counts: Vec<u64> = (LEADING.len()..own).map(number).collect::<Result<_, _>>()?;
         if let Some(contradiction) = contradiction(requests, errors, errors, samples, &counts) {
             return Err(in_columns(contradiction));
         }
         let latency = Histogram::new(samples, counts);
         let counts = SideCounts { requests, errors, latency };
-        Ok(Self { minute, route, side, weight, counts })
+        let comparisons = comparisons(&fields[own..])?;
+        if comparisons.is_some() && side == Side::Old {
+            return Err("compared belongs to the new side's line; leave it empty here".to_owned());
+        }
+        Ok(Self { minute, route, side, weight, counts, comparisons })
     }
+}
+
+/// The last three columns; all empty where nothing is known.
+fn comparisons(fields: &[&str]) -> Result<Option<Comparisons>, String> {
+    if fields.iter().all(|field| field.is_empty()) {
+        return Ok(None);
+    }
+    let mut numbers = [0; COMPARED.len()];
+    for ((number, field), name) in numbers.iter_mut().zip(fields).zip(COMPARED) {
+        *number = field
+            .parse()
+            .map_err(|_| format!("{name} is {field:?}, expected a count of 0 or more"))?;
+    }
+    let [compared, different, failed] = numbers;
+    if different > compared {
+        return Err(format!(
+            "different is {different}, above compared, {compared}; export both for the same minute"
+        ));
+    }
+    Ok(Some(Comparisons { compared, different, failed, kinds: BTreeMap::new() }))
 }
 
 /// A contradiction in the words of the columns, with the fix.
@@ -286,9 +339,10 @@ fn in_columns(contradiction: Contradiction) -> String {
 }
 
 fn gather(minutes: &mut Minutes, row: Row) -> Result<(), String> {
-    let Row { minute, route, side, weight, counts } = row;
+    let Row { minute, route, side, weight, counts, comparisons } = row;
     let routes = minutes.entry(minute).or_default();
-    let gathered = routes.entry(route).or_insert(Gathered { weight, old: None, new: None });
+    let none = Gathered { weight, old: None, new: None, comparisons: None };
+    let gathered = routes.entry(route).or_insert(none);
     if gathered.weight != weight {
         let other = gathered.weight;
         return Err(format!("minute {minute} has weight {weight}, its other side {other}"));
@@ -301,6 +355,7 @@ fn gather(minutes: &mut Minutes, row: Row) -> Result<(), String> {
         return Err(format!("minute {minute} has this side twice"));
     }
     *slot = Some(counts);
+    gathered.comparisons = gathered.comparisons.take().or(comparisons);
     Ok(())
 }
 
@@ -356,6 +411,24 @@ mod tests {
         assert_eq!((together.old.requests, together.new.requests), (80, 5));
         let error = read(&[&header, "0,x,old,25,30,0,30,30,0"]).err().unwrap_or_default();
         assert!(error.contains("line 2: route is \"x\", expected a number from 0"), "{error}");
+    }
+
+    #[test]
+    fn comparisons_may_be_left_out_and_are_the_new_sides() {
+        let header = format!("{HEADER},compared,different,compare_failed");
+        let rows = [&header, "0,old,10,90,0,90,90,0,,,", "0,new,10,10,0,10,10,0,6,1,2"];
+        let trace = read(&rows).unwrap_or_else(|error| panic!("{error}"));
+        let counts = trace.rollout[0].comparisons().expect("known");
+        assert_eq!((counts.compared, counts.different, counts.failed), (6, 1, 2));
+        for (row, expected) in [
+            ("0,new,10,10,0,10,10,0,6,7,0", "different is 7, above compared, 6"),
+            ("0,new,10,10,0,10,10,0,6,,0", "different is \"\", expected a count"),
+            ("0,old,10,10,0,10,10,0,6,1,0", "belongs to the new side's line"),
+            ("0,new,10,10,0,10,10,0,6", "has 9 fields, expected 11"),
+        ] {
+            let error = read(&[&header, row]).err().unwrap_or_default();
+            assert!(error.contains(expected), "{row}: {error}");
+        }
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub struct Described {
     /// The side that traffic goes to.
     #[serde(default = "SideWords::rust")]
     pub new: SideWords,
+    /// How many of the new side's answers are compared; none if left out.
+    pub compared: Option<Compared>,
     /// Latency that drifts on both sides together.
     pub drift: Option<Drift>,
     /// Parts of the traffic; one part of everything if none is named.
@@ -76,6 +78,17 @@ pub struct Traffic {
     pub by_hour: Vec<f64>,
 }
 
+/// Live comparison of the new side's answers with the old side's.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compared {
+    /// Answers compared a minute, on all routes together; never more than there are.
+    pub per_minute: f64,
+    /// Share of the calls to the old side that fail, 0 to 1.
+    #[serde(default)]
+    pub failed: f64,
+}
+
 /// How one side behaves: a mixture of two lognormal latencies, and errors.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -100,6 +113,9 @@ pub struct SideWords {
     pub tail_exponent: Option<f64>,
     /// Share of requests that take from 630 ms on, besides.
     pub very_slow: f64,
+    /// Share of this side's answers that differ from the other side's, 0 to 1. Only the new
+    /// side's are compared.
+    pub different: f64,
     /// Standard deviation of the log of all latencies, drawn each minute.
     pub jitter: f64,
     /// Latency that drifts on this side alone.
@@ -125,6 +141,7 @@ impl SideWords {
             tail_spread: 0.6,
             tail_exponent: None,
             very_slow: 0.0,
+            different: 0.0,
             jitter: 0.0,
             drift: None,
         }
@@ -215,6 +232,9 @@ pub struct Change {
     /// Adds this share of requests that take from 630 ms on.
     #[serde(default)]
     pub very_slow: f64,
+    /// Adds this share of answers that differ.
+    #[serde(default)]
+    pub different: f64,
     /// Multiplies the requests of both sides.
     #[serde(default = "one")]
     pub traffic: f64,
@@ -334,6 +354,16 @@ impl Described {
         Ok(self)
     }
 
+    /// The same world with so many answers compared a minute, unless it says how many.
+    ///
+    /// # Errors
+    /// [`DescribedError::Value`] if there cannot be so many.
+    pub fn with_compared(mut self, per_minute: f64) -> Result<Self, DescribedError> {
+        self.compared.get_or_insert(Compared { per_minute, failed: 0.0 });
+        self.check()?;
+        Ok(self)
+    }
+
     /// Names of its routes; `public` if it names none.
     pub fn route_names(&self) -> Vec<&str> {
         if self.routes.is_empty() {
@@ -351,6 +381,10 @@ impl Described {
         }
         for (hour, factor) in self.traffic.by_hour.iter().enumerate() {
             between(&format!("traffic.by_hour[{hour}]"), *factor, 0.0, 1e4)?;
+        }
+        if let Some(Compared { per_minute, failed }) = self.compared {
+            between("compared.per_minute", per_minute, 0.0, 1e7)?;
+            between("compared.failed", failed, 0.0, 1.0)?;
         }
         self.old.check("old")?;
         self.new.check("new")?;
@@ -433,6 +467,7 @@ impl SideWords {
             ("tail_spread", self.tail_spread, 1e-3, 5.0),
             ("tail_exponent", self.tail_exponent.unwrap_or(1.0), 0.1, 20.0),
             ("very_slow", self.very_slow, 0.0, 1.0),
+            ("different", self.different, 0.0, 1.0),
             ("jitter", self.jitter, 0.0, 5.0),
         ] {
             between(&format!("{at}.{name}"), found, low, high)?;
@@ -467,6 +502,7 @@ impl Change {
         between(&field("scale_each_minute"), self.scale_each_minute, 1e-3, 1e3)?;
         between(&field("median_ms"), self.median_ms.unwrap_or(1.0), 1e-3, 1e7)?;
         between(&field("very_slow"), self.very_slow, 0.0, 1.0)?;
+        between(&field("different"), self.different, -1.0, 1.0)?;
         between(&field("traffic"), self.traffic, 0.0, 1e4)
     }
 }

@@ -122,6 +122,7 @@ fn faults(terms: &Terms) -> Vec<(String, Change)> {
         scale_each_minute: 1.0,
         median_ms: None,
         very_slow: 0.0,
+        different: 0.0,
         traffic: 1.0,
     };
     let kinds = [
@@ -134,8 +135,14 @@ fn faults(terms: &Terms) -> Vec<(String, Change)> {
         ),
         ("latency four times as long", Change { scale: 4.0, ..none.clone() }),
         ("3% take 630 ms or more", Change { very_slow: 0.03, ..none.clone() }),
-        ("down one minute in ten", Change { errors: 1.0, every: Some(10), at: 7, ..none }),
+        ("down one minute in ten", Change { errors: 1.0, every: Some(10), at: 7, ..none.clone() }),
     ];
+    let wrong = [
+        ("1% of answers wrong", Change { different: 0.01, ..none.clone() }),
+        ("every answer wrong", Change { different: 1.0, ..none }),
+    ];
+    let judged = terms.evidence.wrong_answers().is_some();
+    let kinds = kinds.into_iter().chain(wrong.into_iter().filter(|_| judged));
     let middle = terms.stages.get(terms.stages.len() / 2).copied().unwrap_or(Weight::FULL);
     let late = |change: &Change| Change { from_share: Some(middle.percent()), ..change.clone() };
     let mut all = Vec::new();

@@ -4,13 +4,16 @@
 //! latency) and not request by request, so that a minute costs the same at ten
 //! requests and at a million.
 
-use super::described::{Change, Described, Drift, On, Part, SideWords};
+use super::described::{Change, Compared, Described, Drift, On, Part, SideWords};
 use crate::domain::minute::{Edges, Histogram, SideCounts};
 use crate::domain::observation::RouteMinute;
 use crate::domain::weight::Weight;
+use crate::domain::wrong_answers::{Comparisons, ComparisonsRead};
+use answers::Kind;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Binomial, Distribution as _, Poisson, StandardNormal};
+use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
 /// A request slower than this is counted as slow. The widest limit that a rollout
@@ -19,6 +22,9 @@ const SLOW_MS: f64 = 500.0;
 
 /// Where `very_slow` begins, milliseconds.
 const VERY_SLOW_MS: f64 = 630.0;
+
+/// Tells the draws of comparisons from all others of the same seed.
+const COMPARED: u64 = 0x636f_6d70_6172_6564;
 
 /// What the new side did in a minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -51,6 +57,10 @@ pub(super) struct Process {
     began: Vec<Option<i64>>,
     /// For each change, when every route first showed its share.
     there: Vec<Option<i64>>,
+    /// What was compared in the minute under way.
+    compared: Comparisons,
+    /// Draws what is compared, so that nothing else depends on it.
+    answers: ChaCha8Rng,
 }
 
 #[derive(Debug)]
@@ -98,7 +108,30 @@ impl Process {
             drift: [0.0; 3],
             began: vec![None; count],
             there: vec![None; count],
+            compared: Comparisons::default(),
+            answers: ChaCha8Rng::seed_from_u64(seed ^ COMPARED),
         }
+    }
+
+    /// What was compared in the minute drawn last; `None` if nothing was.
+    pub(super) fn comparisons(&mut self) -> Option<ComparisonsRead> {
+        let counts = std::mem::take(&mut self.compared);
+        let any = counts.compared > 0 || counts.failed > 0;
+        any.then_some(ComparisonsRead::Counted(counts))
+    }
+
+    fn compare(&mut self, requests: u64, traffic: f64, different: f64) {
+        let Some(Compared { per_minute, failed }) = self.world.compared else { return };
+        let asked = requests.min(whole((per_minute * traffic).round()));
+        let mut draw = |count, ratio: f64| {
+            let drawn = Binomial::new(count, ratio.clamp(0.0, 1.0));
+            drawn.map_or(0, |binomial| binomial.sample(&mut self.answers))
+        };
+        let failed = draw(asked, failed);
+        let different = draw(asked - failed, different);
+        let kinds =
+            if different > 0 { [(Kind::Number, different)].into() } else { BTreeMap::new() };
+        self.compared += &Comparisons { compared: asked - failed, different, failed, kinds };
     }
 
     /// The numbers of a minute in which the routes show these shares.
@@ -192,6 +225,7 @@ impl Process {
         let to_new = self.binomial(requests, share.ratio());
         let (old_counts, _) = self.side(&old, requests - to_new, edges);
         let (new_counts, slow) = self.side(&new, to_new, edges);
+        self.compare(to_new, part.traffic, new.side.different);
         tally.add_assign(Tally {
             requests: to_new,
             failed: new_counts.errors,
@@ -293,6 +327,7 @@ impl Now {
     fn apply(&mut self, change: &Change, age: i64) {
         self.side.errors = (self.side.errors + change.errors).clamp(0.0, 1.0);
         self.side.very_slow = (self.side.very_slow + change.very_slow).min(1.0);
+        self.side.different = (self.side.different + change.different).clamp(0.0, 1.0);
         if let Some(median_ms) = change.median_ms {
             self.side.median_ms = median_ms;
         }

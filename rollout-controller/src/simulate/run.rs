@@ -342,8 +342,9 @@ impl<'a> Stage<'a> {
             .collect();
         let edges = self.config.rollouts[0].terms.evidence.edges();
         let (routes, new) = self.process.minute(i64::from(minute), &shows, edges);
+        let comparisons = self.process.comparisons();
         let now = Minute(self.first.0 + i64::from(minute));
-        self.pretend.put_minute(MinuteRead { minute: now, routes, comparisons: None });
+        self.pretend.put_minute(MinuteRead { minute: now, routes, comparisons });
         let share = shows.first().copied().unwrap_or(Weight::ZERO);
         let pages = self.new_pages();
         Ok((Row { minute, at, share, did, message, people, pages, new }, end))

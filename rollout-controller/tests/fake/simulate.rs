@@ -1,6 +1,7 @@
 //! Whole rollouts in described worlds, by the production tick.
 
 use rollout_controller::domain::labels::Labels;
+use rollout_controller::domain::wrong_answers::Objective;
 use rollout_controller::simulate::{self, Described, End, Played, forecast};
 
 async fn played(name: &str, seed: u64) -> Played {
@@ -50,6 +51,27 @@ async fn the_same_seed_gives_the_same_rollout_and_another_one_another() {
     let one = serde_json::to_string(&played("down-at-random", 3).await).unwrap();
     assert_eq!(one, serde_json::to_string(&played("down-at-random", 3).await).unwrap());
     assert_ne!(one, serde_json::to_string(&played("down-at-random", 4).await).unwrap());
+}
+
+#[tokio::test]
+async fn a_world_says_how_many_answers_are_compared_and_how_many_differ() {
+    let played = async |different: f64| {
+        let world = format!(
+            "what = \"a test\"\n[traffic]\nper_minute = 600\n[compared]\nper_minute = 60\n\
+             [new]\ndifferent = {different}"
+        );
+        let world = Described::parse(&world).unwrap();
+        let mut config = simulate::defaults(&world.route_names()).unwrap();
+        let terms = &mut config.rollouts[0].terms;
+        terms.evidence = terms.evidence.clone().with_wrong_answers(Objective::default());
+        simulate::play(&world, &config, 7).await.unwrap()
+    };
+    assert_eq!(played(0.0).await.end, End::Completed);
+    let wrong = played(0.1).await;
+    assert_eq!(wrong.end, End::RolledBack);
+    let last = wrong.rows.last().unwrap();
+    assert!(last.message.contains("answers differ from Python's"), "{}", last.message);
+    assert!(last.minute < 30, "{}", last.minute);
 }
 
 #[tokio::test]
