@@ -18,13 +18,13 @@ pub fn python() -> String {
 }
 
 /// The smallest function that answers a load balancer.
-fn scorer(name: &str) -> FunctionSpec {
+pub fn scorer(name: &str) -> FunctionSpec {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../local-cloud/tests/functions/tiny.py");
     FunctionSpec::new(name, [python().as_str(), script]).timeout(Duration::from_secs(30))
 }
 
 /// `rollout-tick`, `rollout-command` or `rollout-view`.
-fn controller(door: &str, config: &str) -> FunctionSpec {
+pub fn controller(door: &str, config: &str) -> FunctionSpec {
     let name = format!("rollout-{door}");
     FunctionSpec::new(&name, [env!("CARGO_BIN_EXE_rollout-controller")])
         .timeout(Duration::from_secs(30))

@@ -14,10 +14,10 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-const KEY: &str = "DemoKeyA.3f1c86c2a9d04b57b8e6d1a2f7935c40";
-const PATH: &str = "/v2/stamps/*/score/*";
+pub(crate) const KEY: &str = "DemoKeyA.3f1c86c2a9d04b57b8e6d1a2f7935c40";
+pub(crate) const PATH: &str = "/v2/stamps/*/score/*";
 /// Longer than any machine needs.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 /// Names of the builds, and what `LOCAL_CLOUD_WRONG` makes of each.
 const BUILDS: [(&str, &str); 5] = [
     ("right", ""),
@@ -35,11 +35,11 @@ struct Scene {
     _postgres: PrivatePostgres,
 }
 
-fn demo() -> PathBuf {
+pub(crate) fn demo() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../scorer-fn/demo")
 }
 
-fn scorer() -> String {
+pub(crate) fn scorer() -> String {
     let path = Path::new(env!("CARGO_BIN_EXE_rolloutctl")).with_file_name("scorer-fn");
     assert!(path.is_file(), "{} is missing; run `make build`", path.display());
     path.display().to_string()
@@ -174,7 +174,7 @@ impl Scene {
 }
 
 /// Revokes one stamp that counts; the seed has no revoked one.
-async fn revoke(url: &str) {
+pub(crate) async fn revoke(url: &str) {
     let mut database = sqlx::PgConnection::connect(url).await.unwrap();
     let sql = "INSERT INTO ceramic_cache_revocation (proof_value, ceramic_cache_id)
                SELECT proof_value, id FROM ceramic_cache_ceramiccache
@@ -337,7 +337,7 @@ async fn input_that_makes_no_sense_is_2_and_what_is_not_reached_proves_nothing()
 }
 
 /// Sum of a metric of live comparison for the Rust group of a build.
-fn counted(cloud: &LocalCloud, build: &str, name: &str, kind: Option<&str>) -> f64 {
+pub(crate) fn counted(cloud: &LocalCloud, build: &str, name: &str, kind: Option<&str>) -> f64 {
     let group = cloud.group_metric(build, &format!("{build}-rs"), "RequestCount");
     let group = group.dimensions["TargetGroup"].clone();
     let kind = kind.map(|kind| ("Kind".to_owned(), kind.to_owned()));

@@ -14,3 +14,4 @@ mod foreign_smoke;
 mod night;
 mod runbooks;
 mod widget_browser;
+mod wrong_answers;
