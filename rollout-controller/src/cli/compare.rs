@@ -4,6 +4,7 @@ use super::progress::Progress;
 use super::remote::{REFUSED, block_on};
 use crate::adapters::alb::Alb;
 use crate::adapters::aws::Aws;
+use crate::compare::analytics::{self, Wanted};
 use crate::compare::client::Client;
 use crate::compare::report::Report;
 use crate::compare::requests::{self, Format};
@@ -40,17 +41,57 @@ const NOT_PROVEN: u8 = 30;
 ///
 /// Exit codes: 0 no differences, 1 differences (or an error on the way), 2 input that
 /// makes no sense, 30 not every request was compared, 40 refused: Rust has traffic.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  rolloutctl compare --config rollout.toml --requests paths.txt --url https://api.example.com --key-env SCORER_KEY\n  rolloutctl compare --config rollout.toml --requests access.log.gz --format alb-log --url https://api.example.com --key-env SCORER_KEY --state compare.state"
+    after_help = "Examples:\n  rolloutctl compare --config rollout.toml --requests paths.txt --url https://api.example.com --key-env SCORER_KEY\n  rolloutctl compare --config rollout.toml --requests access.log.gz --format alb-log --url https://api.example.com --key-env SCORER_KEY --state compare.state\n  rolloutctl compare --config rollout.toml --from-analytics --since 6h --limit 500 --url https://api.example.com --key-env SCORER_KEY\n  rolloutctl compare --from-analytics --list > paths.txt"
 )]
 pub struct Compare {
     /// What to send: a file, or - for standard input.
-    #[arg(long, value_name = "FILE")]
-    requests: PathBuf,
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "from_analytics",
+        conflicts_with = "from_analytics"
+    )]
+    requests: Option<PathBuf>,
+    /// Send the paths of recent score requests, read from the service's table
+    /// account_accountapikeyanalytics. Needs a login that may only read.
+    #[arg(long, conflicts_with = "format")]
+    from_analytics: bool,
+    /// Variable of the environment with that database's address:
+    /// postgres://USER:PASSWORD@HOST:5432/DATABASE; TLS is verified unless it says sslmode.
+    #[arg(
+        long,
+        default_value = "ANALYTICS_DATABASE_URL",
+        value_name = "VARIABLE",
+        requires = "from_analytics"
+    )]
+    database_env: String,
+    /// How far back to look for paths.
+    #[arg(
+        long,
+        default_value = "24h",
+        value_parser = humantime::parse_duration,
+        value_name = "DURATION",
+        requires = "from_analytics"
+    )]
+    since: Duration,
+    /// Most different paths, newest first.
+    #[arg(
+        long,
+        default_value_t = 1_000,
+        value_parser = clap::value_parser!(u32).range(1..=100_000),
+        value_name = "COUNT",
+        requires = "from_analytics"
+    )]
+    limit: u32,
+    /// Only print the paths, for a file: they hold people's addresses.
+    #[arg(long, requires = "from_analytics")]
+    list: bool,
     /// The load balancer: https://HOST.
-    #[arg(long, value_name = "URL")]
-    url: String,
+    #[arg(long, value_name = "URL", required_unless_present = "list")]
+    url: Option<String>,
     /// How the requests are written; gzip is recognised.
     #[arg(long, value_enum, default_value = "paths")]
     format: Format,
@@ -69,8 +110,9 @@ pub struct Compare {
     /// Print paths and values, too: answers hold people's data.
     #[arg(long)]
     show: bool,
-    /// Where to note what is done; a run that was stopped goes on from there.
-    #[arg(long, value_name = "FILE")]
+    /// Where to note what is done; a run that was stopped goes on from there. Not with
+    /// --from-analytics, whose paths are others a minute later: --list them first.
+    #[arg(long, value_name = "FILE", conflicts_with = "from_analytics")]
     state: Option<PathBuf>,
     /// Seed of the order in which the sides are asked.
     #[arg(long, default_value_t = 1)]
@@ -129,6 +171,15 @@ struct Subjects {
 /// printed here: it has an exit code of its own.
 pub fn run(args: &Compare) -> anyhow::Result<ExitCode> {
     block_on(async {
+        if args.list {
+            return match listed(args).await {
+                Ok(paths) => {
+                    super::out(&paths)?;
+                    Ok(ExitCode::SUCCESS)
+                }
+                Err(error) => Ok(bad(&error)),
+            };
+        }
         let subjects = match subjects(args).await {
             Ok(subjects) => subjects,
             Err(error) => return Ok(bad(&error)),
@@ -141,7 +192,7 @@ pub fn run(args: &Compare) -> anyhow::Result<ExitCode> {
             );
             return Ok(ExitCode::from(REFUSED));
         }
-        match prepared(args, &subjects) {
+        match prepared(args, &subjects).await {
             Ok(prepared) => go(args, prepared).await,
             Err(error) => Ok(bad(&error)),
         }
@@ -211,22 +262,50 @@ struct Prepared {
     done: BTreeMap<usize, crate::compare::Outcome>,
 }
 
-fn prepared(args: &Compare, subjects: &Subjects) -> anyhow::Result<Prepared> {
+/// The newest paths, one on each line.
+async fn listed(args: &Compare) -> anyhow::Result<String> {
+    let requests = requests::noted(&noted_paths(args).await?)?;
+    let lines: Vec<String> = requests.asks.iter().map(|ask| ask.target.to_string()).collect();
+    Ok(lines.join("\n") + "\n")
+}
+
+async fn noted_paths(args: &Compare) -> anyhow::Result<Vec<String>> {
+    let url = variable(&args.database_env)?;
+    let wanted = Wanted { since: args.since, limit: args.limit };
+    let paths = analytics::paths(&url, wanted).await?;
+    if paths.is_empty() {
+        bail!(
+            "account_accountapikeyanalytics has no score request of the last {}; give a longer --since",
+            humantime::format_duration(args.since)
+        );
+    }
+    Ok(paths)
+}
+
+/// The requests, from wherever the arguments say.
+async fn asked(args: &Compare, force: &HeaderName) -> anyhow::Result<requests::Requests> {
+    let read = |from: &mut dyn std::io::Read| requests::read(from, args.format, force);
+    match &args.requests {
+        None => Ok(requests::noted(&noted_paths(args).await?)?),
+        Some(stdin) if stdin.as_os_str() == "-" => Ok(read(&mut std::io::stdin().lock())?),
+        Some(path) => {
+            let mut file =
+                File::open(path).with_context(|| format!("opening {}", path.display()))?;
+            Ok(read(&mut file)?)
+        }
+    }
+}
+
+async fn prepared(args: &Compare, subjects: &Subjects) -> anyhow::Result<Prepared> {
     let common = common(args)?;
-    let read = |from: &mut dyn std::io::Read| requests::read(from, args.format, &subjects.header.0);
-    let requests = if args.requests.as_os_str() == "-" {
-        read(&mut std::io::stdin().lock())?
-    } else {
-        let name = args.requests.display();
-        let mut file = File::open(&args.requests).with_context(|| format!("opening {name}"))?;
-        read(&mut file)?
-    };
-    let client = Client::new(&args.url, common, subjects.header.clone(), args.timeout, args.rate)?;
+    let requests = asked(args, &subjects.header.0).await?;
+    let url = args.url.as_deref().context("--url: give the load balancer's address")?;
+    let client = Client::new(url, common, subjects.header.clone(), args.timeout, args.rate)?;
     let comparer = Comparer::new(&subjects.rules).map_err(|problems| {
         let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("[rollout.compare]: {}", all.join("; "))
     })?;
-    let subject = Subject::new(&args.url, &requests.asks, &subjects.rules, args.seed);
+    let subject = Subject::new(url, &requests.asks, &subjects.rules, args.seed);
     let (state, done) = match &args.state {
         None => (None, BTreeMap::new()),
         Some(path) => {
@@ -235,6 +314,12 @@ fn prepared(args: &Compare, subjects: &Subjects) -> anyhow::Result<Prepared> {
         }
     };
     Ok(Prepared { requests, client, comparer, state, done })
+}
+
+/// A value that is not to be an argument, where every process of the machine sees it.
+fn variable(name: &str) -> anyhow::Result<String> {
+    let value = std::env::var(name).ok().filter(|value| !value.is_empty());
+    value.with_context(|| format!("the variable {name} is not set; export it first"))
 }
 
 /// The headers of every request, whose values are in the environment.
@@ -246,16 +331,13 @@ fn common(args: &Compare) -> anyhow::Result<Vec<(HeaderName, HeaderValue)>> {
     }
     wanted.extend(args.key_env.as_deref().map(|variable| ("x-api-key", variable)));
     let mut common = Vec::new();
-    for (name, variable) in wanted {
-        let value = std::env::var(variable)
-            .ok()
-            .filter(|value| !value.is_empty())
-            .with_context(|| format!("the variable {variable} is not set; export it first"))?;
+    for (name, of) in wanted {
+        let value = variable(of)?;
         let name: HeaderName =
             name.parse().with_context(|| format!("--header-env: {name:?} is no header's name"))?;
         // Not the error's own text, which could show the value.
         let Ok(mut value) = HeaderValue::from_str(&value) else {
-            bail!("the variable {variable} holds what no header can carry");
+            bail!("the variable {of} holds what no header can carry");
         };
         value.set_sensitive(true);
         common.push((name, value));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Requests ─► Client: Python, then Python and Rust in random order ─► Outcome ─► Report
-//! (a file)    (rate, concurrency)                                     (StateFile)
+//! (a file, a table)  (rate, concurrency)                             (StateFile)
 //! ```
 //!
 //! Every request is sent three times through the load balancer: twice plain, which
@@ -10,6 +10,7 @@
 //! forces Rust. What the two plain answers differ in differs by itself and is not held
 //! against Rust for this request.
 
+pub mod analytics;
 pub mod client;
 pub mod report;
 pub mod requests;

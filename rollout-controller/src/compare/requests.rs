@@ -199,6 +199,25 @@ fn unpacked<'a>(mut from: impl Read + 'a) -> io::Result<Box<dyn BufRead + 'a>> {
     Ok(if packed { Box::new(BufReader::new(MultiGzDecoder::new(whole))) } else { Box::new(whole) })
 }
 
+/// Requests for paths that the service has noted. One that no client can send again is
+/// left out: a load balancer takes more than HTTP's grammar.
+///
+/// # Errors
+/// [`BadInput::None`] if none is left.
+pub fn noted(paths: &[String]) -> Result<Requests, BadInput> {
+    let mut requests = Requests::default();
+    for (line, path) in (1..).zip(paths) {
+        match checked(path) {
+            Ok(target) => requests.asks.push(Ask { line, target, headers: Vec::new() }),
+            Err(_) => requests.skipped += 1,
+        }
+    }
+    if requests.asks.is_empty() {
+        return Err(BadInput::None { skipped: requests.skipped });
+    }
+    Ok(requests)
+}
+
 fn checked(target: &str) -> Result<Uri, &'static str> {
     if !target.starts_with('/') || target.starts_with("//") {
         return Err("is not a path; begin it with one /, and give the host with --url");
@@ -273,6 +292,14 @@ mod tests {
         assert!(!refused(unknown, Format::Jsonl).contains("secret"));
         let broken = "{\"path\":\"/a\",\"headers\":{\"x-api-key\":\"k.secret\\n\"}}";
         assert!(!refused(broken, Format::Jsonl).contains("secret"));
+    }
+
+    #[test]
+    fn a_noted_path_that_cannot_be_sent_again_is_left_out() {
+        let paths = ["/v2/stamps/1/score/0xab", "/v2/stamps/ 1/score/0xab", "no/path"];
+        let requests = noted(&paths.map(str::to_owned)).unwrap();
+        assert_eq!((requests.asks.len(), requests.skipped), (1, 2));
+        assert!(matches!(noted(&[]), Err(BadInput::None { skipped: 0 })));
     }
 
     #[test]

@@ -32,7 +32,7 @@ struct Scene {
     cloud: LocalCloud,
     dir: TempDir,
     addresses: Vec<String>,
-    _postgres: PrivatePostgres,
+    postgres: PrivatePostgres,
 }
 
 pub(crate) fn demo() -> PathBuf {
@@ -100,7 +100,7 @@ impl Scene {
             cloud: LocalCloud::start(topology).await.unwrap(),
             dir: tempfile::tempdir().unwrap(),
             addresses: addresses.lines().map(str::to_owned).collect(),
-            _postgres: postgres,
+            postgres,
         };
         for (build, _) in BUILDS {
             std::fs::write(scene.file(&format!("{build}.toml")), scene.config(build)).unwrap();
@@ -334,6 +334,114 @@ async fn input_that_makes_no_sense_is_2_and_what_is_not_reached_proves_nothing()
         assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
         assert!(said.contains(words) && !said.contains("secret"), "{args:?}: {said}");
     }
+}
+
+/// A login of the scene's database with these rights on the table of calls.
+async fn login(scene: &Scene, name: &str, grant: &str) -> String {
+    let admin = scene.postgres.admin_url("scorer");
+    let mut database = sqlx::PgConnection::connect(&admin).await.unwrap();
+    let sql = format!(
+        "CREATE ROLE {name} LOGIN PASSWORD 's3cr3t'; \
+         GRANT {grant} ON account_accountapikeyanalytics TO {name};"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut database).await.unwrap();
+    let url = scene.postgres.url("scorer");
+    let (_, place) = url.split_once('@').unwrap();
+    format!("postgres://{name}:s3cr3t@{place}")
+}
+
+/// Calls that the service has noted: so long ago, and of which path.
+async fn note_calls(scene: &Scene, calls: &[(&str, String)]) {
+    let admin = scene.postgres.admin_url("scorer");
+    let mut database = sqlx::PgConnection::connect(&admin).await.unwrap();
+    sqlx::query("DELETE FROM account_accountapikeyanalytics").execute(&mut database).await.unwrap();
+    for (ago, path) in calls {
+        let sql =
+            "INSERT INTO account_accountapikeyanalytics (created_at, path, api_key_id, headers)
+                   SELECT now() - $1::interval, $2, id, '{\"x-api-key\": \"n0t-read\"}'
+                     FROM account_accountapikey LIMIT 1";
+        let noted = sqlx::query(sql).bind(*ago).bind(path).execute(&mut database).await.unwrap();
+        assert_eq!(noted.rows_affected(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recent_requests_come_from_the_services_own_table_by_a_login_that_only_reads() {
+    let scene = Scene::new().await;
+    let score = |wallet: usize| format!("/v2/stamps/1/score/{}", scene.addresses[wallet]);
+    let calls = [
+        ("3 days", score(3)),
+        ("2 hours", score(2)),
+        ("1 hour", score(1)),
+        ("1 hour", format!("{}/history", score(1))),
+        ("1 hour", "/v2/stamps/metadata".to_owned()),
+        ("30 minutes", score(0)),
+        ("20 minutes", score(1)),
+        ("10 minutes", "/v2/stamps/1/score/0x no path".to_owned()),
+    ];
+    note_calls(&scene, &calls).await;
+    // Three columns, and nothing of headers, keys or answers.
+    let reader = login(&scene, "reader", "SELECT (id, path, created_at)").await;
+    let writer = login(&scene, "writer", "SELECT, INSERT").await;
+    let stranger = login(&scene, "stranger", "SELECT (id)").await;
+    let run = async |url: &str, args: &[&str]| {
+        let args = [&["--from-analytics"], args].concat();
+        let mut command = scene.command("right", &args);
+        command.env("ANALYTICS_DATABASE_URL", url).output().await.unwrap()
+    };
+    let listed = async |args: &[&str]| {
+        let output = run(&reader, &[&["--list"], args].concat()).await;
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        text(&output.stdout).lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+
+    // Each once, newest first; no other endpoint, nothing older, no more than asked for.
+    assert_eq!(listed(&[]).await, [score(1), score(0), score(2)]);
+    assert_eq!(listed(&["--limit", "2"]).await, [score(1), score(0)]);
+    assert_eq!(listed(&["--since", "45m"]).await, [score(1), score(0)]);
+    assert_eq!(listed(&["--since", "7d"]).await.len(), 4);
+
+    let compared = run(&reader, &["--rate", "1000/s", "--json"]).await;
+    let report: Report = serde_json::from_slice(&compared.stdout).unwrap();
+    assert_eq!(compared.status.code(), Some(0), "{report:#?}");
+    assert_eq!((report.requests, report.compared, report.skipped), (3, 3, 0), "{report:#?}");
+
+    // The comparison itself was noted, too.
+    for function in ["python", "right"] {
+        scene.cloud.at_rest(function).await.unwrap();
+    }
+    note_calls(&scene, &calls).await;
+    let other = PrivatePostgres::start().await.unwrap();
+    let bundle = other.root_certificate().unwrap().display().to_string();
+    let (start, _) = reader.split_once("sslrootcert=").unwrap();
+    let distrusted = format!("{start}sslrootcert={bundle}");
+    let (unsaid, _) = reader.split_once('?').unwrap();
+    let nowhere = reader.replace("/scorer?", "/elsewhere?");
+    for (url, args, words) in [
+        (writer.as_str(), &[][..], "the login may write to public.account_accountapikeyanalytics"),
+        (&scene.postgres.url("scorer"), &[], "the login may write to"),
+        (&stranger, &[], "permission denied"),
+        (&distrusted, &[], "certificate"),
+        // Without sslmode it is verified against the public authorities.
+        (unsaid, &[], "certificate"),
+        (&nowhere, &[], "elsewhere"),
+        ("mysql://u:s3cr3t@db/d", &[], "no URL of PostgreSQL"),
+        ("", &[], "ANALYTICS_DATABASE_URL is not set"),
+        (&reader, &["--since", "1m"], "no score request of the last 1m"),
+        (&reader, &["--state", "x.state"], "--from-analytics"),
+        (&reader, &["--requests", "paths.txt"], "--from-analytics"),
+        (&reader, &["--limit", "0"], "--limit"),
+    ] {
+        let output = run(url, args).await;
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        assert!(said.contains(words), "{words:?} is not in: {said}");
+        assert!(!said.contains("s3cr3t") && !said.contains("n0t-read"), "{said}");
+        assert!(!said.contains(scene.postgres.password()), "{said}");
+    }
+    let alone = scene.command("right", &["--list"]).output().await.unwrap();
+    assert_eq!(alone.status.code(), Some(2), "{alone:?}");
+    scene.cloud.shutdown().await;
 }
 
 /// Sum of a metric of live comparison for the Rust group of a build.
