@@ -57,6 +57,12 @@ parity: dev-env ## Send recorded cases through the load balancer (CASES=DIR)
 	@$(ENV); for cases in $(or $(CASES),scorer-fn/tests/golden scorer-fn/tests/golden-2); do \
 	  $(TARGET)/debug/local-cloud parity --cases $$cases || exit; done
 
+# ARGS='--other-url … --other-database FILE' or ARGS='--other-command …': docs/compare.md.
+.PHONY: hunt
+hunt: dev-env ## Hunt requests that Rust and another implementation answer differently (SEEDS= N= FROM= ARGS=)
+	@$(ENV); cargo build -q --workspace $(FAULTS)
+	@$(ENV); exec $(TARGET)/debug/hunt --seeds $(or $(SEEDS),1) -n $(or $(N),1000) --from $(or $(FROM),0) $(ARGS)
+
 .PHONY: bench-scorer
 bench-scorer: dev-env ## Measure the scorers over TLS and a network; fails when a target is missed
 	@$(ENV); cargo build --workspace $(FAULTS)

@@ -9,6 +9,10 @@ Left out, so that nobody takes it for the contract:
 - stamps' signatures are not verified: every stamp of a trusted issuer counts;
 - API keys hashed with PBKDF2 are refused (401), and there is no rate limit;
 - demo keys and negative scorer ids do not exist (401, 404);
+- a nullifier that a wallet has twice fails its score; the service fails only where both
+  have to be added, not where an expired link is taken over;
+- a nullifier beside one that clashes gets the other owner's link whatever link it has; the
+  service fails the score where there is one already;
 - the real service is a Django application whose ORM asks for more than it needs
   (37 round trips for three new stamps). This one has no framework and asks once.
 

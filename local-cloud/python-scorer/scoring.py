@@ -122,8 +122,10 @@ def read(settings, address, provider, credential, now):
     if expires < now or credential.get("issuer") not in settings.trusted_issuers:
         return None
     subject = credential["credentialSubject"]
-    nullifiers = [subject["hash"]] if "hash" in subject else subject.get("nullifiers")
-    if not nullifiers or "id" not in subject or "provider" not in subject:
+    if not (subject.get("hash") or subject.get("nullifiers")):
+        return None
+    nullifiers = [subject["hash"]] if "hash" in subject else subject["nullifiers"]
+    if "id" not in subject or "provider" not in subject:
         return None
     if subject["id"].lower() != f"did:pkh:eip155:1:{address}":
         return None

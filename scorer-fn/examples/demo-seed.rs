@@ -9,14 +9,11 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hunt::wallets::Signer;
 use scorer_fn::credential::eip712::keccak;
 use scorer_fn::credential::proof::signing_digest;
 use scorer_fn::score::key::{hex, prefix, sha256_form};
 use serde_json::{Value, json};
-use signer::Signer;
-
-#[path = "../tests/support/signer.rs"]
-mod signer;
 
 const API_KEY: &str = "DemoKeyA.3f1c86c2a9d04b57b8e6d1a2f7935c40";
 /// Wallets whose stamps are the plain case: 0 to 12 of them, valid and alone.

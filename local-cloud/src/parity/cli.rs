@@ -14,6 +14,9 @@ pub struct ParityArgs {
     /// The function; by default the scorer-fn beside this program
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
+    /// A variable of the function, such as LOCAL_CLOUD_WRONG=drops-a-field
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = pair)]
+    environment: Vec<(String, String)>,
     /// Only cases whose name contains one of these
     #[arg(value_name = "NAME")]
     only: Vec<String>,
@@ -24,12 +27,18 @@ pub struct ParityArgs {
 /// # Errors
 /// What kept the cases from being tried.
 pub async fn parity(args: ParityArgs) -> anyhow::Result<ExitCode> {
-    let binary = args.binary.map_or_else(|| sibling("scorer-fn"), Ok)?;
-    let options = Options { cases: args.cases, binary, only: args.only };
+    let ParityArgs { cases, binary, environment, only } = args;
+    let binary = binary.map_or_else(|| sibling("scorer-fn"), Ok)?;
+    let options = Options { cases, binary, only, environment };
     let outcomes = run(&options, |outcome| println!("{outcome}")).await?;
     let failed = outcomes.iter().filter(|outcome| !outcome.passed()).count();
     println!("{} passed, {failed} failed", outcomes.len() - failed);
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn pair(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// A program of the same build.

@@ -4,6 +4,8 @@
 //! compared as JSON; rows are a set; `evidence.rawScore` counts to five
 //! decimals, since its last digits depend on the row order of the database.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::cases::{Change, Step};
@@ -115,27 +117,39 @@ pub enum Via {
     LoadBalancer,
 }
 
-/// Rows added and gone between two looks at the tables.
+/// Rows added and gone between two looks at the tables, for each table that was looked at.
+pub fn changes(before: &Snapshot, after: &Snapshot) -> BTreeMap<String, Change> {
+    let of = |(table, rows_after): (&&str, &Vec<Value>)| {
+        let rows_before = before.get(table).map_or(&[][..], Vec::as_slice);
+        let (added, gone) = (minus(rows_after, rows_before), minus(rows_before, rows_after));
+        ((*table).to_owned(), Change { added, gone })
+    };
+    after.iter().map(of).collect()
+}
+
+/// Rows added and gone between two looks at the tables, against those of the step.
 pub fn writes(step: &Step, before: &Snapshot, after: &Snapshot, via: Via) -> Vec<Difference> {
+    changes_differ(step, &changes(before, after), via)
+}
+
+/// What was written, against what the step says; `seen` has an entry for each table that
+/// was looked at.
+pub fn changes_differ(step: &Step, seen: &BTreeMap<String, Change>, via: Via) -> Vec<Difference> {
     let none = Change::default();
     let mut found = Vec::new();
-    for (table, rows_after) in after {
-        let rows_before = before.get(table).map_or(&[][..], Vec::as_slice);
-        let expected = step.writes.get(*table).unwrap_or(&none);
-        let [added, gone] = [&expected.added, &expected.gone].map(|rows| {
+    for (table, seen) in seen {
+        let expected = step.writes.get(table).unwrap_or(&none);
+        let all = [&expected.added, &expected.gone, &seen.added, &seen.gone];
+        let [added, gone, seen_added, seen_gone] = all.map(|rows| {
             rows.iter()
                 .cloned()
                 .map(|row| seen_via(normal(row), via, &step.event))
                 .collect::<Vec<_>>()
         });
-        let [seen_added, seen_gone] =
-            [minus(rows_after, rows_before), minus(rows_before, rows_after)].map(|rows| {
-                rows.into_iter().map(|row| seen_via(row, via, &step.event)).collect::<Vec<_>>()
-            });
         rows_differ(&mut found, table, "added", &added, &seen_added);
         rows_differ(&mut found, table, "gone", &gone, &seen_gone);
     }
-    for table in step.writes.keys().filter(|table| !after.contains_key(table.as_str())) {
+    for table in step.writes.keys().filter(|table| !seen.contains_key(*table)) {
         found.push(Difference {
             what: format!("{table} is not looked at"),
             expected: None,

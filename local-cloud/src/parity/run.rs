@@ -35,6 +35,8 @@ pub struct Options {
     pub binary: PathBuf,
     /// Only cases whose name contains one of these; all if empty.
     pub only: Vec<String>,
+    /// Variables of the function beside those of the cases.
+    pub environment: Vec<(String, String)>,
 }
 
 /// What became of a case.
@@ -163,6 +165,9 @@ impl Bench<'_> {
         let mut function = FunctionSpec::new(FUNCTION, [self.options.binary.to_string_lossy()]);
         for (name, value) in self.suite.variables(case) {
             function = function.env(&name, value);
+        }
+        for (name, value) in &self.options.environment {
+            function = function.env(name, value);
         }
         function = function.env("DATABASE_URL", &urls.function);
         if self.suite.limits_rate(case) && self.redis.is_none() {

@@ -91,7 +91,9 @@ impl Observer {
         {
             let mut rows = Vec::new();
             for row in sqlx::query(sql).fetch_all(&mut self.0).await? {
-                rows.push(serde_json::from_str(row.try_get(0)?)?);
+                let text: &str = row.try_get(0)?;
+                // PostgreSQL keeps numbers that are beyond a double.
+                rows.push(serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)));
             }
             if table == "registry_stamp" {
                 self.hash_credentials(&mut rows).await?;
@@ -103,6 +105,7 @@ impl Observer {
 
     /// Replaces each credential by the SHA-256 of its JSON with sorted keys and no spaces.
     async fn hash_credentials(&mut self, rows: &mut [Value]) -> anyhow::Result<()> {
+        let mut rows: Vec<&mut Value> = rows.iter_mut().filter(|row| row.is_object()).collect();
         let texts: Vec<String> = rows.iter().map(|row| ascii_json(&row["credential"])).collect();
         let hashes =
             sqlx::query("SELECT encode(sha256(convert_to(t, 'UTF8')), 'hex') FROM unnest($1) AS t")

@@ -175,6 +175,7 @@ async fn the_recorded_cases_come_out_the_same() -> anyhow::Result<()> {
         cases: Path::new(REPOSITORY).join("scorer-fn/tests/golden"),
         binary: emulated.program("scorer-fn"),
         only: Vec::new(),
+        environment: Vec::new(),
     };
     let mut failed = Vec::new();
     let outcomes = run(&options, |outcome| {

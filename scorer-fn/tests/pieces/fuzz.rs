@@ -2,6 +2,7 @@
 //! left out, never a panic, with memory bounded by the input's length.
 
 use fuzz_kit::{Corpus, fuzz};
+use hunt::wallets::Signer;
 use scorer_fn::credential::eip712::{Types, hex_bytes};
 use scorer_fn::credential::proof::signing_digest;
 use scorer_fn::credential::{self, Reading};
@@ -15,7 +16,6 @@ use scorer_fn::{python, python_json};
 use serde_json::{Value, json};
 
 use crate::proof::{mail, signed};
-use crate::signer::Signer;
 
 fn file(name: &str) -> Value {
     let path = format!("{}/tests/{name}", env!("CARGO_MANIFEST_DIR"));

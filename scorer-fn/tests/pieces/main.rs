@@ -5,5 +5,3 @@ mod parts;
 mod proof;
 mod python;
 mod scoring;
-#[path = "../support/signer.rs"]
-mod signer;

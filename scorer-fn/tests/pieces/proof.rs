@@ -1,5 +1,6 @@
 //! EIP-712: the published example, the edges of the encoding, and whole proofs.
 
+use hunt::wallets::Signer;
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use proptest::prelude::*;
@@ -9,8 +10,6 @@ use scorer_fn::credential::{self, Reading};
 use scorer_fn::score::key::hex;
 use scorer_fn::time::OffsetTime;
 use serde_json::{Value, json};
-
-use crate::signer::Signer;
 
 /// The example of the standard: Cow writes to Bob.
 pub(crate) fn mail() -> (Value, Value, Value) {

@@ -10,22 +10,18 @@
 //! The first broken rule ends the test with the case as a story and the
 //! variables that bring it back.
 
-mod case;
 mod checks;
-mod random;
-mod world;
 
 use std::io::Write;
 use std::sync::Arc;
 
+use hunt::wallets::{Ask, Case, Issuers, communities, event, rows as shared_rows};
 use scorer_fn::app::App;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 
-use crate::support::{Service, app_on, by_functions, get, load_functions};
-use case::{Ask, Case};
+use crate::support::{Service, app_on, by_functions, load_functions};
 use checks::{Answers, Database, Rows};
-use world::{Issuers, KEY, communities};
 
 /// The requests of a case with their events.
 type Events = Vec<(Ask, Value)>;
@@ -68,7 +64,11 @@ async fn no_answer_breaks_a_rule() -> anyhow::Result<()> {
             if let Err(broken) = checked {
                 let given: Vec<String> =
                     answers.iter().map(|(ask, answer)| format!("  {ask:?}: {answer}")).collect();
-                anyhow::bail!("{case}{}\n{broken}", given.join("\n"));
+                let (seed, first) = (case.seed, case.number);
+                anyhow::bail!(
+                    "GENERATED_SEED={seed} GENERATED_FIRST={first} GENERATED_CASES=1\n{case}{}\n{broken}",
+                    given.join("\n")
+                );
             }
         }
     }
@@ -81,7 +81,7 @@ fn seed_file() -> anyhow::Result<tempfile::NamedTempFile> {
     let (schema, _) =
         recorded.split_once("-- ---- rows ----").ok_or_else(|| anyhow::anyhow!("no schema"))?;
     let mut file = tempfile::Builder::new().suffix(".sql").tempfile()?;
-    write!(file, "{schema}\n{}", world::rows())?;
+    write!(file, "{schema}\n{}", shared_rows())?;
     Ok(file)
 }
 
@@ -119,41 +119,6 @@ async fn ask_all(
         }
     }
     Ok(all)
-}
-
-/// The request as one of its callers spells it.
-fn event(case: &Case, ask: Ask) -> Value {
-    let (wallet, community) = match ask {
-        Ask::Score { wallet, community } => (wallet, community),
-        Ask::Refused(_) => (0, 0),
-    };
-    let id = communities(case.rules)[community];
-    let address = &case.wallets[wallet].address;
-    let path = match case.spelling {
-        0 => format!("/v2/stamps/{id}/score/{}", address.to_uppercase()),
-        1 => format!("/anything/name-{id}/else/{address}"),
-        2 => format!("/v2/stamps/0{id}/score/{address}"),
-        3 => format!("/v2/stamps/ {id}/score/{}", address.replace("0x", "0X")),
-        _ => format!("/v2/stamps/{id}/score/{address}"),
-    };
-    let mut event = get(&path, KEY);
-    match case.spelling {
-        4 => event["body"] = json!("{\"odd\": [NaN, 1e400, \"\\u0000\"]}"),
-        5 => {
-            event["body"] = json!("eyJhIjogWzEsIDIuNTBdfQ==");
-            event["isBase64Encoded"] = json!(true);
-            event["queryStringParameters"] = json!({"q": "%00", "r": ""});
-        }
-        _ => {}
-    }
-    match ask {
-        Ask::Refused(400) => event["path"] = json!(format!("{path}0")),
-        Ask::Refused(401) => event["headers"]["x-api-key"] = json!(format!("{KEY}x")),
-        Ask::Refused(404) => event["path"] = json!(format!("{path}/history")),
-        Ask::Refused(_) => event["body"] = json!("{"),
-        Ask::Score { .. } => {}
-    }
-    event
 }
 
 /// Every row of the batch's wallets.

@@ -13,13 +13,13 @@ mod generated;
 mod golden;
 mod hostile;
 #[cfg(feature = "lambda")]
+mod hunts;
+#[cfg(feature = "lambda")]
 mod parity;
 mod rate_limit;
 mod runtime;
 #[cfg(feature = "secrets")]
 mod secrets;
-#[path = "../support/signer.rs"]
-mod signer;
 #[cfg(feature = "lambda")]
 mod soak;
 mod support;

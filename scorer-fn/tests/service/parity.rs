@@ -13,6 +13,7 @@ fn options(cases: &Path, only: &[&str]) -> Options {
         cases: cases.to_owned(),
         binary: PathBuf::from(env!("CARGO_BIN_EXE_scorer-fn")),
         only: only.iter().map(|name| (*name).to_owned()).collect(),
+        environment: Vec::new(),
     }
 }
 

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use hunt::wallets::{Ask, Case, Plot, RULES, communities};
 use serde_json::Value;
-
-use super::case::{Ask, Case, Plot};
-use super::world::{RULES, communities};
 
 /// Why Python gives up on links.
 const LINK_ERRORS: [&str; 2] =

@@ -11,7 +11,7 @@ use super::random::Random;
 use super::world::{Issuers, PROVIDERS, RULES};
 
 /// When stamps end. The last two are one moment in two spellings.
-const ENDS: [&str; 4] = [
+pub const ENDS: [&str; 4] = [
     "2099-06-01T12:34:56.789Z",
     "2098-01-01T02:00:00+02:00",
     "2097-03-04T05:06:07.500Z",
@@ -20,13 +20,20 @@ const ENDS: [&str; 4] = [
 
 /// Why a stamp does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flaw {
+pub enum Flaw {
+    /// Its time is over.
     Expired,
+    /// Nobody trusts its issuer.
     ForeignIssuer,
+    /// It is of another wallet.
     ForeignWallet,
+    /// Changed after it was signed.
     Tampered,
+    /// Without nullifiers.
     NoHash,
+    /// Its row is marked as deleted.
     Deleted,
+    /// There is a revocation of its row.
     Revoked,
     /// A later row of type 2, itself expired, has its place.
     Superseded,
@@ -51,56 +58,74 @@ const FLAWS: [Flaw; 10] = [
     Flaw::Huge,
 ];
 
-#[derive(Debug)]
-pub(super) struct Stamp {
+/// A stamp of a wallet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
     /// Of the row.
-    pub(super) provider: &'static str,
+    pub provider: &'static str,
     /// Of the credential.
-    pub(super) own_provider: &'static str,
-    pub(super) nullifiers: Vec<String>,
-    is_hash: bool,
-    pub(super) expires: &'static str,
-    issuer: usize,
-    pub(super) flaw: Option<Flaw>,
+    pub own_provider: &'static str,
+    /// What is known of whoever holds it, at least one.
+    pub nullifiers: Vec<String>,
+    /// The one nullifier is called `hash`.
+    pub is_hash: bool,
+    /// ISO 8601.
+    pub expires: &'static str,
+    /// Which of the trusted issuers.
+    pub issuer: usize,
+    /// Why it does not count; `None`: it does.
+    pub flaw: Option<Flaw>,
 }
 
-#[derive(Debug)]
-pub(super) struct Wallet {
-    pub(super) address: String,
-    pub(super) stamps: Vec<Stamp>,
+/// A wallet with its stamps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wallet {
+    /// `0x` and 40 digits in lower case.
+    pub address: String,
+    /// At most one of a provider.
+    pub stamps: Vec<Stamp>,
 }
 
 impl Wallet {
-    pub(super) fn good(&self) -> impl Iterator<Item = &Stamp> {
+    /// Those that count.
+    pub fn good(&self) -> impl Iterator<Item = &Stamp> {
         self.stamps.iter().filter(|stamp| stamp.flaw.is_none())
     }
 
-    pub(super) fn is_undated(&self) -> bool {
+    /// Whether its whole score fails.
+    pub fn is_undated(&self) -> bool {
         self.stamps.iter().any(|stamp| stamp.flaw == Some(Flaw::Undated))
     }
 }
 
 /// A link that is there before anybody asks.
-#[derive(Debug)]
-pub(super) struct Link {
-    pub(super) nullifier: String,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// What is held.
+    pub nullifier: String,
     /// The holder: a wallet of the case, or a stranger.
-    pub(super) address: String,
-    pub(super) expires: &'static str,
+    pub address: String,
+    /// Since when it is free again.
+    pub expires: &'static str,
 }
 
 /// One request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ask {
+pub enum Ask {
     /// For the score of a wallet in the first or second community.
-    Score { wallet: usize, community: usize },
+    Score {
+        /// Which of the case's.
+        wallet: usize,
+        /// 0 or 1.
+        community: usize,
+    },
     /// One that is refused, with its status.
     Refused(u16),
 }
 
 /// What a case is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Plot {
+pub enum Plot {
     /// The first wallet asks twice.
     Twice,
     /// The first wallet asks, then another one, then the first again.
@@ -110,23 +135,32 @@ pub(super) enum Plot {
     Alone,
 }
 
-#[derive(Debug)]
-pub(super) struct Case {
-    pub(super) seed: u64,
-    pub(super) number: u64,
-    pub(super) multi: bool,
-    pub(super) rules: usize,
-    pub(super) plot: Plot,
-    pub(super) wallets: Vec<Wallet>,
-    pub(super) links: Vec<Link>,
-    pub(super) asks: Vec<Ask>,
+/// Wallets in a database, and requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// Together with the number, where it comes from.
+    pub seed: u64,
+    /// Counted from 0.
+    pub number: u64,
+    /// Whether nullifiers of every version count.
+    pub multi: bool,
+    /// Which of [`RULES`].
+    pub rules: usize,
+    /// What the requests are meant to show.
+    pub plot: Plot,
+    /// Two, until it is shrunk.
+    pub wallets: Vec<Wallet>,
+    /// Each in both communities.
+    pub links: Vec<Link>,
+    /// In their order.
+    pub asks: Vec<Ask>,
     /// How the requests are spelt.
-    pub(super) spelling: usize,
+    pub spelling: usize,
 }
 
 impl Case {
     /// The case with this number; it depends on nothing else than the seed.
-    pub(super) fn new(seed: u64, number: u64) -> Self {
+    pub fn new(seed: u64, number: u64) -> Self {
         let mut random = Random::of_case(seed, number);
         let address = |who: &str| {
             let hash = keccak(format!("case {seed} {number} {who}").as_bytes());
@@ -169,13 +203,13 @@ impl Case {
     }
 
     /// What a stamp's nullifiers come to under the case's setting.
-    pub(super) fn effective<'s>(&self, stamp: &'s Stamp) -> Vec<&'s str> {
+    pub fn effective<'s>(&self, stamp: &'s Stamp) -> Vec<&'s str> {
         let all = stamp.nullifiers.iter().map(String::as_str);
         all.filter(|nullifier| self.multi || nullifier.starts_with("v0")).collect()
     }
 
     /// Statements that put the case into the database.
-    pub(super) fn sql(&self, issuers: &Issuers, community_ids: [usize; 2]) -> String {
+    pub fn sql(&self, issuers: &Issuers, community_ids: [usize; 2]) -> String {
         let mut sql = String::new();
         for wallet in &self.wallets {
             for stamp in &wallet.stamps {
@@ -301,11 +335,11 @@ impl Stamp {
 /// The case as a story, for whoever has to find out why it failed.
 impl fmt::Display for Case {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, number, plot, rules, multi, .. } = self;
+        let nullifiers = if *multi { "of every version" } else { "of version 0" };
         writeln!(
             out,
-            "case {} of seed {} (GENERATED_SEED={} GENERATED_FIRST={} GENERATED_CASES=1): {:?}, rules {}, \
-             several nullifiers {}",
-            self.number, self.seed, self.seed, self.number, self.plot, self.rules, self.multi
+            "case {number} of seed {seed} ({plot:?}, rules {rules}, nullifiers {nullifiers})"
         )?;
         for (at, wallet) in self.wallets.iter().enumerate() {
             writeln!(out, "  wallet {at} is {}", wallet.address)?;

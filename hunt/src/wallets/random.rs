@@ -2,11 +2,12 @@
 
 /// SplitMix64. Source: G. Steele, D. Lea, C. Flood (2014), "Fast Splittable
 /// Pseudorandom Number Generators".
-pub(super) struct Random(u64);
+#[derive(Debug)]
+pub struct Random(u64);
 
 impl Random {
     /// The numbers of one case, independent of how many come before it.
-    pub(super) fn of_case(seed: u64, number: u64) -> Self {
+    pub fn of_case(seed: u64, number: u64) -> Self {
         let mut random = Self(seed ^ number.wrapping_mul(0xd1b5_4a32_d192_ed03));
         random.next();
         random
@@ -21,16 +22,18 @@ impl Random {
     }
 
     /// From 0 to below `end`, which is small, so the bias does not matter.
-    pub(super) fn below(&mut self, end: usize) -> usize {
+    pub fn below(&mut self, end: usize) -> usize {
         let end = u64::try_from(end).unwrap_or(u64::MAX);
         usize::try_from(self.next() % end).unwrap_or(0)
     }
 
-    pub(super) fn chance(&mut self, percent: usize) -> bool {
+    /// True so many times in a hundred.
+    pub fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    pub(super) fn pick<'a, T>(&mut self, among: &'a [T]) -> &'a T {
+    /// One of these, of which there is at least one.
+    pub fn pick<'a, T>(&mut self, among: &'a [T]) -> &'a T {
         &among[self.below(among.len())]
     }
 }

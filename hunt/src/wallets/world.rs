@@ -7,29 +7,34 @@ use scorer_fn::credential::proof::signing_digest;
 use scorer_fn::score::key::sha256_form;
 use serde_json::{Value, json};
 
-use crate::signer::Signer;
+use super::signer::Signer;
 
-pub(super) const KEY: &str = "CaseKeyA.5d1cf04f6f0e4b0c9a6b7f1f8c2e3d4a";
+/// The API key of every request.
+pub const KEY: &str = "CaseKeyA.5d1cf04f6f0e4b0c9a6b7f1f8c2e3d4a";
 
 /// What a scorer's `weights` column says of a provider, and what that is worth
 /// in hundred-thousandths.
 type Weight = (&'static str, &'static str, i64);
 
 /// A scorer and what it gives; each has two communities, `first` and `first + 1`.
-pub(super) struct Rules {
+#[derive(Debug)]
+pub struct Rules {
     kind: &'static str,
     weights: &'static [Weight],
     /// Weights of the customization, as `numeric(7,4)`.
     custom: &'static [Weight],
-    pub(super) threshold: &'static str,
-    pub(super) threshold_units: i64,
+    /// As `numeric(10,5)`.
+    pub threshold: &'static str,
+    /// The same in hundred-thousandths.
+    pub threshold_units: i64,
 }
 
 /// Names that stamps have; not every scorer knows each.
-pub(super) const PROVIDERS: [&str; 7] =
+pub const PROVIDERS: [&str; 7] =
     ["Google", "Ens", "Discord", "HolonymGovIdProvider", "AllowList#Listed", "NFT", "Unheard"];
 
-pub(super) const RULES: [Rules; 4] = [
+/// All scorers.
+pub const RULES: [Rules; 4] = [
     Rules {
         kind: "WEIGHTED",
         weights: &[
@@ -81,19 +86,19 @@ pub(super) const RULES: [Rules; 4] = [
 
 impl Rules {
     /// What a stamp of this provider is worth, in hundred-thousandths.
-    pub(super) fn units(&self, provider: &str) -> i64 {
+    pub fn units(&self, provider: &str) -> i64 {
         let mut all = self.weights.iter().chain(self.custom).rev();
         all.find(|(name, ..)| *name == provider).map_or(0, |(_, _, units)| *units)
     }
 }
 
 /// The two communities of a scorer: the same rules, and links of their own.
-pub(super) fn communities(rules: usize) -> [usize; 2] {
+pub fn communities(rules: usize) -> [usize; 2] {
     [2 * rules + 1, 2 * rules + 2]
 }
 
 /// Rows that all cases share.
-pub(super) fn rows() -> String {
+pub fn rows() -> String {
     let mut sql = String::new();
     let hashed = sha256_form(KEY);
     let _ = write!(
@@ -160,22 +165,33 @@ pub(super) fn rows() -> String {
 }
 
 /// Two issuers that are trusted, and one that is not.
-pub(super) struct Issuers([Issuer; 3]);
+#[derive(Debug)]
+pub struct Issuers([Issuer; 3]);
+
+impl Default for Issuers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Issuers {
-    pub(super) fn new() -> Self {
+    /// Always the same three.
+    pub fn new() -> Self {
         Self(["first", "second", "not trusted"].map(Issuer::new))
     }
 
-    pub(super) fn trusted(&self, at: usize) -> &Issuer {
+    /// One that counts.
+    pub fn trusted(&self, at: usize) -> &Issuer {
         &self.0[at % 2]
     }
 
-    pub(super) fn foreign(&self) -> &Issuer {
+    /// The one that does not.
+    pub fn foreign(&self) -> &Issuer {
         &self.0[2]
     }
 
-    pub(super) fn settings(&self, multi: bool) -> BTreeMap<String, String> {
+    /// Variables of the scorer; `multi`: whether nullifiers of every version count.
+    pub fn settings(&self, multi: bool) -> BTreeMap<String, String> {
         let trusted = json!([self.0[0].did, self.0[1].did]).to_string();
         let multi = if multi { "on" } else { "off" };
         let pairs = [
@@ -189,7 +205,9 @@ impl Issuers {
     }
 }
 
-pub(super) struct Issuer {
+/// One who signs.
+#[derive(Debug)]
+pub struct Issuer {
     key: Signer,
     did: String,
 }
@@ -203,7 +221,7 @@ impl Issuer {
 
     /// A credential in the shape of production, signed. `subject` holds `hash` or
     /// `nullifiers`.
-    pub(super) fn credential(
+    pub fn credential(
         &self,
         wallet: &str,
         provider: &str,
