@@ -97,6 +97,8 @@ describe("rolloutctl config check accepts", { skip: process.env.CI === "true" ? 
     ["as few keys as possible", least],
     ["a login from Secrets Manager", secretLogin],
     ["labels of a team's own", ownLabels],
+    ["live comparison", comparing],
+    ["live comparison by rules of a team's own", compares],
   ];
   for (const [what, change] of cases) {
     for (const door of ["tick", "view"]) {
