@@ -22,8 +22,6 @@ import type { Common, OperatorSettings } from "./settings";
 export interface OperatorRoleArgs {
   readonly settings: OperatorSettings;
   readonly weightedRuleArns: readonly pulumi.Input<string>[];
-  /** Functions behind the groups of both sides, without version or alias. */
-  readonly functionArns: readonly pulumi.Input<string>[];
   readonly dashboardArn: pulumi.Input<string>;
   readonly headerSecretArn?: pulumi.Input<string>;
   /** Whether the new side is a function of this rollout, with a log. */
@@ -82,7 +80,6 @@ export class OperatorRole extends pulumi.ComponentResource {
           resources: args.weightedRuleArns,
         },
         // Without it a raise that is under way would not learn of the rollback.
-        readParameters(common),
         writeParameter("LeaveOrder", common, "order"),
       ],
     );
@@ -123,8 +120,8 @@ export class OperatorRole extends pulumi.ComponentResource {
         ],
         resources: ["*"],
       },
-      // Environment variables stay out of sight: no GetFunctionConfiguration.
-      { sid: "ReadWhichCodeRuns", actions: ["lambda:GetAlias"], resources: this.args.functionArns },
+      // Nothing of functions: `rolloutctl` asks the view which code runs, and their
+      // environment variables stay out of sight.
       readParameters(this.common),
       {
         sid: "ReadMetricsAndAlarms",

@@ -83,7 +83,6 @@ export class Rollout extends pulumi.ComponentResource {
     };
     this.controllerToml = toml.writer;
     const weightedRuleArns = [...this.routing.weightedRules.values()];
-    const functionArns = this.functionArns();
     const controller = new RolloutController(
       settings,
       {
@@ -91,7 +90,7 @@ export class Rollout extends pulumi.ComponentResource {
         ledger: settings.ledger,
         paging,
         weightedRuleArns,
-        functionArns,
+        functionArns: this.functionArns(),
         toml,
         alarmNames: [this.names.sideAlarm("new"), ...settings.controller.holdOnAlarms],
       },
@@ -129,7 +128,6 @@ export class Rollout extends pulumi.ComponentResource {
       {
         settings: settings.operators,
         weightedRuleArns,
-        functionArns,
         dashboardArn: this.dashboard.arn,
         headerSecretArn: settings.header.valueSecretArn,
         ownScorer,

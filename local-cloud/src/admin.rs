@@ -142,6 +142,7 @@ async fn route(cloud: &Arc<Cloud>, request: Request<Incoming>) -> Result<Value, 
             Ok(json!({}))
         }
         (&Method::GET, ["async"]) => show(&cloud.functions.async_records()),
+        (&Method::GET, ["calls"]) => show(&cloud.calls.all()),
         (&Method::GET, ["pages"]) => show(&cloud.pages.all()),
         (&Method::GET, ["events"]) => show(&cloud.events.all()),
         (&Method::GET, ["access-log"]) => show(&cloud.plane.access_log()),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::alarms::{Alarms, Transition, report};
 use crate::alb::{Balancers, DataPlane};
-use crate::aws::{AwsError, Parameters};
+use crate::aws::{AwsError, Calls, Parameters};
 use crate::bus::{BusEvent, Page, Ring};
 use crate::clock::Clock;
 use crate::faults::{ApiFault, Faults};
@@ -34,6 +34,7 @@ pub(crate) struct Cloud {
     pub(crate) secrets: Mutex<BTreeMap<String, String>>,
     pub(crate) parameters: Parameters,
     pub(crate) event_rules: Vec<EventRuleSpec>,
+    pub(crate) calls: Calls,
     pub(crate) pages: Ring<Page>,
     pub(crate) events: Ring<BusEvent>,
     pub(crate) aws_endpoint: Arc<OnceLock<String>>,

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::alarms::{Alarm, Alarms, next_evaluation};
 use crate::alb::{AccessEntry, Balancers, DataPlane, Exchange, RuleChange, TargetHealth};
-use crate::aws::{self, AwsError, Parameter, Parameters};
+use crate::aws::{self, ApiCall, AwsError, Calls, Parameter, Parameters};
 use crate::bus::{BusEvent, Page, Ring};
 use crate::clock::{Clock, Pace};
 use crate::cloud::Cloud;
@@ -155,6 +155,7 @@ impl LocalCloud {
             scheduler: Scheduler::new(&topology.schedules),
             secrets: Mutex::new(topology.secrets),
             event_rules: topology.event_rules,
+            calls: Calls::default(),
             pages: Ring::default(),
             events: Ring::default(),
             aws_endpoint,
@@ -399,6 +400,11 @@ impl LocalCloud {
     /// All alarms.
     pub fn alarms(&self) -> Vec<Alarm> {
         self.cloud.alarms.list()
+    }
+
+    /// Calls of the AWS endpoint so far, each once, in order of caller and action.
+    pub fn api_calls(&self) -> Vec<ApiCall> {
+        self.cloud.calls.all()
     }
 
     /// Messages published so far, oldest first.

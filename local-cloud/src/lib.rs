@@ -77,7 +77,7 @@ pub mod widget;
 
 pub use alarms::{Alarm, AlarmKind, AlarmState, StateNote};
 pub use alb::{AccessEntry, Exchange, RuleChange, TargetHealth};
-pub use aws::{AwsError, Parameter};
+pub use aws::{ApiCall, AwsError, Parameter};
 pub use bus::{BusEvent, Page};
 pub use clock::{Clock, Pace};
 pub use faults::{

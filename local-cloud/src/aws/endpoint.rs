@@ -8,6 +8,7 @@ use hyper::header::HeaderValue;
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use tokio::net::TcpListener;
 
+use super::calls::caller;
 use super::form::Form;
 use super::value::Val;
 use super::xml::{self, Xml};
@@ -101,7 +102,44 @@ impl Call {
             Self::Events(_, input) | Self::Secrets(_, input) | Self::Ssm(_, input) => {
                 in_json(input, resource)
             }
-            Self::Lambda(call) => qualified(call.function()).0 == qualified(resource).0,
+            Self::Lambda(call) => {
+                call.function().is_some_and(|name| qualified(name).0 == qualified(resource).0)
+            }
+        }
+    }
+
+    /// The action in a policy.
+    fn action(&self) -> String {
+        let operation = match self.operation() {
+            "Invoke" => "InvokeFunction",
+            operation => operation,
+        };
+        format!("{}:{operation}", self.service().to_lowercase())
+    }
+
+    /// What a policy's resources are held against. Reads of rules, metrics and alarms
+    /// know none.
+    fn resources(&self) -> Vec<String> {
+        let in_form = |form: &Form, key| form.get(key).map(str::to_owned).into_iter().collect();
+        let texts_at = |input: &serde_json::Value, pointer| match input.pointer(pointer) {
+            Some(serde_json::Value::String(text)) => vec![text.clone()],
+            Some(serde_json::Value::Array(all)) => {
+                all.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect()
+            }
+            _ => Vec::new(),
+        };
+        match self {
+            Self::Elbv2(_, form) => in_form(form, "RuleArn"),
+            Self::Sns(_, form) => in_form(form, "TopicArn"),
+            Self::Sts(_) | Self::CloudWatch(..) => Vec::new(),
+            Self::Events(_, input) => {
+                ["/Entries/0/EventBusName", "/Name"].map(|at| texts_at(input, at)).concat()
+            }
+            Self::Secrets(_, input) => texts_at(input, "/SecretId"),
+            Self::Ssm(_, input) => ["/Name", "/Names"].map(|at| texts_at(input, at)).concat(),
+            Self::Lambda(call) => {
+                call.function().map(|name| qualified(name).0.to_owned()).into_iter().collect()
+            }
         }
     }
 
@@ -165,10 +203,12 @@ async fn handle(cloud: &Arc<Cloud>, tasks: &Tasks, request: Request<Incoming>) -
         return Some(admin::handle(cloud, request).await);
     }
     let guess = wire_of(request.uri().path(), request.headers());
+    let caller = caller(request.headers());
     let call = match understand(request).await {
         Ok(call) => call,
         Err(error) => return Some(write_error(guess, &error)),
     };
+    cloud.calls.note(&caller, &call.action(), call.resources());
     let fault = cloud.faults.draw_api(call.operation(), &|resource| call.names(resource));
     let Some(fault) = fault else {
         let wire = call.wire();
@@ -245,7 +285,7 @@ fn wire_of(path: &str, headers: &HeaderMap) -> Wire {
         Wire::Cbor
     } else if let Some(target) = target {
         Wire::Json { query_codes: target.starts_with(CLOUDWATCH) }
-    } else if path.starts_with(lambda::PREFIX) {
+    } else if path.starts_with(lambda::PREFIX) || path.starts_with(lambda::ACCOUNT) {
         Wire::Rest
     } else {
         Wire::Query { namespace: "http://webservices.amazon.com/" }
@@ -264,7 +304,7 @@ async fn understand(request: Request<Incoming>) -> Result<Call, AwsError> {
     let body = read_body(body, MAX_BODY_BYTES)
         .await
         .map_err(|_| AwsError::validation("the body is too large or was cut off"))?;
-    if path.starts_with(lambda::PREFIX) {
+    if path.starts_with(lambda::PREFIX) || path.starts_with(lambda::ACCOUNT) {
         let query = parts.uri.query().unwrap_or_default();
         let call = lambda::Call::read(&parts.method, &path, query, parts.headers, body)?;
         return call

@@ -1,4 +1,5 @@
 //! Lambda: `Invoke`, `GetFunctionConfiguration`, `GetAlias`; REST and JSON.
+//! `GetAccountSettings` is understood and refused.
 
 use std::collections::BTreeMap;
 
@@ -24,11 +25,15 @@ const MAX_ASYNC_BYTES: usize = 1024 * 1024;
 /// Prefix of every path.
 pub(super) const PREFIX: &str = "/2015-03-31/functions/";
 
+/// Path of `GetAccountSettings`.
+pub(super) const ACCOUNT: &str = "/2016-08-19/account-settings";
+
 /// One call, understood.
 pub(super) enum Call {
     Invoke { function: String, headers: HeaderMap, payload: Bytes },
     GetFunctionConfiguration { function: String },
     GetAlias { function: String, alias: String },
+    GetAccountSettings,
 }
 
 impl Call {
@@ -40,6 +45,9 @@ impl Call {
         headers: HeaderMap,
         payload: Bytes,
     ) -> Result<Option<Self>, AwsError> {
+        if path.trim_end_matches('/') == ACCOUNT {
+            return Ok((method == Method::GET).then_some(Self::GetAccountSettings));
+        }
         let rest = path.strip_prefix(PREFIX).unwrap_or_default();
         let part = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let segments: Vec<&str> = rest.split('/').collect();
@@ -67,15 +75,17 @@ impl Call {
             Self::Invoke { .. } => "Invoke",
             Self::GetFunctionConfiguration { .. } => "GetFunctionConfiguration",
             Self::GetAlias { .. } => "GetAlias",
+            Self::GetAccountSettings => "GetAccountSettings",
         }
     }
 
     /// The function, as the caller named it.
-    pub(super) fn function(&self) -> &str {
+    pub(super) fn function(&self) -> Option<&str> {
         match self {
             Self::Invoke { function, .. }
             | Self::GetFunctionConfiguration { function }
-            | Self::GetAlias { function, .. } => function,
+            | Self::GetAlias { function, .. } => Some(function),
+            Self::GetAccountSettings => None,
         }
     }
 }
@@ -105,6 +115,7 @@ pub(super) async fn call(cloud: &Cloud, call: Call) -> Result<Answer, AwsError> 
             Ok(shown(&configuration(cloud, &described)))
         }
         Call::GetAlias { function, alias } => Ok(shown(&get_alias(cloud, &function, &alias)?)),
+        Call::GetAccountSettings => Err(AwsError::unsupported("GetAccountSettings")),
     }
 }
 

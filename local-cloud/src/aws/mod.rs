@@ -1,6 +1,7 @@
 //! The AWS endpoint: one port for all services, each told apart by how its
 //! SDK speaks. Signatures are ignored.
 
+mod calls;
 mod cloudwatch;
 mod cloudwatch_alarms;
 mod elbv2;
@@ -14,8 +15,10 @@ mod ssm;
 mod value;
 mod xml;
 
+pub use calls::ApiCall;
 pub use error::AwsError;
 pub use ssm::Parameter;
 
+pub(crate) use calls::Calls;
 pub(crate) use endpoint::listen;
 pub(crate) use ssm::{Parameters, check_parameter};

@@ -321,7 +321,8 @@ fn command(pool: &Pool, build: &Build, id: u64, api: SocketAddr) -> Command {
         .env("TZ", ":UTC")
         .env("AWS_REGION", &surroundings.names.region)
         .env("AWS_DEFAULT_REGION", &surroundings.names.region)
-        .env("AWS_ACCESS_KEY_ID", "LOCALCLOUD")
+        // Says in the list of calls who made one.
+        .env("AWS_ACCESS_KEY_ID", &spec.name)
         .env("AWS_SECRET_ACCESS_KEY", "local-cloud")
         .env("AWS_SESSION_TOKEN", "local-cloud")
         .env("AWS_EC2_METADATA_DISABLED", "true")

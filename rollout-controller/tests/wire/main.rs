@@ -25,6 +25,7 @@ mod peers;
 mod alarms;
 mod bad_input;
 mod boto3;
+mod calls;
 mod check_cloud;
 mod check_moto;
 mod deployments;
