@@ -176,3 +176,7 @@ fuzz: dev-env ## Search each fuzz target longer (SECONDS= each; ONLY= a module)
 .PHONY: supply-chain
 supply-chain: ## Check licences, sources, duplicates and unused dependencies (ADVISORY_DB=)
 	@scripts/supply-chain
+
+.PHONY: mutants
+mutants: dev-env ## Change what decides in small ways, and see that tests notice (SHARD=k/n FILE=glob)
+	@$(ENV); SHARD=$(SHARD) scripts/mutants $(if $(FILE),--file '$(FILE)')
