@@ -52,6 +52,13 @@ pub fn count(n: u64) -> String {
     text
 }
 
+/// The text as the beginning of a sentence.
+pub fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    first + letters.as_str()
+}
+
 /// A mean or expected count, rounded, with its thousands set apart: `1,194`.
 /// Nothing below zero, and no NaN, is a count: they show as 0.
 pub fn whole(estimate: f64) -> String {

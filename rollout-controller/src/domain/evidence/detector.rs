@@ -80,13 +80,37 @@ impl Prior {
     }
 
     /// Mass that tick number `tick` (from 0) puts down by the clock alone.
-    pub(crate) fn at_tick(self, tick: u64) -> f64 {
+    fn at_tick(self, tick: u64) -> f64 {
         (1.0 - self.entry_share) * (self.remaining(tick) - self.remaining(tick + 1))
     }
 
     /// Mass that the entry of one of `stages` stages puts down.
-    pub(crate) fn at_entry(self, stages: u32) -> f64 {
+    fn at_entry(self, stages: u32) -> f64 {
         self.entry_share / f64::from(stages)
+    }
+
+    /// Mass for faults that begin in the next tick, and counts it: by the clock, and by the
+    /// entry that is pending, of which `stages` are planned.
+    pub(crate) fn inject(
+        self,
+        ticks: &mut u64,
+        entered: &mut u32,
+        entry_pending: &mut bool,
+        stages: u32,
+    ) -> f64 {
+        let mut injected = self.at_tick(*ticks);
+        if std::mem::take(entry_pending) && *entered < stages {
+            injected += self.at_entry(stages);
+            *entered += 1;
+        }
+        *ticks += 1;
+        injected
+    }
+
+    /// Mass that tick number `tick` (from 0) of a gate puts down: the first is its entry.
+    pub(crate) fn at_gate(self, tick: u32) -> f64 {
+        let injected = self.at_tick(u64::from(tick));
+        if tick == 0 { injected + self.entry_share } else { injected }
     }
 
     /// Mass left after `ticks` ticks and `entered` of `stages` entries.

@@ -236,13 +236,12 @@ impl Engine {
         entry: bool,
         dispersion: &[f64; 4],
     ) {
-        let mut injected = self.prior.at_tick(evidence.data_ticks);
-        if evidence.entry_pending && evidence.entered < evidence.stages_planned {
-            injected += self.prior.at_entry(evidence.stages_planned);
-            evidence.entered += 1;
-        }
-        evidence.entry_pending = false;
-        evidence.data_ticks += 1;
+        let injected = self.prior.inject(
+            &mut evidence.data_ticks,
+            &mut evidence.entered,
+            &mut evidence.entry_pending,
+            evidence.stages_planned,
+        );
         for family in Family::ALL {
             let metric = family.metric();
             // Cold starts: the entry minute says nothing about latency.
@@ -305,10 +304,7 @@ impl Engine {
         gate_limits: &[f64; 4],
         dispersion: &[f64; 4],
     ) {
-        let mut injected = self.prior.at_tick(u64::from(evidence.gate_ticks));
-        if evidence.gate_ticks == 0 {
-            injected += self.config.entry_share;
-        }
+        let injected = self.prior.at_gate(evidence.gate_ticks);
         evidence.gate_ticks += 1;
         for (metric, gate) in evidence.gates.iter_mut().enumerate() {
             let Count { k, n } = now.new.counts[metric];

@@ -187,14 +187,8 @@ impl Against {
 
     /// Prior mass for faults that begin in this minute, for each family.
     fn inject(&mut self, stages: u32) -> Mass {
-        let mut injected = PRIOR.at_tick(self.ticks);
-        if self.entry_pending && self.entered < stages {
-            injected += PRIOR.at_entry(stages);
-            self.entered += 1;
-        }
-        self.entry_pending = false;
-        self.ticks += 1;
-        Mass::of(injected)
+        let Self { ticks, entered, entry_pending, .. } = self;
+        Mass::of(PRIOR.inject(ticks, entered, entry_pending, stages))
     }
 
     fn bet_on_limit(&mut self, bet: &Bet<'_>, metric: Metric, injected: Mass, silent: bool) {

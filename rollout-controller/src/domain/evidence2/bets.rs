@@ -3,7 +3,7 @@
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::{Serialize, Serializer};
 
-use crate::domain::evidence::math::log_sum_exp;
+use crate::domain::evidence::math::{log_sum_exp, tilt};
 use crate::domain::evidence::{Count, Prior};
 
 /// How much worse (or better) than a limit each bet assumes the new side to be,
@@ -124,8 +124,18 @@ pub(in crate::domain) struct LogOdds {
 
 impl LogOdds {
     /// Betting on the rate `bet` against `limit`, both in 0.0..1.0 exclusive.
-    pub(in crate::domain) fn of(bet: f64, limit: f64) -> Self {
+    fn of(bet: f64, limit: f64) -> Self {
         Self { bad: (bet / limit).ln(), good: ((1.0 - bet) / (1.0 - limit)).ln() }
+    }
+
+    /// On worse than `limit`, by each of the [`SIZES`].
+    pub(in crate::domain) fn worse(limit: f64) -> [Self; 6] {
+        SIZES.map(|size| Self::of(tilt(limit, size), limit))
+    }
+
+    /// On better than `limit`, by each of the [`SIZES`].
+    pub(in crate::domain) fn better(limit: f64) -> [Self; 6] {
+        SIZES.map(|size| Self::of(tilt(limit, 1.0 / size), limit))
     }
 
     /// The log likelihood ratio of these counts, weakened by `dispersion >= 1`.
@@ -138,7 +148,7 @@ impl LogOdds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::evidence::math::{lf_abs, tilt};
+    use crate::domain::evidence::math::lf_abs;
 
     #[test]
     fn log_odds_are_those_of_the_shared_formula() {

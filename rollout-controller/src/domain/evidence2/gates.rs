@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::evidence::Count;
-use crate::domain::evidence::math::{gate_limit, tilt};
+use crate::domain::evidence::math::gate_limit;
 use crate::domain::minute::Minute;
 use crate::domain::slo::Metric;
 use crate::domain::weight::Weight;
 
-use super::bets::{Bets, LogOdds, Mass, OUTAGE_CAP, PRIOR, SIZES};
+use super::bets::{Bets, LogOdds, Mass, OUTAGE_CAP, PRIOR};
 use super::stages::Stages;
 
 /// Minutes that count for the step, at least, in every stage: with the entry
@@ -40,12 +40,8 @@ pub(super) struct GateBets(Vec<[[LogOdds; 6]; 4]>);
 
 impl GateBets {
     pub(super) fn new(stages: &Stages, limits: &[f64; 4]) -> Self {
-        let of_step = |share: &Weight| {
-            limits.map(|s| {
-                let limit = gate_limit(s, share.ratio());
-                SIZES.map(|r| LogOdds::of(tilt(limit, 1.0 / r), limit))
-            })
-        };
+        let of_step =
+            |share: &Weight| limits.map(|limit| LogOdds::better(gate_limit(limit, share.ratio())));
         Self(stages.shares().iter().map(of_step).collect())
     }
 }
@@ -77,11 +73,8 @@ impl Gates {
         dispersion: &[f64; 4],
         closed: [bool; 4],
     ) {
-        let injected = |ticks: u32| {
-            let at_first = if ticks == 0 { PRIOR.entry_share } else { 0.0 };
-            Mass::of(PRIOR.at_tick(u64::from(ticks)) + at_first)
-        };
-        let (pooled, fresh) = (injected(self.pooled_ticks), injected(self.fresh_ticks));
+        let [pooled, fresh] =
+            [self.pooled_ticks, self.fresh_ticks].map(|ticks| Mass::of(PRIOR.at_gate(ticks)));
         self.pooled_ticks = self.pooled_ticks.saturating_add(1);
         self.fresh_ticks = self.fresh_ticks.saturating_add(1);
         for metric in Metric::ALL.map(Metric::index) {

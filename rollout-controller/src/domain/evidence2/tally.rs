@@ -1,12 +1,12 @@
 //! From the counts of a minute to the numbers that the bets are about.
 
 use crate::domain::evidence::Count;
-use crate::domain::evidence::math::{Pair, tilt};
+use crate::domain::evidence::math::Pair;
 use crate::domain::minute::{Edges, Histogram, SideCounts};
 use crate::domain::slo::{Metric, Slo};
 use crate::domain::weight::Weight;
 
-use super::bets::{LogOdds, SIZES};
+use super::bets::LogOdds;
 use super::choices::{Choices, Stratum, is_worse};
 use super::engine::Rules;
 use super::reading::{Counts, Reading};
@@ -88,7 +88,7 @@ impl Rules {
             limits,
             limit_edges: Metric::LATENCY.map(edge),
             last_edge: edges.as_ms().len() - 1,
-            limit_bets: limits.map(|s| SIZES.map(|r| LogOdds::of(tilt(s, r), s))),
+            limit_bets: limits.map(LogOdds::worse),
         }
     }
 

@@ -9,7 +9,9 @@ use crate::domain::decision::{Decision, Hold, RollBackReason};
 use crate::domain::engine::{Breach, Missing};
 use crate::domain::event::RouteFound;
 use crate::domain::evidence2;
-use crate::domain::figures::{count, duration, latency_limit, limit, percent_beside, share_of};
+use crate::domain::figures::{
+    capital, count, duration, latency_limit, limit, percent_beside, share_of,
+};
 use crate::domain::health::{Case, Ended, Kind, Next};
 use crate::domain::labels::Labels;
 use crate::domain::limits::{SideStanding, Standing};
@@ -288,12 +290,6 @@ fn idle(ended: Ended, at: &Situation<'_>) -> String {
             format!("The run was closed by {by}{}; {}.", since(then), traffic(at))
         }
     }
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-    first + letters.as_str()
 }
 
 /// Whether the evidence against the new side is half way to a rollback.

@@ -74,14 +74,8 @@ impl Against {
     }
 
     fn inject(&mut self, stages: u32) -> Mass {
-        let mut injected = PRIOR.at_tick(self.ticks);
-        if self.entry_pending && self.entered < stages {
-            injected += PRIOR.at_entry(stages);
-            self.entered += 1;
-        }
-        self.entry_pending = false;
-        self.ticks += 1;
-        Mass::of(injected)
+        let Self { ticks, entered, entry_pending, .. } = self;
+        Mass::of(PRIOR.inject(ticks, entered, entry_pending, stages))
     }
 
     /// `ln E` of both families, before this objective's share of the budget.
@@ -114,11 +108,8 @@ impl Gates {
     }
 
     fn update(&mut self, judge: &Judge, next: usize, count: Count, dispersion: f64) {
-        let injected = |ticks: u32| {
-            let at_first = if ticks == 0 { PRIOR.entry_share } else { 0.0 };
-            Mass::of(PRIOR.at_tick(u64::from(ticks)) + at_first)
-        };
-        let (pooled, fresh) = (injected(self.pooled_ticks), injected(self.fresh_ticks));
+        let [pooled, fresh] =
+            [self.pooled_ticks, self.fresh_ticks].map(|ticks| Mass::of(PRIOR.at_gate(ticks)));
         self.pooled_ticks = self.pooled_ticks.saturating_add(1);
         self.fresh_ticks = self.fresh_ticks.saturating_add(1);
         let factor = |stage: usize, at: usize| {

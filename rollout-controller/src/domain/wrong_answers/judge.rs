@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::engine::Evidence2;
-use crate::domain::evidence::math::{gate_limit, tilt};
-use crate::domain::evidence2::{LogOdds, Preset, SIZES, Stages, StagesError};
+use crate::domain::evidence::math::gate_limit;
+use crate::domain::evidence2::{LogOdds, Preset, Stages, StagesError};
 use crate::domain::weight::Weight;
 
 /// This objective's share of the budget for false alarms: one of five objectives.
@@ -77,10 +77,8 @@ impl Judge {
         let Some(objective) = method.wrong_answers else { return Ok(None) };
         let stages = Stages::new(shares.to_vec())?;
         let limit = objective.limit;
-        let better = stages.shares().iter().map(|share| {
-            let too_bad = gate_limit(limit, share.ratio());
-            SIZES.map(|size| LogOdds::of(tilt(too_bad, 1.0 / size), too_bad))
-        });
+        let better =
+            stages.shares().iter().map(|share| LogOdds::better(gate_limit(limit, share.ratio())));
         let better = better.collect();
         let tolerance = match method.settings.burst_tolerance {
             Preset::Auto => 1.0,
@@ -91,7 +89,7 @@ impl Judge {
             rollback_at: method.settings.rollback_threshold(),
             proof_at: method.settings.proof_threshold(),
             tolerance,
-            worse: SIZES.map(|size| LogOdds::of(tilt(limit, size), limit)),
+            worse: LogOdds::worse(limit),
             better,
             stages,
         }))

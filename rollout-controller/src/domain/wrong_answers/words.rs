@@ -1,7 +1,7 @@
 //! What people read: counts, kinds and the limit. No value, header, key or address is
 //! anywhere in them, because none is known here.
 
-use crate::domain::figures::{count, false_alarm, limit};
+use crate::domain::figures::{capital, count, false_alarm, limit};
 
 use super::counts::Comparisons;
 use super::verdict::{Breach, ComparisonsLeft, Hold};
@@ -83,9 +83,4 @@ fn rounded(comparisons: u64) -> u64 {
         unit *= 10;
     }
     comparisons.div_ceil(unit).saturating_mul(unit)
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
