@@ -547,10 +547,13 @@ impl Overview {
     }
 }
 
-/// Exit code of the rollout with the worst health; that of "unknown" if there is none.
+/// Exit code where nothing is known.
+pub const NO_ANSWER: u8 = 30;
+
+/// Exit code of the rollout with the worst health; [`NO_ANSWER`] if there is none.
 pub fn worst(rollouts: &[Status]) -> u8 {
     let worst = rollouts.iter().min_by_key(|status| (status.health, 255 - status.exit_code));
-    worst.map_or(30, |status| status.exit_code)
+    worst.map_or(NO_ANSWER, |status| status.exit_code)
 }
 
 /// The code of one route; null: not known.

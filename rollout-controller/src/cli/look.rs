@@ -1,6 +1,6 @@
 //! `status` and `history`.
 
-use super::remote::{NO_ANSWER, Place, Remote, ask, block_on, statuses};
+use super::remote::{Place, Remote, ask, block_on, statuses};
 use super::{terminal, watch};
 use crate::api;
 use crate::report::screen;
@@ -114,7 +114,7 @@ async fn show(args: &Status, place: &Place) -> anyhow::Result<u8> {
         }
         Err(error) => {
             eprintln!("error: {error:#}");
-            Ok(NO_ANSWER)
+            Ok(api::NO_ANSWER)
         }
     }
 }

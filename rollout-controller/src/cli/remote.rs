@@ -101,8 +101,6 @@ pub const REFUSED: u8 = 40;
 pub const INCOMPLETE: u8 = 42;
 /// Exit code of a command that was stale.
 pub const STALE: u8 = 41;
-/// Exit code when the controller gave no answer.
-pub const NO_ANSWER: u8 = 30;
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

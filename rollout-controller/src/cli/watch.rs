@@ -2,9 +2,9 @@
 //! line for each change.
 
 use super::look::{json, text};
-use super::remote::{NO_ANSWER, Place, Remote, give, statuses};
+use super::remote::{Place, Remote, give, statuses};
 use super::{look, operate, terminal};
-use crate::api::{Status, worst};
+use crate::api::{NO_ANSWER, Status, worst};
 use crate::domain::explain::health as words;
 use crate::report::screen::{Style, paint, told};
 use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
