@@ -75,34 +75,34 @@ pub fn smaller(case: &Case) -> Vec<Case> {
     all
 }
 
-/// How much there is in a case; every one of [`smaller`] has less, so shrinking ends.
-pub fn size(case: &Case) -> usize {
-    let stamps = case.wallets.iter().flat_map(|wallet| &wallet.stamps);
-    let of_stamp = |stamp: &crate::wallets::Stamp| {
-        10 + stamp.nullifiers.len()
-            + usize::from(stamp.flaw.is_some())
-            + usize::from(stamp.own_provider != stamp.provider)
-            + usize::from(stamp.is_hash)
-            + usize::from(stamp.issuer != 0)
-            + usize::from(stamp.expires != ENDS[0])
-    };
-    let of_ask = |ask: &Ask| match ask {
-        Ask::Score { wallet: 0, community: 0 } => 10,
-        Ask::Score { community, .. } => 11 + usize::from(*community != 0),
-        Ask::Refused(_) => 12,
-    };
-    stamps.map(of_stamp).sum::<usize>()
-        + case.asks.iter().map(of_ask).sum::<usize>()
-        + 10 * (case.wallets.len() + case.links.len())
-        + usize::from(case.spelling != PLAIN)
-        + usize::from(case.rules != 0)
-        + usize::from(!case.multi)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::wallets::Wallet;
+
+    /// How much there is in a case; every one of [`smaller`] has less, so shrinking ends.
+    fn size(case: &Case) -> usize {
+        let stamps = case.wallets.iter().flat_map(|wallet| &wallet.stamps);
+        let of_stamp = |stamp: &crate::wallets::Stamp| {
+            10 + stamp.nullifiers.len()
+                + usize::from(stamp.flaw.is_some())
+                + usize::from(stamp.own_provider != stamp.provider)
+                + usize::from(stamp.is_hash)
+                + usize::from(stamp.issuer != 0)
+                + usize::from(stamp.expires != ENDS[0])
+        };
+        let of_ask = |ask: &Ask| match ask {
+            Ask::Score { wallet: 0, community: 0 } => 10,
+            Ask::Score { community, .. } => 11 + usize::from(*community != 0),
+            Ask::Refused(_) => 12,
+        };
+        stamps.map(of_stamp).sum::<usize>()
+            + case.asks.iter().map(of_ask).sum::<usize>()
+            + 10 * (case.wallets.len() + case.links.len())
+            + usize::from(case.spelling != PLAIN)
+            + usize::from(case.rules != 0)
+            + usize::from(!case.multi)
+    }
 
     #[test]
     fn everything_smaller_is_smaller_and_the_smallest_is_one_plain_request() {
