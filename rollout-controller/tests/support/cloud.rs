@@ -32,6 +32,12 @@ pub fn controller(door: &str, config: &str) -> FunctionSpec {
         .env("ROLLOUT_DOOR", door)
 }
 
+/// What calls the ticking function, when the test lets it.
+pub fn schedule() -> ScheduleSpec {
+    let event = r#"{"source":"rollout.schedule","time":"<aws.scheduler.scheduled-time>"}"#;
+    ScheduleSpec::new(TICK, TICK, event).paused()
+}
+
 /// The cloud as it is at `start` with this share on Rust. `adapt` has the last word
 /// on each of the controller's functions, which read their configuration from `config`.
 pub fn topology(
@@ -66,14 +72,7 @@ pub fn topology(
                         .forward([("scorer-py", 100 - rust), ("scorer-rs", rust)]),
                 ),
         )
-        .schedule(
-            ScheduleSpec::new(
-                TICK,
-                TICK,
-                r#"{"source":"rollout.schedule","time":"<aws.scheduler.scheduled-time>"}"#,
-            )
-            .paused(),
-        )
+        .schedule(schedule())
         .topic("oncall");
     topology.start = Some(start);
     topology

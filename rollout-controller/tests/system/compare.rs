@@ -45,6 +45,33 @@ pub(crate) fn scorer() -> String {
     path.display().to_string()
 }
 
+/// A function with the demo's settings on the database `scorer`.
+pub(crate) fn on_demo_data(
+    postgres: &PrivatePostgres,
+    name: &str,
+    command: Vec<String>,
+) -> FunctionSpec {
+    let settings = std::fs::read_to_string(demo().join("environment")).unwrap();
+    let mut function = FunctionSpec::new(name, command)
+        .timeout(PATIENCE)
+        .env("DATABASE_URL", postgres.url("scorer"));
+    function.init_timeout = PATIENCE;
+    for (name, value) in settings.lines().filter_map(|line| line.split_once('=')) {
+        function = function.env(name, value);
+    }
+    function
+}
+
+/// The Python twin, as the function `python`.
+pub(crate) fn twin(postgres: &PrivatePostgres) -> FunctionSpec {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../local-cloud/python-scorer");
+    let command =
+        [crate::cloud::python(), "-m".into(), "awslambdaric".into(), "app.handler".into()];
+    on_demo_data(postgres, "python", command.to_vec())
+        .cwd(folder)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+}
+
 impl Scene {
     async fn new() -> Self {
         Self::with(&[]).await
@@ -56,27 +83,13 @@ impl Scene {
         postgres.create_database("scorer").await.unwrap();
         postgres.load_sql_file("scorer", &demo().join("seed.sql")).await.unwrap();
         revoke(&postgres.url("scorer")).await;
-        let settings = std::fs::read_to_string(demo().join("environment")).unwrap();
-        let function = |name: &str, command: Vec<String>| {
-            let mut function = FunctionSpec::new(name, command)
-                .timeout(PATIENCE)
-                .env("DATABASE_URL", postgres.url("scorer"));
-            function.init_timeout = PATIENCE;
-            for (name, value) in settings.lines().filter_map(|line| line.split_once('=')) {
-                function = function.env(name, value);
-            }
-            function
-        };
-        let python =
-            [crate::cloud::python(), "-m".into(), "awslambdaric".into(), "app.handler".into()];
-        let twin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../local-cloud/python-scorer");
-        let mut topology = Topology::new().manual_clock().lag_minutes(0.0).function(
-            function("python", python.to_vec()).cwd(twin).env("PYTHONDONTWRITEBYTECODE", "1"),
-        );
+        let mut topology =
+            Topology::new().manual_clock().lag_minutes(0.0).function(twin(&postgres));
         for (build, wrong) in BUILDS {
             let [old, new, tester] = ["py", "rs", "tester"].map(|side| format!("{build}-{side}"));
             let rule = |priority| RuleSpec::new(priority).path(PATH);
-            let mut rust = function(build, vec![scorer()]).env("LOCAL_CLOUD_WRONG", wrong);
+            let mut rust =
+                on_demo_data(&postgres, build, vec![scorer()]).env("LOCAL_CLOUD_WRONG", wrong);
             for (name, value) in variables {
                 rust = rust.env(name, *value);
             }

@@ -4,14 +4,12 @@
 //! Requests are real and few; the load balancer's counts of the many others are put minute
 //! by minute, so that each share is proven in a few simulated minutes.
 
-use crate::cloud::{self, MINUTE, TICK, python};
-use crate::compare::{KEY, PATH, PATIENCE, counted, demo, revoke, scorer};
+use crate::cloud::{self, MINUTE, TICK};
+use crate::compare::{KEY, PATH, PATIENCE, counted, demo, on_demo_data, revoke, scorer, twin};
 use jiff::{Timestamp, ToSpan as _};
 use local_cloud::metrics::Datum;
 use local_cloud::postgres::PrivatePostgres;
-use local_cloud::{
-    Deployment, FunctionSpec, LoadBalancerSpec, LocalCloud, RuleSpec, ScheduleSpec, Topology,
-};
+use local_cloud::{Deployment, LoadBalancerSpec, LocalCloud, RuleSpec, Topology};
 use rollout_controller::adapters::clock::VARIABLE as CLOCK_VARIABLE;
 use rollout_controller::compare::client::{Client, Forced};
 use rollout_controller::compare::requests::{self, Ask, Format};
@@ -216,42 +214,21 @@ impl Scene {
 }
 
 fn topology(postgres: &PrivatePostgres, config: &str) -> Topology {
-    let settings = std::fs::read_to_string(demo().join("environment")).unwrap();
-    let function = |name: &str, command: Vec<String>| {
-        let mut function = FunctionSpec::new(name, command)
-            .timeout(PATIENCE)
-            .env("DATABASE_URL", postgres.url("scorer"));
-        function.init_timeout = PATIENCE;
-        for (name, value) in settings.lines().filter_map(|line| line.split_once('=')) {
-            function = function.env(name, value);
-        }
-        function
-    };
-    let twin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../local-cloud/python-scorer");
-    let of_python = [python(), "-m".into(), "awslambdaric".into(), "app.handler".into()];
-    let of_python = function("python", of_python.to_vec()).cwd(twin);
     let mut topology = Topology::new()
         .manual_clock()
         .lag_minutes(0.0)
-        .function(of_python.env("PYTHONDONTWRITEBYTECODE", "1"))
+        .function(twin(postgres))
         .function(cloud::scorer("hangs").env("TINY_INIT", "hang"))
         .function(cloud::scorer("refuses").env("TINY_INIT", "fail"))
         .function(cloud::controller("tick", config).reserved_concurrency(1))
         .function(cloud::controller("command", config))
         .function(cloud::controller("view", config))
-        .schedule(
-            ScheduleSpec::new(
-                TICK,
-                TICK,
-                r#"{"source":"rollout.schedule","time":"<aws.scheduler.scheduled-time>"}"#,
-            )
-            .paused(),
-        )
+        .schedule(cloud::schedule())
         .topic("oncall");
     for Build { name, wrong, python, .. } in BUILDS {
         let [old, new, tester] = ["py", "rs", "tester"].map(|side| format!("{name}-{side}"));
         let budget_ms = BUDGET.as_millis().to_string();
-        let rust = function(name, vec![scorer()])
+        let rust = on_demo_data(postgres, name, vec![scorer()])
             .env("LOCAL_CLOUD_WRONG", wrong)
             .env("COMPARE_FUNCTION_ARN", topology.names().function(python))
             .env("COMPARE_SHARE", "1")
