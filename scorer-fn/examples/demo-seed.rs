@@ -9,9 +9,8 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hunt::wallets::Signer;
+use hunt::wallets::{Issuer, text, typed};
 use scorer_fn::credential::eip712::keccak;
-use scorer_fn::credential::proof::signing_digest;
 use scorer_fn::score::key::{hex, prefix, sha256_form};
 use serde_json::{Value, json};
 
@@ -40,7 +39,7 @@ fn main() -> std::io::Result<()> {
     let golden = std::fs::read_to_string(here.join("tests/golden/seed.sql"))?;
     let (schema, _) = golden.split_once("-- ---- rows ----").unwrap_or((&golden, ""));
     let schema = schema.split_once("-- ---- schema ----").map_or(schema, |(_, schema)| schema);
-    let issuer = Issuer::new("scorer-fn demo issuer");
+    let issuer = Issuer::named("scorer-fn demo issuer");
     let (rows, addresses) = rows(&issuer);
     let head = format!(
         "-- The demo's database: schema and made-up rows. Written by `cargo run -p scorer-fn --example demo-seed`.\n\
@@ -54,7 +53,7 @@ fn main() -> std::io::Result<()> {
     std::fs::write(here.join("demo/addresses.txt"), addresses.join("\n") + "\n")?;
     let environment = format!(
         "TRUSTED_IAM_ISSUERS=[\"{}\"]\nFF_MULTI_NULLIFIER=on\nFF_API_ANALYTICS=on\nRATELIMIT_ENABLE=false\n",
-        issuer.did
+        issuer.did()
     );
     std::fs::write(here.join("demo/environment"), environment)
 }
@@ -108,7 +107,8 @@ fn rows(issuer: &Issuer) -> (String, Vec<String>) {
     for number in 0..PLAIN_WALLETS {
         let wallet = address(&format!("wallet {number}"));
         for (provider, _) in PROVIDERS.iter().cycle().skip(number).take(number % PROVIDERS.len()) {
-            stamps.push(issuer.stamp(
+            stamps.push(stamp(
+                issuer,
                 &wallet,
                 provider,
                 &format!("{wallet} {provider}"),
@@ -120,18 +120,25 @@ fn rows(issuer: &Issuer) -> (String, Vec<String>) {
     // One person with two wallets, one stamp that has ended, and one with an offset.
     for name in ["twin a", "twin b"] {
         let wallet = address(name);
-        stamps.push(issuer.stamp(
+        stamps.push(stamp(
+            issuer,
             &wallet,
             "HolonymGovIdProvider",
             "one person",
             "2099-01-01T00:00:00Z",
         ));
-        stamps.push(issuer.stamp(&wallet, "Ens", &wallet, "2098-01-01T00:00:00.500Z"));
+        stamps.push(stamp(issuer, &wallet, "Ens", &wallet, "2098-01-01T00:00:00.500Z"));
         addresses.push(wallet);
     }
     let wallet = address("ended");
-    stamps.push(issuer.stamp(&wallet, "Google", &wallet, "2024-01-01T00:00:00Z"));
-    stamps.push(issuer.stamp(&wallet, "AllowList#DemoList", "listed", "2097-03-04T05:06:07+02:00"));
+    stamps.push(stamp(issuer, &wallet, "Google", &wallet, "2024-01-01T00:00:00Z"));
+    stamps.push(stamp(
+        issuer,
+        &wallet,
+        "AllowList#DemoList",
+        "listed",
+        "2097-03-04T05:06:07+02:00",
+    ));
     addresses.push(wallet);
 
     sql.push_str(
@@ -157,77 +164,37 @@ fn address(name: &str) -> String {
     format!("0x{}", hex(&keccak(format!("scorer-fn demo {name}").as_bytes())[12..]))
 }
 
-struct Issuer {
-    key: Signer,
-    did: String,
-}
-
-impl Issuer {
-    fn new(name: &str) -> Self {
-        let key = Signer::named(name);
-        let did = format!("did:ethr:0x{}", key.account());
-        Self { key, did }
-    }
-
-    /// A credential in the shape of production: the struct is called `@context`.
-    fn stamp(
-        &self,
-        wallet: &str,
-        provider: &str,
-        person: &str,
-        expires: &str,
-    ) -> (String, String, Value) {
-        let nullifier =
-            format!("v0:{}", STANDARD.encode(keccak(format!("{person} {provider}").as_bytes())));
-        let text = |name: &str| json!({"name": name, "type": "string"});
-        let typed = |name: &str, kind: &str| json!({"name": name, "type": kind});
-        let mut credential = json!({
-            "@context": ["https://www.w3.org/2018/credentials/v1", "https://w3id.org/vc/status-list/2021/v1"],
-            "type": ["VerifiableCredential"],
-            "issuer": self.did,
-            "issuanceDate": "2025-01-02T03:04:05.678Z",
-            "expirationDate": expires,
-            "credentialSubject": {
-                "@context": {
-                    "nullifiers": {"@container": "@list", "@type": "https://schema.org/Text"},
-                    "provider": "https://schema.org/Text",
-                },
-                "nullifiers": [nullifier],
-                "id": format!("did:pkh:eip155:1:{wallet}"),
-                "provider": provider,
-            },
-            "proof": {
-                "@context": "https://w3id.org/security/suites/eip712sig-2021/v1",
-                "type": "EthereumEip712Signature2021",
-                "proofPurpose": "assertionMethod",
-                "created": "2025-01-02T03:04:05.678Z",
-                "verificationMethod": format!("{}#controller", self.did),
-                "eip712Domain": {
-                    "domain": {"name": "VerifiableCredential"},
-                    "primaryType": "Document",
-                    "types": {
-                        "EIP712Domain": [text("name")],
-                        "Document": [
-                            typed("@context", "string[]"), typed("credentialSubject", "CredentialSubject"),
-                            text("expirationDate"), text("issuanceDate"), text("issuer"), typed("proof", "Proof"),
-                            typed("type", "string[]"),
-                        ],
-                        "Proof": [
-                            text("@context"), text("created"), text("proofPurpose"), text("type"),
-                            text("verificationMethod"),
-                        ],
-                        "NullifiersContext": [text("@container"), text("@type")],
-                        "@context": [typed("nullifiers", "NullifiersContext"), text("provider")],
-                        "CredentialSubject": [
-                            typed("@context", "@context"), text("id"), typed("nullifiers", "string[]"),
-                            text("provider"),
-                        ],
-                    },
-                },
-            },
-        });
-        let digest = signing_digest(&credential).expect("the types above fit the data above");
-        credential["proof"]["proofValue"] = Value::from(self.key.proof_value(&digest));
-        (wallet.to_owned(), provider.to_owned(), credential)
-    }
+/// A stamp in the shape of production: the struct is called `@context`.
+fn stamp(
+    issuer: &Issuer,
+    wallet: &str,
+    provider: &str,
+    person: &str,
+    expires: &str,
+) -> (String, String, Value) {
+    let nullifier =
+        format!("v0:{}", STANDARD.encode(keccak(format!("{person} {provider}").as_bytes())));
+    let context = json!([
+        "https://www.w3.org/2018/credentials/v1",
+        "https://w3id.org/vc/status-list/2021/v1"
+    ]);
+    let subject = json!({
+        "@context": {
+            "nullifiers": {"@container": "@list", "@type": "https://schema.org/Text"},
+            "provider": "https://schema.org/Text",
+        },
+        "nullifiers": [nullifier],
+        "id": format!("did:pkh:eip155:1:{wallet}"),
+        "provider": provider,
+    });
+    let types = json!({
+        "NullifiersContext": [text("@container"), text("@type")],
+        "@context": [typed("nullifiers", "NullifiersContext"), text("provider")],
+        "CredentialSubject": [
+            typed("@context", "@context"), text("id"), typed("nullifiers", "string[]"),
+            text("provider"),
+        ],
+    });
+    let credential = issuer.signed(&context, &subject, ("CredentialSubject", &types), expires);
+    (wallet.to_owned(), provider.to_owned(), credential)
 }

@@ -13,4 +13,4 @@ pub use case::{Ask, Case, ENDS, Flaw, Link, Plot, Stamp, Wallet};
 pub use event::{PLAIN, event};
 pub use random::Random;
 pub use signer::Signer;
-pub use world::{Issuer, Issuers, KEY, PROVIDERS, RULES, Rules, communities, rows};
+pub use world::{Issuer, Issuers, KEY, PROVIDERS, RULES, Rules, communities, rows, text, typed};

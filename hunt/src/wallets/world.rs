@@ -177,7 +177,10 @@ impl Default for Issuers {
 impl Issuers {
     /// Always the same three.
     pub fn new() -> Self {
-        Self(["first", "second", "not trusted"].map(Issuer::new))
+        Self(
+            ["first", "second", "not trusted"]
+                .map(|name| Issuer::named(&format!("case issuer {name}"))),
+        )
     }
 
     /// One that counts.
@@ -213,10 +216,16 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    fn new(name: &str) -> Self {
-        let key = Signer::named(&format!("case issuer {name}"));
+    /// Whose key is the hash of this name.
+    pub fn named(name: &str) -> Self {
+        let key = Signer::named(name);
         let did = format!("did:ethr:0x{}", key.account());
         Self { key, did }
+    }
+
+    /// Who it is.
+    pub fn did(&self) -> &str {
+        &self.did
     }
 
     /// A credential in the shape of production, signed. `subject` holds `hash` or
@@ -228,21 +237,50 @@ impl Issuer {
         subject: &Value,
         expires: &str,
     ) -> Value {
-        let text = |name: &str| json!({"name": name, "type": "string"});
-        let typed = |name: &str, kind: &str| json!({"name": name, "type": kind});
         let mut members = vec![text("id"), text("provider")];
         let mut claims = json!({"id": format!("did:pkh:eip155:1:{wallet}"), "provider": provider});
         for (name, value) in subject.as_object().into_iter().flatten() {
             members.push(typed(name, if value.is_array() { "string[]" } else { "string" }));
             claims[name] = value.clone();
         }
+        let context = json!(["https://www.w3.org/2018/credentials/v1"]);
+        self.signed(&context, &claims, ("Subject", &json!({"Subject": members})), expires)
+    }
+
+    /// A signed credential about `subject`, whose struct is called `name` and declared, with
+    /// those that it refers to, in `types`.
+    pub fn signed(
+        &self,
+        context: &Value,
+        subject: &Value,
+        (name, types): (&str, &Value),
+        expires: &str,
+    ) -> Value {
+        let mut types = types.clone();
+        types["EIP712Domain"] = json!([text("name")]);
+        types["Document"] = json!([
+            typed("@context", "string[]"),
+            typed("credentialSubject", name),
+            text("expirationDate"),
+            text("issuanceDate"),
+            text("issuer"),
+            typed("proof", "Proof"),
+            typed("type", "string[]"),
+        ]);
+        types["Proof"] = json!([
+            text("@context"),
+            text("created"),
+            text("proofPurpose"),
+            text("type"),
+            text("verificationMethod"),
+        ]);
         let mut credential = json!({
-            "@context": ["https://www.w3.org/2018/credentials/v1"],
+            "@context": context,
             "type": ["VerifiableCredential"],
             "issuer": self.did,
             "issuanceDate": "2025-01-02T03:04:05.678Z",
             "expirationDate": expires,
-            "credentialSubject": claims,
+            "credentialSubject": subject,
             "proof": {
                 "@context": "https://w3id.org/security/suites/eip712sig-2021/v1",
                 "type": "EthereumEip712Signature2021",
@@ -252,19 +290,7 @@ impl Issuer {
                 "eip712Domain": {
                     "domain": {"name": "VerifiableCredential"},
                     "primaryType": "Document",
-                    "types": {
-                        "EIP712Domain": [text("name")],
-                        "Document": [
-                            typed("@context", "string[]"), typed("credentialSubject", "Subject"),
-                            text("expirationDate"), text("issuanceDate"), text("issuer"), typed("proof", "Proof"),
-                            typed("type", "string[]"),
-                        ],
-                        "Proof": [
-                            text("@context"), text("created"), text("proofPurpose"), text("type"),
-                            text("verificationMethod"),
-                        ],
-                        "Subject": members,
-                    },
+                    "types": types,
                 },
             },
         });
@@ -272,4 +298,14 @@ impl Issuer {
         credential["proof"]["proofValue"] = Value::from(self.key.proof_value(&digest));
         credential
     }
+}
+
+/// A member of a struct that is signed.
+pub fn typed(name: &str, kind: &str) -> Value {
+    json!({"name": name, "type": kind})
+}
+
+/// A member that is a text.
+pub fn text(name: &str) -> Value {
+    typed(name, "string")
 }
