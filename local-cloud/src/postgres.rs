@@ -15,14 +15,18 @@
 //! It listens on loopback, keeps nothing (no fsync) and is stopped and removed
 //! when dropped, also when the process is killed. Clients come in as they do on
 //! RDS: over TLS, with a certificate that they verify, and with SCRAM-SHA-256 for
-//! a random password.
+//! a random password, which the clusters of one process share.
 
 use std::fmt;
-use std::io;
+use std::fs::File;
+use std::io::{self, Seek as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
@@ -163,12 +167,103 @@ impl fmt::Debug for PrivatePostgres {
     }
 }
 
+/// A cluster as `initdb` left it, packed: `initdb` takes a second or two, to unpack it a tenth of
+/// one, and a test binary wants dozens.
+struct Pristine {
+    binaries: PathBuf,
+    password: String,
+    /// Without a name, so that it is gone with this process.
+    archive: File,
+}
+
+/// The first cluster of this process.
+static PRISTINE: Mutex<Option<Pristine>> = Mutex::new(None);
+
+impl Pristine {
+    /// Makes `data` in the folder and gives its superuser's password, which all clusters of
+    /// this process share.
+    fn put_into(
+        folder: &Path,
+        binaries: &Path,
+        account: Option<&Account>,
+    ) -> Result<String, PostgresError> {
+        // Held while the first one is made: whoever waits is served sooner than by an
+        // `initdb` of its own.
+        let mut pristine = PRISTINE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pristine) = pristine.as_mut().filter(|pristine| pristine.binaries == binaries) {
+            pristine.unpack(folder, account)?;
+            return Ok(pristine.password.clone());
+        }
+        let password = init(folder, binaries, account)?;
+        // Without `tar` the next cluster is made as this one was.
+        *pristine = Self::pack(folder, account).ok().flatten().map(|archive| Self {
+            binaries: binaries.to_owned(),
+            password: password.clone(),
+            archive,
+        });
+        Ok(password)
+    }
+
+    fn pack(folder: &Path, account: Option<&Account>) -> io::Result<Option<File>> {
+        let archive = tempfile::tempfile()?;
+        let mut tar = Command::new("tar");
+        tar.args(["-cf", "-", "data"]).stdin(Stdio::null()).stdout(archive.try_clone()?);
+        run_as(&mut tar, account, folder);
+        Ok(tar.output()?.status.success().then_some(archive))
+    }
+
+    fn unpack(&mut self, folder: &Path, account: Option<&Account>) -> Result<(), PostgresError> {
+        let doing = "unpacking a PostgreSQL cluster";
+        let archive = self.archive.rewind().and_then(|()| self.archive.try_clone());
+        let mut tar = Command::new("tar");
+        tar.args(["-xpf", "-"]).stdin(archive.map_err(io_error(doing))?);
+        run_as(&mut tar, account, folder);
+        let output = tar.output().map_err(io_error(doing))?;
+        if output.status.success() { Ok(()) } else { Err(printed(doing, &output)) }
+    }
+}
+
+/// `initdb` into the folder's `data`; gives the superuser's password.
+fn init(
+    folder: &Path,
+    binaries: &Path,
+    account: Option<&Account>,
+) -> Result<String, PostgresError> {
+    let password = random_password().map_err(io_error("reading /dev/urandom"))?;
+    let password_file = folder.join("password");
+    std::fs::write(&password_file, &password).map_err(io_error("writing a password file"))?;
+    if let Some(account) = account {
+        account.own(&password_file).map_err(io_error("giving files to the server's account"))?;
+    }
+    let mut initdb = Command::new(binaries.join("initdb"));
+    initdb
+        .args(["--no-sync", "--auth=scram-sha-256", "--username", USER])
+        .args(["--encoding=UTF8", "--locale=C", "--pwfile"])
+        .arg(&password_file)
+        .arg("--pgdata")
+        .arg(folder.join("data"))
+        .stdin(Stdio::null());
+    run_as(&mut initdb, account, folder);
+    let output = initdb.output().map_err(io_error(format!("running {initdb:?}")))?;
+    if !output.status.success() {
+        return Err(printed("initdb failed", &output));
+    }
+    std::fs::remove_file(&password_file).map_err(io_error("removing the password file"))?;
+    Ok(password)
+}
+
+fn printed(doing: &'static str, output: &Output) -> PostgresError {
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&output.stderr));
+    PostgresError::Server { doing, output: text }
+}
+
 impl PrivatePostgres {
     /// Makes a cluster and starts it; it answers queries when this returns.
     ///
     /// It takes clients with TLS only, and has a certificate for `127.0.0.1` and
     /// `localhost` by an authority of its own; [`url`](Self::url) makes a client
-    /// verify it. Takes about two seconds, most of it in `initdb`.
+    /// verify it. The first of a process takes about two seconds, most of it in `initdb`.
     ///
     /// # Errors
     /// [`PostgresError::NoBinaries`] where nothing is installed; otherwise what
@@ -228,39 +323,18 @@ impl PrivatePostgres {
             .block_on(Self::start())
     }
 
-    /// `initdb` into a folder of its own.
+    /// A cluster in a folder of its own.
     fn create() -> Result<Self, PostgresError> {
         let binaries = find_binaries()?;
         let account = Account::for_servers().map_err(io_error("choosing an account"))?;
         let folder = tempfile::Builder::new()
             .prefix("local-cloud-pg-")
-            .tempdir()
+            .tempdir_in(place())
             .map_err(io_error("making a temporary folder"))?;
-        let password = random_password().map_err(io_error("reading /dev/urandom"))?;
-        let password_file = folder.path().join("password");
-        std::fs::write(&password_file, &password).map_err(io_error("writing a password file"))?;
         if let Some(account) = &account {
-            for path in [folder.path(), &password_file] {
-                account.own(path).map_err(io_error("giving files to the server's account"))?;
-            }
+            account.own(folder.path()).map_err(io_error("giving files to the server's account"))?;
         }
-
-        let mut initdb = Command::new(binaries.join("initdb"));
-        initdb
-            .args(["--no-sync", "--auth=scram-sha-256", "--username", USER])
-            .args(["--encoding=UTF8", "--locale=C", "--pwfile"])
-            .arg(&password_file)
-            .arg("--pgdata")
-            .arg(folder.path().join("data"))
-            .stdin(Stdio::null());
-        run_as(&mut initdb, account.as_ref(), folder.path());
-        let output = initdb.output().map_err(io_error(format!("running {initdb:?}")))?;
-        if !output.status.success() {
-            let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-            text.push_str(&String::from_utf8_lossy(&output.stderr));
-            return Err(PostgresError::Server { doing: "initdb failed", output: text });
-        }
-        std::fs::remove_file(&password_file).map_err(io_error("removing the password file"))?;
+        let password = Pristine::put_into(folder.path(), &binaries, account.as_ref())?;
         Ok(Self {
             server: None,
             folder,
@@ -434,6 +508,9 @@ impl PrivatePostgres {
     /// Copies a whole database in some 50 ms. Nobody may be connected to
     /// `template`; the server waits five seconds for that.
     ///
+    /// File by file, as every PostgreSQL did before 15, which writes each page to its log
+    /// unless told not to: four times as long for a small database.
+    ///
     /// # Errors
     /// The server's refusal, e.g. that the template is in use.
     pub async fn create_from_template(
@@ -441,8 +518,16 @@ impl PrivatePostgres {
         name: &str,
         template: &str,
     ) -> Result<(), PostgresError> {
-        let sql = format!("CREATE DATABASE {} TEMPLATE {}", quoted(name), quoted(template));
-        self.run("postgres", sql, format!("copying database {template} to {name}")).await
+        let doing = || format!("copying database {template} to {name}");
+        let copy = format!("CREATE DATABASE {} TEMPLATE {}", quoted(name), quoted(template));
+        let work = async {
+            let mut connection = PgConnection::connect(&self.admin_url("postgres")).await?;
+            let by_file = connection.server_version_num().is_some_and(|version| version >= 150_000);
+            let copy = if by_file { copy + " STRATEGY FILE_COPY" } else { copy };
+            sqlx::raw_sql(AssertSqlSafe(copy)).execute(&mut connection).await?;
+            connection.close().await
+        };
+        work.await.map_err(sql_error(doing()))
     }
 
     /// Drops a database, cutting off whoever is connected.
@@ -486,6 +571,27 @@ impl PrivatePostgres {
 /// An SQL identifier.
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Where clusters lie: in memory, where there is enough of it and `TMPDIR` does not say
+/// otherwise. A database is 300 files, and ext4 looks for a free inode past all that were
+/// removed in the last five seconds (`recently_deleted`): half of the processor time of
+/// tests that make and drop databases.
+#[cfg(target_os = "linux")]
+fn place() -> PathBuf {
+    const SHARED_MEMORY: &str = "/dev/shm";
+    const ENOUGH: u64 = 4 << 30;
+    let in_memory = std::env::var_os("TMPDIR").is_none()
+        && statfs(SHARED_MEMORY).is_ok_and(|found| {
+            let free = found.blocks_available().saturating_mul(found.block_size().unsigned_abs());
+            found.filesystem_type() == TMPFS_MAGIC && free >= ENOUGH
+        });
+    if in_memory { SHARED_MEMORY.into() } else { std::env::temp_dir() }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn place() -> PathBuf {
+    std::env::temp_dir()
 }
 
 /// The folder with `initdb` and `postgres`: `PG_BIN`, else `PATH`, else the
