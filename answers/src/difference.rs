@@ -3,6 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::str::FromStr;
+
+use crate::path;
 
 /// What kind of difference.
 #[derive(
@@ -156,6 +159,60 @@ pub struct Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} {}: {}, then {}", self.kind, self.path, self.first, self.second)
+    }
+}
+
+/// A text that is not a [`Difference`] as it is displayed. Does not repeat the text, which
+/// may hold anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a difference between answers")]
+pub struct NotADifference;
+
+/// The shape that a text stands for; only as [`Shape`] displays it.
+impl FromStr for Shape {
+    type Err = NotADifference;
+
+    fn from_str(text: &str) -> Result<Self, NotADifference> {
+        let number = |text: &str| text.parse::<usize>().map_err(|_| NotADifference);
+        let shape = match text.split(' ').collect::<Vec<_>>().as_slice() {
+            ["absent"] => Self::Absent,
+            ["null"] => Self::Null,
+            ["true", "or", "false"] => Self::Flag,
+            ["number", "of", chars, "characters"] => Self::Number { chars: number(chars)? },
+            ["text", "of", chars, "characters"] => Self::Text { chars: number(chars)? },
+            ["list", "of", items] => Self::List { items: number(items)? },
+            ["object", "of", members, "members"] => Self::Object { members: number(members)? },
+            [bytes, "bytes"] => Self::Bytes { bytes: number(bytes)? },
+            [code] => Self::Status { code: code.parse().map_err(|_| NotADifference)? },
+            _ => return Err(NotADifference),
+        };
+        // A sign or a leading zero is read as a number and is not what is displayed.
+        if shape.to_string() == text { Ok(shape) } else { Err(NotADifference) }
+    }
+}
+
+/// A difference out of a log, without values and with one place. Whatever
+/// [`Difference`] does not display is refused, so that a text from outside carries
+/// nothing else in.
+impl FromStr for Difference {
+    type Err = NotADifference;
+
+    fn from_str(text: &str) -> Result<Self, NotADifference> {
+        let (kind, rest) = text.split_once(' ').ok_or(NotADifference)?;
+        let (path, shapes) = rest.split_once(": ").ok_or(NotADifference)?;
+        let (first, second) = shapes.split_once(", then ").ok_or(NotADifference)?;
+        let kind = Kind::ALL.into_iter().find(|known| known.name() == kind);
+        if !path::is_shown(path) {
+            return Err(NotADifference);
+        }
+        Ok(Self {
+            kind: kind.ok_or(NotADifference)?,
+            path: path.to_owned(),
+            first: first.parse()?,
+            second: second.parse()?,
+            places: 1,
+            values: None,
+        })
     }
 }
 

@@ -26,5 +26,5 @@ mod tests;
 
 pub use answer::{Answer, NotAnAnswer};
 pub use compare::{Comparer, MAX_BODY, MAX_DEPTH, MAX_DIFFERENCES};
-pub use difference::{Comparison, Difference, Kind, Shape, Show};
+pub use difference::{Comparison, Difference, Kind, NotADifference, Shape, Show};
 pub use rules::{RuleProblem, Rules};

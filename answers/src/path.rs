@@ -34,6 +34,23 @@ pub(crate) fn shown(steps: &[Step]) -> String {
     text
 }
 
+/// Longest path that is read back, in bytes. [`shown`] makes longer ones of answers that are
+/// nested like no answer of a service is.
+const LONGEST_PATH: usize = 200;
+
+/// Whether a text is a path as [`shown`] makes it: names, `*` and `[]`, nothing else.
+pub(crate) fn is_shown(path: &str) -> bool {
+    if path == "$" {
+        return true;
+    }
+    let part = |(at, part): (usize, &str)| {
+        let name = part.trim_end_matches("[]");
+        let only_elements = at == 0 && name.is_empty() && !part.is_empty();
+        only_elements || name == "*" || is_name(name)
+    };
+    path.len() <= LONGEST_PATH && path.split('.').enumerate().all(part)
+}
+
 /// Whether a key reads like a name that a programmer gave, and not like data: an
 /// address, an id, a date, an e-mail. A key of which that is not sure is not shown.
 fn is_name(key: &str) -> bool {

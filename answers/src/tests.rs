@@ -174,6 +174,52 @@ fn no_value_is_in_a_report_unless_asked_for() {
 }
 
 #[test]
+fn what_a_log_says_of_a_difference_is_read_back_and_nothing_else_is() {
+    let told = [
+        "number stamps.*.score: text of 7 characters, then text of 7 characters",
+        "missing points_data: null, then absent",
+        "extra stamps.*: absent, then object of 3 members",
+        "type score: text of 8 characters, then number of 8 characters",
+        "member passing_score: true or false, then true or false",
+        "status status: 200, then 500",
+        "header content-type: text of 16 characters, then absent",
+        "body $: 12 bytes, then 0 bytes",
+        "number [][]: number of 1 characters, then number of 2 characters",
+        "type items[].at: list of 0, then null",
+    ];
+    for text in told {
+        let read: Difference = text.parse().unwrap_or_else(|_| panic!("{text}"));
+        assert_eq!(read.to_string(), text);
+        assert_eq!((read.places, read.values), (1, None));
+    }
+    let long = "a.".repeat(120);
+    let hostile = [
+        String::new(),
+        "number score".to_owned(),
+        // Another kind, a value in place of a shape, more behind it.
+        "numbers score: null, then null".to_owned(),
+        "number score: 12.50000, then 12.5".to_owned(),
+        "number score: text of 7 characters, then text of 7 characters; key 3f1c".to_owned(),
+        "number score: text of 7 characters, then text of 7 characters\n".to_owned(),
+        "number score: text of +7 characters, then text of 07 characters".to_owned(),
+        "status status: 200, then 70000".to_owned(),
+        // Paths that hold data.
+        "member 0x9037a47be439c0410959c1c1a16f489809d4ab7c: null, then absent".to_owned(),
+        "member by.alice@example.com: null, then absent".to_owned(),
+        "member by.2026-01-02: null, then absent".to_owned(),
+        "member <b>x</b>: null, then absent".to_owned(),
+        "member a..b: null, then absent".to_owned(),
+        "member a.[]: null, then absent".to_owned(),
+        "member : null, then absent".to_owned(),
+        "member a b: null, then absent".to_owned(),
+        format!("member {long}a: null, then absent"),
+    ];
+    for text in hostile {
+        assert_eq!(text.parse::<Difference>(), Err(NotADifference), "{text}");
+    }
+}
+
+#[test]
 fn rules_that_make_no_sense_are_named_with_their_fix() {
     let rules = Rules {
         ignore: vec!["a..b".to_owned()],
@@ -280,6 +326,23 @@ proptest! {
         swapped.sort_by(|a, b| (a.kind, &a.path).cmp(&(b.kind, &b.path)));
         prop_assert_eq!(there.differences, swapped);
         prop_assert_eq!(there.unlisted, back.unlisted);
+    }
+
+    #[test]
+    fn every_difference_is_read_back_from_what_is_displayed(a in trees(), b in trees()) {
+        let comparer = Comparer::new(&Rules::default()).unwrap();
+        let [a, b] = [a, b].map(|tree| answer(tree.text(false)));
+        for found in comparer.compare(&a, &b, Show::Shapes).differences {
+            let read: Difference = found.to_string().parse().unwrap();
+            prop_assert_eq!(read, Difference { places: 1, ..found });
+        }
+    }
+
+    #[test]
+    fn no_text_is_read_as_more_than_it_displays(text in "\\PC{0,80}|(number|header|x) [a-z.*$\\[\\]<>0-9]{0,9}: (null|absent|[0-9+-]{1,6}|text of [0-9]{1,3} characters), then (null|true or false|.{0,9})") {
+        if let Ok(read) = text.parse::<Difference>() {
+            prop_assert_eq!(read.to_string(), text);
+        }
     }
 
     #[test]
