@@ -40,6 +40,7 @@
 //! - Functions: memory limits, freezing between requests, streaming,
 //!   destinations; an extension can register and gets no events.
 //! - SSM: the parameter types `StringList` and `SecureString`, tiers, policies.
+//! - CloudWatch Logs: all but FilterLogEvents with terms, over the newest 2,000 lines of each function.
 //! - CloudWatch: metric math, compressed requests, units, periods below a minute, anomaly alarms,
 //!   suppressors; its percentiles are exact where AWS's are bucketed.
 //! - What AWS does not document is a choice here, said where it is made.

@@ -12,7 +12,7 @@ use super::calls::caller;
 use super::form::Form;
 use super::value::Val;
 use super::xml::{self, Xml};
-use super::{AwsError, cloudwatch, elbv2, lambda, others, ssm};
+use super::{AwsError, cloudwatch, elbv2, lambda, logs, others, ssm};
 use crate::admin;
 use crate::cloud::Cloud;
 use crate::faults::{ApiFault, ApiFaultKind};
@@ -49,6 +49,7 @@ enum Call {
     Events(String, serde_json::Value),
     Secrets(String, serde_json::Value),
     Ssm(String, serde_json::Value),
+    Logs(String, serde_json::Value),
     Lambda(lambda::Call),
 }
 
@@ -61,7 +62,8 @@ impl Call {
             | Self::CloudWatch(name, ..)
             | Self::Events(name, _)
             | Self::Secrets(name, _)
-            | Self::Ssm(name, _) => name,
+            | Self::Ssm(name, _)
+            | Self::Logs(name, _) => name,
             Self::Lambda(call) => call.operation(),
         }
     }
@@ -72,7 +74,7 @@ impl Call {
             Self::Sns(..) => Wire::Query { namespace: others::SNS_NAMESPACE },
             Self::Sts(_) => Wire::Query { namespace: others::STS_NAMESPACE },
             Self::CloudWatch(_, _, wire) => *wire,
-            Self::Events(..) | Self::Secrets(..) | Self::Ssm(..) => {
+            Self::Events(..) | Self::Secrets(..) | Self::Ssm(..) | Self::Logs(..) => {
                 Wire::Json { query_codes: false }
             }
             Self::Lambda(_) => Wire::Rest,
@@ -89,6 +91,7 @@ impl Call {
             Self::Events(..) => "events",
             Self::Secrets(..) => "secretsmanager",
             Self::Ssm(..) => "ssm",
+            Self::Logs(..) => "logs",
             Self::Lambda(_) => "lambda",
         }
     }
@@ -99,9 +102,10 @@ impl Call {
             Self::Elbv2(_, form) | Self::Sns(_, form) => form.values().any(|one| one == resource),
             Self::Sts(_) => false,
             Self::CloudWatch(_, input, _) => in_json(&input.to_json(), resource),
-            Self::Events(_, input) | Self::Secrets(_, input) | Self::Ssm(_, input) => {
-                in_json(input, resource)
-            }
+            Self::Events(_, input)
+            | Self::Secrets(_, input)
+            | Self::Ssm(_, input)
+            | Self::Logs(_, input) => in_json(input, resource),
             Self::Lambda(call) => {
                 call.function().is_some_and(|name| qualified(name).0 == qualified(resource).0)
             }
@@ -137,6 +141,7 @@ impl Call {
             }
             Self::Secrets(_, input) => texts_at(input, "/SecretId"),
             Self::Ssm(_, input) => ["/Name", "/Names"].map(|at| texts_at(input, at)).concat(),
+            Self::Logs(_, input) => texts_at(input, "/logGroupName"),
             Self::Lambda(call) => {
                 call.function().map(|name| qualified(name).0.to_owned()).into_iter().collect()
             }
@@ -154,9 +159,11 @@ impl Call {
                 code: "TooManyRequestsException".to_owned(),
                 message: "Rate Exceeded.".to_owned(),
             },
-            Self::Elbv2(..) | Self::Events(..) | Self::Secrets(..) | Self::Ssm(..) => {
-                AwsError::sender("ThrottlingException", "Rate exceeded")
-            }
+            Self::Elbv2(..)
+            | Self::Events(..)
+            | Self::Secrets(..)
+            | Self::Ssm(..)
+            | Self::Logs(..) => AwsError::sender("ThrottlingException", "Rate exceeded"),
         }
     }
 
@@ -167,7 +174,9 @@ impl Call {
             Self::Sns(..) => (403, "AuthorizationError"),
             Self::Elbv2(..) | Self::Sts(_) => (403, "AccessDenied"),
             Self::CloudWatch(..) | Self::Lambda(_) => (403, "AccessDeniedException"),
-            Self::Events(..) | Self::Secrets(..) | Self::Ssm(..) => (400, "AccessDeniedException"),
+            Self::Events(..) | Self::Secrets(..) | Self::Ssm(..) | Self::Logs(..) => {
+                (400, "AccessDeniedException")
+            }
         };
         let message = format!(
             "User: arn:aws:iam::{account}:user/local-cloud is not authorized to perform: {action} \
@@ -335,6 +344,9 @@ async fn understand(request: Request<Incoming>) -> Result<Call, AwsError> {
             "AmazonSSM" => {
                 Ok(Call::Ssm(operation, serde_json::from_slice(&body).map_err(|_| bad())?))
             }
+            "Logs_20140328" => {
+                Ok(Call::Logs(operation, serde_json::from_slice(&body).map_err(|_| bad())?))
+            }
             other => Err(AwsError::unsupported(other)),
         };
     }
@@ -398,6 +410,7 @@ async fn carry_out(
             let Cloud { parameters, names, clock, .. } = cloud.as_ref();
             Ok(json(ssm::call(parameters, names, clock, &operation, &input)?))
         }
+        Call::Logs(operation, input) => Ok(json(logs::call(&cloud.functions, &operation, &input)?)),
         Call::Lambda(call) => lambda::call(cloud, call).await,
     }
 }

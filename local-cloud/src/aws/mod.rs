@@ -10,6 +10,7 @@ mod endpoint;
 mod error;
 mod form;
 mod lambda;
+mod logs;
 mod others;
 mod ssm;
 mod value;

@@ -19,6 +19,8 @@ const RING_LINES: usize = 2000;
 /// One line of output.
 #[derive(Clone, Debug, Serialize)]
 pub struct LogLine {
+    /// Counted from 1 in the function's log.
+    pub number: u64,
     /// Simulated milliseconds since 1970.
     pub at_ms: i64,
     /// Number of the environment that printed it.
@@ -31,7 +33,14 @@ pub struct LogLine {
 
 #[derive(Debug)]
 pub(super) struct Log {
-    inner: Mutex<(VecDeque<LogLine>, Option<File>)>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    newest: VecDeque<LogLine>,
+    file: Option<File>,
+    printed: u64,
 }
 
 impl Log {
@@ -49,24 +58,26 @@ impl Log {
                 Some,
             )
         });
-        Self { inner: Mutex::new((VecDeque::new(), file)) }
+        Self { inner: Mutex::new(Inner { newest: VecDeque::new(), file, printed: 0 }) }
     }
 
-    fn push(&self, line: LogLine) {
+    fn push(&self, at_ms: i64, environment: u64, stream: &'static str, text: String) {
         let mut inner = self.inner.lock().expect("log lock");
-        if let Some(file) = &mut inner.1 {
-            let at = timestamp(line.at_ms);
+        if let Some(file) = &mut inner.file {
+            let at = timestamp(at_ms);
             // A full disk must not stop the function.
-            let _ = writeln!(file, "{at} [{}] {} {}", line.environment, line.stream, line.text);
+            let _ = writeln!(file, "{at} [{environment}] {stream} {text}");
         }
-        if inner.0.len() == RING_LINES {
-            inner.0.pop_front();
+        if inner.newest.len() == RING_LINES {
+            inner.newest.pop_front();
         }
-        inner.0.push_back(line);
+        inner.printed += 1;
+        let number = inner.printed;
+        inner.newest.push_back(LogLine { number, at_ms, environment, stream, text });
     }
 
     pub(super) fn lines(&self) -> Vec<LogLine> {
-        self.inner.lock().expect("log lock").0.iter().cloned().collect()
+        self.inner.lock().expect("log lock").newest.iter().cloned().collect()
     }
 }
 
@@ -95,6 +106,6 @@ pub(super) async fn pump(
                 }
             }
         }
-        pool.log.push(LogLine { at_ms: pool.clock.now_ms(), environment, stream, text });
+        pool.log.push(pool.clock.now_ms(), environment, stream, text);
     }
 }

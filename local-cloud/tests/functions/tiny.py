@@ -11,7 +11,7 @@ What it does with an ALB event is its path:
   /5xx     a 503 of its own
   /version 200 with version and TINY_BUILD
 Any other event is answered with itself, version, TINY_BUILD and ROLLOUT_CLOCK,
-`{"sleep_ms": N}` after a while, and `{"raise": true}` with an error. `TINY_INIT=fail|exit|hang` spoils the start.
+`{"sleep_ms": N}` after a while, `{"print": [LINE, …]}` with these lines printed, and `{"raise": true}` with an error. `TINY_INIT=fail|exit|hang` spoils the start.
 The header x-local-cloud-fault is honoured as the scorers do.
 """
 
@@ -40,6 +40,8 @@ def answer_of(event, answer):
     path = event.get("path")
     if path is None:
         time.sleep(event.get("sleep_ms", 0) / 1000)
+        for line in event.get("print", []):
+            print(line, flush=True)
         if event.get("raise"):
             raise ValueError("asked to")
         headers = {k.lower(): v for k, v in answer.getheaders()}
