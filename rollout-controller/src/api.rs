@@ -437,6 +437,9 @@ pub struct WrongAnswersShown {
     pub failed: Option<u64>,
     /// Those that differ by kind, the most frequent first. One answer can be of several.
     pub kinds: Vec<KindShown>,
+    /// Examples, read once when they were the reason of a rollback; null: not read then.
+    #[serde(default)]
+    pub examples: Option<ExamplesShown>,
     /// Bounds of the ratio that hold at every look with 95%; null where nothing was compared.
     pub low: Option<f64>,
     /// See `low`.
@@ -456,6 +459,36 @@ pub struct WrongAnswersShown {
     /// Begin of the newest minute with a count.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub as_of: Option<Timestamp>,
+}
+
+/// Examples of wrong answers, out of the log of the new side's functions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExamplesShown {
+    /// At most five places, the most frequent first.
+    pub named: Vec<ExampleShown>,
+    /// Places that differed as well and are not named.
+    pub other: u64,
+    /// Whether the log was read to its end; false where it could not be read.
+    pub whole: bool,
+    /// Why the log could not be read. Nothing is known then, which is not the same as none.
+    pub error: Option<String>,
+    /// All of it in words, one claim a line.
+    pub lines: Vec<String>,
+}
+
+/// Answers that differ at one place in one way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExampleShown {
+    /// In which.
+    pub kind: answers::Kind,
+    /// Where: a member such as `stamps.*.score`, a header, `status`, or `$` for the whole.
+    pub path: String,
+    /// What most of the old side's answers have there, without the value.
+    pub old: answers::Shape,
+    /// What most of the new side's answers have there, without the value.
+    pub new: answers::Shape,
+    /// How many of the answers that were logged.
+    pub answers: u64,
 }
 
 /// Answers that differ in one way.

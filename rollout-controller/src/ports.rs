@@ -15,6 +15,7 @@ pub use crate::domain::observation::{
 use crate::domain::outbox::Debt;
 use crate::domain::route::{GroupArn, Route, RuleArn};
 use crate::domain::weight::Weight;
+use crate::domain::wrong_answers::Logged;
 use crate::planted::planted;
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -380,6 +381,43 @@ pub enum MetricsError {
     },
 }
 
+// ------------------------------------------------------ what the scorers logged
+
+/// Examples of wrong answers that one rollout wants.
+#[derive(Clone, Debug)]
+pub struct LogWanted<'a> {
+    /// Name of the log group of the new side's functions.
+    pub log_group: &'a str,
+    /// The new side's target groups as the CloudWatch dimension names them; what was logged
+    /// about others is not wanted.
+    pub groups: Vec<&'a str>,
+    /// First minute.
+    pub from: Minute,
+    /// First minute that is not wanted any more.
+    pub until: Minute,
+    /// Real time that reading may take.
+    pub limit: Duration,
+}
+
+/// Reads what the new side's functions logged of answers that differ.
+#[async_trait]
+pub trait AnswersLog: Send + Sync {
+    /// What was logged in these minutes. A part of it, said to be one, is an answer too;
+    /// nothing out of a part is an error.
+    async fn read(&self, wanted: &LogWanted<'_>) -> Result<Logged, AnswersLogError>;
+}
+
+/// Why the log could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("reading log group {log_group}")]
+pub struct AnswersLogError {
+    /// Its name.
+    pub log_group: String,
+    /// The SDK's error.
+    #[source]
+    pub source: BoxError,
+}
+
 // ---------------------------------------------------------------- the alarms
 
 /// Reads alarms.
@@ -462,6 +500,7 @@ pub enum Service {
     Topics,
     Buses,
     Secrets,
+    Logs,
 }
 
 impl Service {
@@ -475,6 +514,7 @@ impl Service {
             Self::Topics => "sns",
             Self::Buses => "events",
             Self::Secrets => "secretsmanager",
+            Self::Logs => "logs",
         }
     }
 }
@@ -582,6 +622,8 @@ pub struct World {
     pub traffic: std::sync::Arc<dyn Traffic>,
     /// CloudWatch metrics.
     pub metrics: std::sync::Arc<dyn Metrics>,
+    /// What the new side's functions logged of wrong answers.
+    pub answers_log: std::sync::Arc<dyn AnswersLog>,
     /// CloudWatch alarms.
     pub alarms: std::sync::Arc<dyn Alarms>,
     /// What the groups run.

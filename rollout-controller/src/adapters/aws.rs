@@ -38,6 +38,7 @@ struct Shared {
     config: OnceCell<SdkConfig>,
     elb: OnceLock<aws_sdk_elasticloadbalancingv2::Client>,
     cloudwatch: OnceLock<aws_sdk_cloudwatch::Client>,
+    logs: OnceLock<aws_sdk_cloudwatchlogs::Client>,
     sns: OnceLock<aws_sdk_sns::Client>,
     eventbridge: OnceLock<aws_sdk_eventbridge::Client>,
     lambda: OnceLock<aws_sdk_lambda::Client>,
@@ -96,6 +97,10 @@ impl Aws {
     client!(
         /// Metrics and alarms.
         cloudwatch, aws_sdk_cloudwatch
+    );
+    client!(
+        /// What functions logged.
+        logs, aws_sdk_cloudwatchlogs
     );
     client!(
         /// Topics.

@@ -27,6 +27,7 @@ enum Asked {
     Topic(String),
     Bus(String),
     Secret(String),
+    Log(String),
 }
 
 /// The services that a configuration needs.
@@ -51,6 +52,8 @@ impl Network {
         asked.extend(config.bus.clone().map(|bus| (Service::Buses, Asked::Bus(bus))));
         let secret = config.ledger.secret_arn.clone();
         asked.extend(secret.map(|arn| (Service::Secrets, Asked::Secret(arn))));
+        let log = config.rollouts.iter().find_map(|rollout| rollout.settings.answers_log.clone());
+        asked.extend(log.map(|name| (Service::Logs, Asked::Log(name))));
         asked.sort_by_key(|(service, _)| *service);
         Self { aws, asked }
     }
@@ -84,6 +87,11 @@ impl Network {
             Asked::Secret(arn) => {
                 let call = self.aws.secrets().await.describe_secret().secret_id(arn);
                 reached("DescribeSecret", call.send().await)
+            }
+            Asked::Log(name) => {
+                let call = self.aws.logs().await.describe_log_groups();
+                let call = call.log_group_name_prefix(name).limit(1);
+                reached("DescribeLogGroups", call.send().await)
             }
         }
     }

@@ -10,6 +10,7 @@
 //! | [`deployments`] | [`Deployments`](crate::ports::Deployments) | DescribeTargetHealth, GetAlias, GetFunctionConfiguration |
 //! | [`endpoints`] | [`Endpoints`](crate::ports::Endpoints) | one small question to each service |
 //! | [`ledger`] | [`Ledger`](crate::ports::Ledger) | PostgreSQL or SQLite |
+//! | [`logs`] | [`AnswersLog`](crate::ports::AnswersLog) | CloudWatch Logs: FilterLogEvents |
 //! | [`messages`] | [`Messages`](crate::ports::Messages) | SNS topics of PagerDuty and of the chat, an event bus |
 //! | [`ssm`] | [`Outposts`](crate::ports::Outposts) | GetParameters, PutParameter |
 //! | [`clock`] | [`Clock`](crate::ports::Clock) | the computer's clock, or a stand-in's |
@@ -24,6 +25,7 @@ pub mod deployments;
 pub mod endpoints;
 pub mod invoke;
 pub mod ledger;
+pub mod logs;
 pub mod messages;
 pub mod ssm;
 pub mod wire;

@@ -6,6 +6,7 @@ use crate::adapters::cloudwatch::CloudWatch;
 use crate::adapters::deployments::Lambdas;
 use crate::adapters::endpoints::Network;
 use crate::adapters::ledger::{LedgerUrl, LedgerUrlError, Login, SqlLedger};
+use crate::adapters::logs::Logs;
 use crate::adapters::messages::Channels;
 use crate::adapters::ssm::Parameters;
 use crate::config::{Config, LedgerConfig};
@@ -48,6 +49,7 @@ pub fn world(
         ledger: Arc::new(SqlLedger::new(address, login)),
         traffic: Arc::new(Alb::new(aws.clone(), clock.clone())),
         metrics: cloudwatch.clone(),
+        answers_log: Arc::new(Logs::new(aws.clone())),
         alarms: cloudwatch,
         deployments: Arc::new(Lambdas::new(aws.clone())),
         outposts: Arc::new(Parameters::new(aws.clone())),

@@ -52,6 +52,7 @@ fn why(service: Service) -> &'static str {
         Service::Functions => "without it nobody knows which code runs, so no step is taken",
         Service::Topics => "without it no page is sent",
         Service::Buses => "without it programs hear of no change",
+        Service::Logs => "without it a rollback for wrong answers names no example",
         Service::Secrets => "without it there is no login to the journal's database",
     }
 }

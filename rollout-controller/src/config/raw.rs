@@ -92,6 +92,7 @@ pub(super) struct WrongAnswers {
     pub(super) limit: Option<String>,
     #[serde(default)]
     pub(super) required: bool,
+    pub(super) log_group: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

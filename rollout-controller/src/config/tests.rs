@@ -89,6 +89,18 @@ fn every_wrong_value_is_named_with_its_fix() {
             "write it like \"1%\"",
         ),
         (
+            "# [rollout.wrong_answers]",
+            "[rollout.wrong_answers]\nlog_group = \"arn:aws:logs:eu-west-1:111122223333:log-group:x\"",
+            "rollout[0].wrong_answers.log_group",
+            "not its ARN, such as \"/aws/lambda/scorer-rs\"",
+        ),
+        (
+            "# [rollout.wrong_answers]",
+            "[rollout.wrong_answers]\nlog_group = \"\"",
+            "rollout[0].wrong_answers.log_group = \"\"",
+            "name of the scorer's log group",
+        ),
+        (
             "# engine = \"evidence-2\"",
             "engine = \"evidence-1\"\nwrong_answers = {}",
             "rollout[0].wrong_answers",
@@ -147,6 +159,11 @@ fn wrong_answers_are_an_objective_only_where_the_table_is() {
     assert_eq!(objective(EXAMPLE), None);
     let on = example_with("# [rollout.wrong_answers]", "[rollout.wrong_answers]");
     assert_eq!(objective(&on), Some(Objective { limit: 0.001, required: false }));
+    // Examples are only read where it is said from which log.
+    let log = |text: &str| parse(text).unwrap().rollouts[0].settings.answers_log.clone();
+    assert_eq!(log(&on), None);
+    let named = on.replace("# log_group = ", "log_group = ");
+    assert_eq!(log(&named).as_deref(), Some("/aws/lambda/scorer-rs"));
     let set = on
         .replace("# limit = \"0.1%\"", "limit = \"0.5%\"")
         .replace("# required = false", "required = true");

@@ -165,6 +165,7 @@ fn rollout(found: &mut Findings, at: &str, raw: raw::Rollout) -> Option<Rollout>
     let start = start(found, at, raw.start.as_deref(), &stages);
     let slo = slo(found, at, &raw.slo);
     let evidence = method(found, at, &raw, &slo);
+    let answers_log = answers_log(found, at, raw.wrong_answers.as_ref());
     let evidence = match &raw.wrong_answers {
         Some(raw) => wrong_answers(found, at, raw, evidence),
         None => evidence,
@@ -221,6 +222,7 @@ fn rollout(found: &mut Findings, at: &str, raw: raw::Rollout) -> Option<Rollout>
             python_twin: raw.alarms.python_twin,
             calendar,
             on_new_code,
+            answers_log,
         },
         compare: raw.compare,
     })
@@ -308,6 +310,18 @@ fn wrong_answers(
         found.add(format!("{at}.wrong_answers"), "", fix);
     }
     evidence.with_wrong_answers(Objective { limit, required: raw.required })
+}
+
+/// The log that examples of wrong answers are read from.
+fn answers_log(found: &mut Findings, at: &str, raw: Option<&raw::WrongAnswers>) -> Option<String> {
+    let name = raw?.log_group.clone()?;
+    // CloudWatch Logs: 1 to 512 of these (API reference, FilterLogEvents, logGroupName).
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/#".contains(c);
+    if name.is_empty() || name.len() > 512 || !name.chars().all(plain) {
+        let fix = "give the name of the scorer's log group, not its ARN, such as \"/aws/lambda/scorer-rs\"";
+        found.add(format!("{at}.wrong_answers.log_group"), format!("{name:?}"), fix);
+    }
+    Some(name)
 }
 
 fn refused(found: &mut Findings, at: &str, result: Result<(), ConfigError>) {

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tracing::{Instrument as _, info_span};
 
 /// All channels of all rollouts together. 5 seconds.
-const BUDGET: SignedDuration = SignedDuration::from_secs(5);
+pub(super) const BUDGET: SignedDuration = SignedDuration::from_secs(5);
 /// One message. 2 seconds; a channel that takes longer has had its turn.
 const ONE_MESSAGE: Duration = Duration::from_secs(2);
 

@@ -7,6 +7,7 @@
 //! | [`step`] | the intent into the journal, [`act`], the outcome into the journal |
 //! | [`act`] | writes one weight to every route and reads it back |
 //! | [`protect`] | protection while the journal cannot be used |
+//! | `examples` | reads examples of the wrong answers that a rollback rests on |
 //! | [`deliver`] | sends what the journal owes, each channel by itself |
 //! | `patient` | one timeout of the ledger for a whole tick |
 //! | [`store`] | journals between the ledger's rows and the domain's events |
@@ -15,6 +16,7 @@
 pub mod act;
 pub mod command;
 pub mod deliver;
+mod examples;
 pub mod observe;
 mod patient;
 pub mod protect;

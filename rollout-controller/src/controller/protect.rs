@@ -2,11 +2,13 @@
 //! and what is known of the run outside the journal.
 
 use super::act::{StepOutcome, act};
+use super::examples;
 use super::observe::Look;
 use super::{Schedule, now};
 use crate::config::Rollout;
 use crate::domain::copy::{Copy, CopyState};
-use crate::domain::decision::{CauseKind, Shift};
+use crate::domain::decision::{CauseKind, RollBackReason, Shift};
+use crate::domain::engine::Breach;
 use crate::domain::event::RouteFound;
 use crate::domain::explain;
 use crate::domain::labels::Labels;
@@ -111,7 +113,15 @@ pub async fn protect(
             let done = outcome.arrived(Weight::ZERO);
             let topic = if done { Topic::RolledBack } else { Topic::RollbackIncomplete };
             let missed = RouteFound::list(&outcome.missed(Weight::ZERO));
-            let text = format!("{text}. The journal cannot be used ({why}). {missed}");
+            let mut text = format!("{text}. The journal cannot be used ({why}). {missed}");
+            if let RollBackReason::Evidence { breach: Breach::WrongAnswers(said) } = reason {
+                let (terms, breach) = (look.terms(), &said.why);
+                let read = examples::read(world, rollout, terms, breach, schedule.deadline);
+                if let Some(examples) = read.await {
+                    let Labels { old, new } = &terms.labels;
+                    text = format!("{} {}", text.trim_end(), examples.paragraph(old, new));
+                }
+            }
             page(world, rollout, topic, from, &text, at_ms).await;
             Some(outcome)
         }

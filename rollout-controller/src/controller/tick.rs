@@ -1,9 +1,11 @@
 //! One attempt to move every rollout. Safe to repeat; the schedule is the retry.
 //!
 //! All rollouts share one tick: their reads go first and together, every lowering
-//! of a share comes before any raise, and messages go last.
+//! of a share comes before any raise, examples for a page are read when all shares
+//! are where they have to be, and messages go last.
 
 use super::deliver::{Debtor, deliver};
+use super::examples;
 use super::observe::{Look, observe};
 use super::patient::Patient;
 use super::protect::{Protected, protect};
@@ -101,6 +103,7 @@ pub async fn tick(world: &World, config: &Config, schedule: Schedule) -> Vec<Tic
         outcomes.push(TickOutcome { rollout: plan.rollout.name.clone(), before, result });
     }
     copy_runs(world, &plans, &outcomes).await;
+    examples::read_all(world, &plans, &mut outcomes, schedule).await;
     send(world, &plans, &mut outcomes, schedule).await;
     retention::prune(world, config, &loaded, schedule).await;
     outcomes
@@ -151,9 +154,9 @@ async fn look_behind(
 }
 
 /// What is to be done for one rollout.
-struct Plan<'a> {
-    rollout: &'a Rollout,
-    loaded: &'a Result<Loaded, LedgerError>,
+pub(super) struct Plan<'a> {
+    pub(super) rollout: &'a Rollout,
+    pub(super) loaded: &'a Result<Loaded, LedgerError>,
     look: &'a Look<'a>,
     seen: &'a Observation,
     todo: Todo,

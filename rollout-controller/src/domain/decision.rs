@@ -63,6 +63,18 @@ impl Decision {
         )
     }
 
+    /// Why the new side leaves traffic, if it does.
+    pub fn rolls_back(&self) -> Option<&RollBackReason> {
+        match self {
+            Self::RollBack { reason } => Some(reason),
+            Self::Advance { .. }
+            | Self::Continue { .. }
+            | Self::Hold { .. }
+            | Self::StepBack { .. }
+            | Self::Complete { .. } => None,
+        }
+    }
+
     /// One word for metrics and logs.
     pub fn name(&self) -> &'static str {
         match self {

@@ -10,7 +10,7 @@ use super::minute::{CommittedMinute, Minute, SideCounts};
 use super::observation::Unread;
 use super::plan::{Mode, Terms};
 use super::weight::Weight;
-use super::wrong_answers::ComparisonsRead;
+use super::wrong_answers::{ComparisonsRead, ExamplesRead};
 use serde::{Deserialize, Serialize};
 
 /// Who gave a command.
@@ -122,6 +122,8 @@ pub enum Event {
     Cleared { topic: Topic, text: String },
     /// The run reached its end.
     Finished { end: End, reason: String },
+    /// The scorers' log was read for examples, after a rollback for wrong answers.
+    ExamplesRead { examples: ExamplesRead },
     /// A channel accepted these messages, or there is no such channel.
     Delivered { channel: Channel, items: Vec<Item> },
     /// A channel refused a message or did not answer; once for each outage.
@@ -303,6 +305,7 @@ impl Event {
             Self::Raised { .. } => "raised",
             Self::Cleared { .. } => "cleared",
             Self::Finished { .. } => "finished",
+            Self::ExamplesRead { .. } => "examples_read",
             Self::Delivered { .. } => "delivered",
             Self::ChannelFailed { .. } => "channel_failed",
             Self::ChannelWorks { .. } => "channel_works",
@@ -336,8 +339,8 @@ impl Event {
 
     /// Kinds that are no change and belong to the rollout's story all the same; the
     /// rest is what ticks held and which messages were accepted.
-    pub const TOLD: [&'static str; 5] =
-        ["baseline", "raised", "cleared", "channel_failed", "channel_works"];
+    pub const TOLD: [&'static str; 6] =
+        ["baseline", "raised", "cleared", "examples_read", "channel_failed", "channel_works"];
 
     /// Whether it is one of [`CHANGES`](Self::CHANGES).
     pub fn is_change(&self) -> bool {
@@ -370,6 +373,7 @@ impl Event {
             | Self::Raised { .. }
             | Self::Cleared { .. }
             | Self::Finished { .. }
+            | Self::ExamplesRead { .. }
             | Self::Delivered { .. }
             | Self::ChannelFailed { .. }
             | Self::ChannelWorks { .. }

@@ -204,7 +204,8 @@ impl Journal {
             | Event::RollbackOrdered { .. }
             | Event::Activated { .. }
             | Event::Abandoned { .. }
-            | Event::Finished { .. } => {
+            | Event::Finished { .. }
+            | Event::ExamplesRead { .. } => {
                 let run = self.run.as_mut().ok_or(Problem::NoRun)?;
                 apply_to_run(run, seq, at_ms, event)?;
                 if matches!(event, Event::Ticked { .. }) {
@@ -281,6 +282,7 @@ fn started(event: &Event, at_ms: i64) -> Result<Run, Problem> {
         undone: Vec::new(),
         intent: None,
         last: None,
+        examples: None,
         blind_since_ms: None,
         alarms_before: alarms_before.clone(),
         order_before: order_before.clone(),
@@ -445,6 +447,7 @@ fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<()
                 run.set_weight(Weight::ZERO, at_ms);
             }
         }
+        Event::ExamplesRead { examples } => run.examples = Some(examples.clone()),
         Event::Promoted { .. }
         | Event::Started { .. }
         | Event::Raised { .. }

@@ -13,6 +13,7 @@ use super::phase::Phase;
 use super::plan::Mode;
 use super::run::Run;
 use super::weight::Weight;
+use super::wrong_answers::ExamplesRead;
 use crate::planted::planted;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -232,6 +233,9 @@ fn is_due(owed: &Owed, now_ms: i64) -> bool {
 
 /// Adds what `stamped` owes.
 pub(super) fn owe(journal: &mut Journal, stamped: &Stamped, before: Before) {
+    if let (Event::ExamplesRead { examples }, Some(run)) = (&stamped.event, &journal.run) {
+        add_examples(&mut journal.outbox, run, examples);
+    }
     let pages = pages(journal, stamped, before);
     let change = change(journal, stamped, before);
     for page in pages {
@@ -239,6 +243,20 @@ pub(super) fn owe(journal: &mut Journal, stamped: &Stamped, before: Before) {
     }
     if let Some(change) = change {
         journal.outbox.add(stamped.seq, stamped.at_ms, Debt::Change(change));
+    }
+}
+
+/// Adds the examples to the page about the rollback, on the channels that have not
+/// accepted it yet.
+fn add_examples(outbox: &mut Outbox, run: &Run, examples: &ExamplesRead) {
+    let Labels { old, new } = &run.terms.labels;
+    for owed in &mut outbox.owed {
+        if let Debt::Page(page) = &mut owed.what
+            && (page.run, page.topic) == (run.number, Topic::RolledBack)
+            && page.urgency != Urgency::Clear
+        {
+            page.text = format!("{} {}", page.text, examples.paragraph(old, new));
+        }
     }
 }
 
@@ -326,7 +344,10 @@ fn pages(journal: &Journal, stamped: &Stamped, before: Before) -> Vec<Page> {
                 ),
             };
             let urgency = if before.ordered { Urgency::Info } else { Urgency::Trigger };
-            let text = format!("{}{traffic}", explain::stopped(reason));
+            let mut text = format!("{}{traffic}", explain::stopped(reason));
+            if let Some(examples) = &run.examples {
+                text = format!("{text} {}", examples.paragraph(old, new));
+            }
             let mut pages = vec![page(Topic::RolledBack, urgency, title, &text)];
             pages.extend(over_with_the_run(journal, &page));
             pages
@@ -482,6 +503,7 @@ fn state_reason(event: &Event, sides: &Labels) -> Option<String> {
         | Event::Intended { .. }
         | Event::NotApplied { .. }
         | Event::Followed { .. }
+        | Event::ExamplesRead { .. }
         | Event::Delivered { .. }
         | Event::ChannelFailed { .. }
         | Event::ChannelWorks { .. }

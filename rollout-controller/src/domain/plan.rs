@@ -101,6 +101,10 @@ pub struct Settings {
     pub on_new_code: OnNewCode,
     /// What the sides are called where no run says it.
     pub labels: Labels,
+    /// CloudWatch log group of the new side's functions, which examples of wrong answers are
+    /// read from; `None`: kinds and counts are all that is known.
+    #[serde(default)]
+    pub answers_log: Option<String>,
 }
 
 /// What other code on the new side does to the share.

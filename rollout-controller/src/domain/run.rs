@@ -2,8 +2,8 @@
 
 use super::both_sides::{self, Undone};
 use super::code::RouteCode;
-use super::decision::{Cause, Decision};
-use super::engine::{Engine, EngineError};
+use super::decision::{Cause, Decision, RollBackReason};
+use super::engine::{self, Engine, EngineError};
 use super::event::{Event, MinuteEntry, RouteFound, Who};
 use super::evidence2::{Choices, Position};
 use super::gathered::{Gathered, share_at};
@@ -11,7 +11,7 @@ use super::minute::Minute;
 use super::phase::{Leg, Pause, Phase};
 use super::plan::{Mode, Terms};
 use super::weight::Weight;
-use super::wrong_answers::{Judge, Standing};
+use super::wrong_answers::{Breach, ExamplesRead, Judge, Standing};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -67,6 +67,9 @@ pub struct Run {
     pub intent: Option<Intent>,
     /// The last decision and the time of its tick in milliseconds.
     pub last: Option<(Decision, i64)>,
+    /// Examples of the wrong answers that it was rolled back for; `None` until they are read.
+    #[serde(default)]
+    pub examples: Option<ExamplesRead>,
     /// Since when nothing could be read that a decision needs. Milliseconds.
     pub blind_since_ms: Option<i64>,
     /// Alarms that were in ALARM at the start and have not been OK since.
@@ -181,6 +184,34 @@ impl Run {
         let judge = self.judge().ok().flatten()?;
         let at = Position { share: self.weight, baked: self.baked };
         Some(judge.standing(self.gathered.wrong_answers()?.evidence(), at))
+    }
+
+    /// What the rollback rests on, if the run was or is being rolled back for wrong answers.
+    pub fn rolled_back_for_answers(&self) -> Option<&Breach> {
+        let decided = self.last.as_ref().and_then(|(last, _)| last.rolls_back());
+        let reason = match &self.phase {
+            Phase::RollingBack { reason, .. } => Some(reason),
+            Phase::RolledBack { .. } => decided,
+            Phase::Starting
+            | Phase::Advancing { .. }
+            | Phase::Paused { .. }
+            | Phase::Moved { .. }
+            | Phase::Completed { .. }
+            | Phase::Abandoned { .. } => None,
+        };
+        match reason? {
+            RollBackReason::Evidence { breach: engine::Breach::WrongAnswers(said) } => {
+                Some(&said.why)
+            }
+            RollBackReason::Evidence {
+                breach: engine::Breach::Two(_) | engine::Breach::One(_),
+            }
+            | RollBackReason::Alarm { .. }
+            | RollBackReason::Ordered { .. }
+            | RollBackReason::NoTarget { .. }
+            | RollBackReason::TwiceBothSides { .. }
+            | RollBackReason::PutBack => None,
+        }
     }
 
     /// Takes in what a tick read.

@@ -3,9 +3,9 @@
 //! ([`super::screen`], [`crate::widget`]) and `--json` show this and nothing else.
 
 use crate::api::{
-    Also, Change, CodeShown, KindShown, Level, LogShown, MetricShown, PageShown, Reason,
-    RouteShown, STATUS_SCHEMA, ShareShown, SideShown, Sides, Status, SuspicionShown, UnsentShown,
-    WrongAnswersShown,
+    Also, Change, CodeShown, ExampleShown, ExamplesShown, KindShown, Level, LogShown, MetricShown,
+    PageShown, Reason, RouteShown, STATUS_SCHEMA, ShareShown, SideShown, Sides, Status,
+    SuspicionShown, UnsentShown, WrongAnswersShown,
 };
 use crate::domain::code::Code;
 use crate::domain::evidence::{Quantile, Rate, quantile};
@@ -24,7 +24,7 @@ use crate::domain::run::Run;
 use crate::domain::slo::Metric;
 use crate::domain::summary::{StageSeen, Summary};
 use crate::domain::weight::Weight;
-use crate::domain::wrong_answers::ComparisonsLeft;
+use crate::domain::wrong_answers::{ComparisonsLeft, ExamplesRead};
 use jiff::Timestamp;
 
 /// Share of looks at which an interval may miss: 95%.
@@ -219,6 +219,7 @@ fn wrong_answers(run: &Run) -> Option<WrongAnswersShown> {
         different: seen.map(|seen| seen.different),
         failed: seen.map(|seen| seen.failed),
         kinds,
+        examples: run.examples.as_ref().map(examples),
         low: standing.rate.map(|rate| rate.low),
         high: standing.rate.map(|rate| rate.high),
         broken: standing.over,
@@ -229,6 +230,35 @@ fn wrong_answers(run: &Run) -> Option<WrongAnswersShown> {
         log: LogShown { proof: finite(has), proof_needed: needs, against: finite(standing.log_e) },
         as_of: standing.through.and_then(Minute::start),
     })
+}
+
+fn examples(read: &ExamplesRead) -> ExamplesShown {
+    let lines = read.lines().iter().map(|line| short(line)).collect();
+    match read {
+        ExamplesRead::Unread(why) => ExamplesShown {
+            named: Vec::new(),
+            other: 0,
+            whole: false,
+            error: Some(why.to_string()),
+            lines,
+        },
+        ExamplesRead::Read(examples) => {
+            let named = examples.named.iter().map(|example| ExampleShown {
+                kind: example.kind,
+                path: example.path.clone(),
+                old: example.old,
+                new: example.new,
+                answers: example.answers,
+            });
+            ExamplesShown {
+                named: named.collect(),
+                other: examples.other,
+                whole: examples.whole,
+                error: None,
+                lines,
+            }
+        }
+    }
 }
 
 /// How far a number is to its threshold, 0 to 1.

@@ -171,6 +171,7 @@ fn kind(event: &Event) -> ChangeKind {
         Event::Baseline { .. }
         | Event::Ticked { .. }
         | Event::Activated { .. }
+        | Event::ExamplesRead { .. }
         | Event::Delivered { .. }
         | Event::ChannelFailed { .. }
         | Event::ChannelWorks { .. }

@@ -8,7 +8,7 @@ use super::charts::{self, Mark, Size};
 use super::course::Course;
 use super::html;
 use crate::api::{
-    Change, ChangeKind, CommandOutcome, MetricShown, RouteShown, SideShown, Status,
+    Change, ChangeKind, CommandOutcome, MetricShown, RouteShown, SideShown, Sides, Status,
     WrongAnswersShown,
 };
 use crate::controller::step::StepError;
@@ -162,10 +162,24 @@ fn head(scene: &Scene<'_>) -> Markup {
                 (status.headline)
             }
             @for line in &status.reason.lines { p class="why" { (line) } }
+            (examples(status))
             @for also in &status.also {
                 p class="also" { (words::sign(also.health)) " " (also.text) }
             }
         }
+    }
+}
+
+/// Where answers differed, after a rollback for it. The texts came out of a log.
+fn examples(status: &Status) -> Markup {
+    let examples = status.wrong_answers.as_ref().and_then(|answers| answers.examples.as_ref());
+    let Some(examples) = examples else { return html! {} };
+    let Sides { old, new } = &status.labels;
+    html! {
+        @if !examples.named.is_empty() {
+            p class="why" { "Logged examples, " (old) " first, then " (new) ":" }
+        }
+        @for line in &examples.lines { p class="why" { (line) } }
     }
 }
 

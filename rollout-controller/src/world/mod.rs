@@ -14,6 +14,7 @@ use crate::domain::minute::{Edges, Minute};
 use crate::domain::observation::{AlarmSeen, AlarmState, Foreign, MinuteRead, Share};
 use crate::domain::route::Route;
 use crate::domain::weight::Weight;
+use crate::domain::wrong_answers::Logged;
 use crate::ports::{Outside, Service, World};
 use jiff::Timestamp;
 use rand::SeedableRng as _;
@@ -90,6 +91,10 @@ pub struct State {
     pub new: Side,
     /// What is compared of the new side's answers; `None`: nothing.
     pub compared: Option<Compared>,
+    /// What the new side's functions logged; `None`: the log cannot be read.
+    pub logged: Option<Logged>,
+    /// Minutes that the log was asked for, each from one until before another.
+    pub log_reads: Vec<(Minute, Minute)>,
     /// What goes wrong.
     pub trouble: Trouble,
     /// By name.
@@ -147,6 +152,8 @@ impl Pretend {
             old: Side::healthy_python(),
             new: Side::healthy_rust(),
             compared: None,
+            logged: None,
+            log_reads: Vec::new(),
             trouble: Trouble::default(),
             alarms: BTreeMap::new(),
             pages: Vec::new(),
@@ -171,6 +178,7 @@ impl Pretend {
             ledger: this.clone(),
             traffic: this.clone(),
             metrics: this.clone(),
+            answers_log: this.clone(),
             alarms: this.clone(),
             deployments: this.clone(),
             outposts: this.clone(),

@@ -10,10 +10,11 @@ use crate::domain::observation::{
 use crate::domain::outbox::Debt;
 use crate::domain::route::Route;
 use crate::domain::weight::Weight;
+use crate::domain::wrong_answers::Logged;
 use crate::ports::{
-    Alarms, AlarmsError, Clock, Deployments, Endpoints, MessageError, Messages, Metrics,
-    MetricsError, MinutesWanted, OutpostError, Outposts, Outside, Reached, Service, Traffic,
-    TrafficError, Tried, WritePermit,
+    Alarms, AlarmsError, AnswersLog, AnswersLogError, Clock, Deployments, Endpoints, LogWanted,
+    MessageError, Messages, Metrics, MetricsError, MinutesWanted, OutpostError, Outposts, Outside,
+    Reached, Service, Traffic, TrafficError, Tried, WritePermit,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -265,6 +266,7 @@ impl Endpoints for Pretend {
             Service::Topics,
             Service::Buses,
             Service::Secrets,
+            Service::Logs,
         ];
         let one = |service| {
             let answers = !silent.contains(&service);
@@ -272,6 +274,17 @@ impl Endpoints for Pretend {
             Tried { service, reached: if answers { Reached::Answered } else { no() } }
         };
         all.into_iter().map(one).collect()
+    }
+}
+
+#[async_trait]
+impl AnswersLog for Pretend {
+    async fn read(&self, wanted: &LogWanted<'_>) -> Result<Logged, AnswersLogError> {
+        let mut state = self.state();
+        state.log_reads.push((wanted.from, wanted.until));
+        let log_group = wanted.log_group.to_owned();
+        let none = || AnswersLogError { log_group, source: "there is no log here".into() };
+        state.logged.clone().ok_or_else(none)
     }
 }
 

@@ -12,6 +12,7 @@ mod pretend;
 
 mod check;
 mod commands;
+mod examples;
 mod fuzz;
 mod invariants;
 mod kept;

@@ -208,6 +208,13 @@ impl Scene {
         output
     }
 
+    /// The page of one rollout, as the dashboard gets it.
+    async fn dashboard(&self, rollout: &str) -> String {
+        let event = serde_json::json!({"widget": {"rollout": rollout}, "widgetContext": {}});
+        let answer = self.cloud.invoke("rollout-view", event.to_string()).await.unwrap();
+        String::from_utf8(answer.to_vec()).unwrap()
+    }
+
     async fn said(&self, args: &[&str]) -> String {
         String::from_utf8_lossy(&self.rolloutctl(args).await.stdout).into_owned()
     }
@@ -266,6 +273,7 @@ fn rollouts(topology: &Topology, ledger: &Path) -> String {
             "[[rollout]]\nname = \"{name}\"\nmode = \"active\"\nlag = \"1m\"\n\
              stages = [\"25%\", \"50%\", \"100%\"]\nbake = \"3m\"\n\
              [rollout.wrong_answers]\nlimit = \"0.1%\"\n\
+             log_group = \"/aws/lambda/{name}\"\n\
              [[rollout.route]]\nname = \"public\"\nrule = \"{}\"\nold_group = \"{}\"\n\
              new_group = \"{}\"\n[rollout.route.header_rule]\npriority = 99\n\
              header = \"X-Use-Rust-Scorer\"\nvalue = \"true\"\ngroup = \"{}\"\n",
@@ -349,7 +357,18 @@ async fn wrong_builds_are_rolled_back_and_right_ones_complete() {
         assert!(page.contains("Rust answers differ from Python's: "), "{page}");
         let history = scene.said(&["history", "-r", name]).await;
         assert!(history.contains("Rust answers differ from"), "{history}");
-        for text in [&page, &history, &status.to_string()] {
+        // All of them name a place where the answers differ, out of this build's own log.
+        let named = answers["examples"]["named"].as_array().unwrap();
+        let example = named.iter().find(|example| example["kind"] == *kind);
+        let example = example.unwrap_or_else(|| panic!("{name}: no {kind} in {answers:#}"));
+        let (path, times) = (example["path"].as_str().unwrap(), &example["answers"]);
+        let said = format!("{times}× {kind} {path}: ");
+        let screen = scene.said(&["status", "-r", name]).await;
+        let dashboard = scene.dashboard(name).await;
+        for text in [&page, &history, &screen, &dashboard] {
+            assert!(text.contains(&said), "{name}: {said} is not in {text}");
+        }
+        for text in [&page, &history, &screen, &dashboard, &status.to_string()] {
             let secret = scene.wallets.iter().find(|wallet| text.contains(wallet.as_str()));
             assert!(secret.is_none() && !text.contains("3f1c86c2"), "{text}");
         }

@@ -8,6 +8,7 @@
 //! | traffic | moto | throttling, answers lost after the commit |
 //! | metrics, alarms | ministack | `TC(…)`, incomplete answers |
 //! | code | – | all of it |
+//! | the scorers' log | moto | pages, lines out of a function, trouble, lines that are forged |
 //! | the run outside the journal | moto | outages, texts that make no sense |
 //! | messages | ministack | the exact message, one broken channel of several |
 //! | ledger | PostgreSQL, pgbouncer in transaction mode | – |
@@ -23,6 +24,7 @@ mod journal;
 mod peers;
 
 mod alarms;
+mod answers_log;
 mod bad_input;
 mod boto3;
 mod calls;

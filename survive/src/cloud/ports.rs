@@ -11,9 +11,10 @@ use rollout_controller::domain::message::Channel;
 use rollout_controller::domain::observation::Unread;
 use rollout_controller::domain::outbox::Debt;
 use rollout_controller::domain::route::Route;
+use rollout_controller::domain::wrong_answers::Logged;
 use rollout_controller::ports::{
-    AlarmSeen, AlarmState, Alarms, AlarmsError, Clock, Deployments, Endpoints, MessageError,
-    Messages, OutpostError, Outposts, Outside, Tried,
+    AlarmSeen, AlarmState, Alarms, AlarmsError, AnswersLog, AnswersLogError, Clock, Deployments,
+    Endpoints, LogWanted, MessageError, Messages, OutpostError, Outposts, Outside, Tried,
 };
 use std::time::Duration;
 
@@ -215,6 +216,15 @@ impl Messages for Door {
 impl Endpoints for Door {
     async fn try_all(&self) -> Vec<Tried> {
         Vec::new()
+    }
+}
+
+/// No rollout here has a log to read.
+#[async_trait]
+impl AnswersLog for Door {
+    async fn read(&self, wanted: &LogWanted<'_>) -> Result<Logged, AnswersLogError> {
+        let log_group = wanted.log_group.to_owned();
+        Err(AnswersLogError { log_group, source: "no log group is configured".into() })
     }
 }
 

@@ -30,6 +30,7 @@ impl Player<'_> {
             ledger: door.clone(),
             traffic: Arc::new(Rules::over(door.clone(), door.clone())),
             metrics: door.clone(),
+            answers_log: door.clone(),
             alarms: door.clone(),
             deployments: door.clone(),
             outposts: door.clone(),

@@ -38,6 +38,7 @@ pub fn by(event: &Event) -> String {
         | Event::Raised { .. }
         | Event::Cleared { .. }
         | Event::Finished { .. }
+        | Event::ExamplesRead { .. }
         | Event::Delivered { .. }
         | Event::ChannelFailed { .. }
         | Event::ChannelWorks { .. }
@@ -179,6 +180,9 @@ pub fn sentence(name: &str, sides: &Labels, stamped: &Stamped) -> String {
         }
         Event::Finished { end: End::RolledBack, reason } => {
             format!("rolled back: {}", no_stop(reason))
+        }
+        Event::ExamplesRead { examples } => {
+            no_stop(&examples.paragraph(&sides.old, &sides.new)).to_owned()
         }
         Event::Delivered { channel, items } => {
             format!("{} messages accepted by {}", items.len(), channel.name())

@@ -5,8 +5,8 @@
 
 use super::event::no_stop;
 use super::{hour, time};
-use crate::domain::decision::{Decision, Hold, RollBackReason};
-use crate::domain::engine::{Breach, Missing};
+use crate::domain::decision::{Decision, Hold};
+use crate::domain::engine::Missing;
 use crate::domain::event::RouteFound;
 use crate::domain::evidence2;
 use crate::domain::figures::{
@@ -530,13 +530,7 @@ pub fn advice(first: &Case, at: &Situation<'_>) -> Advice {
 
 /// Whether the run was rolled back because of its answers.
 fn for_wrong_answers(at: &Situation<'_>) -> bool {
-    let last = at.run.and_then(|run| run.last.as_ref()).map(|(last, _)| last);
-    matches!(
-        last,
-        Some(Decision::RollBack {
-            reason: RollBackReason::Evidence { breach: Breach::WrongAnswers(_) }
-        })
-    )
+    at.run.is_some_and(|run| run.rolled_back_for_answers().is_some())
 }
 
 /// A stable word for programs.

@@ -16,6 +16,7 @@
 
 mod counts;
 mod evidence;
+mod examples;
 mod judge;
 mod timeline;
 mod verdict;
@@ -23,6 +24,7 @@ mod words;
 
 pub use counts::{Comparisons, ComparisonsRead};
 pub use evidence::{Evidence, Totals};
+pub use examples::{Example, Examples, ExamplesRead, Logged};
 pub use judge::{Judge, OTHERS, Objective, ObjectiveError, SHARE};
 pub use timeline::{Look, Timeline};
 pub use verdict::{Breach, ComparisonsLeft, Hold, Standing, Verdict};

@@ -101,6 +101,7 @@ fn lines(
         if let Some(text) = table::about_answers(status) {
             body.extend(wrap(&text, screen.columns.min(BODY)));
         }
+        body.extend(table::examples(status, screen.columns.min(BODY)));
     }
     if screen.columns >= BESIDE {
         let room = screen.columns - BODY - 3;

@@ -1,6 +1,6 @@
 //! One line for each limit: both sides, the limit, proof and suspicion.
 
-use super::{BARS_FROM, BODY, Screen, Style, bar, display_width, paint, wrap_all};
+use super::{BARS_FROM, BODY, Screen, Style, bar, display_width, paint, wrap, wrap_all};
 use crate::api::{Level, MetricShown, SideShown, Sides, Status, WrongAnswersShown};
 use crate::domain::explain::hour;
 use crate::domain::figures::{
@@ -272,6 +272,19 @@ pub(super) fn about_answers(status: &Status) -> Option<String> {
     });
     let parts: Vec<String> = differ.into_iter().chain(failed).chain(ended).collect();
     (!parts.is_empty()).then(|| parts.join(" · "))
+}
+
+/// What the rollback's examples say, under their own heading.
+pub(super) fn examples(status: &Status, columns: usize) -> Vec<String> {
+    let examples = status.wrong_answers.as_ref().and_then(|answers| answers.examples.as_ref());
+    let Some(examples) = examples else { return Vec::new() };
+    let Sides { old, new } = &status.labels;
+    let mut lines = Vec::new();
+    if !examples.named.is_empty() {
+        lines.push(format!("logged examples, {old} first, then {new}:"));
+    }
+    lines.extend(examples.lines.iter().flat_map(|line| wrap(line, columns)));
+    lines
 }
 
 /// `0.01 to 0.3%`, `63 to 100 ms`, `at least 40 ms`.
