@@ -66,9 +66,14 @@ export class Names {
     return this.arn("ssm", `parameter/rollout/${this.name}/${which}`);
   }
 
+  /** Name of a function's log group, as `function.ts` makes it. */
+  logGroup(functionName: string): string {
+    return `/aws/lambda/${functionName}`;
+  }
+
   /** Log group of a function. */
   logGroupArn(functionName: string): pulumi.Output<string> {
-    return this.arn("logs", `log-group:/aws/lambda/${functionName}`);
+    return this.arn("logs", `log-group:${this.logGroup(functionName)}`);
   }
 
   /** Group of one route's new side. */

@@ -326,6 +326,7 @@ function foreseenToml(
     name,
     topicArn: plain(paging.topicArn ?? topic, topic),
     chatTopicArn: paging.slack && `${topic}-chat`,
+    answersLog: names.logGroup(names.function("scorer")),
     rollbackOn: names.sideAlarm("new"),
     oldTwin: names.sideAlarm("old"),
     holdOn: settings.controller.holdOnAlarms.map((alarm) => plain(alarm, x)),

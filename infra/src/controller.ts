@@ -4,7 +4,7 @@
  *
  * | function | may |
  * |---|---|
- * | `tick` | read rules, metrics, alarms, and which code runs; set weights of exactly our rules; write the journal and the copy of the run outside it; page |
+ * | `tick` | read rules, metrics, alarms, and which code runs; where answers are compared, the scorer's log; set weights of exactly our rules; write the journal and the copy of the run outside it; page |
  * | `command` | the same (`rolloutctl check --write-test` reads metrics here too), and leave a rollback for the next tick while the journal cannot be written |
  * | `view` | read all of this, the journal as a user that may only read |
  */
@@ -26,6 +26,8 @@ export interface RolloutControllerArgs {
   readonly weightedRuleArns: readonly pulumi.Input<string>[];
   /** Functions behind the groups of both sides, without version or alias. */
   readonly functionArns: readonly pulumi.Input<string>[];
+  /** Log group of the scorer, where it compares answers. */
+  readonly answersLogArn?: pulumi.Output<string>;
   /** Configuration of the functions that write the journal, and of the one that reads it. */
   readonly toml: { readonly writer: pulumi.Output<string>; readonly reader: pulumi.Output<string> };
   /** Alarms whose rising starts a tick at once. */
@@ -50,6 +52,7 @@ export class RolloutController extends pulumi.ComponentResource {
     const acts = [...this.looks(), ...this.setsWeights(), this.remembers("run"), ...this.tells()];
     this.tick = this.door("tick", toml.writer, [
       ...acts,
+      ...this.readsExamples(),
       ...this.journal("writer"),
       { sid: "KeepFailedTicks", actions: ["sqs:SendMessage"], resources: [queueArn] },
       ...encrypts("KeepEncrypted", common, "sqs"),
@@ -121,6 +124,17 @@ export class RolloutController extends pulumi.ComponentResource {
         resources: ["*"],
       },
     ];
+  }
+
+  /**
+   * Examples of wrong answers, for the page of a rollback. With `:*` at the end, which all
+   * actions on what is in a log group are held against.
+   */
+  private readsExamples(): Statement[] {
+    const { answersLogArn } = this.args;
+    if (answersLogArn === undefined) return [];
+    const resources = [pulumi.interpolate`${answersLogArn}:*`];
+    return [{ sid: "ReadExamples", actions: ["logs:FilterLogEvents"], resources }];
   }
 
   /** IAM cannot see weights: this is as narrow as it gets. The code changes nothing else of a rule. */

@@ -42,7 +42,7 @@ export class RolloutFunction extends pulumi.ComponentResource {
     this.logGroup = new aws.cloudwatch.LogGroup(
       name,
       {
-        name: `/aws/lambda/${name}`,
+        name: names.logGroup(name),
         retentionInDays: common.logRetentionDays,
         kmsKeyId: common.kmsKeyArn,
         tags: common.tags,

@@ -91,6 +91,7 @@ export class Rollout extends pulumi.ComponentResource {
         paging,
         weightedRuleArns,
         functionArns: this.functionArns(),
+        answersLogArn: settings.compare && this.names.logGroupArn(this.names.function("scorer")),
         toml,
         alarmNames: [this.names.sideAlarm("new"), ...settings.controller.holdOnAlarms],
       },
@@ -218,6 +219,7 @@ export class Rollout extends pulumi.ComponentResource {
       controllerToml({
         ...settings,
         ...known,
+        answersLog: names.logGroup(names.function("scorer")),
         rollbackOn: names.sideAlarm("new"),
         oldTwin: names.sideAlarm("old"),
         headerName: settings.header.name,

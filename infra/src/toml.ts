@@ -35,6 +35,8 @@ export interface ControllerText {
   readonly controller: Omit<ControllerSettings, "holdOnAlarms" | "eventBus">;
   readonly slo: Slo;
   readonly compare?: CompareSettings;
+  /** Log group of the scorer, which comparing needs one of. */
+  readonly answersLog: string;
   readonly rollbackOn: string;
   readonly holdOn: readonly string[];
   readonly oldTwin: string;
@@ -123,7 +125,11 @@ export function controllerToml(text: ControllerText): string {
           p95: `${slo.p95Ms}ms`,
           p99: `${slo.p99Ms}ms`,
         },
-        wrong_answers: compare && { limit: `${compare.limitPercent}%`, required: compare.required },
+        wrong_answers: compare && {
+          limit: `${compare.limitPercent}%`,
+          required: compare.required,
+          log_group: text.answersLog,
+        },
         compare: compare?.rules && filled(compareRules(compare.rules)),
         evidence: filled(controller.evidence),
         alarms: {

@@ -10,7 +10,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
-import { graphOf } from "./example";
+import { comparing, graphOf } from "./example";
 import type { Graph } from "./graph";
 
 const ROLES = ["tick", "command", "view", "reader", "operator", "emergency"];
@@ -25,6 +25,7 @@ const NOT_ALLOWED: Record<string, string> = {
   "sts:GetCallerIdentity": "needs no permission",
   // `rolloutctl check` tries whether each service answers at all. A refusal is an answer.
   "events:DescribeEventBus": "a refusal is an answer",
+  "logs:DescribeLogGroups": "a refusal is an answer",
   "lambda:GetAccountSettings": "a refusal is an answer",
   "secretsmanager:DescribeSecret": "a refusal is an answer",
   "sns:GetTopicAttributes": "a refusal is an answer",
@@ -40,7 +41,6 @@ const NOT_ASKED: Record<string, string> = {
   "kms:Decrypt": "the service that holds the text, for the caller",
   "kms:GenerateDataKey": "the service that holds the text, for the caller",
   "logs:CreateLogStream": "Lambda, for what the function prints",
-  "logs:FilterLogEvents": "the runbooks' `aws logs`, and the reader's browser",
   "logs:GetLogEvents": "the reader's browser",
   "logs:GetQueryResults": "the reader's browser",
   "logs:PutLogEvents": "Lambda, for what the function prints",
@@ -54,10 +54,14 @@ const NOT_ASKED: Record<string, string> = {
 /** The commands by hand in the runbooks, by the role that gives them. */
 const BY_HAND: Record<string, Record<string, string>> = {
   reader: {
+    "logs:FilterLogEvents on a controller's log": "aws logs filter-log-events",
+    "logs:FilterLogEvents on the scorer's log": "aws logs filter-log-events",
     "ssm:GetParameters on parameter order": "aws ssm get-parameters",
     "ssm:GetParameters on parameter run": "aws ssm get-parameters",
   },
   operator: {
+    "logs:FilterLogEvents on a controller's log": "aws logs filter-log-events",
+    "logs:FilterLogEvents on the scorer's log": "aws logs filter-log-events",
     "ssm:GetParameters on parameter order": "aws ssm get-parameters",
     "ssm:GetParameters on parameter run": "aws ssm get-parameters",
   },
@@ -68,6 +72,8 @@ function about(arn: string): string {
   const words: [RegExp, string][] = [
     [/^\*$/, "*"],
     [/:listener-rule\//, "the weighted rule"],
+    [/^arn:aws:logs:.*:log-group:\/aws\/lambda\/score-scorer:\*$/, "the scorer's log"],
+    [/^arn:aws:logs:.*:log-group:\/aws\/lambda\/score-rollout-\w+:\*$/, "a controller's log"],
     [/^arn:aws:sns:/, "a topic"],
     [/^arn:aws:events:.*:event-bus\//, "the bus"],
     [/^arn:aws:secretsmanager:/, "the journal's secret"],
@@ -108,7 +114,7 @@ function named(): string[] {
       .map((file) => readFileSync(join(repository, folder, file), "utf8"));
   });
   const operation =
-    /\.(?!get_or_)((?:add|create|delete|describe|get|list|modify|put|remove|set|update)_\w+|publish|invoke)\(\)/g;
+    /\.(?!get_or_)((?:add|create|delete|describe|filter|get|list|modify|put|remove|set|update)_\w+|publish|invoke)\(\)/g;
   const names = texts.flatMap((text) => [...text.matchAll(operation)].map(([, name]) => name ?? ""));
   const pascal = (name: string) =>
     name.replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
@@ -120,14 +126,15 @@ describe("policies and calls", () => {
   before(async () => {
     // One after the other: the program's settings are the process's.
     const plain = await graphOf();
-    const withBusAndSecret = await graphOf((c) => {
+    const withAllOptions = await graphOf((c) => {
+      comparing(c);
       c.controller.eventBus = "default";
       const { host, port, database } = c.ledger;
       const secret = (name: string) => `arn:aws:secretsmanager:eu-west-1:111122223333:secret:${name}-AbCdEf`;
       const [secretArn, readerSecretArn] = [secret("rollout"), secret("rollout-reader")];
       c.ledger = { host, port, database, login: "secret", secretArn, readerSecretArn };
     });
-    graphs = [plain, withBusAndSecret];
+    graphs = [plain, withAllOptions];
   });
 
   test("each role was seen", () => assert.deepEqual(Object.keys(recorded).sort(), [...ROLES].sort()));

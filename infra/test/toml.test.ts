@@ -175,13 +175,20 @@ describe("the text", () => {
     const off = await table();
     assert.deepEqual([off.wrong_answers, off.compare], [undefined, undefined]);
     const on = await table(comparing);
-    assert.deepEqual([{ ...on.wrong_answers }, on.compare], [{ limit: "0.1%", required: false }, undefined]);
+    const log_group = "/aws/lambda/score-scorer";
+    assert.deepEqual(
+      [{ ...on.wrong_answers }, on.compare],
+      [{ limit: "0.1%", required: false, log_group }, undefined],
+    );
     const own = await table((c) => {
       compares(c);
       Object.assign(c.compare, { limitPercent: 0.05, required: true });
     });
-    assert.deepEqual({ ...own.wrong_answers }, { limit: "0.05%", required: true });
+    assert.deepEqual({ ...own.wrong_answers }, { limit: "0.05%", required: true, log_group });
     const graph = await graphOf(compares);
+    // The group that the scorer's function really logs to.
+    const { loggingConfig } = graph.one("aws:lambda/function:Function", "score-scorer").inputs;
+    assert.equal(loggingConfig.logGroup, log_group);
     const { variables } = graph.one("aws:lambda/function:Function", "score-scorer").inputs.environment;
     assert.deepEqual({ ...own.compare }, JSON.parse(variables.COMPARE_RULES));
   });

@@ -238,6 +238,14 @@ hold_on = ["rds-cpu"]
         }
     }
 
+    /// Rust logs an example of a wrong answer, as its scorer does.
+    pub async fn example(&self, difference: &str) {
+        let line = serde_json::json!({"level": "WARN", "message": "Python answers differently",
+            "differences_from_python": [difference]});
+        let event = serde_json::json!({"print": [line.to_string()]}).to_string();
+        self.cloud.invoke("scorer-rs", event).await.expect("a line");
+    }
+
     /// The surroundings of an operator, as the runbooks' first page sets them.
     pub fn env(&self) -> Vec<(String, String)> {
         let names = self.cloud.names();
@@ -258,6 +266,7 @@ hold_on = ["rds-cpu"]
             ("PYTHON_GROUP", names.target_group("scorer-py")),
             ("RUST_GROUP", names.target_group("scorer-rs")),
             ("TESTER_GROUP", names.target_group("scorer-rs-tester")),
+            ("SCORER_FUNCTION", "scorer-rs".to_owned()),
             ("API", self.cloud.alb_url("scorer")),
         ];
         pairs.map(|(name, value)| (name.to_owned(), value)).into()

@@ -224,6 +224,8 @@ async fn situation(name: &str) -> Option<Stage> {
         "Rust answers wrongly at 10%" => {
             let mut stage = Stage::at(62, 10).await;
             stage.compared(40.0, 12.0, "number");
+            let shapes = "text of 7 characters, then text of 7 characters";
+            stage.example(&format!("number stamps.*.score: {shapes}")).await;
             stage.minutes(1).await;
             stage
         }

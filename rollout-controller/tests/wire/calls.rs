@@ -7,7 +7,8 @@
 //! ```
 
 use crate::functions::{Functions, text};
-use local_cloud::{AliasSpec, ApiCall, LocalCloud};
+use local_cloud::metrics::Datum;
+use local_cloud::{AliasSpec, ApiCall, LocalCloud, Metric};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Output;
@@ -72,6 +73,7 @@ fn about(cloud: &LocalCloud, call: &ApiCall) -> String {
         (names.rule("scorer", 100), "the weighted rule"),
         (names.topic("oncall"), "a topic"),
         ("default".to_owned(), "the bus"),
+        ("/aws/lambda/new".to_owned(), "the scorer's log"),
         (names.secret("journal"), "the journal's secret"),
         ("/rollout/score/run".to_owned(), "parameter run"),
         ("/rollout/score/order".to_owned(), "parameter order"),
@@ -92,6 +94,37 @@ fn record(cloud: &LocalCloud) -> Record {
         record.entry(role).or_default().insert(line);
     }
     record
+}
+
+/// Ends a run that has just begun, for wrong answers: examples of them are read.
+async fn wrong_answers(stage: &Functions) {
+    for _ in 0..20 {
+        if rust_weight(&stage.cloud) > 0 {
+            break;
+        }
+        tick(stage).await;
+    }
+    assert!(rust_weight(&stage.cloud) > 0, "the share never rose");
+    let group = stage.cloud.group_metric("scorer", "rust", "Compared").dimensions;
+    let group = group["TargetGroup"].clone();
+    for _ in 0..20 {
+        if rust_weight(&stage.cloud) == 0 {
+            break;
+        }
+        let now_ms = stage.cloud.clock().now_ms();
+        let put = |metric: Metric, value: f64| {
+            stage.cloud.metrics().put(metric, now_ms, &Datum::Values(vec![(value, 50.0)]));
+        };
+        put(stage.cloud.group_metric("scorer", "rust", "RequestCount"), 1.0);
+        put(stage.cloud.group_metric("scorer", "rust", "TargetResponseTime"), 0.04);
+        for (name, each) in [("Compared", 1.0), ("Different", 1.0), ("CompareFailed", 0.0)] {
+            let dimensions = [("TargetGroup".to_owned(), group.clone())].into();
+            let namespace = "ScorerFn".to_owned();
+            put(Metric { namespace, name: name.to_owned(), dimensions }, each);
+        }
+        tick(stage).await;
+    }
+    assert_eq!(rust_weight(&stage.cloud), 0, "wrong answers were not seen");
 }
 
 /// A run from its start to a rollback without the journal, with all that people can ask
@@ -148,8 +181,11 @@ async fn live(stage: &Functions) {
     let revision = status["revision"].to_string();
     let outside = r#"{"v":1,"run":9,"state":"open","mode":"active","revision":9000,"at_ms":1760000000000,"alarms_before":[]}"#;
     stage.cloud.set_parameter("/rollout/score/run", outside).expect("a parameter");
+    let table = "[rollout.wrong_answers]\nlog_group = \"/aws/lambda/new\"\n[rollout.alarms]";
+    reconfigure(stage, "[rollout.alarms]", table);
     let start = ["start", "--if-revision", &revision, "--reason", "anew", "--yes"];
     done(stage, "operator", &start).await;
+    wrong_answers(stage).await;
 
     // A login from a secret is fetched before anybody connects, so no database is needed.
     stage.cloud.set_secret("journal", r#"{"username":"rollout","password":"x"}"#);
