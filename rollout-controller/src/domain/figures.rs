@@ -24,7 +24,7 @@ pub fn percent_beside(share: f64, limit: f64) -> String {
     if tells(&usual) {
         return usual;
     }
-    let finer = (2..=6).map(|decimals| trimmed(share * 100.0, decimals));
+    let finer = (2..=8).map(|decimals| trimmed(share * 100.0, decimals));
     finer.into_iter().find(|text| tells(text)).unwrap_or(usual)
 }
 

@@ -10,6 +10,10 @@ use crate::domain::slo::Metric;
 /// within it cannot climb; wider would hold a healthy service longer after one burst.
 pub(super) const WINDOW: u32 = 15;
 
+/// What an average may be above a limit, as a part of it, and still keep it: 0.1 and 0.2 come
+/// to a little more than 0.3. The rounding of a day's minutes is less.
+const ROUNDING: f64 = 1e-9;
+
 /// A minute in which the new side visibly broke a limit and was not excused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -86,7 +90,7 @@ impl Consistency {
     /// Minutes of good traffic after which the average of the last 15 keeps the
     /// limit; 0 if it does now, which is the rule.
     pub(super) fn recent_free_in(&self, metric: Metric, limit: f64) -> u64 {
-        let allowed = limit * f64::from(WINDOW);
+        let allowed = limit * f64::from(WINDOW) * (1.0 + ROUNDING);
         let mut later = 0.0;
         let mut free = 0;
         // From the newest back: whatever does not fit any more must have left first.
@@ -108,12 +112,12 @@ impl Consistency {
 
     /// Whether that average is above the limit.
     pub(super) fn whole_breaks(&self, metric: Metric, limit: f64) -> bool {
-        self.sum[metric.index()] > self.minutes as f64 * limit
+        self.sum[metric.index()] > self.minutes as f64 * limit * (1.0 + ROUNDING)
     }
 
     /// Minutes of good traffic after which that average keeps the limit.
     pub(super) fn whole_free_in(&self, metric: Metric, limit: f64) -> u64 {
-        let needed = (self.sum[metric.index()] / limit).ceil();
+        let needed = (self.sum[metric.index()] / (limit * (1.0 + ROUNDING))).ceil();
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -126,5 +130,30 @@ impl Consistency {
     /// Bad minutes of the rollout.
     pub(super) const fn whole_bad(&self, metric: Metric) -> u64 {
         self.bad[metric.index()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_average_that_is_the_limit_keeps_it_however_its_sum_is_rounded() {
+        let mut seen = Consistency::default();
+        for k in [10, 20].into_iter().chain([0; 28]) {
+            let bad = (k > 0).then_some(Count { k, n: 100 });
+            seen.add(Minute(0), [bad, None, None, None]);
+        }
+        let errors = Metric::ALL[0];
+        assert!(seen.sum[0] > 0.3 && seen.minutes() == 30, "{seen:?}");
+        assert!(!seen.whole_breaks(errors, 0.01), "30 minutes of 1% in the mean");
+        assert_eq!(seen.whole_free_in(errors, 0.01), 0);
+        assert!(seen.whole_breaks(errors, 0.009_999_9));
+        let mut recent = Consistency::default();
+        for k in [10, 20] {
+            recent.add(Minute(0), [Some(Count { k, n: 100 }), None, None, None]);
+        }
+        assert_eq!(recent.recent_free_in(errors, 0.02), 0, "30% in 15 minutes");
+        assert!(recent.recent_free_in(errors, 0.019_999) > 0);
     }
 }
