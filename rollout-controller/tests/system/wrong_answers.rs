@@ -9,7 +9,7 @@ use crate::compare::{KEY, PATH, PATIENCE, counted, demo, on_demo_data, revoke, s
 use jiff::{Timestamp, ToSpan as _};
 use local_cloud::metrics::Datum;
 use local_cloud::postgres::PrivatePostgres;
-use local_cloud::{Deployment, LoadBalancerSpec, LocalCloud, RuleSpec, Topology};
+use local_cloud::{Deployment, FunctionSpec, LoadBalancerSpec, LocalCloud, RuleSpec, Topology};
 use rollout_controller::adapters::clock::VARIABLE as CLOCK_VARIABLE;
 use rollout_controller::compare::client::{Client, Forced};
 use rollout_controller::compare::requests::{self, Ask, Format};
@@ -221,11 +221,16 @@ impl Scene {
 }
 
 fn topology(postgres: &PrivatePostgres, config: &str) -> Topology {
+    // Nothing ends it but the budget of whoever calls it.
+    let hung = FunctionSpec {
+        init_timeout: PATIENCE,
+        ..cloud::scorer("hangs").env("TINY_INIT", "hang").timeout(PATIENCE)
+    };
     let mut topology = Topology::new()
         .manual_clock()
         .lag_minutes(0.0)
         .function(twin(postgres))
-        .function(cloud::scorer("hangs").env("TINY_INIT", "hang"))
+        .function(hung)
         .function(cloud::scorer("refuses").env("TINY_INIT", "fail"))
         .function(cloud::controller("tick", config).reserved_concurrency(1))
         .function(cloud::controller("command", config))
