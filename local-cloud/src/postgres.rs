@@ -196,7 +196,7 @@ impl Pristine {
         }
         let password = init(folder, binaries, account)?;
         // Without `tar` the next cluster is made as this one was.
-        *pristine = Self::pack(folder, account).ok().flatten().map(|archive| Self {
+        *pristine = Self::pack(folder, account).map(|archive| Self {
             binaries: binaries.to_owned(),
             password: password.clone(),
             archive,
@@ -204,12 +204,12 @@ impl Pristine {
         Ok(password)
     }
 
-    fn pack(folder: &Path, account: Option<&Account>) -> io::Result<Option<File>> {
-        let archive = tempfile::tempfile()?;
+    fn pack(folder: &Path, account: Option<&Account>) -> Option<File> {
+        let archive = tempfile::tempfile().ok()?;
         let mut tar = Command::new("tar");
-        tar.args(["-cf", "-", "data"]).stdin(Stdio::null()).stdout(archive.try_clone()?);
+        tar.args(["-cf", "-", "data"]).stdin(Stdio::null()).stdout(archive.try_clone().ok()?);
         run_as(&mut tar, account, folder);
-        Ok(tar.output()?.status.success().then_some(archive))
+        tar.output().ok()?.status.success().then_some(archive)
     }
 
     fn unpack(&mut self, folder: &Path, account: Option<&Account>) -> Result<(), PostgresError> {
@@ -518,16 +518,12 @@ impl PrivatePostgres {
         name: &str,
         template: &str,
     ) -> Result<(), PostgresError> {
-        let doing = || format!("copying database {template} to {name}");
         let copy = format!("CREATE DATABASE {} TEMPLATE {}", quoted(name), quoted(template));
-        let work = async {
-            let mut connection = PgConnection::connect(&self.admin_url("postgres")).await?;
-            let by_file = connection.server_version_num().is_some_and(|version| version >= 150_000);
-            let copy = if by_file { copy + " STRATEGY FILE_COPY" } else { copy };
-            sqlx::raw_sql(AssertSqlSafe(copy)).execute(&mut connection).await?;
-            connection.close().await
+        let sql = |server: &PgConnection| {
+            let by_file = server.server_version_num().is_some_and(|version| version >= 150_000);
+            if by_file { copy + " STRATEGY FILE_COPY" } else { copy }
         };
-        work.await.map_err(sql_error(doing()))
+        self.run_on("postgres", sql, format!("copying database {template} to {name}")).await
     }
 
     /// Drops a database, cutting off whoever is connected.
@@ -559,8 +555,19 @@ impl PrivatePostgres {
     }
 
     async fn run(&self, database: &str, sql: String, doing: String) -> Result<(), PostgresError> {
+        self.run_on(database, |_| sql, doing).await
+    }
+
+    /// [`run`](Self::run) for SQL that depends on the server.
+    async fn run_on(
+        &self,
+        database: &str,
+        sql: impl FnOnce(&PgConnection) -> String,
+        doing: String,
+    ) -> Result<(), PostgresError> {
         let work = async {
             let mut connection = PgConnection::connect(&self.admin_url(database)).await?;
+            let sql = sql(&connection);
             sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
             connection.close().await
         };
