@@ -61,6 +61,9 @@ mod chosen {
         NoSecondLook, "controller/tick.rs", "no second look after being overtaken";
         NoLookForOrdersBefore, "controller/step.rs", "a raise does not look for orders outside before its write";
         NoLookForOrdersAfter, "controller/step.rs", "a raise does not look for orders outside after its write";
+        StepBackDoesNotLook, "controller/step.rs", "a step back does not look for orders outside";
+        HalfARaiseIsNotLookedAt, "controller/step.rs", "half a raise does not look whether a rollback overtook it";
+        StrangeShareIsLeft, "controller/step.rs", "without the journal a share is left that it does not have";
         NoLoweringWithoutJournal, "controller/step.rs", "a lowering whose append failed is dropped";
         OrderNotLeft, "controller/command.rs", "a rollback without the journal leaves no order";
         AnswersTooEarly, "controller/command.rs", "a command answers as done without looking";

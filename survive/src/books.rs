@@ -7,6 +7,7 @@ mod invariant;
 mod raise;
 mod track;
 
+pub use ends::Truth;
 pub use invariant::{Broken, Invariant};
 pub use raise::{Ground, Write};
 pub use track::{Rollback, Track};
@@ -62,6 +63,8 @@ pub struct Sight {
     lost_races: BTreeMap<String, u32>,
     /// Its last raise of each rollout, and when it took effect.
     raised: BTreeMap<String, (i64, i64)>,
+    /// When a write of its own last left the new side traffic.
+    left_traffic: BTreeMap<String, i64>,
     faults: Vec<(Call, Fate)>,
     sent: BTreeSet<(Channel, String)>,
     sluggish: bool,
@@ -155,6 +158,7 @@ impl Books {
             read_journal: BTreeMap::new(),
             lost_races: BTreeMap::new(),
             raised: BTreeMap::new(),
+            left_traffic: BTreeMap::new(),
             faults: Vec::new(),
             sent: BTreeSet::new(),
             sluggish: false,
@@ -347,8 +351,8 @@ impl Books {
                 }
             }
             for stamped in left {
-                // It was in order when it was written.
-                let _ = track.apply(stamped, 0, now_ms, self.written);
+                // It was in order when it was written, at about its own time.
+                let _ = track.apply(stamped, 0, stamped.at_ms.min(now_ms), self.written);
             }
             track.arrived = before.arrived;
         }

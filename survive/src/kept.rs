@@ -198,6 +198,27 @@ fn a_promotion_gives_way_to_a_rollback_wherever_it_comes() {
     }
 }
 
+/// New code at 100% sends the share back to 90%. A person's direct rollback that comes
+/// meanwhile counts, whichever write is the last.
+#[test]
+fn a_step_back_gives_way_to_a_direct_rollback_wherever_it_comes() {
+    let mut overtook = 0;
+    for apart_ms in (0..2_000).step_by(80) {
+        let mut course: Vec<(i64, What)> = vec![(500, order(Order::Start))];
+        course.extend(ticks(1..17));
+        course.push((16 * 60_000 + 20_000, What::Build));
+        course.push((17 * 60_000 + 400, What::Tick { late_ms: 400 }));
+        course.push((17 * 60_000 + 400 + apart_ms, What::Direct { rollout: SCORE }));
+        let mut plan = plan(course);
+        plan.ends_well = false;
+        let played = play(&plan, true);
+        holds(&plan, &played);
+        let late = |line: &str| line.contains("writes r0 Tenths(0) → Tenths(900)");
+        overtook += usize::from(played.story.iter().any(|(_, line)| late(line)));
+    }
+    assert!(overtook > 0, "no step back landed after the order");
+}
+
 /// Scheduler, seed 60: the append fails, the rollback sets 0% and says so; a raise in
 /// flight then writes. Wherever the raise stands still, the journal learns of the
 /// rollback with who and why, and the share is back at 0.
@@ -308,6 +329,8 @@ mod planted {
         (Defect::SafeWithoutLooking, 6),
         (Defect::AnswersTooEarly, 30),
         (Defect::MissingMinutesIgnored, 29),
+        (Defect::StepBackDoesNotLook, 394),
+        (Defect::HalfARaiseIsNotLookedAt, 2126),
     ];
 
     #[test]

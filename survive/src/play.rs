@@ -317,12 +317,15 @@ impl<'a> Player<'a> {
                 let old_is_bad = lately
                     .iter()
                     .any(|(_, service)| matches!(service, Service::OldFails | Service::BothSlow));
-                state.books.tick_ended(uid, old_is_bad, now_ms);
+                let shown = state.all_shown();
+                state.books.tick_ended(uid, old_is_bad, &shown, now_ms);
             }
             Done::Answer(request, answer) => match *answer {
                 Ok(outcome) => {
                     self.tell(|| format!("{name}: {:?}, {}", outcome.outcome, outcome.message));
-                    self.cloud.state().books.answered(uid, &request, &outcome, now_ms);
+                    let mut state = self.cloud.state();
+                    let shown = state.all_shown();
+                    state.books.answered(uid, &request, &outcome, &shown, now_ms);
                 }
                 Err(error) => {
                     self.tell(|| format!("{name}: fails, {error}"));

@@ -4,15 +4,17 @@ use super::act::{StepOutcome, act, journal_outcome};
 use super::store::{self, JournalError, Loaded};
 use super::{Schedule, now};
 use crate::config::Rollout;
-use crate::domain::copy::Copy;
+use crate::domain::copy::{Copy, OutsideOrder};
 use crate::domain::decide::Decided;
-use crate::domain::decision::{CauseKind, Shift, StepBackReason};
+use crate::domain::decision::{Cause, CauseKind, RollBackReason, Shift, StepBackReason};
 use crate::domain::draft::Draft;
 use crate::domain::explain;
 use crate::domain::journal::{FoldError, Journal};
+use crate::domain::labels::Labels;
 use crate::domain::observation::Unread;
+use crate::domain::weight::Weight;
 use crate::planted::planted;
-use crate::ports::{LedgerError, World, WritePermit};
+use crate::ports::{Ledger, LedgerError, World, WritePermit};
 use tracing::{Instrument as _, info_span};
 
 /// Why a step of one rollout failed; the variants are its phases.
@@ -84,38 +86,22 @@ pub async fn carry_out(
     let Some(shift) = &decided.shift else {
         return Ok(Carried::Recorded(Box::new(draft.journal.clone()), None));
     };
-    let terms = draft.journal.run.as_ref().map_or(&rollout.terms, |run| &run.terms);
-    let (routes, sides) = (&terms.routes, &terms.labels);
-    if shift.cause.kind.raises()
-        && !planted!(NoLookForOrdersBefore)
-        && ordered_outside(world, rollout, &draft.journal).await
-    {
-        // The intent stays open; the next tick takes the order in and settles it.
-        return Ok(Carried::Recorded(Box::new(draft.journal.clone()), None));
-    }
+    let journal = &draft.journal;
     let span = info_span!("act", rollout.name = name, to.percent = shift.to.percent());
-    let mut outcome = act(&*world.traffic, routes, &permit, shift).instrument(span).await;
-    if shift.cause.kind.raises()
-        && !planted!(NoLookForOrdersAfter)
-        && ordered_outside(world, rollout, &draft.journal).await
-    {
-        // A rollback was answered while this raise was under way: undo it.
-        let from = shift.from.unwrap_or_default();
-        let why = StepBackReason::Undo { to: shift.to };
-        let back = Shift {
-            from: None,
-            to: from,
-            cause: crate::domain::decision::Cause {
-                kind: CauseKind::StepBack,
-                text: explain::step_back(from, &why, sides),
-            },
-        };
-        outcome = act(&*world.traffic, routes, &permit, &back).await;
-    }
+    let Some(outcome) = write(world, rollout, journal, &permit, shift).instrument(span).await
+    else {
+        // The intent stays open; the next tick takes the order in and settles it.
+        return Ok(Carried::Recorded(Box::new(journal.clone()), None));
+    };
     let mut after = Draft::of(&draft.journal);
     journal_outcome(&mut after, shift, &outcome, now(world, schedule))?;
     if after.events.is_empty() {
-        return Ok(Carried::Recorded(Box::new(after.journal), Some(outcome)));
+        // Half a raise adds no entry, so no lost race tells that a rollback came between.
+        return Ok(if overtaken(ledger, name, journal).await {
+            Carried::Overtaken
+        } else {
+            Carried::Recorded(Box::new(after.journal), Some(outcome))
+        });
     }
     let recorded = store::append(ledger, name, &after, seq, schedule.deadline);
     let span = info_span!("record", rollout.name = name, events = after.events.len());
@@ -127,8 +113,76 @@ pub async fn carry_out(
     })
 }
 
+/// Whether another process has written to the journal since `journal`. Where that
+/// cannot be read, the next tick finds out.
+async fn overtaken(ledger: &dyn Ledger, rollout: &str, journal: &Journal) -> bool {
+    let now = store::load(ledger, rollout).await;
+    !planted!(HalfARaiseIsNotLookedAt)
+        && now.is_ok_and(|now| now.journal.revision > journal.revision)
+}
+
+/// Makes a change of weight. Before one that leaves the new side traffic, and after
+/// it, orders outside the journal are looked for: a rollback that was answered counts,
+/// whichever write came last. `None`: nothing was written, because nothing rises over an
+/// order, or without knowing of one.
+async fn write(
+    world: &World,
+    rollout: &Rollout,
+    journal: &Journal,
+    permit: &WritePermit,
+    shift: &Shift,
+) -> Option<StepOutcome> {
+    let terms = journal.run.as_ref().map_or(&rollout.terms, |run| &run.terms);
+    let (traffic, routes, sides) = (&*world.traffic, &terms.routes, &terms.labels);
+    if shift.to == Weight::ZERO {
+        return Some(act(traffic, routes, permit, shift).await);
+    }
+    let raises = shift.cause.kind.raises();
+    let before = match raises {
+        true if planted!(NoLookForOrdersBefore) => Orders::None,
+        false if planted!(StepBackDoesNotLook) => Orders::None,
+        _ => orders(world, rollout, journal).await,
+    };
+    match before {
+        Orders::None => {}
+        Orders::One(order) if !raises => {
+            return Some(act(traffic, routes, permit, &obey(*order, sides)).await);
+        }
+        Orders::Unread if !raises => {}
+        Orders::One(_) | Orders::Unread => return None,
+    }
+    let outcome = act(traffic, routes, permit, shift).await;
+    let after = match raises {
+        true if planted!(NoLookForOrdersAfter) => Orders::None,
+        false if planted!(StepBackDoesNotLook) => Orders::None,
+        _ => orders(world, rollout, journal).await,
+    };
+    match after {
+        Orders::One(order) => Some(act(traffic, routes, permit, &obey(*order, sides)).await),
+        Orders::Unread if raises => {
+            // A rollback may have been answered while this raise was under way.
+            let back = undo(shift, sides);
+            Some(act(traffic, routes, permit, &back).await)
+        }
+        Orders::None | Orders::Unread => Some(outcome),
+    }
+}
+
+/// The change that an order from outside the journal asks for.
+fn obey(order: OutsideOrder, sides: &Labels) -> Shift {
+    let reason = RollBackReason::Ordered { by: order.identity, reason: order.reason };
+    Shift::out_of_traffic(CauseKind::RollBack, explain::rollback_reason(&reason, sides))
+}
+
+fn undo(shift: &Shift, sides: &Labels) -> Shift {
+    let from = shift.from.unwrap_or_default();
+    let text = explain::step_back(from, &StepBackReason::Undo { to: shift.to }, sides);
+    Shift { from: None, to: from, cause: Cause { kind: CauseKind::StepBack, text } }
+}
+
 /// The append failed. A raise is dropped; a lowering acts, and the next tick that
-/// reaches the journal finds it.
+/// reaches the journal finds it: at 0, or at the share that the journal has. Any other
+/// share would look there like someone else's, so such a step back waits.
 async fn without_journal(
     world: &World,
     rollout: &Rollout,
@@ -137,13 +191,15 @@ async fn without_journal(
     down: LedgerError,
     schedule: Schedule,
 ) -> Carried {
-    let lowering = decided.shift.as_ref().filter(|shift| !shift.cause.kind.raises());
+    let known = loaded.journal.run.as_ref().map_or(Weight::ZERO, |run| run.weight);
+    let lowering = decided.shift.as_ref().filter(|shift| {
+        !shift.cause.kind.raises()
+            && (shift.to == Weight::ZERO || shift.to == known || planted!(StrangeShareIsLeft))
+    });
     let lowering = lowering.filter(|_| !planted!(NoLoweringWithoutJournal));
     let Some(shift) = lowering else { return Carried::Unjournalled(down, None) };
-    let run = decided.draft.journal.run.as_ref();
-    let routes = run.map_or(&rollout.terms.routes, |run| &run.terms.routes);
     let permit = WritePermit::lower_only(schedule.deadline);
-    let outcome = act(&*world.traffic, routes, &permit, shift).await;
+    let outcome = write(world, rollout, &decided.draft.journal, &permit, shift).await;
     if shift.cause.kind == CauseKind::RollBack {
         // Protection needs to know what to go on with; the journal stays where it was.
         let revision = loaded.journal.changed;
@@ -152,15 +208,22 @@ async fn without_journal(
             tracing::error!(rollout.name = rollout.name, "{}", Unread::of(&error));
         }
     }
-    Carried::Unjournalled(down, Some(outcome))
+    Carried::Unjournalled(down, outcome)
 }
 
-/// Whether a rollback was ordered outside the journal that it does not know. Where
-/// that cannot be read, nothing rises.
-async fn ordered_outside(world: &World, rollout: &Rollout, journal: &Journal) -> bool {
-    let read = world.outposts.read(&[&rollout.name]).await.pop();
-    match read {
-        Some(Ok(outside)) => outside.order.is_some_and(|order| journal.lacks(&order)),
-        Some(Err(_)) | None => true,
+/// What is left outside the journal that it does not know.
+enum Orders {
+    None,
+    One(Box<OutsideOrder>),
+    Unread,
+}
+
+async fn orders(world: &World, rollout: &Rollout, journal: &Journal) -> Orders {
+    match world.outposts.read(&[&rollout.name]).await.pop() {
+        Some(Ok(outside)) => match outside.order.filter(|order| journal.lacks(order)) {
+            Some(order) => Orders::One(Box::new(order)),
+            None => Orders::None,
+        },
+        Some(Err(_)) | None => Orders::Unread,
     }
 }

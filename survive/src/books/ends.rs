@@ -9,16 +9,20 @@ use rollout_controller::domain::copy::OutsideOrder;
 use rollout_controller::domain::health::Kind;
 use rollout_controller::domain::message::Channel;
 use rollout_controller::domain::observation::AlarmState;
+use std::collections::BTreeMap;
+
+/// What the rules of each rollout really show.
+pub type Truth = BTreeMap<String, Vec<Shown>>;
 
 impl Books {
-    /// A tick ended by itself.
-    pub fn tick_ended(&mut self, uid: u64, old_is_bad: bool, now_ms: i64) {
+    /// A tick ended by itself. `shown` is what each rollout's rules really show.
+    pub fn tick_ended(&mut self, uid: u64, old_is_bad: bool, shown: &Truth, now_ms: i64) {
         let Some(sight) = self.sights.get(&uid).cloned() else { return };
         for rollout in self.names() {
-            if let Some((invariant, text)) = self.after_tick(&sight, &rollout, old_is_bad) {
+            if let Some((invariant, text)) = self.after_tick(uid, &sight, &rollout, old_is_bad) {
                 self.breaks(invariant, now_ms, format!("{rollout}: {text}"));
             }
-            if let Some((invariant, text)) = self.after_raise(&sight, &rollout) {
+            if let Some((invariant, text)) = self.after_write(uid, &sight, &rollout, shown) {
                 self.breaks(invariant, now_ms, format!("{rollout}: {text}"));
             }
             if let Some((invariant, text)) = self.after_look(uid, &sight, &rollout) {
@@ -109,6 +113,7 @@ impl Books {
 
     fn after_tick(
         &self,
+        uid: u64,
         sight: &Sight,
         rollout: &str,
         old_is_bad: bool,
@@ -152,6 +157,14 @@ impl Books {
         {
             return None;
         }
+        // The run as it is now may be another one than the tick knew, and what someone
+        // else wrote meanwhile is the next tick's to lower.
+        let read = sight.read_journal.get(rollout).copied().unwrap_or(u64::MAX);
+        if self.meddled_ms >= Some(sight.began_ms)
+            || track.changes.iter().any(|change| change.uid != uid && change.written > read)
+        {
+            return None;
+        }
         let left = Self::rules_seen(sight, rollout).find(|(_, shown)| !shown.is_reached())?;
         let text = format!("alarm {alarm} stands, and the tick leaves {} at {:?}", left.0, left.1);
         Some((Invariant::AlarmsRollBack, text))
@@ -170,8 +183,15 @@ impl Books {
         })
     }
 
-    fn after_raise(&self, sight: &Sight, rollout: &str) -> Option<(Invariant, String)> {
-        let (seq, at_ms) = sight.raised.get(rollout).copied()?;
+    /// What a process owes that left the new side traffic.
+    fn after_write(
+        &self,
+        uid: u64,
+        sight: &Sight,
+        rollout: &str,
+        shown: &Truth,
+    ) -> Option<(Invariant, String)> {
+        let left_ms = sight.left_traffic.get(rollout).copied()?;
         let track = self.tracks.get(rollout)?;
         let hindered = sight.faults.iter().any(|(call, _)| {
             matches!(
@@ -188,33 +208,46 @@ impl Books {
             return None;
         }
         let looked_ms = sight.outside.get(rollout).map_or(i64::MIN, |(read_ms, _)| *read_ms);
-        if looked_ms < at_ms {
-            let text = "no look for orders after the raise".to_owned();
+        if looked_ms < left_ms {
+            let text = "no look for orders after the write".to_owned();
             return Some((Invariant::OrdersAreLookedFor, text));
         }
+        let (seq, at_ms) = sight.raised.get(rollout).copied()?;
+        let lost_races = sight.lost_races.get(rollout).copied().unwrap_or_default();
         // Twice: its second look was overtaken as well.
-        let overtaken = sight.lost_races.get(rollout) == Some(&1)
+        let overtaken = lost_races <= 1
             && track.intents.iter().any(|intent| intent.seq == seq && !intent.own_outcome);
         let rolled_back = track.rollbacks.iter().any(|rollback| {
+            let lost = lost_races == 1 || rollback.committed_ms < Some(at_ms);
             rollback.seq.is_some_and(|rolled| {
-                rolled > seq && !track.starts.iter().any(|start| *start > rolled)
+                rolled > seq && lost && !track.starts.iter().any(|start| *start > rolled)
             })
         });
-        let left = Self::rules_seen(sight, rollout).find(|(_, shown)| !shown.is_reached());
-        let (name, shown) = left.filter(|_| overtaken && rolled_back)?;
-        let text = format!("a raise was overtaken by a rollback, and {name} is left at {shown:?}");
+        // Whoever ordered the rollback may be lowering still.
+        let lowered = track.open_intent().is_some_and(|intent| intent.uid != uid && !intent.raises);
+        let now = shown.get(rollout).map(Vec::as_slice).unwrap_or_default();
+        let left = now.iter().find(|shown| !shown.is_reached());
+        let shown = left.filter(|_| overtaken && rolled_back && !lowered)?;
+        let text = format!("a raise was overtaken by a rollback, and a rule is left at {shown:?}");
         Some((Invariant::OvertakenLooksAgain, text))
     }
 
-    /// A person got an answer.
-    pub fn answered(&mut self, uid: u64, request: &Request, outcome: &CommandOutcome, now_ms: i64) {
+    /// A person got an answer. `shown` is what each rollout's rules really show.
+    pub fn answered(
+        &mut self,
+        uid: u64,
+        request: &Request,
+        outcome: &CommandOutcome,
+        shown: &Truth,
+        now_ms: i64,
+    ) {
         if let Some((invariant, text)) = self.check_answer(uid, request, outcome) {
             let text = format!("{} answered {:?}: {text}", request.order.name(), outcome.outcome);
             self.breaks(invariant, now_ms, text);
         }
         let sight = self.sights.get(&uid).cloned();
         if let Some(sight) = sight
-            && let Some((invariant, text)) = self.after_raise(&sight, &outcome.rollout)
+            && let Some((invariant, text)) = self.after_write(uid, &sight, &outcome.rollout, shown)
         {
             self.breaks(invariant, now_ms, text);
         }
@@ -263,10 +296,10 @@ impl Books {
                 && let Some(change) = track
                     .changes
                     .iter()
-                    .find(|(change, by)| *change > seen && *change < seq && *by != uid)
+                    .find(|change| change.seq > seen && change.seq < seq && change.uid != uid)
             {
                 let text =
-                    format!("revision {seen} was seen, and entry {} came before {seq}", change.0);
+                    format!("revision {seen} was seen, and entry {} came before {seq}", change.seq);
                 return Some((Invariant::StaleCommandsDoNotCount, text));
             }
             if !(same || rollback && left) {

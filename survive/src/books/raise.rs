@@ -1,8 +1,9 @@
 //! Writes of weights, and the intents before them.
 
+use super::track::Intent;
 use super::{Books, Invariant, Sight, Track, Work};
 use crate::cloud::{Shown, tenths};
-use crate::fate::Stand;
+use crate::fate::{Call, Stand};
 use aws_sdk_elasticloadbalancingv2::types::{Action, Rule, TargetGroupStickinessConfig};
 use rollout_controller::domain::code::{CodeSeen, RouteCodeSeen};
 use rollout_controller::domain::command::Order;
@@ -74,9 +75,11 @@ impl Books {
             );
             self.breaks(invariant, write.now_ms, text);
         }
-        if rises(write)
-            && let Some(sight) = self.sights.get_mut(&write.uid)
-        {
+        let Some(sight) = self.sights.get_mut(&write.uid) else { return };
+        if !write.to().is_reached() {
+            sight.left_traffic.insert(rollout.to_owned(), write.now_ms);
+        }
+        if rises(write) {
             let seq = self.tracks.get(rollout).and_then(|track| track.own_raise(write.uid));
             let seq = seq.map_or(0, |intent| intent.seq);
             sight.raised.insert(rollout.to_owned(), (seq, write.now_ms));
@@ -89,11 +92,18 @@ impl Books {
         if let Some(text) = changes_more(sight, write) {
             return Some((Invariant::OnlyWeightsChange, text));
         }
+        if self.cut_ms.is_some_and(|cut_ms| cut_ms >= sight.began_ms) {
+            // What it intended went with the database that had it.
+            return None;
+        }
         if let Some(problem) = only_intended(track, sight, write) {
             return Some(problem);
         }
-        if !rises(write) {
-            return None;
+        let stepped_back =
+            track.intents.iter().rev().find(|intent| lands_late(intent, sight, write));
+        if !rises(write) || stepped_back.is_some() {
+            let began_ms = stepped_back.map(|intent| intent.committed_ms);
+            return not_looked(sight, rollout, began_ms?);
         }
         let Some(intent) = track.own_raise(write.uid) else {
             let text = "its process has no intent in the journal".to_owned();
@@ -125,14 +135,30 @@ impl Books {
                 return Some((Invariant::NothingRisesAfterARollback, text));
             }
         }
-        let looked_ms = sight.outside.get(rollout).map_or(i64::MIN, |(read_ms, _)| *read_ms);
-        // An answer may be older than its question by what is called stale.
-        if looked_ms + 1_500 < intent.committed_ms {
-            let text = "no look for orders since its intent".to_owned();
-            return Some((Invariant::OrdersAreLookedFor, text));
-        }
-        None
+        not_looked(sight, rollout, intent.committed_ms)
     }
+}
+
+/// A write of a step back, or of a raise that is taken back: it lowers what its process
+/// saw, whatever was written meanwhile. Looks before and after it tell of a rollback.
+fn lands_late(intent: &Intent, sight: &Sight, write: &Write) -> bool {
+    let (Shown::Tenths(to), Some((_, Shown::Tenths(seen), _))) =
+        (write.to(), sight.rules.get(&write.arn))
+    else {
+        return false;
+    };
+    let lowers_to = if intent.raises { intent.from } else { intent.to };
+    intent.uid == write.uid && to > 0 && to == lowers_to && to <= *seen
+}
+
+/// Whoever leaves traffic has looked for orders since it intended that. One that lowers
+/// need not know.
+fn not_looked(sight: &Sight, rollout: &str, since_ms: i64) -> Option<(Invariant, String)> {
+    let looked_ms = sight.outside.get(rollout).map_or(i64::MIN, |(read_ms, _)| *read_ms);
+    let failed = sight.faults.iter().any(|(call, _)| *call == Call::OutsideRead);
+    // An answer may be older than its question by what is called stale.
+    (looked_ms + 1_500 < since_ms && !failed)
+        .then(|| (Invariant::OrdersAreLookedFor, "no look for orders since its intent".to_owned()))
 }
 
 /// Whether the new side gets more than before.
@@ -171,7 +197,10 @@ fn only_intended(track: &Track, sight: &Sight, write: &Write) -> Option<(Invaria
     let to = write.to();
     if rises(write)
         && let Some(intent) = track.own_raise(write.uid)
-        && let Some((_, seen, _)) = sight.rules.get(&write.arn)
+        && to == Shown::Tenths(intent.to)
+        && let Some((_, seen, as_of_ms)) = sight.rules.get(&write.arn)
+        // What it read after the request had left tells nothing of the request.
+        && *as_of_ms <= write.sent_ms
         && *seen != Shown::Tenths(intent.from)
     {
         let text = format!("it was read at {seen:?}, and intended from {}", intent.from);
@@ -182,7 +211,9 @@ fn only_intended(track: &Track, sight: &Sight, write: &Write) -> Option<(Invaria
         // A raise that reached some routes is taken back to where it began.
         to == Shown::Tenths(intent.to) || (intent.raises && to == Shown::Tenths(intent.from))
     });
-    if intended || to.is_reached() && own.iter().any(|intent| intent.to == 0) {
+    // Without the journal, back to the share that it has.
+    let as_journalled = !rises(write) && to == Shown::Tenths(track.weight().tenths());
+    if intended || as_journalled || to.is_reached() && own.iter().any(|intent| intent.to == 0) {
         return None;
     }
     if !to.is_reached() {

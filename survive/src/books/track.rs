@@ -42,6 +42,8 @@ pub struct Rollback {
     pub command: String,
     /// Its entry, once it has one.
     pub seq: Option<i64>,
+    /// When that was committed.
+    pub committed_ms: Option<i64>,
     /// When it was left outside the journal.
     pub order_ms: Option<i64>,
     /// The time that it names for itself.
@@ -52,6 +54,17 @@ pub struct Rollback {
     pub who: (String, String),
     /// Whether the database that had it was replaced by an older one.
     pub excused: bool,
+}
+
+/// An entry that a person would call a change.
+#[derive(Clone, Copy, Debug)]
+pub struct Changed {
+    /// It.
+    pub seq: i64,
+    /// The process that wrote it.
+    pub uid: u64,
+    /// Entries that were written by then, in all rollouts.
+    pub written: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -118,8 +131,8 @@ pub struct Track {
     pub arrived: BTreeSet<(Channel, i64, Option<Topic>)>,
     /// Topics that are raised.
     pub raised: BTreeMap<Topic, i64>,
-    /// Entries that a person would call a change, and the process that wrote each.
-    pub changes: Vec<(i64, u64)>,
+    /// Entries that a person would call a change.
+    pub changes: Vec<Changed>,
     /// When the newest run ended.
     pub ended_ms: Option<i64>,
     /// When the newest run began, by the world's time.
@@ -349,9 +362,9 @@ impl Track {
         (self.seq, self.at_ms) = (stamped.seq, stamped.at_ms);
         if stamped.event.is_change() {
             self.changed = stamped.seq;
-            self.changes.push((stamped.seq, uid));
+            self.changes.push(Changed { seq: stamped.seq, uid, written });
         }
-        self.person(stamped)?;
+        self.person(stamped, now_ms)?;
         self.messages(stamped, now_ms, written);
         let becomes = match &stamped.event {
             Event::Applied { to, .. } => Some(*to).filter(|to| *to != self.weight()),
@@ -371,7 +384,7 @@ impl Track {
     }
 
     /// A person's action has a name and a reason, and is one action.
-    fn person(&mut self, stamped: &Stamped) -> Result<(), (Invariant, String)> {
+    fn person(&mut self, stamped: &Stamped, now_ms: i64) -> Result<(), (Invariant, String)> {
         let Some(command) = stamped.event.command() else { return Ok(()) };
         let who = match &stamped.event {
             Event::Started { who, .. }
@@ -400,7 +413,7 @@ impl Track {
         if rollback {
             let command = command.to_owned();
             let rollback = self.rollback(&command);
-            rollback.seq = Some(stamped.seq);
+            (rollback.seq, rollback.committed_ms) = (Some(stamped.seq), Some(now_ms));
             if rollback.who == (String::new(), String::new()) {
                 rollback.who = (who.identity, who.reason);
             } else if rollback.who.0 != who.identity || rollback.who.1.trim() != who.reason {

@@ -14,6 +14,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use rollout_controller::adapters::alb::RuleCalls;
 use rollout_controller::adapters::aws::CallError;
 use rollout_controller::domain::route::Route;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// One of our weighted rules, with its listener.
@@ -161,6 +162,15 @@ impl State {
     pub fn shown(&self, rollout: &str) -> Vec<Shown> {
         let ours = self.rules.values().filter(|ours| ours.rollout == rollout);
         ours.map(Ours::shows).collect()
+    }
+
+    /// The same for all rollouts.
+    pub fn all_shown(&self) -> BTreeMap<String, Vec<Shown>> {
+        let mut all: BTreeMap<String, Vec<Shown>> = BTreeMap::new();
+        for ours in self.rules.values() {
+            all.entry(ours.rollout.clone()).or_default().push(ours.shows());
+        }
+        all
     }
 
     /// The rollout that owns a rule.
