@@ -63,6 +63,7 @@ mod chosen {
         NoLookForOrdersAfter, "controller/step.rs", "a raise does not look for orders outside after its write";
         StepBackDoesNotLook, "controller/step.rs", "a step back does not look for orders outside";
         HalfARaiseIsNotLookedAt, "controller/step.rs", "half a raise does not look whether a rollback overtook it";
+        LateTicksDateBack, "domain/observation.rs", "a late tick dates code and shares back to its own time";
         StrangeShareIsLeft, "controller/step.rs", "without the journal a share is left that it does not have";
         NoLoweringWithoutJournal, "controller/step.rs", "a lowering whose append failed is dropped";
         OrderNotLeft, "controller/command.rs", "a rollback without the journal leaves no order";

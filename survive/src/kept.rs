@@ -219,6 +219,19 @@ fn a_step_back_gives_way_to_a_direct_rollback_wherever_it_comes() {
     assert!(overtook > 0, "no step back landed after the order");
 }
 
+/// A tick fifteen minutes late saw the new code, and dated it back to its own time: the
+/// minutes of the old code up to then spoke for the new one.
+#[test]
+fn a_late_tick_dates_new_code_by_the_clock() {
+    let mut course: Vec<(i64, What)> = vec![(500, order(Order::Start))];
+    course.extend(ticks(1..8));
+    course.push((9 * 60_000 + 30_000, What::Build));
+    course.push((9 * 60_000 + 40_000, What::Tick { late_ms: 900_000 }));
+    course.extend(ticks(10..20));
+    let plan = plan(course);
+    holds(&plan, &play(&plan, false));
+}
+
 /// Scheduler, seed 60: the append fails, the rollback sets 0% and says so; a raise in
 /// flight then writes. Wherever the raise stands still, the journal learns of the
 /// rollback with who and why, and the share is back at 0.
@@ -329,6 +342,7 @@ mod planted {
         (Defect::SafeWithoutLooking, 6),
         (Defect::AnswersTooEarly, 30),
         (Defect::MissingMinutesIgnored, 29),
+        (Defect::LateTicksDateBack, 13),
         (Defect::StepBackDoesNotLook, 394),
         (Defect::HalfARaiseIsNotLookedAt, 2126),
     ];

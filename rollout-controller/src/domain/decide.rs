@@ -134,7 +134,8 @@ pub fn is_from_the_future(journal: &Journal, seen: &Observation, now: Now) -> bo
 pub fn intend(draft: &mut Draft, shift: &Shift, now: Now) -> Result<(), FoldError> {
     let from = draft.journal.run.as_ref().map_or(Weight::ZERO, |run| run.weight);
     let (to, cause) = (shift.to, shift.cause.clone());
-    draft.add(now.tick_ms, Event::Intended { from, to, cause, deadline_ms: now.deadline_ms })
+    let (deadline_ms, clock_ms) = (now.deadline_ms, now.late_clock_ms());
+    draft.add(now.tick_ms, Event::Intended { from, to, cause, deadline_ms, clock_ms })
 }
 
 fn end_pause(draft: &mut Draft, now: Now) -> Result<(), FoldError> {
@@ -195,7 +196,8 @@ fn record(
     // After the minutes: those up to now were gathered on the code that was.
     if let CodeLook::Changed(change, codes) = &assessment.code {
         let (change, codes) = (*change, codes.clone());
-        draft.add(now.tick_ms, Event::CodeChanged { change, codes })?;
+        let clock_ms = now.late_clock_ms();
+        draft.add(now.tick_ms, Event::CodeChanged { change, codes, clock_ms })?;
     }
     Ok(())
 }

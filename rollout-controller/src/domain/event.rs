@@ -77,9 +77,25 @@ pub enum Event {
         code_unknown: Option<String>,
     },
     /// The code behind the groups was seen first, or is not what it was.
-    CodeChanged { change: CodeChange, codes: Vec<RouteCode> },
+    CodeChanged {
+        change: CodeChange,
+        codes: Vec<RouteCode>,
+        /// The clock in milliseconds, if the tick came so late that it was in a later
+        /// minute: what was gathered before then is not this code's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clock_ms: Option<i64>,
+    },
     /// A change of weight is about to be made on every route.
-    Intended { from: Weight, to: Weight, cause: Cause, deadline_ms: i64 },
+    Intended {
+        from: Weight,
+        to: Weight,
+        cause: Cause,
+        deadline_ms: i64,
+        /// The clock in milliseconds, if the tick came so late that it was in a later
+        /// minute: what was gathered before then is not this share's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clock_ms: Option<i64>,
+    },
     /// Every route shows the new weight.
     Applied { from: Weight, to: Weight, cause: Cause },
     /// Not every route does; each with what it shows or why it cannot be told.

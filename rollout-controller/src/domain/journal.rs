@@ -313,7 +313,8 @@ fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<()
             run.requests_per_minute = *requests_per_minute;
         }
         Event::Ticked { .. } => ticked(run, at_ms, event)?,
-        Event::CodeChanged { change, codes } => {
+        Event::CodeChanged { change, codes, clock_ms } => {
+            let seen_ms = clock_ms.map_or(at_ms, |clock_ms| clock_ms.max(at_ms));
             run.codes.clone_from(codes);
             run.code_unknown_ms = None;
             match change {
@@ -324,11 +325,12 @@ fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<()
                     let engine = run.engine()?;
                     if !planted!(EvidenceOutlivesCode) {
                         let judge = run.judge()?;
-                        run.gathered.restart_proof(&engine, judge.as_ref(), minute_of(at_ms));
+                        let minute = minute_of(seen_ms);
+                        run.gathered.restart_proof(&engine, judge.as_ref(), minute);
                     }
                     run.baked = false;
                     if change.touches_new() {
-                        run.new_code_ms = Some(at_ms);
+                        run.new_code_ms = Some(seen_ms);
                         run.undone.clear();
                     }
                     if let Phase::Advancing { .. } = run.phase {
@@ -337,8 +339,9 @@ fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<()
                 }
             }
         }
-        Event::Intended { from, to, cause, deadline_ms } => {
+        Event::Intended { from, to, cause, deadline_ms, clock_ms } => {
             let (cause, deadline_ms) = (cause.clone(), *deadline_ms);
+            let at_ms = clock_ms.map_or(at_ms, |clock_ms| clock_ms.max(at_ms));
             run.intent = Some(Intent { seq, at_ms, from: *from, to: *to, cause, deadline_ms });
         }
         Event::Applied { to, cause, .. } => {

@@ -6,6 +6,7 @@ use super::copy::{Copy, OutsideOrder};
 use super::minute::{Minute, SideCounts};
 use super::weight::Weight;
 use super::wrong_answers::ComparisonsRead;
+use crate::planted::planted;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -49,6 +50,14 @@ pub struct Now {
     pub real_ms: i64,
     /// Real time after which this process must not write any more.
     pub deadline_ms: i64,
+}
+
+impl Now {
+    /// The clock, if it is in a later minute than the tick: one that came late.
+    pub fn late_clock_ms(&self) -> Option<i64> {
+        let later = self.clock_ms.div_euclid(60_000) > self.tick_ms.div_euclid(60_000);
+        (later && !planted!(LateTicksDateBack)).then_some(self.clock_ms)
+    }
 }
 
 /// Everything that one look read about one rollout.

@@ -318,7 +318,7 @@ fn pages(journal: &Journal, stamped: &Stamped, before: Before) -> Vec<Page> {
         (Event::Cleared { topic, text }, _) if *topic != Topic::PauseExpires => {
             vec![page(*topic, Urgency::Clear, resolved(name, *topic, &sides), text)]
         }
-        (Event::CodeChanged { change, codes }, Some(run)) if change.touches_new() => {
+        (Event::CodeChanged { change, codes, .. }, Some(run)) if change.touches_new() => {
             let now: Vec<String> = codes
                 .iter()
                 .filter_map(|code| code.new.as_ref())

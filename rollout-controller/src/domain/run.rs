@@ -264,7 +264,10 @@ impl Run {
         self.note_apart(BTreeMap::new(), at_ms);
         self.weight = weight;
         self.since_ms = at_ms;
-        self.timeline.push((Minute(at_ms.div_euclid(60_000)), weight));
+        // A tick that came late dates a share by the clock, the next one by its own time.
+        let last = self.timeline.last().map(|(minute, _)| *minute);
+        let minute = Minute(at_ms.div_euclid(60_000));
+        self.timeline.push((last.map_or(minute, |last| last.max(minute)), weight));
         // Minutes up to three hours back may still be read.
         let excess = self.timeline.len().saturating_sub(64);
         self.timeline.drain(..excess);

@@ -372,9 +372,10 @@ impl Track {
             _ => None,
         };
         if becomes.is_some() {
-            // Whoever journals the outcome: the share began with the intent.
+            // Whoever journals the outcome: the share counts from the minute of the intent
+            // on, by a clock that may be a second behind.
             let began_ms = self.open_intent().map_or(now_ms, |intent| intent.committed_ms);
-            self.since_ms = began_ms.min(now_ms).min(stamped.at_ms);
+            self.since_ms = (began_ms.min(now_ms) - 1_000).div_euclid(60_000) * 60_000;
         }
         self.intents(stamped, uid, now_ms);
         if matches!(stamped.event, Event::Ticked { .. }) {
@@ -481,7 +482,7 @@ impl Track {
 
     fn intents(&mut self, stamped: &Stamped, uid: u64, now_ms: i64) {
         match &stamped.event {
-            Event::Intended { from, to, cause, deadline_ms } => {
+            Event::Intended { from, to, cause, deadline_ms, .. } => {
                 self.intents.push(Intent {
                     seq: stamped.seq,
                     from: from.tenths(),

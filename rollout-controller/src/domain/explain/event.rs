@@ -102,7 +102,7 @@ pub fn sentence(name: &str, sides: &Labels, stamped: &Stamped) -> String {
         Event::NotApplied { from, to, routes, .. } => {
             format!("{from} → {to} failed: {}", RouteFound::list(routes))
         }
-        Event::CodeChanged { change, codes } => {
+        Event::CodeChanged { change, codes, .. } => {
             let of = |pick: fn(&crate::domain::code::RouteCode) -> &Option<Code>| {
                 let mut all: Vec<String> = codes
                     .iter()
