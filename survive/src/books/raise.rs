@@ -56,6 +56,8 @@ impl Write {
 pub struct Ground {
     /// Whole minutes at the share on the code that the process saw.
     pub minutes: usize,
+    /// Minutes at the share, whatever the code.
+    pub at_share: usize,
     /// Whether the newest of the minutes it was served was one in which only the new
     /// side was bad.
     pub newest_is_bad: bool,
@@ -387,6 +389,13 @@ pub(super) fn may_intend(
     let proof = !continues && !forced && kind != CauseKind::Start;
     if proof && ground.minutes < 1 {
         return says(Invariant::EvidenceIsOfThisCode, "no whole minute at this share on this code");
+    }
+    if proof && track.proven_minutes > ground.at_share {
+        let text = format!(
+            "{} minutes prove it, and {} were at this share",
+            track.proven_minutes, ground.at_share
+        );
+        return Some((Invariant::EvidenceIsOfThisCode, text));
     }
     if !continues && from > Weight::ZERO && ground.newest_is_silent {
         return says(

@@ -5,6 +5,7 @@ use super::Invariant;
 use crate::fate::Stand;
 use rollout_controller::domain::code::Code;
 use rollout_controller::domain::decision::{Decision, RollBackReason};
+use rollout_controller::domain::engine::Proof;
 use rollout_controller::domain::event::{End, Event, Item, LoweredBy, MinuteEntry, Stamped, Who};
 use rollout_controller::domain::message::{Channel, Topic};
 use rollout_controller::domain::plan::Mode;
@@ -27,6 +28,8 @@ pub struct Intent {
     pub uid: u64,
     /// Until when that may write, by its own clock.
     pub deadline_ms: i64,
+    /// The time of its entry.
+    pub at_ms: i64,
     /// When it was committed.
     pub committed_ms: i64,
     /// Whether the deadline is one by everybody's clock.
@@ -125,6 +128,8 @@ pub struct Track {
     pub rollbacks: Vec<Rollback>,
     /// Where a forced promotion goes, until its intent.
     pub forced_to: Option<Weight>,
+    /// Minutes that the newest tick says to have proven a step.
+    pub proven_minutes: usize,
     owed: BTreeMap<(i64, Option<Topic>), Owed>,
     delivered: BTreeMap<(Channel, i64, Option<Topic>), u64>,
     /// Messages that arrived.
@@ -372,10 +377,11 @@ impl Track {
             _ => None,
         };
         if becomes.is_some() {
-            // Whoever journals the outcome: the share counts from the minute of the intent
-            // on, by a clock that may be a second behind.
-            let began_ms = self.open_intent().map_or(now_ms, |intent| intent.committed_ms);
-            self.since_ms = (began_ms.min(now_ms) - 1_000).div_euclid(60_000) * 60_000;
+            // Whoever journals the outcome: the share began with the intent, at its tick's
+            // time if that is ahead.
+            let intent = self.open_intent();
+            let began_ms = intent.map_or(now_ms, |intent| intent.committed_ms.min(now_ms));
+            self.since_ms = began_ms.max(intent.map_or(stamped.at_ms, |intent| intent.at_ms));
         }
         self.intents(stamped, uid, now_ms);
         if matches!(stamped.event, Event::Ticked { .. }) {
@@ -490,6 +496,7 @@ impl Track {
                     raises: cause.kind.raises(),
                     uid,
                     deadline_ms: *deadline_ms,
+                    at_ms: stamped.at_ms,
                     committed_ms: now_ms,
                     true_clock: (*deadline_ms - now_ms) < 25_000,
                     own_outcome: false,
@@ -552,6 +559,12 @@ impl Track {
                 self.lag = lag_minutes.map_or(self.lag, i64::from);
                 self.ticked_ms = Some(stamped.at_ms);
                 run.alarms_before.retain(|name| !recovered.contains(name));
+                self.proven_minutes = match decision {
+                    Decision::Advance { proof: Some(Proof::Two(said)), .. } => {
+                        usize::try_from(said.why.minutes).unwrap_or(usize::MAX)
+                    }
+                    _ => 0,
+                };
                 if let Decision::RollBack { reason } = decision
                     && !run.shadow
                     && !matches!(reason, RollBackReason::PutBack)

@@ -116,16 +116,22 @@ impl State {
             },
         };
         let code = self.books.code_served(uid);
-        let since_ms = self.books.track(rollout).map_or(i64::MAX, Track::since_ms);
+        // A share counts from the minute on in which it began.
+        let minute_ms = |at_ms: i64| at_ms.div_euclid(60_000) * 60_000;
+        let began_ms = self.books.track(rollout).map_or(i64::MAX, Track::since_ms);
+        let since_ms = minute_ms(began_ms);
+        // By a clock that may be a second behind.
+        let as_told_ms = minute_ms(began_ms.saturating_sub(1_000));
         let steady = |minute: i64| {
             let (from_ms, until_ms) = (minute * 60_000, (minute + 1) * 60_000);
             let codes = self.new_code.within(from_ms, until_ms);
-            from_ms >= since_ms && codes.iter().all(|(_, seen)| Some(seen) == code)
+            from_ms >= as_told_ms && codes.iter().all(|(_, seen)| Some(seen) == code)
         };
+        let at_share = usize::try_from(newest + 1 - as_told_ms / 60_000).unwrap_or_default();
         let minutes = (newest - 30..=newest).filter(|minute| steady(*minute)).count();
         let service = *self.service.at(newest * 60_000 + 30_000);
         let newest_is_silent = service == Service::NewSilent && newest * 60_000 >= since_ms;
-        Ground { minutes, newest_is_bad: service.harms_new(), newest_is_silent }
+        Ground { minutes, at_share, newest_is_bad: service.harms_new(), newest_is_silent }
     }
 
     fn minutes(&self, routes: &[Route], from: i64, until: i64, served: Served) -> Vec<MinuteRead> {
