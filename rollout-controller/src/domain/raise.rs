@@ -60,15 +60,16 @@ impl<'a> Raise<'a> {
         Self { run: &assessment.run, seen, settings, now, journal }
     }
 
-    /// What speaks against raising the share at all, before any evidence.
+    /// What speaks against raising the share at all, before any evidence. What a
+    /// half-done raise does not wait for comes last: missing minutes.
     pub fn obstacle(&self, code: &CodeLook) -> Option<Hold> {
         self.phase()
             .or_else(|| self.rules())
             .or_else(|| self.outside())
             .or_else(|| self.alarms())
             .or_else(|| self.stale())
-            .or_else(|| self.behind())
             .or_else(|| self.code(code))
+            .or_else(|| self.behind())
     }
 
     /// The proof of the present stage, or what is missing.
