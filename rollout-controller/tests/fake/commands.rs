@@ -106,6 +106,16 @@ async fn promote_skips_waiting_and_not_the_proof() {
 }
 
 #[tokio::test]
+async fn promote_needs_no_force_where_only_minutes_are_missing() {
+    let night = Night::started(config()).await;
+    let waits = night.until(200, |report| report.message.contains("Proven; ")).await;
+    let before = night.shows("public");
+    let answer = night.order(Order::Promote { to: None, force: false }).await;
+    assert_eq!(word(&answer), "applied", "{}\n{}", waits.message, answer.message);
+    assert!(night.shows("public") > before, "{}", answer.message);
+}
+
+#[tokio::test]
 async fn nothing_promotes_past_a_closed_calendar() {
     let calendar = "[rollout.calendar]\nwindows = [\"Tue-Tue 08:00-09:10\"]";
     let night = Night::started(config_with("", calendar, &["public"])).await;
