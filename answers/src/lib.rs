@@ -24,6 +24,10 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
+/// The member of a function's log line that holds redacted differences as an array of
+/// texts: the scorer writes it, the controller looks for it.
+pub const LOG_MEMBER: &str = "differences_from_python";
+
 pub use answer::{Answer, NotAnAnswer};
 pub use compare::{Comparer, MAX_BODY, MAX_DEPTH, MAX_DIFFERENCES};
 pub use difference::{Comparison, Difference, Kind, NotADifference, Shape, Show};

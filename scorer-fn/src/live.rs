@@ -315,7 +315,7 @@ fn lines(
                     .take(MOST_SHOWN)
                     .map(ToString::to_string)
                     .collect();
-                count.set("differences_from_python", shown);
+                count.set(answers::LOG_MEMBER, shown);
             }
             let kinds: BTreeSet<&str> =
                 comparison.differences.iter().map(|found| found.kind.name()).collect();

@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use answers::Difference;
+use answers::{Difference, LOG_MEMBER};
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
@@ -23,11 +23,6 @@ use crate::domain::wrong_answers::Logged;
 use crate::ports::{AnswersLog, AnswersLogError, LogWanted};
 
 const FILTER: &str = "FilterLogEvents";
-/// Member of a line that holds the differences.
-const DIFFERENCES: &str = "differences_from_python";
-/// Events with this text. A term in quotation marks is looked for in the whole message,
-/// of JSON and of other lines alike (CloudWatch Logs User Guide, *Filter pattern syntax*).
-const PATTERN: &str = "\"differences_from_python\"";
 /// Pages of one reading, each of up to 1 MB or 10,000 events (API reference,
 /// FilterLogEvents). An hour of 20 environments with three examples a minute is 3,600
 /// events of about 1 KB; pages may also come back empty.
@@ -55,12 +50,15 @@ impl Logs {
         logged: &mut Logged,
     ) -> Result<Option<String>, CallError> {
         let client = self.aws.logs().await;
+        // A term in quotation marks is looked for in the whole message, of JSON and of other
+        // lines alike (CloudWatch Logs User Guide, *Filter pattern syntax*).
+        let pattern = format!("\"{LOG_MEMBER}\"");
         // The end is part of the range: "later than this time are not returned".
         let until_ms = wanted.until.epoch_secs().saturating_mul(1000) - 1;
         let asked = client
             .filter_log_events()
             .log_group_name(wanted.log_group)
-            .filter_pattern(PATTERN)
+            .filter_pattern(pattern)
             .start_time(wanted.from.epoch_secs().saturating_mul(1000))
             .end_time(until_ms)
             .set_next_token(token);
@@ -124,7 +122,7 @@ fn take(message: &str, groups: &[&str], logged: &mut Logged) {
         // Testers reach the same function, and so may other rollouts.
         return;
     }
-    let Some(texts) = line[DIFFERENCES].as_array() else {
+    let Some(texts) = line[LOG_MEMBER].as_array() else {
         logged.dropped += 1;
         return;
     };
@@ -139,7 +137,7 @@ fn take(message: &str, groups: &[&str], logged: &mut Logged) {
 /// The scorer's line: the message itself, or what another's `message` holds.
 fn line(message: &str) -> Option<Value> {
     let mut value: Value = serde_json::from_str(message).ok()?;
-    if value.get(DIFFERENCES).is_some() {
+    if value.get(LOG_MEMBER).is_some() {
         return Some(value);
     }
     match value.get_mut("message").map(Value::take)? {
@@ -147,7 +145,7 @@ fn line(message: &str) -> Option<Value> {
         inner @ Value::Object(_) => Some(inner),
         _ => None,
     }
-    .filter(|inner: &Value| inner.get(DIFFERENCES).is_some())
+    .filter(|inner: &Value| inner.get(LOG_MEMBER).is_some())
 }
 
 #[cfg(test)]
