@@ -14,6 +14,11 @@ pub(super) const WINDOW: u32 = 15;
 /// to a little more than 0.3. The rounding of a day's minutes is less.
 const ROUNDING: f64 = 1e-9;
 
+/// The most that an average may be to keep a limit.
+fn kept_up_to(limit: f64) -> f64 {
+    limit * (1.0 + ROUNDING)
+}
+
 /// A minute in which the new side visibly broke a limit and was not excused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -90,7 +95,7 @@ impl Consistency {
     /// Minutes of good traffic after which the average of the last 15 keeps the
     /// limit; 0 if it does now, which is the rule.
     pub(super) fn recent_free_in(&self, metric: Metric, limit: f64) -> u64 {
-        let allowed = limit * f64::from(WINDOW) * (1.0 + ROUNDING);
+        let allowed = kept_up_to(limit) * f64::from(WINDOW);
         let mut later = 0.0;
         let mut free = 0;
         // From the newest back: whatever does not fit any more must have left first.
@@ -112,12 +117,12 @@ impl Consistency {
 
     /// Whether that average is above the limit.
     pub(super) fn whole_breaks(&self, metric: Metric, limit: f64) -> bool {
-        self.sum[metric.index()] > self.minutes as f64 * limit * (1.0 + ROUNDING)
+        self.sum[metric.index()] > self.minutes as f64 * kept_up_to(limit)
     }
 
     /// Minutes of good traffic after which that average keeps the limit.
     pub(super) fn whole_free_in(&self, metric: Metric, limit: f64) -> u64 {
-        let needed = (self.sum[metric.index()] / (limit * (1.0 + ROUNDING))).ceil();
+        let needed = (self.sum[metric.index()] / kept_up_to(limit)).ceil();
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
