@@ -56,7 +56,9 @@ pub struct Sight {
     headers: BTreeMap<String, bool>,
     /// When a rollout's parameters were read last, and what they said.
     outside: BTreeMap<String, (i64, Outside)>,
-    alarms: Option<BTreeMap<String, AlarmState>>,
+    /// Alarms by name, once for each time they were served: a second look may be for
+    /// another rollout.
+    alarms: Vec<BTreeMap<String, AlarmState>>,
     newest: BTreeMap<String, Option<i64>>,
     code: Option<RouteCodeSeen>,
     read_journal: BTreeMap<String, u64>,
@@ -152,7 +154,7 @@ impl Books {
             rules: BTreeMap::new(),
             headers: BTreeMap::new(),
             outside: BTreeMap::new(),
-            alarms: None,
+            alarms: Vec::new(),
             newest: BTreeMap::new(),
             code: None,
             read_journal: BTreeMap::new(),
@@ -222,7 +224,7 @@ impl Books {
     /// Alarms were served.
     pub fn saw_alarms(&mut self, uid: u64, alarms: &[AlarmSeen]) {
         let states = alarms.iter().map(|alarm| (alarm.name.clone(), alarm.state)).collect();
-        self.see(uid, |sight| sight.alarms = Some(states));
+        self.see(uid, |sight| sight.alarms.push(states));
     }
 
     /// Minutes were served; the newest that is known on every route.

@@ -206,6 +206,14 @@ pub const fn impossible(call: Call, fate: Fate) -> Option<&'static str> {
     }
 }
 
+/// Why a call is never made where a rollout stands so.
+pub const fn absent(call: Call, stand: Stand) -> Option<&'static str> {
+    match (call, stand) {
+        (Call::Bus, Stand::None) => Some("an event tells of a run"),
+        _ => None,
+    }
+}
+
 /// Where the rollout stood when a call was made, by the simulation's own books.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stand {

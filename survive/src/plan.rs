@@ -4,6 +4,7 @@
 use crate::chance::Dice;
 use crate::cloud::Service;
 use crate::fate::{Call, Fate, Rates, impossible};
+use crate::play::BEGINS_MS;
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::observation::AlarmState;
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,6 +91,8 @@ pub struct Happening {
 pub struct Plan {
     /// The seed.
     pub seed: u64,
+    /// Minutes past the hour at which it begins: once an hour journals are pruned.
+    pub past_the_hour: i64,
     /// Routes of the first rollout.
     pub routes: usize,
     /// Whether there is a second rollout.
@@ -322,8 +325,9 @@ impl Draft {
                 let ms = self.dice.between(30, 200) * 1_000;
                 self.add(at_ms, What::Outage(calls, fate, ms));
                 let then_ms = at_ms + self.dice.between(500, 20_000);
-                match self.dice.below(3) {
+                match self.dice.below(4) {
                     0 => self.add(then_ms, plain(Order::Rollback)),
+                    3 => self.add(then_ms, What::Build),
                     1 => self.alarm(then_ms, "rs-errors", then_ms + 120_000),
                     _ => self.add(then_ms, What::Direct { rollout }),
                 }
@@ -451,13 +455,21 @@ impl Draft {
 }
 
 impl Plan {
+    /// When it begins, in milliseconds.
+    pub fn begins_ms(&self) -> i64 {
+        BEGINS_MS + self.past_the_hour * 60_000
+    }
+
     /// The history of a seed.
     pub fn of(seed: u64) -> Self {
         let mut draft = Draft { dice: Dice::of(seed, &[0]), happenings: Vec::new(), uid: 0 };
         let rates = draft.rates();
         let routes = 1 + usize::from(draft.dice.one_in(3));
         let second = draft.dice.one_in(4);
-        let minutes = draft.dice.between(8, 45);
+        // In every seventh history nothing happens until the run may be complete.
+        let late = seed % 7 == 3;
+        let quiet = if late { draft.dice.between(20, 32) } else { 0 };
+        let minutes = quiet + draft.dice.between(8, if late { 20 } else { 45 });
         let ends_well = !draft.dice.one_in(4);
         let busy = draft.dice.below(24);
         // In some histories the scheduler stands still for a while.
@@ -471,7 +483,11 @@ impl Plan {
         if second {
             draft.add(700, start(OTHER));
         }
-        for minute in 1..minutes {
+        for minute in 1..quiet {
+            let late_ms = draft.dice.between(50, 4_000);
+            draft.add(minute * 60_000 + late_ms, What::Tick { late_ms });
+        }
+        for minute in quiet.max(1)..minutes {
             draft.minute(minute, gap.contains(&minute), busy, second, routes);
         }
         // Every seventh history fails everywhere, and goes to where few get by chance.
@@ -480,10 +496,11 @@ impl Plan {
             draft.abandons(minutes, routes, second);
         }
         let rates = if dense { Rates(Call::ALL.map(|call| (call, 90)).into()) } else { rates };
+        let past_the_hour = draft.dice.between(0, 59);
         let mut happenings = draft.happenings;
         happenings.sort_by_key(|happening| (happening.at_ms, happening.uid));
         let muted = BTreeSet::new();
-        Self { seed, routes, second, minutes, ends_well, rates, happenings, muted }
+        Self { seed, past_the_hour, routes, second, minutes, ends_well, rates, happenings, muted }
     }
 }
 

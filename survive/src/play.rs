@@ -29,7 +29,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// When every history begins: 24 November 2026, 08:00 UTC, in milliseconds.
+/// When histories begin, each some minutes after: 24 November 2026, 08:00 UTC, in
+/// milliseconds.
 pub const BEGINS_MS: i64 = 1_795_507_200_000;
 /// A process may write for so long, `BUDGET` of the Lambda handler.
 const BUDGET: SignedDuration = SignedDuration::from_secs(20);
@@ -43,6 +44,8 @@ pub const ENDS_WITHIN: i64 = 45;
 /// How a history went.
 #[derive(Clone, Debug)]
 pub struct Played {
+    /// When it began.
+    pub begins_ms: i64,
     /// The first invariant that did not hold.
     pub broken: Option<Broken>,
     /// Faults that happened: process, number of the call, and what.
@@ -132,7 +135,7 @@ impl<'a> Player<'a> {
         let state = State {
             seed: plan.seed,
             rates: plan.rates.clone(),
-            calm_ms: BEGINS_MS + plan.minutes * 60_000,
+            calm_ms: plan.begins_ms() + plan.minutes * 60_000,
             muted: plan.muted.clone(),
             faults: Vec::new(),
             outages: Vec::new(),
@@ -155,7 +158,7 @@ impl<'a> Player<'a> {
             story: tell.then(Vec::new),
             steps: None,
         };
-        Self::on(plan, state, BEGINS_MS)
+        Self::on(plan, state, plan.begins_ms())
     }
 
     /// In a world that is there already, at this time.
@@ -195,13 +198,13 @@ impl<'a> Player<'a> {
     fn run(&mut self) {
         let plan = self.plan;
         for happening in &plan.happenings {
-            self.pass(BEGINS_MS + happening.at_ms);
+            self.pass(plan.begins_ms() + happening.at_ms);
             if self.is_broken() {
                 return;
             }
             self.happen(happening);
         }
-        let calm_ms = BEGINS_MS + plan.minutes * 60_000;
+        let calm_ms = plan.begins_ms() + plan.minutes * 60_000;
         self.pass(calm_ms);
         self.calm(calm_ms);
     }
@@ -317,15 +320,15 @@ impl<'a> Player<'a> {
                 let old_is_bad = lately
                     .iter()
                     .any(|(_, service)| matches!(service, Service::OldFails | Service::BothSlow));
-                let shown = state.all_shown();
-                state.books.tick_ended(uid, old_is_bad, &shown, now_ms);
+                let truth = state.truth();
+                state.books.tick_ended(uid, old_is_bad, &truth, now_ms);
             }
             Done::Answer(request, answer) => match *answer {
                 Ok(outcome) => {
                     self.tell(|| format!("{name}: {:?}, {}", outcome.outcome, outcome.message));
                     let mut state = self.cloud.state();
-                    let shown = state.all_shown();
-                    state.books.answered(uid, &request, &outcome, &shown, now_ms);
+                    let truth = state.truth();
+                    state.books.answered(uid, &request, &outcome, &truth, now_ms);
                 }
                 Err(error) => {
                     self.tell(|| format!("{name}: fails, {error}"));
@@ -356,7 +359,8 @@ impl<'a> Player<'a> {
             broken: state.books.broken.clone(),
             faults: std::mem::take(&mut state.faults),
             cells: std::mem::take(&mut state.cells),
-            minutes: (self.now_ms() - BEGINS_MS) / 60_000,
+            begins_ms: self.plan.begins_ms(),
+            minutes: (self.now_ms() - self.plan.begins_ms()) / 60_000,
             calls,
             kills: self.kills,
             freezes: self.freezes,

@@ -43,7 +43,7 @@ impl Shrinker {
 
     /// Nothing that comes later is needed.
     fn cut_end(&mut self) {
-        let end_ms = self.broken.at_ms - crate::play::BEGINS_MS;
+        let end_ms = self.broken.at_ms - self.best.begins_ms();
         let mut plan = self.best.clone();
         plan.happenings.retain(|happening| happening.at_ms <= end_ms);
         self.try_out(plan);
@@ -135,7 +135,7 @@ pub fn story(played: &Played, most: usize) -> String {
     let mut text = String::new();
     for (at_ms, line) in &told[told.len().saturating_sub(most)..] {
         let line: String = line.chars().take(150).collect();
-        let seconds = (*at_ms - crate::play::BEGINS_MS) as f64 / 1000.0;
+        let seconds = (*at_ms - played.begins_ms) as f64 / 1000.0;
         text.push_str(&format!("  {seconds:>9.3} s  {line}\n"));
     }
     if let Some(broken) = &played.broken {

@@ -1,6 +1,6 @@
 //! What many histories came to, kept in pieces so that a long run can be resumed.
 
-use crate::fate::{Call, Fate, Stand, impossible};
+use crate::fate::{Call, Fate, Stand, absent, impossible};
 use crate::plan::Plan;
 use crate::play::play;
 use rollout_controller::domain::figures::count;
@@ -80,7 +80,9 @@ impl Tally {
             Fate::ALL.into_iter().flat_map(move |fate| Stand::ALL.map(|stand| (call, fate, stand)))
         });
         all.filter(|(call, fate, stand)| {
-            impossible(*call, *fate).is_none() && self.cell(*call, *fate, *stand) == 0
+            impossible(*call, *fate).is_none()
+                && absent(*call, *stand).is_none()
+                && self.cell(*call, *fate, *stand) == 0
         })
         .collect()
     }
@@ -109,6 +111,10 @@ impl Tally {
         for call in Call::ALL {
             text.push_str(&format!("\n| {} |", call.name()));
             for stand in Stand::ALL {
+                if absent(call, stand).is_some() {
+                    text.push_str(" – |");
+                    continue;
+                }
                 let fates = Fate::ALL.iter().filter(|fate| impossible(call, **fate).is_none());
                 let counts: Vec<u64> = fates.map(|fate| self.cell(call, *fate, stand)).collect();
                 let reached = counts.iter().filter(|count| **count > 0).count();
@@ -121,6 +127,11 @@ impl Tally {
             for fate in Fate::FAULTS {
                 if let Some(why) = impossible(call, fate) {
                     text.push_str(&format!("- {}, {}: {why}\n", call.name(), fate.name()));
+                }
+            }
+            for stand in Stand::ALL {
+                if let Some(why) = absent(call, stand) {
+                    text.push_str(&format!("- {}, {}: {why}\n", call.name(), stand.name()));
                 }
             }
         }

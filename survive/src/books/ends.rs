@@ -11,18 +11,24 @@ use rollout_controller::domain::message::Channel;
 use rollout_controller::domain::observation::AlarmState;
 use std::collections::BTreeMap;
 
-/// What the rules of each rollout really show.
-pub type Truth = BTreeMap<String, Vec<Shown>>;
+/// What is outside the processes, by rollout.
+#[derive(Clone, Debug, Default)]
+pub struct Truth {
+    /// What each rule really shows.
+    pub shown: BTreeMap<String, Vec<Shown>>,
+    /// The revision of the copy.
+    pub copies: BTreeMap<String, i64>,
+}
 
 impl Books {
-    /// A tick ended by itself. `shown` is what each rollout's rules really show.
-    pub fn tick_ended(&mut self, uid: u64, old_is_bad: bool, shown: &Truth, now_ms: i64) {
+    /// A tick ended by itself.
+    pub fn tick_ended(&mut self, uid: u64, old_is_bad: bool, truth: &Truth, now_ms: i64) {
         let Some(sight) = self.sights.get(&uid).cloned() else { return };
         for rollout in self.names() {
             if let Some((invariant, text)) = self.after_tick(uid, &sight, &rollout, old_is_bad) {
                 self.breaks(invariant, now_ms, format!("{rollout}: {text}"));
             }
-            if let Some((invariant, text)) = self.after_write(uid, &sight, &rollout, shown) {
+            if let Some((invariant, text)) = self.after_write(uid, &sight, &rollout, truth) {
                 self.breaks(invariant, now_ms, format!("{rollout}: {text}"));
             }
             if let Some((invariant, text)) = self.after_look(uid, &sight, &rollout) {
@@ -120,7 +126,7 @@ impl Books {
     ) -> Option<(Invariant, String)> {
         let track = self.tracks.get(rollout)?;
         let settings = sight.config.rollout(Some(rollout)).ok().map(|found| &found.settings)?;
-        let alarms = sight.alarms.as_ref()?;
+        let alarms = sight.alarms.last()?;
         let stands = |name: &String| alarms.get(name) == Some(&AlarmState::Alarm);
         let before = track.alarms_before();
         let alarm = settings.rollback_on.iter().find(|name| {
@@ -189,7 +195,7 @@ impl Books {
         uid: u64,
         sight: &Sight,
         rollout: &str,
-        shown: &Truth,
+        truth: &Truth,
     ) -> Option<(Invariant, String)> {
         let left_ms = sight.left_traffic.get(rollout).copied()?;
         let track = self.tracks.get(rollout)?;
@@ -225,20 +231,20 @@ impl Books {
         });
         // Whoever ordered the rollback may be lowering still.
         let lowered = track.open_intent().is_some_and(|intent| intent.uid != uid && !intent.raises);
-        let now = shown.get(rollout).map(Vec::as_slice).unwrap_or_default();
+        let now = truth.shown.get(rollout).map(Vec::as_slice).unwrap_or_default();
         let left = now.iter().find(|shown| !shown.is_reached());
         let shown = left.filter(|_| overtaken && rolled_back && !lowered)?;
         let text = format!("a raise was overtaken by a rollback, and a rule is left at {shown:?}");
         Some((Invariant::OvertakenLooksAgain, text))
     }
 
-    /// A person got an answer. `shown` is what each rollout's rules really show.
+    /// A person got an answer.
     pub fn answered(
         &mut self,
         uid: u64,
         request: &Request,
         outcome: &CommandOutcome,
-        shown: &Truth,
+        truth: &Truth,
         now_ms: i64,
     ) {
         if let Some((invariant, text)) = self.check_answer(uid, request, outcome) {
@@ -247,9 +253,12 @@ impl Books {
         }
         let sight = self.sights.get(&uid).cloned();
         if let Some(sight) = sight
-            && let Some((invariant, text)) = self.after_write(uid, &sight, &outcome.rollout, shown)
+            && let Some((invariant, text)) = self.after_write(uid, &sight, &outcome.rollout, truth)
         {
             self.breaks(invariant, now_ms, text);
+        }
+        if let Some(text) = self.copy_ahead(uid, request, outcome, truth) {
+            self.breaks(Invariant::TheCopyFollowsPeople, now_ms, text);
         }
         let done = matches!(outcome.outcome, Verdict::Applied | Verdict::Incomplete);
         if request.order == Order::Rollback
@@ -267,6 +276,47 @@ impl Books {
                 rollback.who = (request.identity.clone(), request.reason.clone());
             }
         }
+    }
+
+    /// The journal was older than the copy, and a person's order did not end that.
+    fn copy_ahead(
+        &self,
+        uid: u64,
+        request: &Request,
+        outcome: &CommandOutcome,
+        truth: &Truth,
+    ) -> Option<String> {
+        let decides = match &request.order {
+            Order::Start | Order::Resume { adopt: true } | Order::Rollback | Order::Abandon => true,
+            Order::Resume { adopt: false }
+            | Order::Pause { .. }
+            | Order::Promote { .. }
+            | Order::Activate => false,
+        };
+        let sight = self.sights.get(&uid)?;
+        let track = self.tracks.get(&outcome.rollout)?;
+        let hindered = sight.faults.iter().any(|(call, _)| {
+            matches!(
+                call,
+                Call::CopyWrite | Call::OutsideRead | Call::JournalRead | Call::JournalAppend
+            )
+        });
+        let beside =
+            self.sights.iter().any(|(other, seen)| *other != uid && seen.ends_ms >= sight.began_ms);
+        let done = outcome.outcome == Verdict::Applied && !request.dry_run;
+        if !decides || !done || hindered || beside || sight.sluggish {
+            return None;
+        }
+        track.seq_of(&request.id)?;
+        let copy = truth.copies.get(&outcome.rollout)?;
+        (*copy > track.seq).then(|| {
+            format!(
+                "{} is entry {} of a journal of {}, and the copy outside knows {copy}",
+                request.order.name(),
+                track.seq_of(&request.id).unwrap_or_default(),
+                track.seq
+            )
+        })
     }
 
     fn check_answer(

@@ -62,6 +62,8 @@ pub enum Invariant {
     RaisedSharesArePutBack,
     /// A lowering goes on to every route even if one fails.
     EveryRouteIsTried,
+    /// After a person's order the copy outside is not ahead of the journal.
+    TheCopyFollowsPeople,
     /// What a person ordered without having seen the newest change does not count.
     StaleCommandsDoNotCount,
     /// A snapshot says what its entries say.

@@ -12,6 +12,7 @@ use rollout_controller::domain::decision::CauseKind;
 use rollout_controller::domain::observation::AlarmState;
 use rollout_controller::domain::route::Route;
 use rollout_controller::domain::weight::Weight;
+use std::collections::BTreeMap;
 
 /// Grace of the controller for clocks that differ, in milliseconds.
 const GRACE_MS: i64 = 2_000;
@@ -301,17 +302,21 @@ pub(super) fn may_intend(
         return says(Invariant::NothingFails, "raises a rollout that its config lacks");
     };
     let settings = &found.settings;
-    let Some(alarms) = &sight.alarms else {
+    let standing = |alarms: &BTreeMap<String, AlarmState>| {
+        let mut names = settings.rollback_on.iter().chain(&settings.hold_on);
+        let quiet = |name: &&String| {
+            matches!(alarms.get(*name), Some(AlarmState::Ok | AlarmState::InsufficientData))
+        };
+        let name = names.find(|name| !quiet(name))?;
+        Some(format!("raises while alarm {name} is {:?}", alarms.get(name)))
+    };
+    let Some(alarms) = sight.alarms.last() else {
         return says(Invariant::AlarmsHold, "raises without having read the alarms");
     };
-    for name in settings.rollback_on.iter().chain(&settings.hold_on) {
-        match alarms.get(name) {
-            Some(AlarmState::Ok | AlarmState::InsufficientData) => {}
-            other => {
-                let text = format!("raises while alarm {name} is {other:?}");
-                return Some((Invariant::AlarmsHold, text));
-            }
-        }
+    if let Some(text) = standing(alarms)
+        && sight.alarms.iter().all(|alarms| standing(alarms).is_some())
+    {
+        return Some((Invariant::AlarmsHold, text));
     }
     let Some((_, outside)) = sight.outside.get(rollout) else {
         return says(Invariant::TheCopyIsOpen, "raises without having read the copy");

@@ -3,6 +3,7 @@
 //! the read-back are the adapter's own.
 
 use super::{Door, NOTHING, SIMULATED, State, Timeline};
+use crate::books::Truth;
 use crate::fate::Call;
 use async_trait::async_trait;
 use aws_sdk_elasticloadbalancingv2::error::{ErrorMetadata, SdkError};
@@ -14,7 +15,6 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use rollout_controller::adapters::alb::RuleCalls;
 use rollout_controller::adapters::aws::CallError;
 use rollout_controller::domain::route::Route;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// One of our weighted rules, with its listener.
@@ -164,13 +164,18 @@ impl State {
         ours.map(Ours::shows).collect()
     }
 
-    /// The same for all rollouts.
-    pub fn all_shown(&self) -> BTreeMap<String, Vec<Shown>> {
-        let mut all: BTreeMap<String, Vec<Shown>> = BTreeMap::new();
+    /// What is outside the processes.
+    pub fn truth(&self) -> Truth {
+        let mut truth = Truth::default();
         for ours in self.rules.values() {
-            all.entry(ours.rollout.clone()).or_default().push(ours.shows());
+            truth.shown.entry(ours.rollout.clone()).or_default().push(ours.shows());
         }
-        all
+        for (rollout, outside) in &self.outside {
+            if let Some(copy) = &outside.now().run {
+                truth.copies.insert(rollout.clone(), copy.revision);
+            }
+        }
+        truth
     }
 
     /// The rollout that owns a rule.

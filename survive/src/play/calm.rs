@@ -1,7 +1,7 @@
 //! After the last fault: what people do, and what must have become of it all.
 
 use super::setting::build;
-use super::{BEGINS_MS, COMPLETES_WITHIN, ENDS_WITHIN, Player, events};
+use super::{COMPLETES_WITHIN, ENDS_WITHIN, Player, events};
 use crate::books::{Invariant, Track};
 use crate::cloud::{Service, Shown, State};
 use crate::fate::Stand;
@@ -108,7 +108,7 @@ impl Player<'_> {
                 let ticked = state.books.track(rollout).and_then(|track| track.ticked_at_ms);
                 ticked.is_none_or(|ticked| self.now_ms() - ticked > 5 * 60_000)
             };
-            let late = self.now_ms() > BEGINS_MS + (self.plan.minutes + 6) * 60_000;
+            let late = self.now_ms() > self.plan.begins_ms() + (self.plan.minutes + 6) * 60_000;
             let order = match stand {
                 // A journal that is older than what is known of the run waits for a person.
                 Stand::Starting

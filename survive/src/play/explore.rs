@@ -11,7 +11,7 @@
 //! Milliseconds that pass in pauses are no part of the state: deadlines are 20 s away,
 //! and pauses come to less than 2 s.
 
-use super::{BEGINS_MS, Player};
+use super::Player;
 use crate::books::Broken;
 use crate::books::Invariant;
 use crate::cloud::{Shown, State, Steps};
@@ -115,6 +115,7 @@ fn prelude(ticks: i64) -> Plan {
     });
     Plan {
         seed: 7,
+        past_the_hour: 0,
         routes: 1,
         second: false,
         minutes: 0,
@@ -145,12 +146,12 @@ impl<'a> Ground<'a> {
     fn played(plan: &Plan) -> Player<'_> {
         let mut player = Player::new(plan, false);
         for happening in &plan.happenings {
-            player.pass(BEGINS_MS + happening.at_ms);
+            player.pass(plan.begins_ms() + happening.at_ms);
             player.happen(happening);
         }
         let last = plan.happenings.last().map_or(0, |last| last.at_ms);
         // To the minute of the next one.
-        player.pass(BEGINS_MS + last + 60_000);
+        player.pass(plan.begins_ms() + last + 60_000);
         player
     }
 
