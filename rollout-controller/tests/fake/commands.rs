@@ -1,7 +1,10 @@
 //! What people may order, and what becomes of it.
 
 use crate::pretend::{Night, config, config_with, word};
+use rollout_controller::api::Question;
+use rollout_controller::config::Config;
 use rollout_controller::controller::command::command;
+use rollout_controller::controller::query::view;
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::event::Event;
 use rollout_controller::domain::weight::Weight;
@@ -113,6 +116,23 @@ async fn promote_needs_no_force_where_only_minutes_are_missing() {
     let answer = night.order(Order::Promote { to: None, force: false }).await;
     assert_eq!(word(&answer), "applied", "{}\n{}", waits.message, answer.message);
     assert!(night.shows("public") > before, "{}", answer.message);
+}
+
+#[tokio::test]
+async fn commands_name_the_rollout_only_where_there_are_several() {
+    let night = Night::started(config()).await;
+    let ask = async |config: &Config| {
+        let answer = view(&night.world, config, &Question::Status { rollout: None }).await;
+        serde_json::to_string(&answer).unwrap()
+    };
+    let alone = ask(&night.config).await;
+    assert!(alone.contains("rolloutctl rollback --reason"), "{alone}");
+    let mut config = night.config.clone();
+    let mut second = config.rollouts[0].clone();
+    second.name = "second".to_owned();
+    config.rollouts.push(second);
+    let both = ask(&config).await;
+    assert!(both.contains("rolloutctl start -r second --reason"), "{both}");
 }
 
 #[tokio::test]
