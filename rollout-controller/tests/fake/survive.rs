@@ -239,6 +239,50 @@ async fn a_broken_channel_keeps_no_other_waiting_and_sends_nothing_twice() {
     }
 }
 
+/// What was over before the pager came back is told with its end, in one message that
+/// wakes nobody; what goes on is not told as over.
+#[tokio::test]
+async fn an_alarm_that_is_over_when_the_pager_comes_back_is_told_as_resolved() {
+    let night = at(5.0).await;
+    night.pretend.state().trouble.channels_broken = [Channel::Pager].into();
+    night.pretend.console_change("public", Weight::from_percent(10.0).unwrap());
+    night.minutes(3).await;
+    let sticky = |on| night.pretend.state().rules.get_mut("public").unwrap().sticky = on;
+    sticky(true);
+    night.minutes(3).await;
+    sticky(false);
+    night.minutes(3).await;
+    let before = night.pages().len();
+    night.pretend.state().trouble.channels_broken.clear();
+    night.minutes(12).await;
+    let state = night.pretend.state();
+    let told: Vec<&Page> = state.pages.iter().skip(before).collect();
+    let of = |topic: &str| {
+        let page = told.iter().find(|page| page.topic.name() == topic);
+        page.unwrap_or_else(|| panic!("no page of {topic}: {told:#?}"))
+    };
+    let (moved, sticky) = (of("moved-by-someone-else"), of("header-rule-changed"));
+    assert_eq!(moved.urgency, Urgency::Trigger);
+    assert!(!moved.text.contains("Resolved: "), "{}", moved.text);
+    assert_eq!(sticky.urgency, Urgency::Info);
+    assert!(sticky.text.contains(" Resolved: "), "{}", sticky.text);
+}
+
+#[tokio::test]
+async fn rules_that_cannot_be_read_are_not_told_as_moved() {
+    let night = at(5.0).await;
+    let ask = async || {
+        let status = query::status_of(&night.world, &night.config.rollouts[0]).await;
+        serde_json::to_string(&status).unwrap()
+    };
+    night.pretend.console_change("public", Weight::from_percent(10.0).unwrap());
+    let moved = ask().await;
+    assert!(moved.contains("someone else"), "{moved}");
+    night.pretend.state().trouble.rules_unreadable = true;
+    let unreadable = ask().await;
+    assert!(!unreadable.contains("someone else"), "{unreadable}");
+}
+
 // --------------------------------------------------------------------- minutes
 
 #[tokio::test]
