@@ -23,7 +23,7 @@ use crate::domain::journal::Journal;
 use crate::domain::message::Channel;
 use crate::domain::observation::{Observation, RouteSeen, Seen, Unread};
 use crate::domain::phase::Phase;
-use crate::domain::plan::Terms;
+use crate::domain::plan::{Mode, Terms};
 use crate::domain::weight::Weight;
 use crate::planted::planted;
 use crate::ports::{LedgerError, World};
@@ -316,16 +316,17 @@ async fn done(
     // overtaken no longer shows what it wrote.
     let seen = read_rules(world, &terms.routes).await;
     let routes = RouteShown::of(&terms.routes, &seen);
-    let Some(shift) = &decided.shift else {
+    // A rollback that found every route at 0% has nothing to write, and says what it saw.
+    let acts = journal.run.as_ref().is_some_and(|run| run.mode == Mode::Active);
+    let claims = (request.order == Order::Rollback && acts).then_some(Weight::ZERO);
+    let to = decided.shift.as_ref().map(|shift| shift.to).or(claims);
+    let Some(to) = to.filter(|to| !arrived(&seen, *to) && !planted!(AnswersTooEarly)) else {
         return answer(world, rollout, request, Verdict::Applied, message, journal, routes);
     };
-    if arrived(&seen, shift.to) || planted!(AnswersTooEarly) {
-        return answer(world, rollout, request, Verdict::Applied, message, journal, routes);
-    }
-    let why = step.map(|step| step.missed(shift.to)).filter(|missed| !missed.is_empty());
+    let why = step.map(|step| step.missed(to)).filter(|missed| !missed.is_empty());
     let why = why
         .map_or_else(|| "the rules do not show it".to_owned(), |missed| RouteFound::list(&missed));
-    let what = if shift.to == Weight::ZERO { "Rollback" } else { "Change" };
+    let what = if to == Weight::ZERO { "Rollback" } else { "Change" };
     let message = format!(
         "{what} incomplete: {why}. The controller tries again each minute.\nRun now: rolloutctl rollback --direct --reason \"…\""
     );

@@ -189,9 +189,13 @@ fn but_weights(rule: &Rule, route: &Route) -> Vec<Action> {
 }
 
 fn changes_more(sight: &Sight, write: &Write) -> Option<String> {
-    let Some((Some(seen), _, _)) = sight.rules.get(&write.arn) else {
+    let Some((Some(seen), _, as_of_ms)) = sight.rules.get(&write.arn) else {
         return Some("the rule was never read".to_owned());
     };
+    if *as_of_ms > write.sent_ms {
+        // What it read after the request had left tells nothing of the request.
+        return None;
+    }
     let same = but_weights(seen, &write.route) == but_weights(&write.after, &write.route);
     (!same).then(|| "more than the weights of our groups differs from what was read".to_owned())
 }
