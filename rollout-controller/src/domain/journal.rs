@@ -314,7 +314,7 @@ fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<()
         }
         Event::Ticked { .. } => ticked(run, at_ms, event)?,
         Event::CodeChanged { change, codes, clock_ms } => {
-            let seen_ms = clock_ms.map_or(at_ms, |clock_ms| clock_ms.max(at_ms));
+            let seen_ms = by_the_clock(at_ms, *clock_ms);
             run.codes.clone_from(codes);
             run.code_unknown_ms = None;
             match change {
@@ -341,7 +341,7 @@ fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<()
         }
         Event::Intended { from, to, cause, deadline_ms, clock_ms } => {
             let (cause, deadline_ms) = (cause.clone(), *deadline_ms);
-            let at_ms = clock_ms.map_or(at_ms, |clock_ms| clock_ms.max(at_ms));
+            let at_ms = by_the_clock(at_ms, *clock_ms);
             run.intent = Some(Intent { seq, at_ms, from: *from, to: *to, cause, deadline_ms });
         }
         Event::Applied { to, cause, .. } => {
@@ -463,6 +463,11 @@ fn apply_to_run(run: &mut Run, seq: i64, at_ms: i64, event: &Event) -> Result<()
         | Event::Announced { .. } => {}
     }
     Ok(())
+}
+
+/// When something was seen or done: by the clock where the tick came late.
+fn by_the_clock(at_ms: i64, clock_ms: Option<i64>) -> i64 {
+    clock_ms.unwrap_or(at_ms).max(at_ms)
 }
 
 fn minute_of(at_ms: i64) -> Minute {
