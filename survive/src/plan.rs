@@ -327,8 +327,8 @@ impl Draft {
                 let then_ms = at_ms + self.dice.between(500, 20_000);
                 match self.dice.below(4) {
                     0 => self.add(then_ms, plain(Order::Rollback)),
-                    3 => self.add(then_ms, What::Build),
                     1 => self.alarm(then_ms, "rs-errors", then_ms + 120_000),
+                    3 => self.add(then_ms, What::Build),
                     _ => self.add(then_ms, What::Direct { rollout }),
                 }
             }

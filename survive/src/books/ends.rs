@@ -51,8 +51,7 @@ impl Books {
         let hindered = sight.faults.iter().any(|(call, _)| {
             !matches!(call, Call::Pager | Call::Chat | Call::Bus | Call::JournalPrune)
         });
-        let others = self.sights.iter().filter(|(other, _)| **other != uid);
-        let other = others.map(|(_, other)| other.ends_ms).max() >= Some(sight.began_ms);
+        let other = self.beside(uid, sight);
         // What someone else wrote meanwhile is the next tick's to notice.
         let meddled = self.meddled_ms >= Some(sight.began_ms);
         let on_time = (sight.began_ms - tick_ms).abs() < 10_000 && sight.people_ms == 0;
@@ -110,6 +109,12 @@ impl Books {
             return Some((Invariant::StrangeSharesAreTold, text));
         }
         None
+    }
+
+    /// Whether another process ran at the same time.
+    fn beside(&self, uid: u64, sight: &Sight) -> bool {
+        let mut others = self.sights.iter().filter(|(other, _)| **other != uid);
+        others.any(|(_, other)| other.ends_ms >= sight.began_ms)
     }
 
     /// A process is over, by itself or not.
@@ -301,19 +306,16 @@ impl Books {
                 Call::CopyWrite | Call::OutsideRead | Call::JournalRead | Call::JournalAppend
             )
         });
-        let beside =
-            self.sights.iter().any(|(other, seen)| *other != uid && seen.ends_ms >= sight.began_ms);
         let done = outcome.outcome == Verdict::Applied && !request.dry_run;
-        if !decides || !done || hindered || beside || sight.sluggish {
+        if !decides || !done || hindered || self.beside(uid, sight) || sight.sluggish {
             return None;
         }
-        track.seq_of(&request.id)?;
+        let seq = track.seq_of(&request.id)?;
         let copy = truth.copies.get(&outcome.rollout)?;
         (*copy > track.seq).then(|| {
             format!(
-                "{} is entry {} of a journal of {}, and the copy outside knows {copy}",
+                "{} is entry {seq} of a journal of {}, and the copy outside knows {copy}",
                 request.order.name(),
-                track.seq_of(&request.id).unwrap_or_default(),
                 track.seq
             )
         })
