@@ -24,6 +24,7 @@ use crate::domain::message::Channel;
 use crate::domain::observation::{Observation, RouteSeen, Seen, Unread};
 use crate::domain::phase::Phase;
 use crate::domain::plan::{Mode, Terms};
+use crate::domain::route::Route;
 use crate::domain::weight::Weight;
 use crate::planted::planted;
 use crate::ports::{LedgerError, World};
@@ -327,10 +328,31 @@ async fn done(
     let why = why
         .map_or_else(|| "the rules do not show it".to_owned(), |missed| RouteFound::list(&missed));
     let what = if to == Weight::ZERO { "Rollback" } else { "Change" };
+    let other = other_arns(&terms.routes, &rollout.terms.routes);
     let message = format!(
-        "{what} incomplete: {why}. The controller tries again each minute.\nRun now: rolloutctl rollback --direct --reason \"…\""
+        "{what} incomplete: {why}. The controller tries again each minute.{other}\nRun now: rolloutctl rollback --direct --reason \"…\""
     );
     answer(world, rollout, request, Verdict::Incomplete, message, journal, routes)
+}
+
+/// What a person must know of a run whose rules were made anew since it began: it keeps
+/// those that it began with, and the direct way does not.
+fn other_arns(run: &[Route], config: &[Route]) -> String {
+    let arns =
+        |route: &Route| (route.rule.clone(), route.old_group.clone(), route.new_group.clone());
+    let now: Vec<_> = config.iter().map(arns).collect();
+    let other: Vec<String> = run
+        .iter()
+        .filter(|route| !now.contains(&arns(route)))
+        .map(|route| format!("`{}`", route.name))
+        .collect();
+    if other.is_empty() {
+        return String::new();
+    }
+    format!(
+        " The config has other ARNs than this run began with for {}; --direct takes those of the config.",
+        other.join(", ")
+    )
 }
 
 fn arrived(seen: &[Seen<RouteSeen>], to: Weight) -> bool {

@@ -1,6 +1,6 @@
 //! The other ports of the pretend world.
 
-use super::Pretend;
+use super::{Pretend, foreign};
 use crate::domain::code::{CodeSeen, RouteCodeSeen};
 use crate::domain::copy::{Copy, OutsideOrder};
 use crate::domain::message::Channel;
@@ -29,12 +29,15 @@ impl Traffic for Pretend {
                 source: "throttled".into(),
             });
         }
-        let rule = state.rules.get(&route.name).ok_or_else(|| TrafficError::Unknown {
+        let found = self.ours(route).and_then(|ours| state.rules.get(&ours.name).zip(Some(ours)));
+        let (rule, ours) = found.ok_or_else(|| TrafficError::Unknown {
             rule: route.rule.clone(),
             route: route.name.clone(),
         })?;
+        let share =
+            if splits(ours, route) { rule.share.clone() } else { foreign("other groups", true) };
         Ok(RouteSeen {
-            share: rule.share.clone(),
+            share,
             priority: Some(100),
             sticky: rule.sticky,
             header_rule: rule.header_rule.clone(),
@@ -67,8 +70,11 @@ impl Traffic for Pretend {
         if raises || !permit.allows(&found, to) {
             return Err(TrafficError::NotAllowed { rule: rule_arn, to });
         }
+        let Some(ours) = self.ours(route).filter(|ours| splits(ours, route)) else {
+            return Err(TrafficError::Write { rule: rule_arn, source: "no such group".into() });
+        };
         let trouble = &mut state.trouble;
-        if trouble.dead_routes.contains(&route.name) {
+        if trouble.dead_routes.contains(&ours.name) {
             return Err(TrafficError::Write { rule: rule_arn, source: "500".into() });
         }
         if trouble.refuse_writes > 0 {
@@ -79,7 +85,7 @@ impl Traffic for Pretend {
         trouble.commit_then_fail = trouble.commit_then_fail.saturating_sub(1);
         let dies = trouble.die_after_writes.map(|writes| writes.saturating_sub(1));
         trouble.die_after_writes = dies.filter(|writes| *writes > 0);
-        if let Some(rule) = state.rules.get_mut(&route.name) {
+        if let Some(rule) = state.rules.get_mut(&ours.name) {
             rule.share = Share::Weight(to);
             rule.writes += 1;
         }
@@ -95,17 +101,31 @@ impl Traffic for Pretend {
     async fn rewrite(&self, _permit: &WritePermit, route: &Route) -> Result<Share, TrafficError> {
         let found = Traffic::read(self, route).await?.share;
         let mut state = self.state();
-        if state.trouble.dead_routes.contains(&route.name) || state.trouble.refuse_writes > 0 {
+        let Some(ours) = self.ours(route) else { return Ok(found) };
+        if state.trouble.dead_routes.contains(&ours.name) || state.trouble.refuse_writes > 0 {
             return Err(TrafficError::Write {
                 rule: route.rule.clone(),
                 source: "AccessDenied".into(),
             });
         }
-        if let Some(rule) = state.rules.get_mut(&route.name) {
+        if let Some(rule) = state.rules.get_mut(&ours.name) {
             rule.writes += 1;
         }
         Ok(found)
     }
+}
+
+impl Pretend {
+    /// The route of this world that has this rule: ARNs say which, as at AWS; a name is
+    /// the config's.
+    fn ours(&self, route: &Route) -> Option<&Route> {
+        self.routes.iter().find(|ours| ours.rule == route.rule)
+    }
+}
+
+/// Whether both split the same two groups.
+fn splits(ours: &Route, route: &Route) -> bool {
+    ours.old_group == route.old_group && ours.new_group == route.new_group
 }
 
 #[async_trait]
@@ -138,7 +158,7 @@ impl Pretend {
                 let broken = state.trouble.minutes_broken.contains(&minute);
                 let read = state.minutes.get(&minute).filter(|_| !hidden);
                 let routes = wish.routes.iter().map(|wished| {
-                    let at = self.routes.iter().position(|route| route.name == wished.name);
+                    let at = self.routes.iter().position(|ours| splits(ours, wished));
                     if broken {
                         let why = "latency samples without a request count";
                         return RouteMinute::Unknown(Unread::because(why));

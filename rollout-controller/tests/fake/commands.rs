@@ -7,6 +7,7 @@ use rollout_controller::controller::command::command;
 use rollout_controller::controller::query::view;
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::event::Event;
+use rollout_controller::domain::route::RuleArn;
 use rollout_controller::domain::weight::Weight;
 
 fn percent(value: f64) -> Weight {
@@ -161,6 +162,22 @@ async fn nothing_promotes_against_the_evidence() {
     let answer = night.order(Order::Promote { to: None, force: true }).await;
     assert_eq!(word(&answer), "refused");
     assert!(answer.message.contains("rolled back"), "{}", answer.message);
+}
+
+#[tokio::test]
+async fn a_rollback_of_a_run_whose_rule_was_made_anew_names_what_works() {
+    let mut night = Night::started(config()).await;
+    night.until_weight(40, 5.0).await;
+    // The stack made a new rule, and its ARN came into the config; the run has the old one.
+    night.pretend.state().rules.clear();
+    let gone = night.order(Order::Rollback).await;
+    assert!(!gone.message.contains("other ARNs"), "{}", gone.message);
+    let anew = format!("{}9", night.config.rollouts[0].terms.routes[0].rule);
+    night.config.rollouts[0].terms.routes[0].rule = RuleArn::parse(&anew).expect("an ARN");
+    let answer = night.order(Order::Rollback).await;
+    assert_eq!(word(&answer), "incomplete", "{}", answer.message);
+    let told = "The config has other ARNs than this run began with for `public`; --direct takes those of the config.\nRun now: rolloutctl rollback --direct";
+    assert!(answer.message.contains(told), "{}", answer.message);
 }
 
 #[tokio::test]

@@ -4,11 +4,14 @@
 use crate::pretend::{Night, config};
 use crate::widget::assert_harmless;
 use fuzz_kit::{Corpus, fuzz};
+use jiff::SignedDuration;
+use rollout_controller::controller::act::act;
 use rollout_controller::domain::command::Order;
+use rollout_controller::domain::decision::{CauseKind, Shift};
 use rollout_controller::domain::observation::{AlarmState, Share};
 use rollout_controller::domain::weight::Weight;
 use rollout_controller::lambda::handler::{Door, answer};
-use rollout_controller::ports::{Entry, Inserted, Outside, Snapshot};
+use rollout_controller::ports::{Entry, Inserted, Outside, Snapshot, WritePermit};
 use serde_json::{Value, json};
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -87,7 +90,7 @@ async fn world_of(kept: &Value) -> Option<Night> {
 }
 
 /// Whatever is in the tables: a tick ends, protection works, people are told how it
-/// stands, and a person's rollback takes traffic back.
+/// stands, and a person's rollback takes traffic back or says which one does.
 #[test]
 fn any_journal_leaves_ticks_status_and_a_rollback_working() {
     let runtime = runtime();
@@ -114,9 +117,25 @@ fn any_journal_leaves_ticks_status_and_a_rollback_working() {
                 assert!(seen.is_ok(), "{event}: {seen:?}");
             }
             let told = night.order_if_it_can(Order::Rollback).await;
+            if share(&night) != Some(Weight::ZERO) {
+                // A run has the ARNs that it began with. Where those are none of this world,
+                // a person learns it, and the direct way takes those of the config.
+                let other = "The config has other ARNs than this run began with for ";
+                assert!(told.contains(other) && told.contains("rollback --direct"), "{told}");
+                direct(&night).await;
+            }
             assert_eq!(share(&night), Some(Weight::ZERO), "{told}");
         });
     });
+}
+
+/// What `rollback --direct` writes.
+async fn direct(night: &Night) {
+    let permit = WritePermit::lower_only(night.world.clock.now() + SignedDuration::from_mins(1));
+    let shift = Shift::out_of_traffic(CauseKind::RollBack, String::new());
+    let routes = &night.config.rollouts[0].terms.routes;
+    let outcome = act(&*night.world.traffic, routes, &permit, &shift).await;
+    assert!(outcome.arrived(Weight::ZERO), "{outcome:?}");
 }
 
 /// Whoever may write the parameters outside the journal may write anything there. With and
