@@ -20,11 +20,11 @@ pub struct Corpus {
     name: &'static str,
     samples: Arc<Vec<Vec<u8>>>,
     words: Arc<Vec<Vec<u8>>>,
-    inputs: usize,
+    inputs: u64,
 }
 
 /// Changed inputs of a short run, unless a test says otherwise.
-const INPUTS: usize = 2_000;
+const INPUTS: u64 = 2_000;
 
 impl Corpus {
     /// Without a sample yet.
@@ -82,7 +82,7 @@ impl Corpus {
 
     /// Changes how many changed inputs a short run tries, for a test whose inputs cost more.
     #[must_use]
-    pub fn inputs(mut self, inputs: usize) -> Self {
+    pub fn inputs(mut self, inputs: u64) -> Self {
         self.inputs = inputs;
         self
     }
@@ -92,7 +92,7 @@ impl Corpus {
         self.name
     }
 
-    pub(crate) fn short(&self) -> usize {
+    pub(crate) fn short(&self) -> u64 {
         self.inputs
     }
 

@@ -1,12 +1,13 @@
 //! Samples, changed at random, for what must take any input.
 //!
 //! A test names its samples and what to do with each input; [`fuzz!`] hands it every
-//! sample as it is, then as many changed ones as there is time for, made by bolero. So it
-//! is an ordinary test of a second, and a long search with `FUZZ_SECONDS=600` (`make fuzz`).
+//! sample as it is, then changed ones. As an ordinary test these are so many and the same
+//! ones each time, whatever the machine: a failure there was made by a change of the code.
+//! With `FUZZ_SECONDS=600` (`make fuzz`) bolero searches for so long, elsewhere each time.
 //!
 //! An input fails by a panic, and by more memory at once than [`memory_limit`] allows for
-//! its length. bolero then looks for a smaller change that still fails, and prints it. An
-//! input that was a defect becomes a sample: a file beside the others.
+//! its length. It is printed; in a long search bolero first looks for a smaller change that
+//! still fails. An input that was a defect becomes a sample: a file beside the others.
 //!
 //! Random bytes are refused by the first parser they meet. Most changes therefore keep the
 //! form: another number for a number, a word of the format at another place, a value of a
@@ -28,12 +29,13 @@ macro_rules! fuzz {
     ($corpus:expr, $test:expr) => {{
         let search = $crate::Search::new($corpus, $test);
         search.samples();
-        let check = $crate::bolero::check!().with_generator(search.corpus().clone());
-        let check = match search.time() {
-            Some(time) => check.with_test_time(time),
-            None => check.with_iterations(search.inputs()),
-        };
-        check.for_each(|input: &$crate::Input| search.once(input));
+        match search.time() {
+            Some(time) => $crate::bolero::check!()
+                .with_generator(search.corpus().clone())
+                .with_test_time(time)
+                .for_each(|input: &$crate::Input| search.once(input)),
+            None => search.same(),
+        }
         search.end();
     }};
 }

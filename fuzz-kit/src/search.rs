@@ -1,11 +1,19 @@
 //! One test's inputs, and what they cost.
 
 use std::cell::RefCell;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use bolero::ValueGenerator;
+use bolero::generator::bolero_generator::driver::{ByteSliceDriver, Options};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
 use crate::corpus::{Corpus, Input};
+
+/// Random bytes from which one input is made; what is read beyond them is 0.
+const CHOICES: usize = 4096;
 
 /// Bytes that a test may hold at once for an input of so many: 4 MB and 256 a byte.
 ///
@@ -67,15 +75,27 @@ impl<R, F: Fn(&[u8]) -> R> Search<F> {
         self.time
     }
 
-    /// How many changed inputs a short run tries.
-    pub fn inputs(&self) -> usize {
-        self.corpus.short()
-    }
-
     /// Tries every sample as it is.
     pub fn samples(&self) {
         for sample in self.corpus.samples() {
             self.once(&Input(sample.clone()));
+        }
+    }
+
+    /// Tries the changed inputs of a short run, which are the same each time.
+    ///
+    /// # Panics
+    /// With the first input that fails, which is printed with its number.
+    pub fn same(&self) {
+        for number in 0..self.corpus.short() {
+            let mut choices = [0; CHOICES];
+            ChaCha8Rng::seed_from_u64(number).fill_bytes(&mut choices);
+            let mut driver = ByteSliceDriver::new(&choices[..], &Options::default());
+            let Some(input) = self.corpus.generate(&mut driver) else { continue };
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.once(&input))) {
+                eprintln!("fuzz {}: input {number} fails: {input:?}", self.corpus.name());
+                resume_unwind(panic);
+            }
         }
     }
 
