@@ -60,7 +60,8 @@ pub struct Sight {
     /// another rollout.
     alarms: Vec<BTreeMap<String, AlarmState>>,
     newest: BTreeMap<String, Option<i64>>,
-    code: Option<RouteCodeSeen>,
+    /// By rollout: one whose journal turns out to be cut is looked at again, alone.
+    code: BTreeMap<String, RouteCodeSeen>,
     read_journal: BTreeMap<String, u64>,
     lost_races: BTreeMap<String, u32>,
     /// Its last raise of each rollout, and when it took effect.
@@ -156,7 +157,7 @@ impl Books {
             outside: BTreeMap::new(),
             alarms: Vec::new(),
             newest: BTreeMap::new(),
-            code: None,
+            code: BTreeMap::new(),
             read_journal: BTreeMap::new(),
             lost_races: BTreeMap::new(),
             raised: BTreeMap::new(),
@@ -234,9 +235,11 @@ impl Books {
         });
     }
 
-    /// The code was served.
-    pub fn saw_code(&mut self, uid: u64, seen: &RouteCodeSeen) {
-        self.see(uid, |sight| sight.code = Some(seen.clone()));
+    /// The code of a rollout's groups was served.
+    pub fn saw_code(&mut self, uid: u64, rollout: &str, seen: &RouteCodeSeen) {
+        self.see(uid, |sight| {
+            sight.code.insert(rollout.to_owned(), seen.clone());
+        });
     }
 
     /// The parameters of a rollout were served.
@@ -267,9 +270,9 @@ impl Books {
         self.sights.get(&uid)?.newest.get(rollout).copied().flatten()
     }
 
-    /// The code that a process was served.
-    pub fn code_served(&self, uid: u64) -> Option<&CodeSeen> {
-        self.sights.get(&uid)?.code.as_ref().map(|code| &code.new)
+    /// The new side's code that a process was served for a rollout.
+    pub fn code_served(&self, uid: u64, rollout: &str) -> Option<&CodeSeen> {
+        self.sights.get(&uid)?.code.get(rollout).map(|code| &code.new)
     }
 
     /// Entries were committed. `shown` is what the rollout's rules really show, `clock_ms`

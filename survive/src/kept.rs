@@ -86,7 +86,7 @@ fn sampled_histories_break_nothing_4() {
 /// are noticed last, and those that long runs found.
 #[test]
 fn rare_histories_break_nothing() {
-    sample([133, 162, 336, 678, 1503, 1826, 1927, 2126, 9677, 21033].into_iter());
+    sample([133, 162, 336, 678, 1503, 1826, 1927, 2126, 9677, 21033, 43140].into_iter());
 }
 
 #[test]

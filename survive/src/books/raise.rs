@@ -381,7 +381,7 @@ pub(super) fn may_intend(
             return says(Invariant::RaiseIsJournalled, "raises without being a tick or a command");
         }
     }
-    match &sight.code {
+    match sight.code.get(rollout) {
         Some(RouteCodeSeen { old: CodeSeen::Is(_), new: CodeSeen::Is(new) }) => {
             if let Some(known) = track.new_code()
                 && known != new

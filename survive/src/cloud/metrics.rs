@@ -115,7 +115,7 @@ impl State {
                 None => return Ground::default(),
             },
         };
-        let code = self.books.code_served(uid);
+        let code = self.books.code_served(uid, rollout);
         // A share counts from the minute on in which it began.
         let minute_ms = |at_ms: i64| at_ms.div_euclid(60_000) * 60_000;
         let began_ms = self.books.track(rollout).map_or(i64::MAX, Track::since_ms);
@@ -212,7 +212,7 @@ impl Metrics for Door {
 }
 
 impl Door {
-    fn owner_of(&self, route: &Route) -> String {
+    pub(super) fn owner_of(&self, route: &Route) -> String {
         let state = self.cloud.state();
         state.rules.get(route.rule.as_str()).map(|ours| ours.rollout.clone()).unwrap_or_default()
     }

@@ -88,7 +88,10 @@ impl Deployments for Door {
                 RouteCodeSeen { old: unread(), new: unread() }
             }
         };
-        self.cloud.state().books.saw_code(self.me.uid, &one);
+        for route in rollouts.iter().filter_map(|routes| routes.first()) {
+            let rollout = self.owner_of(route);
+            self.cloud.state().books.saw_code(self.me.uid, &rollout, &one);
+        }
         sizes.iter().map(|size| vec![one.clone(); *size]).collect()
     }
 }
