@@ -94,7 +94,7 @@ fn one_request_an_hour_and_a_million_a_minute() {
     assert!(matches!(verdict, Verdict::Proven(_)) && minute == 2, "{minute} {verdict:?}");
 }
 
-fn parts(weight: Weight, counts: &[(SideCounts, SideCounts)]) -> Vec<Part> {
+pub(super) fn parts(weight: Weight, counts: &[(SideCounts, SideCounts)]) -> Vec<Part> {
     let part = |(old, new): &(SideCounts, SideCounts)| Part {
         weight,
         counts: Counts::Known { old: old.clone(), new: new.clone() },
@@ -102,7 +102,7 @@ fn parts(weight: Weight, counts: &[(SideCounts, SideCounts)]) -> Vec<Part> {
     counts.iter().map(part).collect()
 }
 
-fn engine_of_routes(requests: &[u64]) -> Engine {
+pub(super) fn engine_of_routes(requests: &[u64]) -> Engine {
     let minute = |at| HistoryMinute {
         minute: Minute(at),
         old: requests.iter().map(|&n| Some(fast(n, 0))).collect(),

@@ -4,12 +4,13 @@ use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use rollout_controller::domain::evidence2::{
-    Clock, Engine, Hold, Lead, Position, Proven, Rules, Verdict, Words,
+    Clock, Engine, Hold, Lead, Position, Proven, Reading, Rules, Verdict, Words,
 };
 use rollout_controller::domain::minute::{Edges, Minute, SideCounts};
 use rollout_controller::domain::slo::{Metric, Slo};
 use rollout_controller::domain::weight::Weight;
 
+use crate::evidence2::extremes::{engine_of_routes, parts};
 use crate::evidence2::{engine, fast, one_route, percent, timed};
 
 const WORDS: Words<'static> = Words { old: "Python", new: "Rust", routes: &[], clock: Clock::Utc };
@@ -99,6 +100,31 @@ fn rollbacks_word_for_word() {
     let flapping =
         sentence(1.0, 100, |m| (fast(6000, 0), fast(60, if m % 10 == 7 { 60 } else { 0 })));
     assert!(flapping.contains("False alarm: "), "{flapping}");
+}
+
+/// Two routes of which the small one fails on the new side, and on the old one at times.
+fn small_route_fails(old_errors: u64) -> String {
+    let names = ["public".to_owned(), "internal".to_owned()];
+    let requests = [600_000, 600];
+    let engine = engine_of_routes(&requests);
+    let mut evidence = engine.start();
+    for minute in 0..60 {
+        let mut counts: Vec<_> =
+            requests.iter().map(|&n| (fast(n / 2, 0), fast(n / 2, 0))).collect();
+        counts[1] = (fast(300, old_errors), fast(300, 90));
+        let parts = parts(percent(50.0), &counts);
+        engine.fold(&mut evidence, &Reading::of_parts(Minute(minute), parts)).unwrap();
+    }
+    let breach = evidence.rolled_back().expect("a third of a route fails");
+    assert!(matches!(breach.lead, Lead::Route { .. }), "{breach:?}");
+    Words { routes: &names, ..WORDS }.broken(&engine, breach)
+}
+
+#[test]
+fn a_route_that_fails_alone_is_named() {
+    let told = "`internal` (1 of 2 routes) fails 30% on Rust, ";
+    assert_eq!(small_route_fails(0), format!("{told}none on Python."));
+    assert_eq!(small_route_fails(3), format!("{told}1% on Python."));
 }
 
 #[test]
