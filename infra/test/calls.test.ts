@@ -1,9 +1,9 @@
 /**
  * Policies against the calls that were really made.
  *
- * `aws-calls.json` is what the controller's own programs asked of a local AWS, by role;
- * the controller's test `calls` makes it and checks that it still is so. Here each role
- * may do that, and nothing else.
+ * `aws-calls.json` is what the controller's own programs asked of a local AWS, by role, and
+ * `scorer-calls.json` what the scorer asked; a test `calls` of each makes it and checks that
+ * it still is so. Here each role may do that, and nothing else.
  */
 
 import assert from "node:assert/strict";
@@ -13,12 +13,13 @@ import { before, describe, test } from "node:test";
 import { comparing, graphOf } from "./example";
 import type { Graph } from "./graph";
 
-const ROLES = ["tick", "command", "view", "reader", "operator", "emergency"];
+const ROLES = ["tick", "command", "view", "reader", "operator", "emergency", "scorer"];
 
 /** By role: each action with what it was about. */
-const recorded: Record<string, string[]> = JSON.parse(
-  readFileSync(join(__dirname, "aws-calls.json"), "utf8"),
-);
+const recorded: Record<string, string[]> = {
+  ...JSON.parse(readFileSync(join(__dirname, "aws-calls.json"), "utf8")),
+  ...JSON.parse(readFileSync(join(__dirname, "scorer-calls.json"), "utf8")),
+};
 
 /** Asked without being allowed. */
 const NOT_ALLOWED: Record<string, string> = {
@@ -76,12 +77,14 @@ function about(arn: string): string {
     [/^arn:aws:logs:.*:log-group:\/aws\/lambda\/score-rollout-\w+:\*$/, "a controller's log"],
     [/^arn:aws:sns:/, "a topic"],
     [/^arn:aws:events:.*:event-bus\//, "the bus"],
-    [/^arn:aws:secretsmanager:/, "the journal's secret"],
+    [/^arn:aws:secretsmanager:.*:secret:rollout-/, "the journal's secret"],
+    [/^arn:aws:secretsmanager:/, "the scorer's secret"],
     [/^arn:aws:ssm:.*\/run$/, "parameter run"],
     [/^arn:aws:ssm:.*\/order$/, "parameter order"],
     [/:function:score-rollout-command$/, "function command"],
     [/:function:score-rollout-view$/, "function view"],
     [/^arn:aws:lambda:.*:function:(score-scorer|scorer-py|internal-py)$/, "a scorer"],
+    [/^arn:aws:lambda:.*:function:scorer-py:live$/, "a scorer's alias"],
   ];
   const found = words.find(([pattern]) => pattern.test(arn));
   return found === undefined ? arn : found[1];
@@ -92,7 +95,8 @@ const action = (line: string) => line.split(" on ")[0] ?? "";
 /** All that a role may do in these stacks, as the record says it. */
 function allowed(graphs: readonly Graph[], role: string): string[] {
   const lines = graphs.flatMap((graph) => {
-    const { policy } = graph.one("aws:iam/rolePolicy:RolePolicy", `score-rollout-${role}`).inputs;
+    const name = role === "scorer" ? "score-scorer" : `score-rollout-${role}`;
+    const { policy } = graph.one("aws:iam/rolePolicy:RolePolicy", name).inputs;
     const statements: any[] = JSON.parse(policy).Statement;
     return statements
       .filter((statement) => statement.Effect === "Allow")
@@ -106,12 +110,13 @@ function allowed(graphs: readonly Graph[], role: string): string[] {
 /** Operations that the code names, such as `describe_rules`, as a policy would. */
 function named(): string[] {
   const repository = join(__dirname, "..", "..");
-  const folders = ["rollout-controller/src/adapters", "function-kit/src"];
+  const folders = ["rollout-controller/src/adapters", "function-kit/src", "scorer-fn/src"];
   const texts = folders.flatMap((folder) => {
     const files = readdirSync(join(repository, folder), { recursive: true, encoding: "utf8" });
     return files
       .filter((file) => file.endsWith(".rs"))
-      .map((file) => readFileSync(join(repository, folder, file), "utf8"));
+      .map((file) => readFileSync(join(repository, folder, file), "utf8"))
+      .filter((text) => text.includes("aws_sdk_"));
   });
   const operation =
     /\.(?!get_or_)((?:add|create|delete|describe|filter|get|list|modify|put|remove|set|update)_\w+|publish|invoke)\(\)/g;

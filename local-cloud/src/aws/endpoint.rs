@@ -142,8 +142,17 @@ impl Call {
             Self::Secrets(_, input) => texts_at(input, "/SecretId"),
             Self::Ssm(_, input) => ["/Name", "/Names"].map(|at| texts_at(input, at)).concat(),
             Self::Logs(_, input) => texts_at(input, "/logGroupName"),
+            // Of an alias or a version that is invoked, a policy must name that. The others
+            // are about the function:
+            // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
             Self::Lambda(call) => {
-                call.function().map(|name| qualified(name).0.to_owned()).into_iter().collect()
+                let name = |function: &str| match (call, qualified(function)) {
+                    (lambda::Call::Invoke { .. }, (name, Some(qualifier))) => {
+                        format!("{name}:{qualifier}")
+                    }
+                    (_, (name, _)) => name.to_owned(),
+                };
+                call.function().map(name).into_iter().collect()
             }
         }
     }

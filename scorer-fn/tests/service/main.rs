@@ -3,6 +3,8 @@
 
 #[cfg(feature = "lambda")]
 mod analytics;
+#[cfg(all(feature = "lambda", feature = "secrets", feature = "compare"))]
+mod calls;
 mod database;
 mod demo;
 mod driver;

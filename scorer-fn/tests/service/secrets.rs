@@ -10,20 +10,27 @@ use local_cloud::{LocalCloud, Topology};
 use serde_json::json;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
-const PATH: &str = "/v2/stamps/101/score/0xa452b093b448cba521689d4f6f04ede0996080c7";
+pub(crate) const PATH: &str = "/v2/stamps/101/score/0xa452b093b448cba521689d4f6f04ede0996080c7";
 const KEY: &str = "GoldKeyA.16689dac85a8b7b8c197c7932e44c8a2";
 
-async fn seeded() -> anyhow::Result<PrivatePostgres> {
+pub(crate) async fn seeded() -> anyhow::Result<PrivatePostgres> {
     let postgres = PrivatePostgres::start().await?;
     load(&postgres, "tests/golden/seed.sql").await?;
     Ok(postgres)
 }
 
-fn variables(endpoint: &str, arn: &str) -> anyhow::Result<Vec<(String, String)>> {
+/// For a function that reads this secret.
+pub(crate) fn variables(arn: &str) -> anyhow::Result<Vec<(String, String)>> {
     let mut variables: Vec<(String, String)> = golden_environment()?.into_iter().collect();
+    let more = [("DATABASE_SECRET_ARN", arn), ("DATABASE_NAME", "scorer")];
+    variables.extend(more.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    Ok(variables)
+}
+
+/// The same for a process that nobody tells where AWS is.
+fn variables_at(endpoint: &str, arn: &str) -> anyhow::Result<Vec<(String, String)>> {
+    let mut variables = variables(arn)?;
     let more = [
-        ("DATABASE_SECRET_ARN", arn),
-        ("DATABASE_NAME", "scorer"),
         ("AWS_ENDPOINT_URL", endpoint),
         ("AWS_REGION", "eu-west-1"),
         ("AWS_ACCESS_KEY_ID", "local"),
@@ -34,7 +41,7 @@ fn variables(endpoint: &str, arn: &str) -> anyhow::Result<Vec<(String, String)>>
 }
 
 /// What the function needs to verify the database, beside the secret.
-fn bundle(postgres: &PrivatePostgres) -> anyhow::Result<(String, String)> {
+pub(crate) fn bundle(postgres: &PrivatePostgres) -> anyhow::Result<(String, String)> {
     let file = postgres.root_certificate().context("it speaks TLS")?;
     Ok(("DATABASE_SSLROOTCERT".to_owned(), file.display().to_string()))
 }
@@ -48,7 +55,7 @@ async fn the_function_logs_in_with_the_secret() -> anyhow::Result<()> {
     });
     let topology = Topology::new().manual_clock().secret("scorer-database", &secret.to_string());
     let cloud = LocalCloud::start(topology).await?;
-    let mut settings = variables(&cloud.aws_endpoint(), "scorer-database")?;
+    let mut settings = variables_at(&cloud.aws_endpoint(), "scorer-database")?;
     settings.push(bundle(&postgres)?);
     let function = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
     for _ in 0..2 {
@@ -73,7 +80,7 @@ async fn a_rotated_password_is_read_again_within_the_request() -> anyhow::Result
     let topology =
         Topology::new().manual_clock().secret("scorer-database", &secret(postgres.password()));
     let cloud = LocalCloud::start(topology).await?;
-    let mut settings = variables(&cloud.aws_endpoint(), "scorer-database")?;
+    let mut settings = variables_at(&cloud.aws_endpoint(), "scorer-database")?;
     settings.push(bundle(&postgres)?);
     let function = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
     let answer = function.invoke(get(PATH, KEY)).await?;
@@ -117,7 +124,7 @@ async fn with_a_secret_the_database_must_prove_who_it_is_unless_told_otherwise()
         (vec![("DATABASE_SSLROOTCERT", &bundle)], 503),
         (vec![proxy], 503),
     ] {
-        let mut settings = variables(&cloud.aws_endpoint(), "scorer-database")?;
+        let mut settings = variables_at(&cloud.aws_endpoint(), "scorer-database")?;
         settings.extend(more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
         let function = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
         let answer = function.invoke(get(PATH, KEY)).await?;
@@ -136,7 +143,7 @@ async fn a_missing_or_malformed_secret_is_an_outage_with_a_reason() -> anyhow::R
         ("absent", "reading the secret absent"),
         ("empty", "needs the JSON keys username and password"),
     ] {
-        let settings = variables(&cloud.aws_endpoint(), arn)?;
+        let settings = variables_at(&cloud.aws_endpoint(), arn)?;
         let function = Function::start(env!("CARGO_BIN_EXE_scorer-fn"), &settings).await?;
         let answer = function.invoke(get("/v2/stamps/101/score/0x00", KEY)).await?;
         assert_eq!(answer["statusCode"], 503, "{answer}");
