@@ -16,7 +16,7 @@ use rollout_controller::domain::minute::Minute;
 use rollout_controller::domain::observation::AlarmState;
 use rollout_controller::domain::plan::Mode;
 use rollout_controller::domain::weight::Weight;
-use rollout_controller::world::foreign;
+use rollout_controller::world::{foreign, version};
 
 const ALARM: &str = "[rollout.alarms]\nrollback_on = [\"rs\"]";
 
@@ -69,6 +69,48 @@ async fn a_ledger_that_can_be_read_and_not_written_does_not_stop_protection() {
         let kinds: Vec<&str> = night.events().await.iter().map(|s| s.event.kind()).collect();
         assert!(kinds.contains(&"lowered_outside"), "it is journalled later: {kinds:?}");
     }
+}
+
+#[tokio::test]
+async fn half_a_raise_is_undone_although_the_ledger_cannot_be_written() {
+    let night = Night::started(config_with("", "", &["public", "internal"])).await;
+    night.until_weight(200, 5.0).await;
+    night.pretend.state().trouble.dead_routes = vec!["internal".into()];
+    night.until(60, |_| night.shows("public") > 5.0).await;
+    assert!((night.shows("internal") - 5.0).abs() < f64::EPSILON, "half of it");
+    night.pretend.state().trouble.dead_routes.clear();
+    // Nothing is known of the new build, and the journal has what the rules go back to.
+    night.pretend.state().new_code = version("rust", 2);
+    night.pretend.state().trouble.ledger_read_only = true;
+    night.tick().await;
+    for route in ["public", "internal"] {
+        assert!((night.shows(route) - 5.0).abs() < f64::EPSILON, "{route}");
+    }
+}
+
+#[tokio::test]
+async fn without_the_ledger_one_readable_signal_is_not_nothing() {
+    let night = at(25.0).await;
+    night.pretend.state().trouble.ledger_down = true;
+    let unknown = health(&night).await;
+    night.pretend.state().outside.clear();
+    assert_eq!(health(&night).await, unknown, "alarms can be read");
+    night.pretend.state().trouble.alarms_fail = true;
+    assert_eq!(health(&night).await, Kind::NotProtected);
+}
+
+#[tokio::test]
+async fn a_new_side_that_no_request_reaches_is_told_and_paged() {
+    let night = at(25.0).await;
+    for _ in 0..12 {
+        // The rule shows a share, and the load balancer sends nothing there.
+        night.pretend.console_change("public", Weight::ZERO);
+        night.pretend.pass_minute();
+        night.pretend.console_change("public", percent(25.0));
+        night.tick().await;
+    }
+    assert!(alarmed(&night, "no-traffic"), "{:?}", night.pages());
+    assert_eq!(health(&night).await, Kind::Unknown);
 }
 
 #[tokio::test]
