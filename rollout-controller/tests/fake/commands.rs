@@ -7,6 +7,7 @@ use rollout_controller::controller::command::command;
 use rollout_controller::controller::query::view;
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::event::Event;
+use rollout_controller::domain::plan::Mode;
 use rollout_controller::domain::route::RuleArn;
 use rollout_controller::domain::weight::Weight;
 
@@ -23,6 +24,31 @@ async fn the_same_command_twice_is_one_command() {
     let second = command(&night.world, &night.config, &request, night.schedule()).await.unwrap();
     assert_eq!((word(&first), word(&second)), ("applied".into(), "already so".into()));
     assert_eq!(night.run().await.number, 1);
+}
+
+#[tokio::test]
+async fn every_command_that_is_sent_again_is_already_so() {
+    let mut shadow = config();
+    shadow.rollouts[0].mode = Mode::Shadow;
+    let night = Night::started(shadow).await;
+    night.minutes(2).await;
+    let all = [
+        Order::Pause { for_minutes: None },
+        Order::Resume { adopt: false },
+        Order::Activate,
+        Order::Rollback,
+    ];
+    for order in all {
+        let name = order.name();
+        let request = Night::request(order, night.journal().await.revision);
+        let send = async || {
+            command(&night.world, &night.config, &request, night.schedule()).await.unwrap()
+        };
+        let (first, again) = (send().await, send().await);
+        assert_eq!(word(&first), "applied", "{name}: {}", first.message);
+        assert_eq!(word(&again), "already so", "{name}: {}", again.message);
+        assert!(again.message.contains("was applied before"), "{name}: {}", again.message);
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use rollout_controller::domain::message::{Channel, Urgency};
 use rollout_controller::domain::minute::Minute;
 use rollout_controller::domain::observation::AlarmState;
 use rollout_controller::domain::weight::Weight;
+use rollout_controller::world::foreign;
 
 fn percent(value: f64) -> Weight {
     Weight::from_percent(value).unwrap()
@@ -109,6 +110,27 @@ async fn somebody_elses_change_stops_it_until_it_is_adopted_or_undone() {
     assert_eq!(word(&adopted), "applied", "{}", adopted.message);
     night.until_weight(40, 50.0).await;
     assert!(night.pages().contains(&("moved-by-someone-else", Urgency::Clear)));
+}
+
+#[tokio::test]
+async fn after_the_end_only_a_share_that_differs_is_told() {
+    let moved =
+        |night: &Night| night.pages().iter().any(|(topic, _)| *topic == "moved-by-someone-else");
+    let night = Night::started(config_with("bake = \"5m\"", "", &["public"])).await;
+    night.until(400, |report| report.state == "completed").await;
+    assert!(!moved(&night), "{:?}", night.pages());
+    night.pretend.console_change("public", Weight::ZERO);
+    night.minutes(10).await;
+    assert!(moved(&night), "completed, and the rule was set to 0%");
+
+    let night = Night::started(config()).await;
+    night.until_weight(40, 5.0).await;
+    night.order(Order::Rollback).await;
+    // A page for repairs: no share of ours, and nothing for the new side.
+    let repairs = foreign("fixed-response 503", false);
+    night.pretend.state().rules.get_mut("public").unwrap().share = repairs;
+    night.minutes(10).await;
+    assert!(!moved(&night), "{:?}", night.pages());
 }
 
 #[tokio::test]
