@@ -674,3 +674,21 @@ pub fn due_on_new(weight: Weight, old: u64) -> Option<f64> {
     let share = weight.ratio();
     (share < 1.0).then(|| old as f64 * share / (1.0 - share))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_knows_how_often_only_comparisons_changed() {
+        for times in [0, 3] {
+            let entry =
+                MinuteEntry::Read { minute: Minute(7), parts: Vec::new(), comparisons: None };
+            let kept = Kept { entry, revisions: 1, comparison_revisions: times };
+            let text = serde_json::to_string(&kept).expect("JSON");
+            // Runs that compare nothing are written as they were before there was such a count.
+            assert_eq!(text.contains("comparison_revisions"), times > 0, "{text}");
+            assert_eq!(serde_json::from_str::<Kept>(&text).expect("a minute"), kept);
+        }
+    }
+}
