@@ -160,6 +160,10 @@ survive: ## Play simulated histories and print what came of them (SEEDS= FROM= T
 survive-gate: ## Look for every planted defect in simulated histories (SEEDS= each at most)
 	@$(call SURVIVE,gate --seeds $(or $(SEEDS),4000) --threads $(or $(THREADS),2))
 
+.PHONY: survive-effects
+survive-effects: ## Keep what the histories of CI come to, after a change that is meant to alter it
+	@$(call SURVIVE,effects > survive/src/effects.txt)
+
 .PHONY: survive-protocol
 survive-protocol: ## Try every order of the calls of a few processes, and again without each safeguard
 	@$(call SURVIVE,protocol --threads $(or $(THREADS),2))

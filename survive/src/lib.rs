@@ -9,6 +9,7 @@
 pub mod books;
 pub mod chance;
 pub mod cloud;
+pub mod effects;
 pub mod fate;
 #[cfg(feature = "planted")]
 pub mod gate;

@@ -10,8 +10,9 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
+use survive::effects::{RARE, SAMPLE};
 use survive::plan::Plan;
-use survive::play::play;
+use survive::play::{play, play_for_effects};
 use survive::protocol;
 use survive::shrink::{outline, shrink, story};
 use survive::tally::Tally;
@@ -35,6 +36,8 @@ enum Part {
     Gate(Gate),
     /// Try every order of a few processes' calls.
     Protocol(Protocol),
+    /// Print what the kept histories come to, a line for each: survive/src/effects.txt.
+    Effects,
 }
 
 #[derive(Args)]
@@ -127,6 +130,12 @@ fn main() -> Result<()> {
         Part::Story(story) => tell(&story),
         Part::Gate(gate) => self::gate(&gate),
         Part::Protocol(asked) => protocol(&asked),
+        Part::Effects => {
+            for seed in SAMPLE.chain(RARE) {
+                println!("{seed} {:016x}", play_for_effects(&Plan::of(seed)).effects);
+            }
+            Ok(())
+        }
     }
 }
 

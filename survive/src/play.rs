@@ -8,6 +8,7 @@ mod setting;
 
 use crate::books::{Books, Broken, Invariant};
 use crate::cloud::{Cloud, Ours, Rows, Service, State, Timeline};
+use crate::effects::Effects;
 use crate::fate::{Call, Cells, Fate};
 use crate::plan::Plan;
 use crate::time::Time;
@@ -22,6 +23,7 @@ use rollout_controller::domain::command::Request;
 use rollout_controller::domain::copy::OutsideOrder;
 use rollout_controller::domain::event::Stamped;
 use rollout_controller::domain::observation::AlarmState;
+use rollout_controller::report::tick::TickReport;
 use setting::{build, configuration};
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
@@ -64,6 +66,9 @@ pub struct Played {
     pub story: Vec<(i64, String)>,
     /// A number that depends on everything that happened.
     pub fingerprint: u64,
+    /// A number that depends on everything that was written, sent and answered; 0 unless
+    /// asked for.
+    pub effects: u64,
 }
 
 enum Done {
@@ -119,6 +124,14 @@ pub fn play(plan: &Plan, tell: bool) -> Played {
     player.finish()
 }
 
+/// The same, and what was written, sent and answered in it.
+pub fn play_for_effects(plan: &Plan) -> Played {
+    let mut player = Player::new(plan, false);
+    player.cloud.state().effects = Some(Effects::default());
+    player.run();
+    player.finish()
+}
+
 impl<'a> Player<'a> {
     fn new(plan: &'a Plan, tell: bool) -> Self {
         let config = configuration(plan.routes, plan.second, 0);
@@ -156,6 +169,7 @@ impl<'a> Player<'a> {
             kills: Vec::new(),
             freezes: Vec::new(),
             story: tell.then(Vec::new),
+            effects: None,
             steps: None,
         };
         Self::on(plan, state, plan.begins_ms())
@@ -308,6 +322,7 @@ impl<'a> Player<'a> {
                 for outcome in &outcomes {
                     let said = said(outcome);
                     self.tell(|| format!("{name}: ends, {}: {said}", outcome.rollout));
+                    self.cloud.state().effect(|| TickReport::of(outcome, now_ms));
                     if let TickResult::Failed(error) = &outcome.result {
                         let text = error.to_string();
                         if !matches!(error, StepError::Journal(_)) {
@@ -327,6 +342,7 @@ impl<'a> Player<'a> {
                 Ok(outcome) => {
                     self.tell(|| format!("{name}: {:?}, {}", outcome.outcome, outcome.message));
                     let mut state = self.cloud.state();
+                    state.effect(|| &outcome);
                     let truth = state.truth();
                     state.books.answered(uid, &request, &outcome, &truth, now_ms);
                 }
@@ -346,6 +362,7 @@ impl<'a> Player<'a> {
             }
             Done::Status(status) => {
                 self.tell(|| format!("{name}: “{}”", status.headline));
+                self.cloud.state().effect(|| &status);
                 self.cloud.state().books.shown_status(uid, &status, now_ms);
             }
             Done::Pressed => {}
@@ -366,6 +383,7 @@ impl<'a> Player<'a> {
             freezes: self.freezes,
             story: state.story.take().unwrap_or_default(),
             fingerprint: self.fingerprint,
+            effects: state.effects.take().map_or(0, Effects::number),
         }
     }
 }

@@ -279,6 +279,7 @@ impl RuleCalls for Door {
             };
             let (from, to) = (write.from(), write.to());
             state.tell(now_ms, || format!("{name}: writes {} {from:?} → {to:?}", write.route.name));
+            state.effect(|| (now_ms, &write.arn, format!("{from:?} {to:?}")));
             let rollout = state.rules[&write.arn].rollout.clone();
             state.books.wrote(&rollout, &write);
             true

@@ -7,6 +7,7 @@ use rollout_controller::controller::store::event_of;
 use rollout_controller::domain::labels::Labels;
 use rollout_controller::ports::{Entry, Inserted, Ledger, LedgerError, Seq, Snapshot, Written};
 use rollout_controller::report::story::story;
+use serde_json::Value;
 
 /// One journal's rows.
 #[derive(Clone, Debug, Default)]
@@ -84,8 +85,12 @@ impl Ledger for Door {
                 return Inserted::Lost;
             }
             rows.entries.extend_from_slice(&entries);
-            if let Some(snapshot) = snapshot {
-                rows.snapshot = Some(snapshot);
+            if snapshot.is_some() {
+                rows.snapshot.clone_from(&snapshot);
+            }
+            let folded = snapshot.iter().map(|snapshot| &snapshot.body);
+            for body in entries.iter().map(|entry| &entry.body).chain(folded) {
+                state.effect(|| serde_json::from_str::<Value>(body).ok());
             }
             let events: Vec<_> =
                 entries.iter().filter_map(|entry| event_of(&name, entry).ok()).collect();

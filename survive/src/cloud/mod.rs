@@ -15,6 +15,7 @@ pub use steps::Steps;
 
 use crate::books::Books;
 use crate::chance::{Dice, number};
+use crate::effects::Effects;
 use crate::fate::{Call, Cells, Fate, Rates, impossible};
 use crate::time::Time;
 use rollout_controller::domain::code::CodeSeen;
@@ -22,6 +23,7 @@ use rollout_controller::domain::message::Channel;
 use rollout_controller::domain::observation::AlarmState;
 use rollout_controller::domain::outbox::Debt;
 use rollout_controller::ports::Outside;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -115,6 +117,8 @@ pub struct State {
     pub freezes: Vec<(u64, i64)>,
     /// Sentences about what happened; `None`: nobody reads them.
     pub story: Option<Vec<(i64, String)>>,
+    /// Everything that the processes wrote, sent and answered; `None`: nobody asks.
+    pub effects: Option<Effects>,
     /// Calls that wait to be let go one by one; `None`: each goes at its own time.
     pub steps: Option<Steps>,
 }
@@ -124,6 +128,13 @@ impl State {
     pub fn tell(&mut self, at_ms: i64, sentence: impl FnOnce() -> String) {
         if let Some(story) = &mut self.story {
             story.push((at_ms, sentence()));
+        }
+    }
+
+    /// Notes what a process wrote, sent or answered.
+    pub fn effect<T: Serialize>(&mut self, what: impl FnOnce() -> T) {
+        if let Some(effects) = &mut self.effects {
+            effects.add(&what());
         }
     }
 

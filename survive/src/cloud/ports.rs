@@ -137,6 +137,7 @@ impl Outposts for Door {
             state.tell(now_ms, || {
                 format!("{}: copy of {name} says run {} {:?}", me.name, copy.run, copy.state)
             });
+            state.effect(|| &copy);
             change_outside(state, &name, now_ms, |outside| outside.run = Some(copy));
         };
         let call = Call::CopyWrite;
@@ -148,6 +149,7 @@ impl Outposts for Door {
         let (name, order, me) = (rollout.to_owned(), order.clone(), self.me.clone());
         let serve = move |state: &mut State, now_ms, _| {
             state.tell(now_ms, || format!("{}: leaves an order for {name}", me.name));
+            state.effect(|| &order);
             state.books.ordered_outside(&name, &order, now_ms);
             change_outside(state, &name, now_ms, |outside| outside.order = Some(order));
         };
@@ -202,6 +204,7 @@ impl Messages for Door {
                     format!("{}: {} gets “{}”", me.name, channel.name(), change.state)
                 }
             });
+            state.effect(|| (channel.name(), &debt));
             state.books.arrived(me.uid, channel, &debt);
             state.inbox.push((now_ms, channel, debt));
         };
