@@ -68,7 +68,8 @@ pub struct Written {
 pub enum Inserted {
     /// All entries are in the journal.
     Won,
-    /// None is: somebody else wrote an entry with one of these numbers first.
+    /// None is: somebody else wrote an entry with one of these numbers first, or one that
+    /// is newer, on a journal that was restored meanwhile.
     Lost,
 }
 

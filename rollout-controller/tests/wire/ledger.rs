@@ -54,6 +54,9 @@ async fn only_the_next_number_is_written(ledger: &SqlLedger) {
         let refused = ledger.insert("scorer", &leaves_a_hole, None).await.unwrap_err();
         assert!(matches!(refused, LedgerError::Corrupt { .. }), "{refused:?}");
     }
+    // It has the next number, and its writer read a journal that is no more.
+    let stale = Entry { at_ms: 2_999, ..entry(4, "late") };
+    assert_eq!(ledger.insert("scorer", &[stale], None).await.unwrap(), Inserted::Lost);
     assert_eq!(ledger.read("scorer", 1).await.unwrap().entries, batch);
     assert_eq!(ledger.read("other", 1).await.unwrap().entries, [], "journals do not mix");
     assert_eq!(ledger.insert("other", &[entry(1, "started")], None).await.unwrap(), Inserted::Won);

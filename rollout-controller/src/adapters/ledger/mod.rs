@@ -169,7 +169,7 @@ impl Ledger for SqlLedger {
             match self.session.run(&sql, &binds).await {
                 Ok(Answer { written: 0, .. }) => {
                     let last = self.last(rollout).await?;
-                    let is_hole = last < first.seq;
+                    let is_hole = last.saturating_add(1) < first.seq;
                     return if is_hole {
                         Err(hole(rollout, first.seq, last))
                     } else {
@@ -236,8 +236,10 @@ impl Ledger for SqlLedger {
 }
 
 /// Writes only the number after the last one, and all entries or none: two writers
-/// meet in the unique key, and nobody can leave a hole. A single statement, so that
-/// it is a transaction, and that SQLite takes its write lock before it reads.
+/// meet in the unique key, and nobody can leave a hole. Nor is anything written that is
+/// older than the last entry: its writer read another journal, from before a restore that
+/// others have written on since. A single statement, so that it is a transaction, and that
+/// SQLite takes its write lock before it reads.
 fn insert<'a>(rollout: &'a str, entries: &'a [Entry]) -> (String, Vec<Bind<'a>>) {
     let mut binds = vec![Bind::Text(rollout)];
     let mut rows = Vec::with_capacity(entries.len());
@@ -258,7 +260,9 @@ fn insert<'a>(rollout: &'a str, entries: &'a [Entry]) -> (String, Vec<Bind<'a>>)
         "INSERT INTO rollout_journal (rollout, seq, at_ms, kind, body) \
          SELECT CAST($1 AS TEXT), column1, column2, column3, column4 \
          FROM (VALUES {}) AS new WHERE CAST($2 AS BIGINT) = 1 + \
-         COALESCE((SELECT MAX(seq) FROM rollout_journal WHERE rollout = CAST($1 AS TEXT)), 0)",
+         COALESCE((SELECT MAX(seq) FROM rollout_journal WHERE rollout = CAST($1 AS TEXT)), 0) \
+         AND CAST($3 AS BIGINT) >= COALESCE((SELECT last.at_ms FROM rollout_journal AS last \
+         WHERE last.rollout = CAST($1 AS TEXT) ORDER BY last.seq DESC LIMIT 1), CAST($3 AS BIGINT))",
         rows.join(", ")
     );
     (sql, binds)
