@@ -228,6 +228,8 @@ pub(super) struct Before {
     pub(super) rolled_back: bool,
     /// Whether a person had ordered the rollback under way.
     pub(super) ordered: bool,
+    /// Whether people had been told that someone else changed a share.
+    pub(super) told_moved: bool,
 }
 
 impl Before {
@@ -240,6 +242,7 @@ impl Before {
             ordered: run
                 .and_then(|run| run.phase.rolling_back())
                 .is_some_and(|reason| matches!(reason, RollBackReason::Ordered { .. })),
+            told_moved: journal.raised.contains_key(&Topic::MovedBySomeoneElse),
         }
     }
 }

@@ -315,6 +315,10 @@ fn pages(journal: &Journal, stamped: &Stamped, before: Before) -> Vec<Page> {
                 if *topic == Topic::PauseExpires { Urgency::Info } else { Urgency::Trigger };
             vec![page(*topic, urgency, title_of(name, *topic, &sides, run), text)]
         }
+        // Undone before anybody looked.
+        (Event::Cleared { topic: Topic::MovedBySomeoneElse, .. }, _) if !before.told_moved => {
+            Vec::new()
+        }
         (Event::Cleared { topic, text }, _) if *topic != Topic::PauseExpires => {
             vec![page(*topic, Urgency::Clear, resolved(name, *topic, &sides), text)]
         }

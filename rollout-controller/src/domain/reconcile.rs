@@ -131,7 +131,9 @@ fn compare(draft: &mut Draft, seen: &Observation, now: Now) -> Result<(), FoldEr
         return finish_rollback(draft, seen, now);
     }
     if seen.all_show(run.weight) {
-        if let Phase::Moved { .. } = run.phase {
+        // Also where a change was undone before anybody looked: the routes of a write that
+        // failed would stand apart for good, and none of their minutes could be judged.
+        if matches!(run.phase, Phase::Moved { .. }) || run.stands_apart() {
             let text = "Every rule shows the journal's weight again.".to_owned();
             let topic = Topic::MovedBySomeoneElse;
             return draft.add(now.tick_ms, Event::Cleared { topic, text });

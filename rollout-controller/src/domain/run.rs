@@ -146,6 +146,11 @@ impl Run {
         own.unwrap_or_else(|| self.weight_at(minute))
     }
 
+    /// Whether a route showed another share than the run's when the journal heard of it last.
+    pub fn stands_apart(&self) -> bool {
+        self.apart.last().is_some_and(|(_, apart)| !apart.is_empty())
+    }
+
     /// Notes what each route was found to show.
     pub(super) fn note_routes(&mut self, found: &[RouteFound], at_ms: i64) {
         let shown = found.iter().filter_map(|route| Some((route.route.clone(), route.weight?)));
