@@ -24,6 +24,7 @@ use crate::domain::message::Channel;
 use crate::domain::observation::{Observation, RouteSeen, Seen, Unread};
 use crate::domain::phase::Phase;
 use crate::domain::plan::{Mode, Terms};
+use crate::domain::reconcile::found;
 use crate::domain::route::Route;
 use crate::domain::weight::Weight;
 use crate::planted::planted;
@@ -112,7 +113,8 @@ async fn try_once(
             if request.order != Order::Rollback {
                 return Err(down.into());
             }
-            let outcome = step.unwrap_or(StepOutcome { routes: Vec::new() });
+            // Where every route was at 0% already, nothing was written.
+            let outcome = step.unwrap_or_else(|| StepOutcome { routes: found(terms, &seen.rules) });
             let why = down.into();
             let told =
                 rolled_back_outside(world, rollout, request, &why, &outcome, &seen, schedule);
@@ -396,7 +398,7 @@ async fn rolled_back_outside(
     before: &Observation,
     schedule: Schedule,
 ) -> CommandOutcome {
-    let found = crate::domain::reconcile::found(&rollout.terms, &before.rules);
+    let found = found(&rollout.terms, &before.rules);
     let order = OutsideOrder {
         command: request.id.clone(),
         verb: request.order.name().to_owned(),

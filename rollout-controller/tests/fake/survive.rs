@@ -143,6 +143,17 @@ async fn a_persons_rollback_is_journalled_later_with_who_and_why_however_the_led
 }
 
 #[tokio::test]
+async fn a_rollback_with_nothing_to_write_is_done_although_the_ledger_is_read_only() {
+    let night = Night::started(config()).await;
+    night.pretend.state().trouble.ledger_read_only = true;
+    let answer = roll_back(&night).await;
+    assert_eq!(word(&answer), "applied", "{}", answer.message);
+    assert!(answer.message.contains("added later"), "{}", answer.message);
+    night.pretend.state().trouble.ledger_read_only = false;
+    assert_eq!(night.minutes(2).await.state, "rolled back");
+}
+
+#[tokio::test]
 async fn a_row_that_makes_no_sense_ends_in_protection_and_a_persons_rollback_works() {
     let rows = [
         ("from_the_future", r#"{"event":"from_the_future","x":1}"#),
