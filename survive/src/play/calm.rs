@@ -182,7 +182,10 @@ fn end_of(state: &State, name: &str, ends_well: bool) -> Option<(Invariant, Stri
         let text = format!("{invented} is noted as accepted and never arrived");
         return Some((Invariant::EveryPageArrives, text));
     }
-    let lost = track.rollbacks.iter().find(|rollback| {
+    // A journal that is older than what is known of the run waits for a person.
+    let known = state.outside.get(name).and_then(|outside| outside.now().run.as_ref());
+    let waits = known.is_some_and(|copy| copy.revision > track.seq);
+    let lost = track.rollbacks.iter().filter(|_| !waits).find(|rollback| {
         rollback.answered_ms.is_some() && rollback.seq.is_none() && !rollback.excused
     });
     if let Some(rollback) = lost {
