@@ -43,6 +43,14 @@ pub struct Entry {
     pub body: String,
 }
 
+impl Entry {
+    /// Whether it may be written behind the last entry of a journal, none of an empty one:
+    /// it has the next number and is not older.
+    pub fn follows(&self, last: Option<&Self>) -> bool {
+        last.map_or(self.seq == 1, |last| self.seq == last.seq + 1 && self.at_ms >= last.at_ms)
+    }
+}
+
 /// A fold of the journal up to `seq`; a cache that can always be rebuilt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {

@@ -80,9 +80,8 @@ impl Ledger for Door {
         let skew_ms = self.me.skew_ms;
         let serve = move |state: &mut State, now_ms: i64, _| {
             let rows = state.journals.entry(name.clone()).or_default();
-            let last = rows.entries.last().map_or((0, i64::MIN), |entry| (entry.seq, entry.at_ms));
-            let follows = |first: &Entry| first.seq == last.0 + 1 && first.at_ms >= last.1;
-            if !entries.first().is_some_and(follows) {
+            let last = rows.entries.last();
+            if !entries.first().is_some_and(|first| first.follows(last)) {
                 return Inserted::Lost;
             }
             rows.entries.extend_from_slice(&entries);
