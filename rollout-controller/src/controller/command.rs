@@ -340,12 +340,10 @@ async fn done(
 /// What a person must know of a run whose rules were made anew since it began: it keeps
 /// those that it began with, and the direct way does not.
 fn other_arns(run: &[Route], config: &[Route]) -> String {
-    let arns =
-        |route: &Route| (route.rule.clone(), route.old_group.clone(), route.new_group.clone());
-    let now: Vec<_> = config.iter().map(arns).collect();
+    let same = |now: &Route, route: &Route| now.rule == route.rule && now.has_groups_of(route);
     let other: Vec<String> = run
         .iter()
-        .filter(|route| !now.contains(&arns(route)))
+        .filter(|route| !config.iter().any(|now| same(now, route)))
         .map(|route| format!("`{}`", route.name))
         .collect();
     if other.is_empty() {

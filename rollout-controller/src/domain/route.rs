@@ -21,6 +21,13 @@ pub struct Route {
     pub header_rule: Option<HeaderRule>,
 }
 
+impl Route {
+    /// Whether both split between the same two groups.
+    pub fn has_groups_of(&self, other: &Self) -> bool {
+        self.old_group == other.old_group && self.new_group == other.new_group
+    }
+}
+
 /// What the tester rule must look like; read on every tick, never repaired.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeaderRule {

@@ -29,13 +29,16 @@ impl Traffic for Pretend {
                 source: "throttled".into(),
             });
         }
-        let found = self.ours(route).and_then(|ours| state.rules.get(&ours.name).zip(Some(ours)));
-        let (rule, ours) = found.ok_or_else(|| TrafficError::Unknown {
+        let found = self.ours(route).and_then(|ours| Some((ours, state.rules.get(&ours.name)?)));
+        let (ours, rule) = found.ok_or_else(|| TrafficError::Unknown {
             rule: route.rule.clone(),
             route: route.name.clone(),
         })?;
-        let share =
-            if splits(ours, route) { rule.share.clone() } else { foreign("other groups", true) };
+        let share = if ours.has_groups_of(route) {
+            rule.share.clone()
+        } else {
+            foreign("other groups", true)
+        };
         Ok(RouteSeen {
             share,
             priority: Some(100),
@@ -70,7 +73,7 @@ impl Traffic for Pretend {
         if raises || !permit.allows(&found, to) {
             return Err(TrafficError::NotAllowed { rule: rule_arn, to });
         }
-        let Some(ours) = self.ours(route).filter(|ours| splits(ours, route)) else {
+        let Some(ours) = self.ours(route).filter(|ours| ours.has_groups_of(route)) else {
             return Err(TrafficError::Write { rule: rule_arn, source: "no such group".into() });
         };
         let trouble = &mut state.trouble;
@@ -123,11 +126,6 @@ impl Pretend {
     }
 }
 
-/// Whether both split the same two groups.
-fn splits(ours: &Route, route: &Route) -> bool {
-    ours.old_group == route.old_group && ours.new_group == route.new_group
-}
-
 #[async_trait]
 impl Metrics for Pretend {
     async fn minutes(
@@ -158,7 +156,7 @@ impl Pretend {
                 let broken = state.trouble.minutes_broken.contains(&minute);
                 let read = state.minutes.get(&minute).filter(|_| !hidden);
                 let routes = wish.routes.iter().map(|wished| {
-                    let at = self.routes.iter().position(|ours| splits(ours, wished));
+                    let at = self.routes.iter().position(|ours| ours.has_groups_of(wished));
                     if broken {
                         let why = "latency samples without a request count";
                         return RouteMinute::Unknown(Unread::because(why));
