@@ -316,6 +316,11 @@ impl Books {
         let (Some(track), Some(sight)) = (self.tracks.get(rollout), self.sights.get(&uid)) else {
             return;
         };
+        let here = track.weight().tenths();
+        let dated_by = track.intents.iter().rev().find(|intent| intent.to == here);
+        let dated_by = dated_by.and_then(|intent| self.sights.get(&intent.uid));
+        let is_misdated = dated_by.is_some_and(|sight| sight.people_ms != 0);
+        let ground = Ground { is_misdated, ..ground };
         let problem = match &stamped.event {
             Event::Intended { to, from, cause, .. } if cause.kind.raises() => {
                 may_intend(track, sight, rollout, *from, *to, cause.kind, ground, clock_ms)

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-use survive::effects::{RARE, SAMPLE};
+use survive::effects::{self, RARE, SAMPLE};
 use survive::plan::Plan;
 use survive::play::{play, play_for_effects};
 use survive::protocol;
@@ -37,7 +37,11 @@ enum Part {
     /// Try every order of a few processes' calls.
     Protocol(Protocol),
     /// Print what the kept histories come to, a line for each: survive/src/effects.txt.
-    Effects,
+    Effects {
+        /// Only say whether they still come to what was kept, up to the first that does not.
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 #[derive(Args)]
@@ -130,9 +134,15 @@ fn main() -> Result<()> {
         Part::Story(story) => tell(&story),
         Part::Gate(gate) => self::gate(&gate),
         Part::Protocol(asked) => protocol(&asked),
-        Part::Effects => {
+        Part::Effects { check } => {
+            let kept = effects::kept();
             for seed in SAMPLE.chain(RARE) {
-                println!("{seed} {:016x}", play_for_effects(&Plan::of(seed)).effects);
+                let number = play_for_effects(&Plan::of(seed)).effects;
+                if !check {
+                    println!("{seed} {number:016x}");
+                } else if kept.get(&seed) != Some(&number) {
+                    bail!("history {seed} comes to {number:016x}, which is not what was kept");
+                }
             }
             Ok(())
         }

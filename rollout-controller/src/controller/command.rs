@@ -10,7 +10,7 @@ use super::protect::lower;
 use super::query::sides_before;
 use super::step::{Carried, StepError, carry_out};
 use super::store::{self, JournalError, Loaded, is_behind};
-use super::{Schedule, now};
+use super::{Schedule, now, write_copy};
 use crate::api::{COMMAND_SCHEMA, Change, CommandOutcome, RouteShown};
 use crate::config::{Config, Rollout};
 use crate::domain::command::{Order, Ordered, Request, Sight, Verdict, check, order, rolled_back};
@@ -121,16 +121,17 @@ async fn try_once(
             return Ok(Some(told.await));
         }
     };
-    if is_behind(journal, &seen) && decides_anew(&request.order) {
-        catch_up(world, rollout, &after).await;
-    }
     let debtor = Debtor {
         name: rollout.name.clone(),
         journal: after.clone(),
         snapshot_seq: loaded.snapshot_seq,
     };
-    let sent = deliver(world, vec![debtor], schedule).await.pop();
-    let after = match sent {
+    let behind = is_behind(journal, &seen);
+    let ((), mut sent) = tokio::join!(
+        copy_run(world, rollout, &request.order, behind, &after),
+        deliver(world, vec![debtor], schedule),
+    );
+    let after = match sent.pop() {
         Some(Ok(journal)) => journal,
         // What is owed stays owed; the command itself is done.
         Some(Err(_)) | None => after,
@@ -180,14 +181,24 @@ fn decides_anew(order: &Order) -> bool {
     }
 }
 
-/// The database was replaced by an older one, and ticks wait for a person, who has
-/// spoken now: the copy outside follows the journal, and not the other way round.
-async fn catch_up(world: &World, rollout: &Rollout, journal: &Journal) {
-    if planted!(StaysBehind) {
-        return;
-    }
-    if let Err(error) = world.outposts.write_run(&rollout.name, &Copy::of(journal)).await {
-        tracing::error!(rollout.name = rollout.name, "{}", Unread::of(&error));
+/// Brings the copy outside up to what a person has just ordered, where that cannot wait
+/// for a tick. Protection without the journal goes on with a rollback that is not
+/// complete, and moves no run that was closed, and knows of both by the copy alone. And
+/// where the database was replaced by an older one (`behind`), ticks wait for a person,
+/// who has spoken now: the copy follows the journal, and not the other way round.
+async fn copy_run(
+    world: &World,
+    rollout: &Rollout,
+    order: &Order,
+    behind: bool,
+    journal: &Journal,
+) {
+    let due = match order {
+        Order::Rollback | Order::Abandon => !behind || !planted!(StaysBehind),
+        order => behind && decides_anew(order) && !planted!(StaysBehind),
+    };
+    if due {
+        write_copy(world, rollout, &Copy::of(journal)).await;
     }
 }
 

@@ -26,7 +26,9 @@ pub mod step;
 pub mod store;
 pub mod tick;
 
-use crate::domain::observation::Now;
+use crate::config::Rollout;
+use crate::domain::copy::Copy;
+use crate::domain::observation::{Now, Unread};
 use crate::ports::World;
 use jiff::{SignedDuration, Timestamp};
 
@@ -54,4 +56,12 @@ pub fn now(world: &World, schedule: Schedule) -> Now {
 pub fn deadline(world: &World, budget: SignedDuration, latest: Option<Timestamp>) -> Timestamp {
     let own = world.clock.real().saturating_add(budget).unwrap_or(Timestamp::MAX);
     latest.map_or(own, |latest| own.min(latest))
+}
+
+/// Writes the copy outside the journal. What fails is logged: the next tick that finds
+/// the copy different writes it.
+async fn write_copy(world: &World, rollout: &Rollout, copy: &Copy) {
+    if let Err(error) = world.outposts.write_run(&rollout.name, copy).await {
+        tracing::error!(rollout.name = rollout.name, "{}", Unread::of(&error));
+    }
 }

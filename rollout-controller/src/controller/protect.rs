@@ -4,7 +4,7 @@
 use super::act::{StepOutcome, act};
 use super::examples;
 use super::observe::Look;
-use super::{Schedule, now};
+use super::{Schedule, now, write_copy};
 use crate::config::Rollout;
 use crate::domain::copy::{Copy, CopyState};
 use crate::domain::decision::{CauseKind, RollBackReason, Shift};
@@ -101,7 +101,8 @@ pub async fn protect(
 ) -> Protected {
     let now = now(world, schedule);
     let known = world.memory.newest(&rollout.name, seen, prefix);
-    let did = protection(known.as_ref(), seen, look.terms(), &rollout.settings, now);
+    let noted = known.clone().map(|copy| copy.without_recovered(seen));
+    let did = protection(noted.as_ref(), seen, look.terms(), &rollout.settings, now);
     let ticks = world.memory.ticks_without_journal(&rollout.name);
     let at_ms = schedule.scheduled.as_millisecond();
     let outcome = match &did {
@@ -109,7 +110,7 @@ pub async fn protect(
             let text = explain::rollback_reason(reason, &look.terms().labels);
             let from = seen.largest_share().unwrap_or(Weight::ZERO);
             let outcome = lower(world, rollout, look, &text, schedule.deadline).await;
-            remember_rollback(world, rollout, known, &text, at_ms, &outcome).await;
+            remember_rollback(world, rollout, noted.clone(), &text, at_ms, &outcome).await;
             let done = outcome.arrived(Weight::ZERO);
             let topic = if done { Topic::RolledBack } else { Topic::RollbackIncomplete };
             let missed = RouteFound::list(&outcome.missed(Weight::ZERO));
@@ -140,6 +141,13 @@ pub async fn protect(
         }
         Protection::Hold | Protection::NothingToProtect => None,
     };
+    // This tick has no entry that says which alarms recovered, and the next one may find
+    // them standing again.
+    if let (None, Some(noted)) = (&outcome, &noted)
+        && known.as_ref() != Some(noted)
+    {
+        write_copy(world, rollout, noted).await;
+    }
     Protected { did, outcome, sides: look.terms().labels.clone() }
 }
 
@@ -179,9 +187,7 @@ async fn remember_rollback(
         alarms_before: Vec::new(),
     });
     let copy = Copy { state, reason: Some(text.to_owned()), at_ms, ..known };
-    if let Err(error) = world.outposts.write_run(&rollout.name, &copy).await {
-        tracing::error!(rollout.name = rollout.name, "{}", Unread::of(&error));
-    }
+    write_copy(world, rollout, &copy).await;
     world.memory.remember(&rollout.name, copy);
 }
 

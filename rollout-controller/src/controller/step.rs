@@ -2,7 +2,7 @@
 
 use super::act::{StepOutcome, act, journal_outcome};
 use super::store::{self, JournalError, Loaded};
-use super::{Schedule, now};
+use super::{Schedule, now, write_copy};
 use crate::config::Rollout;
 use crate::domain::copy::{Copy, OutsideOrder};
 use crate::domain::decide::Decided;
@@ -11,7 +11,6 @@ use crate::domain::draft::Draft;
 use crate::domain::explain;
 use crate::domain::journal::{FoldError, Journal};
 use crate::domain::labels::Labels;
-use crate::domain::observation::Unread;
 use crate::domain::weight::Weight;
 use crate::planted::planted;
 use crate::ports::{Ledger, LedgerError, World, WritePermit};
@@ -204,9 +203,7 @@ async fn without_journal(
         // Protection needs to know what to go on with; the journal stays where it was.
         let revision = loaded.journal.changed;
         let copy = Copy { revision, ..Copy::of(&decided.draft.journal) };
-        if let Err(error) = world.outposts.write_run(&rollout.name, &copy).await {
-            tracing::error!(rollout.name = rollout.name, "{}", Unread::of(&error));
-        }
+        write_copy(world, rollout, &copy).await;
     }
     Carried::Unjournalled(down, outcome)
 }

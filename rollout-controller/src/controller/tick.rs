@@ -12,7 +12,7 @@ use super::protect::{Protected, protect};
 use super::retention;
 use super::step::{Carried, StepError, carry_out};
 use super::store::{self, Loaded, is_behind};
-use super::{Schedule, now};
+use super::{Schedule, now, write_copy};
 use crate::config::{Config, Rollout};
 use crate::controller::act::StepOutcome;
 use crate::domain::copy::{Copy, CopyState};
@@ -312,6 +312,7 @@ async fn again(world: &World, rollout: &Rollout, schedule: Schedule) -> Result<J
 async fn copy_open_runs(world: &World, looks: &[Look<'_>], seen: &mut [Observation]) {
     let each = looks.iter().zip(seen).filter_map(|(look, seen)| {
         let copy = look.journal.map(Copy::of).filter(|copy| copy.state == CopyState::Open)?;
+        let copy = copy.without_recovered(seen);
         let Ok(known) = &seen.copy else { return None };
         let stale = known
             .as_ref()
@@ -339,13 +340,9 @@ async fn copy_runs(world: &World, plans: &[Plan<'_>], outcomes: &[TickOutcome]) 
         let same = known
             .as_ref()
             .is_some_and(|known| known.agrees_with(&copy) && known.revision <= copy.revision);
-        (!same).then_some((outcome.rollout.as_str(), copy))
+        (!same).then_some((plan.rollout, copy))
     });
-    let writes = each.map(|(rollout, copy)| async move {
-        if let Err(error) = world.outposts.write_run(rollout, &copy).await {
-            tracing::error!(rollout.name = rollout, "{}", Unread::of(&error));
-        }
-    });
+    let writes = each.map(|(rollout, copy)| async move { write_copy(world, rollout, &copy).await });
     join_all(writes).instrument(info_span!("copy")).await;
 }
 

@@ -7,7 +7,7 @@ use super::evidence::{HoldReason, start_weight};
 use super::evidence2::{History, Stages, start_stage};
 use super::journal::FoldError;
 use super::minute::{CommittedMinute, Minute};
-use super::observation::{AlarmState, Asked, Now, Observation, Unread};
+use super::observation::{Asked, Now, Observation, Unread};
 use super::plan::StartAt;
 use super::reading;
 use super::run::Run;
@@ -104,11 +104,10 @@ pub fn says(run: &Run) -> Says {
     }
 }
 
-/// Alarms from before the start that are OK now.
+/// Alarms from before the start that have been OK since, as far as this look tells.
 fn recovered(run: &Run, seen: &Observation) -> Vec<String> {
-    let is_ok =
-        |name: &&String| seen.alarm(name).is_some_and(|alarm| alarm.state == AlarmState::Ok);
-    run.alarms_before.iter().filter(is_ok).cloned().collect()
+    let names = run.alarms_before.iter();
+    names.filter(|name| seen.has_recovered(run.number, name)).cloned().collect()
 }
 
 fn baseline(run: &Run, seen: &Observation, now: Now) -> Baseline {

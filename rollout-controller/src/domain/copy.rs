@@ -5,6 +5,7 @@
 //! rollback the journal has not learnt of yet.
 
 use super::journal::Journal;
+use super::observation::Observation;
 use super::phase::Phase;
 use super::plan::Mode;
 use serde::{Deserialize, Serialize};
@@ -104,6 +105,13 @@ impl Copy {
     /// or another process has just written both.
     pub fn is_ahead_of(&self, journal: &Journal) -> bool {
         self.revision > journal.revision
+    }
+
+    /// Without the alarms of before the start that have recovered: whatever becomes of the
+    /// journal, one that stands again counts.
+    pub fn without_recovered(mut self, seen: &Observation) -> Self {
+        self.alarms_before.retain(|name| !seen.has_recovered(self.run, name));
+        self
     }
 
     /// Whether this copy lets a raise of the journal's run go ahead.

@@ -2,7 +2,7 @@
 //! read: never an empty list for a failure.
 
 use super::code::RouteCodeSeen;
-use super::copy::{Copy, OutsideOrder};
+use super::copy::{Copy, CopyState, OutsideOrder};
 use super::minute::{Minute, SideCounts};
 use super::weight::Weight;
 use super::wrong_answers::ComparisonsRead;
@@ -144,6 +144,16 @@ impl Observation {
     pub fn unsafe_rules(&self) -> Vec<String> {
         let readable = self.rules.iter().flatten();
         readable.flat_map(RouteSeen::unsafe_findings).collect()
+    }
+
+    /// Whether an alarm that stood before the start of `run` is OK, or was when a tick could
+    /// note that only in the copy outside the journal.
+    pub fn has_recovered(&self, run: u32, alarm: &String) -> bool {
+        let was_ok = |copy: &Copy| {
+            copy.state == CopyState::Open && copy.run == run && !copy.alarms_before.contains(alarm)
+        };
+        let is_ok = |alarm: &AlarmSeen| alarm.state == AlarmState::Ok;
+        self.alarm(alarm).is_some_and(is_ok) || matches!(&self.copy, Ok(Some(copy)) if was_ok(copy))
     }
 
     /// The alarm of this name, if alarms could be read.

@@ -59,7 +59,8 @@ fn last_known(copy: Option<&Copy>, now: Now) -> LastKnown {
         (CopyState::RollingBack, _) => LastKnown::RollingBack,
         // A shadow run moved nothing, so nothing is put back.
         (CopyState::RolledBack, Mode::Active)
-            if now.tick_ms.saturating_sub(copy.at_ms) <= PUT_BACK_MS =>
+            // A tick from tomorrow protects as one of today.
+            if now.tick_ms.min(now.clock_ms).saturating_sub(copy.at_ms) <= PUT_BACK_MS =>
         {
             LastKnown::RollingBack
         }

@@ -89,6 +89,45 @@ async fn half_a_raise_is_undone_although_the_ledger_cannot_be_written() {
 }
 
 #[tokio::test]
+async fn a_rollback_that_is_not_complete_goes_on_without_the_ledger() {
+    let routes = &["public", "internal"];
+    // No evidence can take a completed run back, only a person.
+    let night = Night::started(config_with("", "", routes)).await;
+    night.until(600, |report| report.state == "completed").await;
+    night.pretend.state().trouble.dead_routes = vec!["internal".into()];
+    let answer = roll_back(&night).await;
+    assert_eq!(word(&answer), "incomplete", "{}", answer.message);
+    night.pretend.state().trouble.dead_routes.clear();
+    night.pretend.state().trouble.ledger_down = true;
+    night.tick().await;
+    for route in routes {
+        assert!(night.shows(route).abs() < f64::EPSILON, "{route}");
+    }
+}
+
+#[tokio::test]
+async fn an_alarm_of_before_the_start_counts_once_it_was_ok_whoever_saw_that() {
+    for with_ledger in [false, true] {
+        let night = Night::new(config_with("", ALARM, &["public"]));
+        night.pretend.alarm("rs", AlarmState::Alarm);
+        night.hour_of_python();
+        night.order(Order::Start).await;
+        night.minutes(2).await;
+        // Only a tick that cannot write sees it OK.
+        night.pretend.state().trouble.ledger_read_only = true;
+        night.pretend.alarm("rs", AlarmState::Ok);
+        night.tick().await;
+        night.pretend.console_change("public", percent(5.0));
+        night.pretend.alarm("rs", AlarmState::Alarm);
+        night.pretend.state().trouble.ledger_read_only = false;
+        night.pretend.state().trouble.ledger_down = !with_ledger;
+        night.tick().await;
+        assert!(night.shows("public").abs() < f64::EPSILON, "with the ledger: {with_ledger}");
+        assert!(alarmed(&night, "rolled-back"), "{:?}", night.pages());
+    }
+}
+
+#[tokio::test]
 async fn without_the_ledger_one_readable_signal_is_not_nothing() {
     let night = at(25.0).await;
     night.pretend.state().trouble.ledger_down = true;

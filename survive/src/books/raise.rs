@@ -64,6 +64,8 @@ pub struct Ground {
     pub newest_is_bad: bool,
     /// Whether the new side had no request in it.
     pub newest_is_silent: bool,
+    /// Whether a process dated the share whose clock for people is not the one of deadlines.
+    pub is_misdated: bool,
 }
 
 impl Books {
@@ -396,10 +398,10 @@ pub(super) fn may_intend(
         }
     }
     let proof = !continues && !forced && kind != CauseKind::Start;
-    if proof && ground.minutes < 1 {
+    if proof && !ground.is_misdated && ground.minutes < 1 {
         return says(Invariant::EvidenceIsOfThisCode, "no whole minute at this share on this code");
     }
-    if proof && track.proven_minutes > ground.at_share {
+    if proof && !ground.is_misdated && track.proven_minutes > ground.at_share {
         let text = format!(
             "{} minutes prove it, and {} were at this share",
             track.proven_minutes, ground.at_share

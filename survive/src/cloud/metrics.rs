@@ -131,7 +131,8 @@ impl State {
         let minutes = (newest - 30..=newest).filter(|minute| steady(*minute)).count();
         let service = *self.service.at(newest * 60_000 + 30_000);
         let newest_is_silent = service == Service::NewSilent && newest * 60_000 >= since_ms;
-        Ground { minutes, at_share, newest_is_bad: service.harms_new(), newest_is_silent }
+        let newest_is_bad = service.harms_new();
+        Ground { minutes, at_share, newest_is_bad, newest_is_silent, is_misdated: false }
     }
 
     fn minutes(&self, routes: &[Route], from: i64, until: i64, served: Served) -> Vec<MinuteRead> {

@@ -175,16 +175,16 @@ fn end_of(state: &State, name: &str, ends_well: bool) -> Option<(Invariant, Stri
         let text = format!("{} at {shown:?}", stand.name());
         return Some((Invariant::BadEndsAtZero, text));
     }
-    if let Some(missing) = track.missing().first() {
+    // A journal that is older than what is known of the run waits for a person.
+    let known = state.outside.get(name).and_then(|outside| outside.now().run.as_ref());
+    let waits = known.is_some_and(|copy| copy.revision > track.seq);
+    if let Some(missing) = track.missing().first().filter(|_| !waits) {
         return Some((Invariant::EveryPageArrives, format!("{missing} never arrived")));
     }
     if let Some(invented) = track.invented().first() {
         let text = format!("{invented} is noted as accepted and never arrived");
         return Some((Invariant::EveryPageArrives, text));
     }
-    // A journal that is older than what is known of the run waits for a person.
-    let known = state.outside.get(name).and_then(|outside| outside.now().run.as_ref());
-    let waits = known.is_some_and(|copy| copy.revision > track.seq);
     let lost = track.rollbacks.iter().filter(|_| !waits).find(|rollback| {
         rollback.answered_ms.is_some() && rollback.seq.is_none() && !rollback.excused
     });
