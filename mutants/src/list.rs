@@ -1,0 +1,73 @@
+//! What `cargo mutants --list --json` prints.
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A change of the code.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Mutant {
+    /// Its number, from 1: what switches it on.
+    #[serde(skip)]
+    pub id: u32,
+    /// File, place and change, as `cargo mutants` calls it.
+    pub name: String,
+    /// The file, relative to the workspace.
+    pub file: PathBuf,
+    /// What is replaced.
+    pub span: Span,
+    /// By what; empty to delete.
+    pub replacement: String,
+    /// What kind of change it is.
+    pub genre: Genre,
+}
+
+/// From one place in a file to another.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Span {
+    /// The first character.
+    pub start: Place,
+    /// After the last one.
+    pub end: Place,
+}
+
+/// A character of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub struct Place {
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+}
+
+/// Kinds of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Genre {
+    /// A function returns a fixed value at once.
+    FnValue,
+    /// Another binary operator.
+    BinaryOperator,
+    /// A unary operator is left out.
+    UnaryOperator,
+    /// A match arm is left out.
+    MatchArm,
+    /// A guard of a match arm is always true, or never.
+    MatchArmGuard,
+    /// A field of a struct is taken from its base.
+    StructField,
+}
+
+/// Reads the list.
+///
+/// # Errors
+/// If the file cannot be read or is no such list.
+pub fn read(path: &Path) -> Result<Vec<Mutant>> {
+    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let mut all: Vec<Mutant> =
+        serde_json::from_str(&text).with_context(|| format!("{}", path.display()))?;
+    for (id, mutant) in (1..).zip(&mut all) {
+        mutant.id = id;
+    }
+    Ok(all)
+}
