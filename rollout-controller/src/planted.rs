@@ -83,6 +83,7 @@ mod chosen {
         CopyIgnored, "domain/raise.rs", "a raise asks neither for the copy nor for orders";
         UnsafeRulesIgnored, "domain/raise.rs", "a raise goes over rules that are not as they must be";
         AlarmDoesNotRollBack, "domain/raise.rs", "an alarm that rolls back holds instead";
+        WrongAnswersDoNotCount, "domain/engine.rs", "answers that are proven wrong do not count";
         BreachDoesNotRollBack, "domain/decide.rs", "a breach does not roll back";
         SkipsAStage, "domain/decide.rs", "a step goes over a stage";
         FinishesWhatMayNotRise, "domain/decide.rs", "half a raise is finished whatever speaks against it";

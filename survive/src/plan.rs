@@ -86,6 +86,37 @@ pub struct Happening {
     pub freezes: Option<(u32, i64)>,
 }
 
+/// Whether the new side's answers are compared with the old side's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Compared {
+    /// They are not.
+    No,
+    /// What differs counts against the new side.
+    Counts,
+    /// A step needs proof that little differs, too.
+    Required,
+}
+
+impl Compared {
+    /// In every second history, by a draw of its own.
+    fn of(seed: u64) -> Self {
+        match Dice::of(seed, &[325]).below(6) {
+            0 => Self::Required,
+            1 | 2 => Self::Counts,
+            _ => Self::No,
+        }
+    }
+
+    /// How a bad service is bad where it is not drawn: in a way that only comparisons tell,
+    /// if there are any.
+    pub fn bad(self) -> Service {
+        match self {
+            Self::No => Service::NewFails,
+            Self::Counts | Self::Required => Service::NewWrong,
+        }
+    }
+}
+
 /// A history to be played.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -97,6 +128,8 @@ pub struct Plan {
     pub routes: usize,
     /// Whether there is a second rollout.
     pub second: bool,
+    /// Whether answers are compared.
+    pub compared: Compared,
     /// Minutes with faults.
     pub minutes: i64,
     /// Whether the new side is good in the end.
@@ -499,8 +532,24 @@ impl Plan {
         let past_the_hour = draft.dice.between(0, 59);
         let mut happenings = draft.happenings;
         happenings.sort_by_key(|happening| (happening.at_ms, happening.uid));
-        let muted = BTreeSet::new();
-        Self { seed, past_the_hour, routes, second, minutes, ends_well, rates, happenings, muted }
+        let compared = Compared::of(seed);
+        for happening in &mut happenings {
+            if happening.what == What::Serves(Service::NewSlow) && compared != Compared::No {
+                happening.what = What::Serves(compared.bad());
+            }
+        }
+        Self {
+            seed,
+            past_the_hour,
+            routes,
+            second,
+            compared,
+            minutes,
+            ends_well,
+            rates,
+            happenings,
+            muted: BTreeSet::new(),
+        }
     }
 }
 

@@ -134,7 +134,7 @@ pub fn play_for_effects(plan: &Plan) -> Played {
 
 impl<'a> Player<'a> {
     fn new(plan: &'a Plan, tell: bool) -> Self {
-        let config = configuration(plan.routes, plan.second, 0);
+        let config = configuration(plan, 0);
         let mut rules = BTreeMap::new();
         for rollout in &config.rollouts {
             for route in &rollout.terms.routes {

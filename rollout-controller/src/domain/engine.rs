@@ -13,6 +13,7 @@ use super::run::Run;
 use super::slo::Slo;
 use super::weight::Weight;
 use super::wrong_answers::{self, Judge, OTHERS, Objective};
+use crate::planted::planted;
 use serde::{Deserialize, Serialize};
 
 /// How a run's limits are tested. Journalled with the start.
@@ -307,6 +308,7 @@ fn with_wrong_answers(says: Says, judge: &Judge, run: &Run) -> Says {
     let words = answer_words(&run.terms.labels);
     match (says, judge.verdict(timeline.evidence(), at)) {
         (says @ Says::Breach(_), _) | (says, wrong_answers::Verdict::Free) => says,
+        (says, wrong_answers::Verdict::Breach(_)) if planted!(WrongAnswersDoNotCount) => says,
         (_, wrong_answers::Verdict::Breach(breach)) => {
             let text = words.breach(&breach);
             Says::Breach(Breach::WrongAnswers(Box::new(Said::new(breach, &text))))

@@ -5,11 +5,13 @@ use super::balancer::new_ratio;
 use super::{Door, Served, State};
 use crate::books::{Ground, Track};
 use crate::fate::Call;
+use answers::Kind;
 use async_trait::async_trait;
 use rollout_controller::domain::code::CodeSeen;
 use rollout_controller::domain::minute::{Histogram, Minute, SideCounts};
 use rollout_controller::domain::observation::Unread;
 use rollout_controller::domain::route::Route;
+use rollout_controller::domain::wrong_answers::{Comparisons, ComparisonsRead};
 use rollout_controller::ports::{Metrics, MetricsError, MinuteRead, MinutesWanted, RouteMinute};
 
 /// How the services behave.
@@ -21,6 +23,8 @@ pub enum Service {
     NewFails,
     /// Most of the new side's requests are slow.
     NewSlow,
+    /// One in five of the new side's answers is wrong, which only a comparison tells.
+    NewWrong,
     /// No request reaches the new side.
     NewSilent,
     /// Both are slow: the database.
@@ -32,7 +36,7 @@ pub enum Service {
 impl Service {
     /// Whether a minute speaks against the new side alone, or says nothing of it.
     pub fn harms_new(self) -> bool {
-        matches!(self, Self::NewFails | Self::NewSlow | Self::NewSilent)
+        matches!(self, Self::NewFails | Self::NewSlow | Self::NewWrong | Self::NewSilent)
     }
 }
 
@@ -85,14 +89,18 @@ impl State {
         let (new_fails, new_slow) = match service {
             Service::NewFails => (true, false),
             Service::NewSlow | Service::BothSlow => (false, true),
-            Service::Good | Service::NewSilent | Service::OldFails => (false, false),
+            Service::Good | Service::NewWrong | Service::NewSilent | Service::OldFails => {
+                (false, false)
+            }
         };
         let (old_fails, old_slow) = match service {
             Service::OldFails => (true, false),
             Service::BothSlow => (false, true),
-            Service::Good | Service::NewSilent | Service::NewFails | Service::NewSlow => {
-                (false, false)
-            }
+            Service::Good
+            | Service::NewSilent
+            | Service::NewFails
+            | Service::NewSlow
+            | Service::NewWrong => (false, false),
         };
         // The load balancer itself answers where there is no target, and counts nothing.
         let gone = *self.new_code.at(from_ms + 30_000) == CodeSeen::NoTarget;
@@ -135,14 +143,32 @@ impl State {
         Ground { minutes, at_share, newest_is_bad, newest_is_silent, is_misdated: false }
     }
 
-    fn minutes(&self, routes: &[Route], from: i64, until: i64, served: Served) -> Vec<MinuteRead> {
-        (from..until)
+    /// What was compared in a minute with this traffic: every answer of the new side.
+    fn comparisons(&self, routes: &[RouteMinute], minute: i64) -> Option<ComparisonsRead> {
+        let mut compared = 0;
+        for route in routes {
+            match route {
+                RouteMinute::Known { new, .. } => {
+                    compared += new.as_ref().map_or(0, |counts| counts.requests);
+                }
+                RouteMinute::Unknown(why) => return Some(ComparisonsRead::Unread(why.clone())),
+            }
+        }
+        let wrong = *self.service.at(minute * 60_000 + 30_000) == Service::NewWrong;
+        let different = if wrong { compared / 5 } else { compared / 2_000 };
+        let kinds = [(Kind::Number, different)].into_iter().filter(|(_, count)| *count > 0);
+        let counts = Comparisons { compared, different, failed: 0, kinds: kinds.collect() };
+        (compared > 0).then_some(ComparisonsRead::Counted(counts))
+    }
+
+    fn minutes(&self, wish: &Wish, served: Served) -> Vec<MinuteRead> {
+        (wish.from..wish.until)
             .map(|minute| {
                 let late = self.late_ms.get(&minute).copied().unwrap_or(0);
                 let there_ms = (minute + 1) * 60_000 + USUAL_MS + late;
                 // What is read early has not all of its requests yet.
                 let hidden = served.as_of_ms < there_ms;
-                let last_is_missing = served.partial && minute + 1 == until;
+                let last_is_missing = served.partial && minute + 1 == wish.until;
                 let of_route = |route: &Route| {
                     if hidden {
                         return RouteMinute::Known { old: None, new: None };
@@ -152,11 +178,26 @@ impl State {
                     }
                     self.minute(route, minute)
                 };
-                let routes = routes.iter().map(of_route).collect();
-                // Nothing is compared in this world.
-                MinuteRead { minute: Minute(minute), routes, comparisons: None }
+                let routes: Vec<RouteMinute> = wish.routes.iter().map(of_route).collect();
+                let comparisons = self.comparisons(&routes, minute).filter(|_| wish.comparisons);
+                MinuteRead { minute: Minute(minute), routes, comparisons }
             })
             .collect()
+    }
+}
+
+/// What a process asks for.
+struct Wish {
+    routes: Vec<Route>,
+    from: i64,
+    until: i64,
+    comparisons: bool,
+}
+
+impl Wish {
+    fn of(wanted: &MinutesWanted<'_>) -> Self {
+        let MinutesWanted { routes, from, until, edges_ms: _, comparisons } = *wanted;
+        Self { routes: routes.to_vec(), from: from.0, until: until.0, comparisons }
     }
 }
 
@@ -180,14 +221,11 @@ impl Metrics for Door {
         if wanted.is_empty() {
             return Vec::new();
         }
-        let asked: Vec<(Vec<Route>, i64, i64)> =
-            wanted.iter().map(|wish| (wish.routes.to_vec(), wish.from.0, wish.until.0)).collect();
-        let first = asked.first().and_then(|(routes, ..)| routes.first());
+        let asked: Vec<Wish> = wanted.iter().map(Wish::of).collect();
+        let first = asked.first().and_then(|wish| wish.routes.first());
         let rollout = first.map(|route| self.owner_of(route)).unwrap_or_default();
         let serve = move |state: &mut State, _, served: Served| {
-            let each = asked.iter();
-            each.map(|(routes, from, until)| state.minutes(routes, *from, *until, served))
-                .collect::<Vec<_>>()
+            asked.iter().map(|wish| state.minutes(wish, served)).collect::<Vec<_>>()
         };
         let call = Call::Metrics;
         match self.call(call, &rollout, call.patience_ms(), serve).await.answer() {

@@ -58,7 +58,7 @@ impl Player<'_> {
         state.tell(now_ms, || "— no more faults from here on —".to_owned());
         state.outages.clear();
         state.late_ms.clear();
-        let service = if self.plan.ends_well { Service::Good } else { Service::NewFails };
+        let service = if self.plan.ends_well { Service::Good } else { self.plan.compared.bad() };
         state.service.set(now_ms, service);
         for name in ["rs-errors", "py-errors", "db"] {
             if let Some(alarm) = state.alarms.get_mut(name) {

@@ -16,7 +16,7 @@ use crate::books::Broken;
 use crate::books::Invariant;
 use crate::cloud::{Shown, State, Steps};
 use crate::fate::{Fate, Rates, Stand};
-use crate::plan::{Happening, Plan, SCORE, What};
+use crate::plan::{Compared, Happening, Plan, SCORE, What};
 use rollout_controller::domain::command::Order;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Mutex;
@@ -118,6 +118,7 @@ fn prelude(ticks: i64) -> Plan {
         past_the_hour: 0,
         routes: 1,
         second: false,
+        compared: Compared::No,
         minutes: 0,
         ends_well: true,
         rates: Rates::default(),

@@ -79,7 +79,7 @@ impl Player<'_> {
     }
 
     fn config(&self) -> Arc<Config> {
-        configuration(self.plan.routes, self.plan.second, self.version)
+        configuration(self.plan, self.version)
     }
 
     fn deadline(world: &World) -> Timestamp {

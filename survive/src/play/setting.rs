@@ -1,6 +1,6 @@
 //! Configurations and code.
 
-use crate::plan::{OTHER, SCORE};
+use crate::plan::{Compared, OTHER, Plan, SCORE};
 use rollout_controller::config::{self, Config};
 use rollout_controller::domain::code::{Code, CodeSeen};
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// Of every resource.
 pub(super) const ARN: &str = "arn:aws:elasticloadbalancing:eu-west-1:111122223333";
 
-fn text(routes: usize, second: bool, version: usize) -> String {
+fn text(routes: usize, second: bool, compared: Compared, version: usize) -> String {
     use std::fmt::Write as _;
     let mut text = "[ledger]\nurl = \"sqlite::memory:\"\n".to_owned();
     let rollout = |text: &mut String, name: &str, routes: &[usize]| {
@@ -27,6 +27,11 @@ fn text(routes: usize, second: bool, version: usize) -> String {
              [rollout.alarms]\nrollback_on = [\"rs-errors\"]\nhold_on = [{hold}]\n\
              python_twin = {{ \"rs-errors\" = \"py-errors\" }}"
         );
+        if compared != Compared::No {
+            let required = compared == Compared::Required;
+            let _ =
+                writeln!(text, "[rollout.wrong_answers]\nlimit = \"1%\"\nrequired = {required}");
+        }
         for route in routes {
             let _ = writeln!(
                 text,
@@ -52,14 +57,15 @@ fn text(routes: usize, second: bool, version: usize) -> String {
     text
 }
 
-/// The configuration of a version of the controller; read once each.
-pub(super) fn configuration(routes: usize, second: bool, version: usize) -> Arc<Config> {
-    type Known = Mutex<BTreeMap<(usize, bool, usize), Arc<Config>>>;
+/// The configuration of a version of the controller in a history; read once each.
+pub(super) fn configuration(plan: &Plan, version: usize) -> Arc<Config> {
+    type Known = Mutex<BTreeMap<(usize, bool, Compared, usize), Arc<Config>>>;
     static KNOWN: OnceLock<Known> = OnceLock::new();
+    let &Plan { routes, second, compared, .. } = plan;
     let known = KNOWN.get_or_init(Mutex::default);
     let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-    let made = known.entry((routes, second, version)).or_insert_with(|| {
-        let text = text(routes, second, version);
+    let made = known.entry((routes, second, compared, version)).or_insert_with(|| {
+        let text = text(routes, second, compared, version);
         Arc::new(config::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}")))
     });
     Arc::clone(made)
