@@ -109,6 +109,7 @@ impl Copy {
 
     /// Without the alarms of before the start that have recovered: whatever becomes of the
     /// journal, one that stands again counts.
+    #[must_use]
     pub fn without_recovered(mut self, seen: &Observation) -> Self {
         self.alarms_before.retain(|name| !seen.has_recovered(self.run, name));
         self

@@ -78,6 +78,7 @@ pub struct Rule {
 }
 
 /// Everything there is.
+#[derive(Clone)]
 pub struct State {
     /// Simulated time in milliseconds; also the real time of deadlines.
     pub now_ms: i64,

@@ -1,6 +1,9 @@
 //! The evidence engine against its recorded vectors and rollouts, its worked
 //! numbers, and the properties its guarantees rest on.
 
+#[path = "../support/kept_text.rs"]
+mod kept_text;
+
 mod both_sides;
 mod engines;
 mod evidence2;
@@ -8,6 +11,7 @@ mod fuzz;
 mod guarantees;
 mod properties;
 mod recorded;
+mod said;
 mod sentences;
 mod stages;
 mod vectors;

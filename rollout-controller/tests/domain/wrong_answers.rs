@@ -1,6 +1,8 @@
 //! Wrong answers as an objective: what its promises rest on, how many comparisons finding
 //! a wrong build takes, and what is neither good nor bad.
 
+use std::fmt::Write as _;
+
 use answers::Kind;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -15,7 +17,7 @@ use rollout_controller::domain::wrong_answers::{
     Timeline, Verdict, Words,
 };
 
-use crate::percent;
+use crate::{kept_text, percent};
 
 const STAGES: [f64; 7] = [1.0, 5.0, 10.0, 25.0, 50.0, 90.0, 100.0];
 const WORDS: Words<'_> = Words { old: "Python", new: "Rust" };
@@ -449,4 +451,82 @@ fn terms_without_the_objective_are_written_as_before_and_read_as_off() {
     assert_eq!(serde_json::from_str::<Method>(&text).unwrap(), on);
     let Method::Two(Evidence2 { settings, .. }) = on else { panic!("evidence-2") };
     assert_eq!(settings, Settings::default(), "alpha is what it was: the split is not in it");
+}
+
+/// Comparisons that come late, not at all, or of other code, and how they are told:
+/// `tests/data/answers.txt`.
+#[test]
+fn comparisons_are_counted_and_told_as_it_was_kept() {
+    let mut now = String::new();
+    for seed in 0..20 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let pick = |rng: &mut ChaCha8Rng, of: &[f64]| of[rng.random_range(0..of.len())];
+        let limit = pick(&mut rng, &[0.0001, 0.001, 0.001, 0.02]);
+        let rate = limit * pick(&mut rng, &[0.0, 0.0, 0.3, 4.0]);
+        let a_minute = [3, 40, 600][rng.random_range(0..3)];
+        let objective = Objective { limit, required: rng.random() };
+        let judge = judge_with(objective, Settings::default());
+        let _ =
+            writeln!(now, "\n## seed {seed}, {objective:?}, {a_minute} a minute, {rate} differ");
+        let mut timeline = Timeline::start(&judge);
+        let mut position = at(5.0);
+        let mut missed = Vec::new();
+        for minute in 0..80 {
+            let different = draw(&mut rng, a_minute, rate);
+            let failed = if rng.random_range(0..20) == 0 { a_minute / 3 } else { 0 };
+            let kind = [Kind::Number, Kind::Type, Kind::Missing][rng.random_range(0..3)];
+            let kinds = [(kind, different)].into_iter().filter(|(_, count)| *count > 0).collect();
+            let compared = a_minute.saturating_sub(failed).max(different);
+            let read = ComparisonsRead::Counted(Comparisons { compared, different, failed, kinds });
+            let share = position.share;
+            let unread = ComparisonsRead::Unread(Unread::because("partial data"));
+            let look = |minute, read| {
+                let minute = Minute(minute);
+                Look { minute, share, read, proves: true, looked_for: false }
+            };
+            match rng.random_range(0..20) {
+                0 => {
+                    timeline.settle(&judge, &look(minute, None));
+                    missed.push((minute, read));
+                }
+                1 => timeline.settle(&judge, &look(minute, Some(&unread))),
+                2 => timeline.settle(&judge, &Look { proves: false, ..look(minute, Some(&read)) }),
+                3 => timeline.settle(&judge, &Look { looked_for: true, ..look(minute, None) }),
+                4 if minute > 40 => {
+                    timeline.restart_proof(&judge);
+                    timeline.settle(&judge, &look(minute, Some(&read)));
+                }
+                _ => timeline.settle(&judge, &look(minute, Some(&read))),
+            }
+            if minute % 7 == 6
+                && let Some((minute, read)) = missed.pop()
+            {
+                let (minute, read) = (Minute(minute), Some(&read));
+                let looked_for = false;
+                timeline.arrive(&judge, &Look { minute, share, read, proves: true, looked_for });
+            }
+            timeline.renew(&judge, []);
+            let evidence = timeline.evidence();
+            let verdict = judge.verdict(evidence, position);
+            let told = match &verdict {
+                Verdict::Free => "free".to_owned(),
+                Verdict::Breach(breach) => WORDS.breach(breach),
+                Verdict::Hold(hold) => WORDS.hold(hold),
+            };
+            if minute % 8 == 7 {
+                let standing = judge.standing(evidence, position);
+                let (at, log_e) = (position.share, evidence.log_e(&judge));
+                let _ =
+                    writeln!(now, "{minute} at {at}: {told}\n   ln E {log_e:.4}, {standing:.5?}");
+            }
+            if verdict == Verdict::Free && minute % 10 == 9 {
+                let next = STAGES.iter().find(|next| percent(**next) > position.share);
+                position = Position {
+                    share: next.map_or(Weight::FULL, |next| percent(*next)),
+                    baked: minute > 60,
+                };
+            }
+        }
+    }
+    kept_text::holds("answers.txt", &now);
 }

@@ -4,6 +4,8 @@
 
 #[path = "../support/journal.rs"]
 mod journal;
+#[path = "../support/kept_text.rs"]
+mod kept_text;
 #[path = "../support/peers.rs"]
 #[allow(dead_code, reason = "the other peers are for other tests")]
 mod peers;
@@ -19,6 +21,7 @@ mod kept;
 mod labels;
 mod many;
 mod never_safe;
+mod orders;
 mod races;
 mod races_killed;
 mod retention;
@@ -29,4 +32,5 @@ mod survive;
 mod ticks;
 mod together;
 mod widget;
+mod worlds;
 mod wrong_answers;

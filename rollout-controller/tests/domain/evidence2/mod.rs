@@ -5,6 +5,7 @@ mod cost;
 mod extremes;
 mod guarantees;
 mod late;
+mod numbers;
 mod properties;
 mod recorded;
 mod sentences;
