@@ -220,14 +220,18 @@ impl<'ast> Visit<'ast> for Finder<'_> {
     fn visit_expr_binary(&mut self, both: &'ast syn::ExprBinary) {
         let whole = both.span().byte_range();
         let op = both.op.span().byte_range();
-        let grammatical = !has_let(&both.left) && !has_let(&both.right);
-        let among = self.at(both.op.span(), Genre::BinaryOperator).into_iter().map(|mutant| {
+        let here = self.at(both.op.span(), Genre::BinaryOperator);
+        if has_let(&both.left) || has_let(&both.right) {
+            self.refused.extend(here.iter().map(|mutant| mutant.id));
+        } else {
             let (before, after) =
                 (&self.text[whole.start..op.start], &self.text[op.end..whole.end]);
-            (mutant.id, format!("{before}{}{after}", mutant.replacement))
-        });
-        let among: Vec<_> = among.filter(|_| grammatical).collect();
-        self.choose(whole, among);
+            let among = here
+                .into_iter()
+                .map(|mutant| (mutant.id, format!("{before}{}{after}", mutant.replacement)));
+            let among = among.collect();
+            self.choose(whole, among);
+        }
         visit::visit_expr_binary(self, both);
     }
 
