@@ -139,3 +139,35 @@ pub struct OutsideOrder {
     #[serde(default)]
     pub found: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Copy, CopyState, VERSION};
+    use crate::domain::plan::Mode;
+
+    #[test]
+    fn only_the_open_copy_of_the_same_active_run_lets_it_rise() {
+        let open = Copy {
+            v: VERSION,
+            run: 3,
+            state: CopyState::Open,
+            mode: Mode::Active,
+            revision: 40,
+            at_ms: 0,
+            reason: None,
+            alarms_before: Vec::new(),
+        };
+        assert!(open.lets_rise(3));
+        assert!(!open.lets_rise(2));
+        assert!(!Copy { mode: Mode::Shadow, ..open.clone() }.lets_rise(3));
+        for state in [
+            CopyState::None,
+            CopyState::RollingBack,
+            CopyState::RolledBack,
+            CopyState::Completed,
+            CopyState::Abandoned,
+        ] {
+            assert!(!Copy { state, ..open.clone() }.lets_rise(3), "{state:?}");
+        }
+    }
+}

@@ -571,6 +571,43 @@ async fn nothing_rises_while_it_is_not_known_which_code_runs() {
 // -------------------------------------------------------------------- commands
 
 #[tokio::test]
+async fn an_id_has_one_to_two_hundred_bytes() {
+    let night = at(10.0).await;
+    for (bytes, fits) in [(0, false), (1, true), (200, true), (201, false), (5_000, false)] {
+        let mut request = Night::request(Order::Pause { for_minutes: None }, 0);
+        (request.id, request.dry_run) = ("x".repeat(bytes), true);
+        request.if_revision = Some(night.journal().await.revision);
+        let answer = command(&night.world, &night.config, &request, night.schedule()).await;
+        let answer = answer.expect("an answer");
+        assert_eq!(word(&answer) == "applied", fits, "{bytes}: {}", answer.message);
+    }
+}
+
+#[tokio::test]
+async fn the_copy_outside_follows_an_older_journal_only_where_a_person_decides_anew() {
+    for (order, follows) in
+        [(Order::Pause { for_minutes: None }, false), (Order::Rollback, true), (Order::Start, true)]
+    {
+        let night = at(10.0).await;
+        if order == Order::Start {
+            roll_back(&night).await;
+        }
+        // The database was replaced by an older one.
+        let known = |night: &Night| {
+            let outside = night.pretend.state().outside["score"].clone();
+            outside.run.expect("a copy").revision
+        };
+        let mut outside = night.pretend.state().outside["score"].clone();
+        outside.run.as_mut().expect("a copy").revision += 1_000;
+        night.pretend.state().outside.insert("score".to_owned(), outside);
+        let before = known(&night);
+        let answer = night.order(order.clone()).await;
+        assert_eq!(word(&answer), "applied", "{}: {}", order.name(), answer.message);
+        assert_eq!(known(&night) != before, follows, "{}", order.name());
+    }
+}
+
+#[tokio::test]
 async fn a_reason_has_a_thousand_characters_at_most() {
     let night = at(5.0).await;
     let before = night.journal().await;

@@ -114,6 +114,62 @@ fn globs_meet(a: &str, b: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_sdk_elasticloadbalancingv2::types::{
+        HostHeaderConditionConfig, HttpHeaderConditionConfig, HttpRequestMethodConditionConfig,
+        PathPatternConditionConfig,
+    };
+
+    /// A rule of one condition, with its values in the list that new rules have, or in the
+    /// one that old rules have.
+    fn rule(field: &str, value: &str, typed: bool) -> Rule {
+        let condition = RuleCondition::builder().field(field);
+        let condition = match field {
+            _ if !typed => condition.values(value),
+            "path-pattern" => condition
+                .path_pattern_config(PathPatternConditionConfig::builder().values(value).build()),
+            "host-header" => condition
+                .host_header_config(HostHeaderConditionConfig::builder().values(value).build()),
+            "http-request-method" => condition.http_request_method_config(
+                HttpRequestMethodConditionConfig::builder().values(value).build(),
+            ),
+            _ => condition.http_header_config(
+                HttpHeaderConditionConfig::builder().http_header_name(field).values(value).build(),
+            ),
+        };
+        let condition = match field {
+            "path-pattern" | "host-header" | "http-request-method" => condition,
+            _ => condition.field("http-header"),
+        };
+        Rule::builder().conditions(condition.build()).build()
+    }
+
+    #[test]
+    fn every_field_is_compared_by_its_own_values_and_its_own_case() {
+        for (field, value, same, other) in [
+            ("path-pattern", "/v2/*", "/v2/stamps", "/V2/stamps"),
+            ("host-header", "API.example.com", "api.*.com", "www.example.com"),
+            ("http-request-method", "GET", "GET", "get"),
+            ("X-Tester", "Yes", "yes", "no"),
+        ] {
+            let old_lists_too = field != "X-Tester";
+            for typed in [true, false].into_iter().filter(|typed| *typed || old_lists_too) {
+                let ours = of(&rule(field, value, typed));
+                for (value, meets) in [(same, true), (other, false)] {
+                    let theirs = of(&rule(field, value, true));
+                    let told = format!("{field} {value}, typed {typed}");
+                    assert_eq!(could_both_match(&ours, &theirs), meets, "{told}");
+                    assert_eq!(could_both_match(&theirs, &ours), meets, "{told}");
+                }
+            }
+        }
+        // Other headers say nothing of each other, and what is not known may be anything.
+        let header = of(&rule("X-Tester", "yes", true));
+        assert!(could_both_match(&header, &of(&rule("X-Other", "no", true))));
+        let unknown = RuleCondition::builder().field("source-ip").values("10.0.0.0/8").build();
+        let unknown = of(&Rule::builder().conditions(unknown).build());
+        assert!(could_both_match(&unknown, &header));
+        assert!(matches!(&unknown[0], Condition::Other(field) if field == "source-ip"));
+    }
 
     #[test]
     fn patterns_meet_if_some_text_matches_both() {
