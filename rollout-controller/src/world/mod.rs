@@ -223,6 +223,13 @@ impl Pretend {
         state.dead = false;
     }
 
+    /// Changes what CloudWatch has of a minute, as records that come late do.
+    pub fn revise(&self, minute: Minute, change: impl FnOnce(&mut MinuteRead)) {
+        if let Some(read) = self.state().minutes.get_mut(&minute) {
+            change(read);
+        }
+    }
+
     /// Another process takes the place of one that died.
     pub fn revive(&self) {
         self.state().dead = false;

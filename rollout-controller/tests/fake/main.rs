@@ -24,6 +24,7 @@ mod never_safe;
 mod orders;
 mod races;
 mod races_killed;
+mod readings;
 mod retention;
 mod screens;
 mod simulate;
