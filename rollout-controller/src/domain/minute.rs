@@ -348,6 +348,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_what_counted_nothing_at_all_is_empty() {
+        assert!(SideCounts::default().is_empty());
+        let latency = Histogram::new(1, vec![1]);
+        for counts in [
+            SideCounts { requests: 1, ..SideCounts::default() },
+            SideCounts { errors: 1, ..SideCounts::default() },
+            SideCounts { latency, ..SideCounts::default() },
+        ] {
+            assert!(!counts.is_empty(), "{counts:?}");
+        }
+    }
+
+    #[test]
     fn a_bucket_includes_its_upper_edge_only() {
         let edges = Edges::default();
         assert_eq!(edges.buckets(), 35);

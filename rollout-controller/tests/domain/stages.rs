@@ -267,7 +267,20 @@ fn settings_that_make_no_sense_are_named_with_value_and_fix() {
         change(&mut config, &mut slo);
         Engine::new(config, slo).unwrap_err().to_string()
     };
-    let cases: [(&str, Spoil); 15] = [
+    let cases: [(&str, Spoil); 28] = [
+        ("alpha is 0.5;", |c, _| c.alpha = 0.5),
+        ("horizon_ticks is 0;", |c, _| c.horizon_ticks = 0.0),
+        ("entry_share is 1;", |c, _| c.entry_share = 1.0),
+        ("guard_factor is 1;", |c, _| c.guard_factor = 1.0),
+        ("guard_min_ratio is -0.1;", |c, _| c.guard_min_ratio = -0.1),
+        ("error_factor is 0.9;", |c, _| c.error_factor = 0.9),
+        ("error_margin is 1;", |c, _| c.error_margin = 1.0),
+        ("dispersion_prior is 0;", |c, _| c.dispersion_prior = 0.0),
+        ("dispersion_clip is 0.9;", |c, _| c.dispersion_clip = 0.9),
+        ("baseline_decay is 1;", |c, _| c.baseline_decay = 1.0),
+        ("baseline_prior is 0;", |c, _| c.baseline_prior = 0.0),
+        ("incident_odds is 1;", |c, _| c.incident_odds = 1.0),
+        ("incident_on is 0;", |c, _| c.incident_on = 0.0),
         ("alpha is 0;", |c, _| c.alpha = 0.0),
         ("beta is NaN;", |c, _| c.beta = f64::NAN),
         ("horizon_ticks is -1;", |c, _| c.horizon_ticks = -1.0),
@@ -300,4 +313,12 @@ fn settings_that_make_no_sense_are_named_with_value_and_fix() {
         let message = refused(change);
         assert!(message.contains(expected), "{message:?} does not contain {expected:?}");
     }
+    let at_the_edge = EvidenceConfig {
+        guard_min_ratio: 0.0,
+        error_factor: 1.0,
+        error_margin: 0.0,
+        dispersion_clip: 1.0,
+        ..EvidenceConfig::default()
+    };
+    Engine::new(at_the_edge, Slo::default()).expect("the edges themselves make sense");
 }

@@ -52,6 +52,37 @@ async fn every_command_that_is_sent_again_is_already_so() {
 }
 
 #[tokio::test]
+async fn a_command_that_is_sent_again_after_something_undid_it_is_stale() {
+    let pause = || Order::Pause { for_minutes: None };
+    let resume = || Order::Resume { adopt: false };
+    for (before, order, undone_by) in [
+        (Some(pause()), resume(), pause()),
+        (None, Order::Activate, Order::Rollback),
+        (Some(Order::Rollback), Order::Start, Order::Rollback),
+    ] {
+        let mut shadow = config();
+        if order == Order::Activate {
+            shadow.rollouts[0].mode = Mode::Shadow;
+        }
+        let night = Night::started(shadow).await;
+        night.minutes(2).await;
+        if let Some(before) = before {
+            night.order(before).await;
+        }
+        let request = Night::request(order, night.journal().await.revision);
+        let name = request.order.name();
+        let first = command(&night.world, &night.config, &request, night.schedule()).await.unwrap();
+        assert_eq!(word(&first), "applied", "{name}: {}", first.message);
+        night.order(undone_by).await;
+        let revision = night.journal().await.revision;
+        let again = command(&night.world, &night.config, &request, night.schedule()).await.unwrap();
+        assert_eq!(word(&again), "stale", "{name}: {}", again.message);
+        assert!(again.message.contains("and more happened since"), "{name}: {}", again.message);
+        assert_eq!(night.journal().await.revision, revision, "{name} changed nothing");
+    }
+}
+
+#[tokio::test]
 async fn a_stale_command_is_refused_with_what_changed_and_a_rollback_never_is() {
     let night = Night::started(config()).await;
     let seen = night.journal().await.revision;
