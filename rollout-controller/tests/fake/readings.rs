@@ -76,13 +76,13 @@ fn disturb(night: &Night, rng: &mut ChaCha8Rng) {
 
 async fn night(seed: u64) -> String {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let compares = rng.random::<bool>();
-    let table = if compares { "[rollout.wrong_answers]\nlimit = \"1%\"" } else { "" };
+    let is_judged = rng.random::<bool>();
+    let table = if is_judged { "[rollout.wrong_answers]\nlimit = \"1%\"" } else { "" };
     let routes = if rng.random() { &["public"][..] } else { &["public", "internal"] };
     let traffic = [2.0, 12.0, 300.0][rng.random_range(0..3)];
     let night = Night::seeded(config_with("start = \"5%\"", table, routes), seed);
     night.pretend.state().requests_per_minute = traffic;
-    if compares {
+    if is_judged {
         let compared = Compared { per_minute: 40, different: 0.002, failed: 0.02 };
         night.pretend.state().compared = Some(compared);
     }
