@@ -3,15 +3,14 @@
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 use mutants::list::{self, Mutant};
-use mutants::try_out::{self, Fate, Step, Tried};
-use mutants::weave::{SWITCHES, weave};
+use mutants::try_out::{self, Fate, Step, append_to};
+use mutants::weave::{Places, SWITCHES, weave};
 use serde::Deserialize;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::hash::{Hash as _, Hasher as _};
 use std::io::{self, Write as _};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// All mutants of the controller in one build, switched at run time.
@@ -121,7 +120,7 @@ fn weave_all(
     }
     let called_in_const = fs::read_to_string(trees.to.join(CALLED_IN_CONST)).unwrap_or_default();
     let called_in_const = called_in_const.lines().map(str::to_owned).collect();
-    let mut places: BTreeMap<PathBuf, Vec<(u32, Range<usize>)>> = BTreeMap::new();
+    let mut places: BTreeMap<PathBuf, Places> = BTreeMap::new();
     let (mut left_out, mut refused) = (BTreeSet::new(), BTreeSet::new());
     for (file, mutants) in files {
         let path = trees.from.join(file);
@@ -147,11 +146,10 @@ fn weave_all(
 /// Notes the same fate of several.
 fn note(mutants: &[Mutant], kept: &Path, ids: &BTreeSet<u32>, fate: &Fate) -> Result<()> {
     let tried = try_out::tried(kept)?;
-    let mut file = OpenOptions::new().create(true).append(true).open(kept)?;
+    let mut file = append_to(kept)?;
     for mutant in mutants.iter().filter(|mutant| ids.contains(&mutant.id)) {
         if tried.get(&mutant.name) != Some(fate) {
-            let line = Tried { name: mutant.name.clone(), fate: fate.clone() };
-            writeln!(file, "{}", serde_json::to_string(&line)?)?;
+            try_out::keep(&mut file, mutant, fate)?;
         }
     }
     Ok(())
@@ -201,7 +199,7 @@ impl Spot {
 
 fn refuse(mutants: &[Mutant], kept: &Path, copy: &Path) -> Result<()> {
     let places = fs::read_to_string(copy.join("places.json"))?;
-    let places: BTreeMap<PathBuf, Vec<(u32, Range<usize>)>> = serde_json::from_str(&places)?;
+    let places: BTreeMap<PathBuf, Places> = serde_json::from_str(&places)?;
     let (mut refused, mut called) = (BTreeSet::new(), BTreeSet::new());
     let mut unexplained = Vec::new();
     for line in io::stdin().lines() {
@@ -239,7 +237,7 @@ fn refuse(mutants: &[Mutant], kept: &Path, copy: &Path) -> Result<()> {
         bail!("the build failed, and not by a mutant:\n{}", unexplained.concat());
     }
     eprintln!("• {} mutants do not compile, {} functions stay const", refused.len(), called.len());
-    let mut file = OpenOptions::new().create(true).append(true).open(copy.join(CALLED_IN_CONST))?;
+    let mut file = append_to(&copy.join(CALLED_IN_CONST))?;
     for name in called {
         writeln!(file, "{name}")?;
     }

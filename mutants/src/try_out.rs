@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use contest::interval::Share;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -22,13 +22,11 @@ pub struct Step {
     pub command: String,
 }
 
-/// What became of a mutant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tried {
-    /// `cargo mutants`' name of it.
-    pub name: String,
-    /// What happened.
-    pub fate: Fate,
+/// What became of a mutant, by `cargo mutants`' name of it.
+#[derive(Serialize, Deserialize)]
+struct Tried {
+    name: String,
+    fate: Fate,
 }
 
 /// How a mutant ended.
@@ -64,7 +62,7 @@ pub fn try_all(mutants: &[&Mutant], steps: &[Step], threads: usize, kept: &Path)
         eprintln!("• {}: {:.1} s without a mutant", step.name, began.elapsed().as_secs_f64());
         limits.push(began.elapsed() * PATIENCE + Duration::from_secs(10));
     }
-    let file = OpenOptions::new().create(true).append(true).open(kept)?;
+    let file = append_to(kept)?;
     let (file, next, began) = (Mutex::new(file), AtomicUsize::new(0), Instant::now());
     let work = || -> Result<()> {
         loop {
@@ -83,9 +81,9 @@ pub fn try_all(mutants: &[&Mutant], steps: &[Step], threads: usize, kept: &Path)
             if fate == Fate::Missed {
                 println!("missed: {}", mutant.name);
             }
-            let line = serde_json::to_string(&Tried { name: mutant.name.clone(), fate })?;
             let Ok(mut file) = file.lock() else { bail!("another thread failed") };
-            writeln!(file, "{line}")?;
+            keep(&mut file, mutant, &fate)?;
+            drop(file);
             if at % 50 == 49 {
                 let each = began.elapsed().as_secs_f64() / (at + 1) as f64;
                 eprintln!("• {} of {} mutants, {each:.1} s each", at + 1, mutants.len());
@@ -126,6 +124,24 @@ fn run(step: &Step, mutant: u32, limit: Duration) -> Result<Ended> {
         Some(TIMED_OUT) => Ended::Stopped,
         _ => Ended::Failed,
     })
+}
+
+/// Opens a file to write lines to its end; it need not be there.
+///
+/// # Errors
+/// If it cannot be opened.
+pub fn append_to(path: &Path) -> Result<File> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    file.with_context(|| format!("opening {}", path.display()))
+}
+
+/// Keeps what became of a mutant, as a line.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn keep(file: &mut File, mutant: &Mutant, fate: &Fate) -> Result<()> {
+    let tried = Tried { name: mutant.name.clone(), fate: fate.clone() };
+    Ok(writeln!(file, "{}", serde_json::to_string(&tried)?)?)
 }
 
 /// Reads what was tried before; a line that a killed run left half written does not count.

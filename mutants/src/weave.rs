@@ -33,14 +33,17 @@ fn read() -> u32 {
 }
 "#;
 
+/// Mutants, and where in a file each is, in bytes: what a compiler finds wrong there is wrong
+/// with that mutant.
+pub type Places = Vec<(u32, Range<usize>)>;
+
 /// A file with its mutants.
 #[derive(Debug)]
 pub struct Woven {
     /// Its text.
     pub text: String,
-    /// Where in it each mutant is, in bytes: what a compiler finds wrong there is wrong with
-    /// that mutant.
-    pub places: Vec<(u32, Range<usize>)>,
+    /// Where in it each mutant is.
+    pub places: Places,
     /// Mutants that are no Rust: `||` beside `let`, or a match without one of its arms.
     pub refused: BTreeSet<u32>,
     /// Mutants that cannot be switched: of what is computed when the code is built, and of
@@ -103,7 +106,7 @@ struct Finder<'a> {
 
 impl<'a> Finder<'a> {
     /// The mutants of a kind that begin here.
-    fn at(&mut self, span: Span, genre: Genre) -> Vec<&'a Mutant> {
+    fn at(&self, span: Span, genre: Genre) -> Vec<&'a Mutant> {
         if self.is_const {
             return Vec::new();
         }
@@ -287,7 +290,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
 struct Writer<'a> {
     text: &'a str,
     out: String,
-    places: Vec<(u32, Range<usize>)>,
+    places: Places,
 }
 
 impl Writer<'_> {
@@ -392,13 +395,13 @@ fn main() { println!(`{} {} {} {}`, ä(0), ä(1), ä(2), ä(60)) }
         let woven = weave(&text, &all, &BTreeSet::from(["base".to_owned()])).unwrap();
         assert_eq!(woven.refused, BTreeSet::from([13]));
         assert_eq!(woven.left_out, BTreeSet::from([14, 15]));
-        let folder = std::env::temp_dir().join(format!("mutants-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
         let source = format!("#![allow(warnings)]\n{}\nmod mutant {{{SWITCHES}}}", woven.text);
         fs::write(folder.join("sample.rs"), source).unwrap();
         let built = Command::new("rustc")
             .args(["--edition", "2024", "sample.rs"])
-            .current_dir(&folder)
+            .current_dir(folder)
             .output()
             .unwrap();
         assert!(
@@ -416,6 +419,5 @@ fn main() { println!(`{} {} {} {}`, ä(0), ä(1), ä(2), ä(60)) }
         for (mutant, printed) in &cases {
             assert_eq!(prints(mutant.id), *printed, "{}", mutant.name);
         }
-        fs::remove_dir_all(&folder).unwrap();
     }
 }

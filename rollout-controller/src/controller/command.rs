@@ -193,12 +193,13 @@ async fn copy_run(
     behind: bool,
     journal: &Journal,
 ) {
-    let due = match order {
-        Order::Rollback | Order::Abandon => !behind || !planted!(StaysBehind),
-        order => behind && decides_anew(order) && !planted!(StaysBehind),
+    let due = if behind {
+        decides_anew(order) && !planted!(StaysBehind)
+    } else {
+        matches!(order, Order::Rollback | Order::Abandon)
     };
     if due {
-        write_copy(world, rollout, &Copy::of(journal)).await;
+        write_copy(world, &rollout.name, &Copy::of(journal)).await;
     }
 }
 

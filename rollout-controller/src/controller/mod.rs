@@ -26,7 +26,6 @@ pub mod step;
 pub mod store;
 pub mod tick;
 
-use crate::config::Rollout;
 use crate::domain::copy::Copy;
 use crate::domain::observation::{Now, Unread};
 use crate::ports::World;
@@ -58,10 +57,12 @@ pub fn deadline(world: &World, budget: SignedDuration, latest: Option<Timestamp>
     latest.map_or(own, |latest| own.min(latest))
 }
 
-/// Writes the copy outside the journal. What fails is logged: the next tick that finds
-/// the copy different writes it.
-async fn write_copy(world: &World, rollout: &Rollout, copy: &Copy) {
-    if let Err(error) = world.outposts.write_run(&rollout.name, copy).await {
-        tracing::error!(rollout.name = rollout.name, "{}", Unread::of(&error));
+/// Writes the copy outside the journal; whether it is written. What fails is logged: the
+/// next tick that finds the copy different writes it.
+async fn write_copy(world: &World, rollout: &str, copy: &Copy) -> bool {
+    let written = world.outposts.write_run(rollout, copy).await;
+    if let Err(error) = &written {
+        tracing::error!(rollout.name = rollout, "{}", Unread::of(error));
     }
+    written.is_ok()
 }

@@ -146,7 +146,7 @@ pub async fn protect(
     if let (None, Some(noted)) = (&outcome, &noted)
         && known.as_ref() != Some(noted)
     {
-        write_copy(world, rollout, noted).await;
+        write_copy(world, &rollout.name, noted).await;
     }
     Protected { did, outcome, sides: look.terms().labels.clone() }
 }
@@ -187,7 +187,7 @@ async fn remember_rollback(
         alarms_before: Vec::new(),
     });
     let copy = Copy { state, reason: Some(text.to_owned()), at_ms, ..known };
-    write_copy(world, rollout, &copy).await;
+    write_copy(world, &rollout.name, &copy).await;
     world.memory.remember(&rollout.name, copy);
 }
 

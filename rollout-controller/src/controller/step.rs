@@ -203,7 +203,7 @@ async fn without_journal(
         // Protection needs to know what to go on with; the journal stays where it was.
         let revision = loaded.journal.changed;
         let copy = Copy { revision, ..Copy::of(&decided.draft.journal) };
-        write_copy(world, rollout, &copy).await;
+        write_copy(world, &rollout.name, &copy).await;
     }
     Carried::Unjournalled(down, outcome)
 }

@@ -320,11 +320,8 @@ async fn copy_open_runs(world: &World, looks: &[Look<'_>], seen: &mut [Observati
         stale.then_some((look.name, copy, seen))
     });
     let writes = each.map(|(rollout, copy, seen)| async move {
-        match world.outposts.write_run(rollout, &copy).await {
-            Ok(()) => seen.copy = Ok(Some(copy)),
-            Err(error) => {
-                tracing::error!(rollout.name = rollout, "{}", Unread::of(&error));
-            }
+        if write_copy(world, rollout, &copy).await {
+            seen.copy = Ok(Some(copy));
         }
     });
     join_all(writes).instrument(info_span!("copy")).await;
@@ -340,7 +337,7 @@ async fn copy_runs(world: &World, plans: &[Plan<'_>], outcomes: &[TickOutcome]) 
         let same = known
             .as_ref()
             .is_some_and(|known| known.agrees_with(&copy) && known.revision <= copy.revision);
-        (!same).then_some((plan.rollout, copy))
+        (!same).then_some((outcome.rollout.as_str(), copy))
     });
     let writes = each.map(|(rollout, copy)| async move { write_copy(world, rollout, &copy).await });
     join_all(writes).instrument(info_span!("copy")).await;

@@ -122,8 +122,12 @@ mod tests {
     /// A rule of one condition, with its values in the list that new rules have, or in the
     /// one that old rules have.
     fn rule(field: &str, value: &str, typed: bool) -> Rule {
-        let condition = RuleCondition::builder().field(field);
-        let condition = match field {
+        let kind = match field {
+            "path-pattern" | "host-header" | "http-request-method" => field,
+            _ => "http-header",
+        };
+        let condition = RuleCondition::builder().field(kind);
+        let condition = match kind {
             _ if !typed => condition.values(value),
             "path-pattern" => condition
                 .path_pattern_config(PathPatternConditionConfig::builder().values(value).build()),
@@ -135,10 +139,6 @@ mod tests {
             _ => condition.http_header_config(
                 HttpHeaderConditionConfig::builder().http_header_name(field).values(value).build(),
             ),
-        };
-        let condition = match field {
-            "path-pattern" | "host-header" | "http-request-method" => condition,
-            _ => condition.field("http-header"),
         };
         Rule::builder().conditions(condition.build()).build()
     }
