@@ -64,6 +64,8 @@ pub struct Sight {
     code: BTreeMap<String, RouteCodeSeen>,
     read_journal: BTreeMap<String, u64>,
     lost_races: BTreeMap<String, u32>,
+    /// Those of what it decided or did, and not of what became of messages.
+    lost_steps: BTreeMap<String, u32>,
     /// Its last raise of each rollout, and when it took effect.
     raised: BTreeMap<String, (i64, i64)>,
     /// When a write of its own last left the new side traffic.
@@ -160,6 +162,7 @@ impl Books {
             code: BTreeMap::new(),
             read_journal: BTreeMap::new(),
             lost_races: BTreeMap::new(),
+            lost_steps: BTreeMap::new(),
             raised: BTreeMap::new(),
             left_traffic: BTreeMap::new(),
             faults: Vec::new(),
@@ -256,10 +259,14 @@ impl Books {
         });
     }
 
-    /// An append lost its race.
-    pub fn lost_race(&mut self, uid: u64, rollout: &str) {
+    /// An append lost its race. `is_step`: it was more than a note of what became of
+    /// messages.
+    pub fn lost_race(&mut self, uid: u64, rollout: &str, is_step: bool) {
         self.see(uid, |sight| {
             *sight.lost_races.entry(rollout.to_owned()).or_insert(0) += 1;
+            if is_step {
+                *sight.lost_steps.entry(rollout.to_owned()).or_insert(0) += 1;
+            }
         });
     }
 

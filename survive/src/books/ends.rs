@@ -230,12 +230,12 @@ impl Books {
             return Some((Invariant::OrdersAreLookedFor, text));
         }
         let (seq, at_ms) = sight.raised.get(rollout).copied()?;
-        let lost_races = sight.lost_races.get(rollout).copied().unwrap_or_default();
+        let lost_steps = sight.lost_steps.get(rollout).copied().unwrap_or_default();
         // Twice: its second look was overtaken as well.
-        let overtaken = lost_races <= 1
+        let overtaken = lost_steps <= 1
             && track.intents.iter().any(|intent| intent.seq == seq && !intent.own_outcome);
         let rolled_back = track.rollbacks.iter().any(|rollback| {
-            let lost = lost_races == 1 || rollback.committed_ms < Some(at_ms);
+            let lost = lost_steps == 1 || rollback.committed_ms < Some(at_ms);
             rollback.seq.is_some_and(|rolled| {
                 rolled > seq && lost && !track.starts.iter().any(|start| *start > rolled)
             })

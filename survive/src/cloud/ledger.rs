@@ -77,6 +77,7 @@ impl Ledger for Door {
     ) -> Result<Inserted, LedgerError> {
         let (name, me) = (rollout.to_owned(), self.me.clone());
         let (entries, snapshot) = (entries.to_vec(), snapshot.cloned());
+        let is_step = entries.first().is_some_and(|first| !notes_messages(&first.kind));
         let skew_ms = self.me.skew_ms;
         let serve = move |state: &mut State, now_ms: i64, _| {
             let rows = state.journals.entry(name.clone()).or_default();
@@ -109,7 +110,7 @@ impl Ledger for Door {
         let came = self.call(call, rollout, call.patience_ms(), serve).await;
         let (inserted, _) = came.answer().map_err(|why| unreachable("writing", rollout, why))?;
         if inserted == Inserted::Lost {
-            self.cloud.state().books.lost_race(self.me.uid, rollout);
+            self.cloud.state().books.lost_race(self.me.uid, rollout, is_step);
         }
         Ok(inserted)
     }
@@ -162,4 +163,9 @@ impl Ledger for Door {
         let came = self.call(call, rollout, call.patience_ms(), serve).await;
         Ok(came.answer().map_err(|why| unreachable("pruning", rollout, why))?.0)
     }
+}
+
+/// Whether an entry of this kind begins a note of what became of messages.
+fn notes_messages(kind: &str) -> bool {
+    ["delivered", "given_up", "channel_failed", "channel_works"].contains(&kind)
 }
