@@ -84,6 +84,7 @@ mod chosen {
         UnsafeRulesIgnored, "domain/raise.rs", "a raise goes over rules that are not as they must be";
         AlarmDoesNotRollBack, "domain/raise.rs", "an alarm that rolls back holds instead";
         WrongAnswersDoNotCount, "domain/engine.rs", "answers that are proven wrong do not count";
+        AnswersNeedNoProof, "domain/wrong_answers/verdict.rs", "a step goes without the proof of right answers that it needs";
         BreachDoesNotRollBack, "domain/decide.rs", "a breach does not roll back";
         SkipsAStage, "domain/decide.rs", "a step goes over a stage";
         FinishesWhatMayNotRise, "domain/decide.rs", "half a raise is finished whatever speaks against it";

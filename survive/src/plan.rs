@@ -58,6 +58,8 @@ pub enum What {
     Rule(usize, bool),
     /// The services behave otherwise.
     Serves(Service),
+    /// Answers are compared from now on, or are no longer.
+    Compares(bool),
     /// An alarm changes its state.
     Alarm(&'static str, AlarmState),
     /// Dependencies fail for everybody, for so many milliseconds.
@@ -174,6 +176,22 @@ impl Draft {
         }
         let uid = self.uid;
         self.happenings.push(Happening { uid, at_ms, what, dies_at, freezes });
+    }
+
+    /// In every second history with comparisons nothing is compared for some minutes. By a
+    /// draw of its own, so that nothing else is drawn otherwise.
+    fn stops_comparing(&mut self, seed: u64, compared: Compared, minutes: i64) {
+        let mut dice = Dice::of(seed, &[19_034]);
+        if compared == Compared::No || dice.one_in(2) {
+            return;
+        }
+        let from_ms = dice.between(1, minutes.max(2) - 1) * 60_000;
+        let until_ms = from_ms + dice.between(3, 9) * 60_000;
+        for (at_ms, compares) in [(from_ms, false), (until_ms.min(minutes * 60_000), true)] {
+            self.uid += 1;
+            let (uid, what) = (self.uid, What::Compares(compares));
+            self.happenings.push(Happening { uid, at_ms, what, dies_at: None, freezes: None });
+        }
     }
 
     fn rates(&mut self) -> Rates {
@@ -531,9 +549,10 @@ impl Plan {
         }
         let rates = if dense { Rates(Call::ALL.map(|call| (call, 90)).into()) } else { rates };
         let past_the_hour = draft.dice.between(0, 59);
+        let compared = Compared::of(seed);
+        draft.stops_comparing(seed, compared, minutes);
         let mut happenings = draft.happenings;
         happenings.sort_by_key(|happening| (happening.at_ms, happening.uid));
-        let compared = Compared::of(seed);
         for happening in &mut happenings {
             if happening.what == What::Serves(Service::NewSlow) && compared != Compared::No {
                 happening.what = What::Serves(compared.bad());

@@ -157,6 +157,7 @@ impl<'a> Player<'a> {
             outside: BTreeMap::new(),
             alarms: alarms.into(),
             service: Timeline::new(Service::Good),
+            compares: Timeline::new(true),
             old_code: Timeline::new(CodeSeen::Is(Code::Version {
                 function: "scorer-py".to_owned(),
                 version: "1".to_owned(),

@@ -17,6 +17,8 @@ pub enum Invariant {
     EvidenceIsFresh,
     /// A raise rests on minutes at its share, on the code that is deployed.
     EvidenceIsOfThisCode,
+    /// Where a step needs proof of right answers, answers were compared at its share.
+    AnswersAreCompared,
     /// Nothing rises while an alarm of ours stands, is missing or was not read.
     AlarmsHold,
     /// Nothing rises over rules that are not as they must be, or that someone moved.

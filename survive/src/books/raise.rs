@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 
 /// Grace of the controller for clocks that differ, in milliseconds.
 const GRACE_MS: i64 = 2_000;
+/// With none wrong among fewer nobody knows that a limit of 1% is kept.
+const LEAST_COMPARED: u64 = 100;
 /// A tick so far behind the clock is old, in milliseconds.
 const OLD_MS: i64 = 5 * 60_000;
 
@@ -407,6 +409,11 @@ pub(super) fn may_intend(
             track.proven_minutes, ground.at_share
         );
         return Some((Invariant::EvidenceIsOfThisCode, text));
+    }
+    let compared = track.compared();
+    if proof && track.needs_comparisons && compared.compared < LEAST_COMPARED {
+        let text = format!("{} answers were compared at {from}", compared.compared);
+        return Some((Invariant::AnswersAreCompared, text));
     }
     if !continues && from > Weight::ZERO && ground.newest_is_silent {
         return says(

@@ -10,6 +10,7 @@ use rollout_controller::domain::event::{End, Event, Item, LoweredBy, MinuteEntry
 use rollout_controller::domain::message::{Channel, Topic};
 use rollout_controller::domain::plan::Mode;
 use rollout_controller::domain::weight::Weight;
+use rollout_controller::domain::wrong_answers::{Comparisons, ComparisonsRead};
 use rollout_controller::ports::Outside;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -130,6 +131,9 @@ pub struct Track {
     pub forced_to: Option<Weight>,
     /// Minutes that the newest tick says to have proven a step.
     pub proven_minutes: usize,
+    /// Whether a step needs proof of right answers.
+    pub needs_comparisons: bool,
+    compared: BTreeMap<i64, Comparisons>,
     owed: BTreeMap<(i64, Option<Topic>), Owed>,
     delivered: BTreeMap<(Channel, i64, Option<Topic>), u64>,
     /// Messages that arrived.
@@ -245,6 +249,15 @@ impl Track {
     pub fn knows(&self, outside: &Outside) -> bool {
         let order = outside.order.as_ref();
         order.is_none_or(|order| self.commands.contains_key(&order.command))
+    }
+
+    /// What was compared since the share stands, by the journal.
+    pub fn compared(&self) -> Comparisons {
+        let mut sum = Comparisons::default();
+        for (_, counts) in self.compared.range(self.since_ms.div_euclid(60_000)..) {
+            sum += counts;
+        }
+        sum
     }
 
     /// Since when the share stands, by the journal.
@@ -525,6 +538,9 @@ impl Track {
             self.starts.push(stamped.seq);
             self.started_true_ms = now_ms;
             self.ended_ms = None;
+            self.needs_comparisons =
+                terms.evidence.wrong_answers().is_some_and(|objective| objective.required);
+            self.compared.clear();
             self.lag = i64::from(terms.lag_minutes);
             self.lag_before = self.lag;
             self.open = None;
@@ -574,6 +590,11 @@ impl Track {
                 for entry in minutes {
                     if let (true, Ok(minute)) = (entry.is_known(), entry.minute()) {
                         run.known = run.known.max(Some(minute.0));
+                    }
+                    if let (Some(ComparisonsRead::Counted(counts)), Ok(minute)) =
+                        (entry.comparisons(), entry.minute())
+                    {
+                        self.compared.insert(minute.0, counts.clone());
                     }
                     let (first, last) = match entry {
                         MinuteEntry::Read { minute, .. } => (minute.0, minute.0),

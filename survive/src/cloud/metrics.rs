@@ -139,11 +139,18 @@ impl State {
         let minutes = (newest - 30..=newest).filter(|minute| steady(*minute)).count();
         let service = *self.service.at(newest * 60_000 + 30_000);
         let newest_is_silent = service == Service::NewSilent && newest * 60_000 >= since_ms;
-        let newest_is_bad = service.harms_new();
+        let untold = service == Service::NewWrong && !self.compares_at(newest);
+        let newest_is_bad = service.harms_new() && !untold;
         Ground { minutes, at_share, newest_is_bad, newest_is_silent, is_misdated: false }
     }
 
-    /// What was compared in a minute with this traffic: every answer of the new side.
+    fn compares_at(&self, minute: i64) -> bool {
+        let within = self.compares.within(minute * 60_000, (minute + 1) * 60_000);
+        within.iter().all(|(_, compares)| *compares)
+    }
+
+    /// What was compared in a minute with this traffic: every answer of the new side, or
+    /// none.
     fn comparisons(&self, routes: &[RouteMinute], minute: i64) -> Option<ComparisonsRead> {
         let mut compared = 0;
         for route in routes {
@@ -158,7 +165,8 @@ impl State {
         let different = if wrong { compared / 5 } else { compared / 2_000 };
         let kinds = [(Kind::Number, different)].into_iter().filter(|(_, count)| *count > 0);
         let counts = Comparisons { compared, different, failed: 0, kinds: kinds.collect() };
-        (compared > 0).then_some(ComparisonsRead::Counted(counts))
+        let any = compared > 0 && self.compares_at(minute);
+        any.then_some(ComparisonsRead::Counted(counts))
     }
 
     fn minutes(&self, wish: &Wish, served: Served) -> Vec<MinuteRead> {

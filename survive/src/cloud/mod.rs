@@ -99,6 +99,8 @@ pub struct State {
     pub alarms: BTreeMap<String, Timeline<AlarmState>>,
     /// How the services behave.
     pub service: Timeline<Service>,
+    /// Whether answers are compared where a rollout asks for it.
+    pub compares: Timeline<bool>,
     /// Code of both sides.
     pub old_code: Timeline<CodeSeen>,
     /// See `old_code`.

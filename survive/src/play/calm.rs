@@ -60,6 +60,7 @@ impl Player<'_> {
         state.late_ms.clear();
         let service = if self.plan.ends_well { Service::Good } else { self.plan.compared.bad() };
         state.service.set(now_ms, service);
+        state.compares.set(now_ms, true);
         for name in ["rs-errors", "py-errors", "db"] {
             if let Some(alarm) = state.alarms.get_mut(name) {
                 alarm.set(now_ms, AlarmState::Ok);

@@ -51,6 +51,10 @@ impl Player<'_> {
                 self.tell(|| format!("services: {service:?}"));
                 self.cloud.state().service.set(now_ms, *service);
             }
+            What::Compares(compares) => {
+                self.tell(|| format!("answers are compared: {compares}"));
+                self.cloud.state().compares.set(now_ms, *compares);
+            }
             What::Alarm(name, to) => {
                 self.tell(|| format!("alarm {name}: {to:?}"));
                 if let Some(alarm) = self.cloud.state().alarms.get_mut(*name) {

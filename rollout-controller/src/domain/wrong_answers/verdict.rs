@@ -7,6 +7,7 @@ use crate::domain::evidence::{Count, Rate};
 use crate::domain::evidence2::{FRESH_PROOF, Position};
 use crate::domain::minute::Minute;
 use crate::domain::weight::Weight;
+use crate::planted::planted;
 
 use super::counts::Comparisons;
 use super::evidence::{Evidence, Totals};
@@ -149,7 +150,8 @@ impl Judge {
             let breach = Box::new(evidence.suspicion(self));
             return Verdict::Hold(Hold::WrongAnswersSuspected { breach });
         }
-        if self.objective.required && standing.left != ComparisonsLeft::Proven {
+        let needed = self.objective.required && !planted!(AnswersNeedNoProof);
+        if needed && standing.left != ComparisonsLeft::Proven {
             let step = self.stages.after(at.share).unwrap_or(Weight::FULL);
             let left = standing.left;
             return Verdict::Hold(Hold::WrongAnswersNotProven { step, seen, left });
