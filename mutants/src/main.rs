@@ -58,6 +58,9 @@ enum Part {
         /// At most so many.
         #[arg(long)]
         at_most: Option<usize>,
+        /// Which random order. One whose missed were given tests is no fair sample any more.
+        #[arg(long, default_value_t = 1)]
+        draw: u32,
     },
     /// Print what became of them.
     Table,
@@ -72,7 +75,7 @@ fn main() -> Result<()> {
             weave_all(&mutants, &tried, &kept, &Trees { from, to, package })
         }
         Part::Refuse { copy } => refuse(&mutants, &kept, &copy),
-        Part::Try { steps, threads, at_most } => {
+        Part::Try { steps, threads, at_most, draw } => {
             let steps = steps.iter().map(|step| {
                 let (name, command) = step.split_once('=').context("a step is NAME=COMMAND")?;
                 Ok(Step { name: name.to_owned(), command: command.to_owned() })
@@ -83,7 +86,7 @@ fn main() -> Result<()> {
             // So that a run that is cut is a fair sample.
             left.sort_by_key(|mutant| {
                 let mut hasher = DefaultHasher::new();
-                mutant.name.hash(&mut hasher);
+                (draw, &mutant.name).hash(&mut hasher);
                 hasher.finish()
             });
             left.truncate(at_most.unwrap_or(usize::MAX));
