@@ -12,6 +12,7 @@
 //!                                          ├ over within 10 minutes: noted against the step
 //!                                          └ not over: it was something else
 //! 10 good minutes in a row → may rise again by proof; the same again → rollback
+//!  3 where it was something else: that is over, as any incident is
 //! ```
 
 use super::event::MinuteEntry;
@@ -36,10 +37,13 @@ const NEWEST_MINUTES: usize = 3;
 const BAD_MINUTES: usize = 2;
 /// Trouble that goes on for longer after the share went back was not the share's.
 pub const ENDS_WITHIN_MINUTES: i64 = 10;
-/// So many good minutes in a row end it, as they end an incident for the engine.
-const OVER_MINUTES: usize = 3;
-/// Before the share rises again both sides must have been good for so many minutes in
-/// a row: what a database needs to catch up, and what [`KEPT_MINUTES`] asks for.
+/// So many good minutes in a row end it, as they end an incident for the engine. Where
+/// going back did not help, the share may rise again then.
+pub const OVER_MINUTES: u32 = 3;
+/// Before the share rises again over a step that may be to blame, both sides must have
+/// been good for so many minutes in a row: what a database needs to catch up, and what
+/// [`KEPT_MINUTES`] asks for. With fewer, trouble that comes and goes by itself would be
+/// put down to the step twice.
 pub const GOOD_MINUTES: u32 = 10;
 /// Minutes remembered: before a raise, until trouble is noticed, and the lag.
 const REMEMBERED: usize = 60;
@@ -110,23 +114,35 @@ impl Sides {
         first
     }
 
-    /// Whether the old side kept this limit before the raise, as far as is known.
-    fn kept_before(&self, metric: Metric, raised: Minute, quiet_minutes: u32) -> bool {
-        let before = self.0.range(raised.plus(-KEPT_MINUTES)..raised);
+    /// Whether the old side kept this limit before the raise, as far as is known. `over`:
+    /// since when the trouble is over for which this raise was undone before.
+    fn kept_before(
+        &self,
+        metric: Metric,
+        raised: Minute,
+        over: Option<Minute>,
+        quiet_minutes: u32,
+    ) -> bool {
+        let since = raised.plus(-KEPT_MINUTES);
+        let (since, least) = match over.filter(|over| (since..raised).contains(over)) {
+            Some(over) => (over, OVER_MINUTES as usize),
+            None => (since, KNOWN_MINUTES),
+        };
         let (mut known, mut kept) = (0, true);
-        for (_, look) in before {
+        for (_, look) in self.0.range(since..raised) {
             known += 1;
             kept &= !look.old[metric.index()];
         }
         // Before the first step only the history tells.
-        kept && (known >= KNOWN_MINUTES || i64::from(quiet_minutes) >= KEPT_MINUTES)
+        kept && (known >= least || i64::from(quiet_minutes) >= KEPT_MINUTES)
     }
 
     /// The first minute of three good ones in a row after the share went back.
     fn over_after(&self, lowered: Minute) -> Option<Minute> {
         let after: Vec<(Minute, bool)> =
             self.0.range(lowered..).map(|(minute, look)| (*minute, look.is_good())).collect();
-        let good = after.windows(OVER_MINUTES).find(|three| three.iter().all(|(_, good)| *good));
+        let good =
+            after.windows(OVER_MINUTES as usize).find(|three| three.iter().all(|(_, good)| *good));
         good.map(|three| three[0].0)
     }
 
@@ -210,19 +226,18 @@ pub fn answer(
         return None;
     }
     let quiet_minutes = if from == Weight::ZERO { quiet_minutes } else { 0 };
+    let same_step = |undone: &&Undone| (undone.harm.from, undone.harm.to) == (from, to);
+    let earlier = undone.iter().rev().filter(|undone| undone.harm.raised < raised);
+    let over = earlier.clone().find(same_step).and_then(|last| sides.over_after(last.lowered?));
     let harm = Metric::ALL.into_iter().find_map(|metric| {
         let began = sides.spell(metric, raised)?;
         let after = began.since(raised);
-        let blamed =
-            after <= BEGINS_WITHIN_MINUTES && sides.kept_before(metric, raised, quiet_minutes);
+        let blamed = after <= BEGINS_WITHIN_MINUTES
+            && sides.kept_before(metric, raised, over, quiet_minutes);
         let within_minutes = u32::try_from(after.max(0) + 1).unwrap_or(u32::MAX);
         blamed.then_some(Harm { from, to, raised, metric, within_minutes })
     })?;
-    let first = undone.iter().rev().find(|undone| {
-        undone.ending == Ending::WithTheStep
-            && (undone.harm.from, undone.harm.to) == (from, to)
-            && undone.harm.raised < raised
-    });
+    let first = earlier.filter(same_step).find(|undone| undone.ending == Ending::WithTheStep);
     Some(match first {
         Some(first) => Answer::RollBack { first: first.harm, second: harm },
         None => Answer::StepBack(harm),
@@ -244,10 +259,24 @@ pub fn settle(undone: &mut [Undone], sides: &Sides) {
     }
 }
 
-/// Why the share must not rise again yet, if a raise was undone at this share: good
-/// minutes so far of [`GOOD_MINUTES`].
-pub fn not_yet(undone: &[Undone], sides: &Sides, share: Weight) -> Option<(Harm, u32)> {
-    let last = undone.last().filter(|undone| undone.harm.from == share)?;
-    let good = sides.good_since(last.lowered?);
-    (good < GOOD_MINUTES).then_some((last.harm, good))
+/// Why the share must not rise again yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotYet {
+    /// The raise that was undone.
+    pub harm: Harm,
+    /// Good minutes in a row since.
+    pub good: u32,
+    /// So many are needed: [`GOOD_MINUTES`], or [`OVER_MINUTES`] where it was something else.
+    pub needed: u32,
+}
+
+/// Whether a raise that was undone at this share keeps it from rising again.
+pub fn not_yet(undone: &[Undone], sides: &Sides, share: Weight) -> Option<NotYet> {
+    let Undone { harm, lowered, ending } = *undone.last()?;
+    let good = sides.good_since(lowered?);
+    let needed = match ending {
+        Ending::Open | Ending::WithTheStep => GOOD_MINUTES,
+        Ending::NotWithTheStep => OVER_MINUTES,
+    };
+    (harm.from == share && good < needed).then_some(NotYet { harm, good, needed })
 }

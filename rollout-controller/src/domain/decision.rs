@@ -185,6 +185,9 @@ pub enum Hold {
         harm: Harm,
         /// Good minutes in a row since.
         good_minutes: u32,
+        /// Of so many. Journals that do not name it mean ten.
+        #[serde(default = "good_minutes_of_old")]
+        needed: u32,
     },
     /// A rollback is under way, or the run has ended.
     NotOpen,
@@ -334,4 +337,8 @@ pub struct Condition {
     pub topic: Topic,
     /// One or two sentences.
     pub text: String,
+}
+
+fn good_minutes_of_old() -> u32 {
+    10
 }

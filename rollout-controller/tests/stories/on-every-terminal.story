@@ -141,7 +141,7 @@ Normal here: Latency counts as worse from 1.6 times Python's (auto, from 1 h)
 # Both sides are slow: Rust is not blamed.
 $ both slow 60%
 $ minutes 8
-14:22  [advancing] score: Back to 10%: Python and Rust both broke P50 within 3 minutes of the step to 25%. Up again after 10 good minutes.
+14:22  [advancing] score: Back to 10%: Python and Rust both broke P50 within 3 minutes of the step to 25%. Up again after 10 good minutes, after 3 if going back did not help.
 14:23  [advancing] score: Holding at 10%: First minutes at this share are not in yet; metrics arrive about 2 minutes late.
 $ rolloutctl status
 score · run 1 · advancing                                              14:26 UTC
@@ -240,7 +240,8 @@ score, times in UTC, newest last
   40  14:16  tick    10% → 25%: every limit is proven (331 requests in 3
                      minutes, none failed)
   51  14:22  tick    25% → 10%: Python and Rust both broke P50 within 3 minutes
-                     of the step to 25%. Up again after 10 good minutes
+                     of the step to 25%. Up again after 10 good minutes, after 3
+                     if going back did not help
   57  14:24  tick    page: Python breaks a limit, so Rust is not blamed
   68  14:31  tick    resolved: Both sides keep every limit again
   80  14:38  tick    10% → 25%: every limit is proven (1,637 requests in 14

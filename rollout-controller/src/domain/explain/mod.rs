@@ -7,7 +7,7 @@ pub mod health;
 pub mod preview;
 
 use self::evidence::Clock;
-use crate::domain::both_sides::GOOD_MINUTES;
+use crate::domain::both_sides::{GOOD_MINUTES, OVER_MINUTES};
 use crate::domain::decision::{AlarmHolds, Decision, Hold, RollBackReason, StepBackReason};
 use crate::domain::engine::{Breach, Missing, Proof};
 use crate::domain::event::RouteFound;
@@ -256,7 +256,7 @@ pub fn step_back(to: Weight, why: &StepBackReason, sides: &Labels) -> String {
             "Back to {to}: the change to {going} reached only some routes and may not go on."
         ),
         StepBackReason::BothSides { harm } => format!(
-            "Back to {to}: {old} and {new} both broke {} within {} of the step to {}. Up again after {GOOD_MINUTES} good minutes.",
+            "Back to {to}: {old} and {new} both broke {} within {} of the step to {}. Up again after {GOOD_MINUTES} good minutes, after {OVER_MINUTES} if going back did not help.",
             harm.metric.title(),
             minutes(harm.within_minutes),
             harm.to
@@ -338,8 +338,8 @@ pub fn hold(reason: &Hold, sides: &Labels, clock: Clock) -> String {
         Hold::CopyDiffers => {
             "The copy of this run outside the journal does not say that it is open yet.".to_owned()
         }
-        Hold::BothSides { harm, good_minutes } => format!(
-            "{old} and {new} both broke {} after the step to {}, which was undone; {good_minutes} of {GOOD_MINUTES} good minutes before the next try.",
+        Hold::BothSides { harm, good_minutes, needed } => format!(
+            "{old} and {new} both broke {} after the step to {}, which was undone; {good_minutes} of {needed} good minutes before the next try.",
             harm.metric.title(),
             harm.to
         ),
