@@ -1,5 +1,6 @@
-//! What every order comes to wherever a rollout may stand, as one table: `tests/data/orders.txt`.
-//! Each is asked by a dry run.
+//! What every order comes to wherever a rollout may stand, as tables: what a dry run answers
+//! (`tests/data/orders.txt`), and what becomes of it given, sent again, and given once more by
+//! somebody else (`tests/data/given.txt`).
 
 use crate::kept_text;
 use crate::pretend::{Night, config_with, word};
@@ -216,6 +217,63 @@ async fn table() -> String {
         }
     }
     out
+}
+
+/// Cases in which an order is carried out in another way.
+const GIVEN_IN: &[&str] = &["", "someone moved a share", "the journal cannot be written"];
+
+/// Gives an order: the answer, what the journal gained, and where the shares are.
+async fn given(night: &Night, request: &Request) -> String {
+    let known = night.events().await.len();
+    let answer = command(&night.world, &night.config, request, night.schedule()).await;
+    let verdict = match &answer {
+        Ok(answer) => word(answer).clone(),
+        Err(error) => format!("fails ({})", rollout_controller::errors::chain(error)),
+    };
+    let events = night.events().await;
+    let gained: Vec<&str> = events[known..].iter().map(|gained| gained.event.kind()).collect();
+    let shares = ROUTES.iter().map(|route| format!("{}%", night.shows(route)));
+    let shares: Vec<String> = shares.collect();
+    format!("{verdict}; {}; {}", shares.join(" and "), gained.join(" ")).trim_end().to_owned()
+}
+
+async fn table_of_given() -> String {
+    let mut out = String::new();
+    for place in PLACES {
+        let night = at(place).await;
+        let before = night.pretend.state().clone();
+        for (case, makes) in CASES.iter().filter(|(case, _)| GIVEN_IN.contains(case)) {
+            let comma = if case.is_empty() { "" } else { ", " };
+            let _ = writeln!(out, "\n## {place}{comma}{case}\n");
+            let mut same: Vec<(String, Vec<String>)> = Vec::new();
+            for order in orders() {
+                makes(&night);
+                let words = words(&order);
+                let revision = night.journal().await.revision;
+                let request = Night::request(order.clone(), revision);
+                let first = given(&night, &request).await;
+                let again = given(&night, &request).await;
+                let revision = night.journal().await.revision;
+                let bobs = Night::request(order, revision);
+                let bobs = given(&night, &Request { identity: "bob".to_owned(), ..bobs }).await;
+                let told = format!("{first}\n    again: {again}\n    bob: {bobs}");
+                match same.iter_mut().find(|(other, _)| *other == told) {
+                    Some((_, orders)) => orders.push(words),
+                    None => same.push((told, vec![words])),
+                }
+                *night.pretend.state() = before.clone();
+            }
+            for (told, orders) in same {
+                let _ = writeln!(out, "{}\n    {told}", orders.join(", "));
+            }
+        }
+    }
+    out
+}
+
+#[tokio::test]
+async fn what_becomes_of_every_order_is_as_the_table_says() {
+    kept_text::holds("given.txt", &table_of_given().await);
 }
 
 #[tokio::test]
