@@ -114,3 +114,92 @@ fn check(found: &Rule, weighted: &Rule, wanted: &HeaderRule, said: &mut Vec<Stri
         ));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::route::{GroupArn, RuleArn};
+    use aws_sdk_elasticloadbalancingv2::types::{
+        Action, ActionTypeEnum, HttpHeaderConditionConfig, PathPatternConditionConfig,
+        RuleCondition,
+    };
+
+    const LB: &str = "arn:aws:elasticloadbalancing:eu-west-1:111122223333";
+
+    fn group(name: &str) -> String {
+        format!("{LB}:targetgroup/{name}/1234567890abcdef")
+    }
+
+    fn rule(priority: &str, path: &str, header: Option<(&str, &str)>, to: &str) -> Rule {
+        let paths = PathPatternConditionConfig::builder().values(path).build();
+        let path = RuleCondition::builder().field("path-pattern").path_pattern_config(paths);
+        let header = header.map(|(name, value)| {
+            let values = HttpHeaderConditionConfig::builder().http_header_name(name).values(value);
+            RuleCondition::builder().field("http-header").http_header_config(values.build())
+        });
+        let forward = Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(group(to));
+        let mut rule = Rule::builder().priority(priority).actions(forward.build());
+        for condition in [Some(path), header].into_iter().flatten() {
+            rule = rule.conditions(condition.build());
+        }
+        rule.build()
+    }
+
+    const TESTERS: Option<(&str, &str)> = Some(("X-Use-Rust-Scorer", "true"));
+
+    fn said(rules: &[Rule], header_at: u32) -> String {
+        let header_rule = HeaderRule {
+            priority: header_at,
+            header: "x-use-rust-scorer".to_owned(),
+            value: "TRUE".to_owned(),
+            group: GroupArn::parse(&group("testers")).unwrap(),
+        };
+        let route = Route {
+            name: "public".to_owned(),
+            rule: RuleArn::parse(&format!("{LB}:listener-rule/app/lb/1/2/3")).unwrap(),
+            old_group: GroupArn::parse(&group("py")).unwrap(),
+            new_group: GroupArn::parse(&group("rs")).unwrap(),
+            header_rule: Some(header_rule),
+        };
+        let weighted = at(rules, 100).expect("the weighted rule");
+        complaints(rules, weighted, &route).join("\n")
+    }
+
+    #[test]
+    fn only_a_rule_with_a_smaller_number_comes_before_another() {
+        let weighted = || rule("100", "/v2/*", None, "py");
+        let testers = || rule("99", "/v2/*", TESTERS, "testers");
+        let other = |number: &str| rule(number, "/v2/stamps", None, "other");
+        assert_eq!(said(&[testers(), weighted()], 99), "");
+        assert_eq!(said(&[testers(), weighted(), other("101")], 99), "");
+        let elsewhere = rule("5", "/health", None, "other");
+        assert_eq!(said(&[elsewhere, testers(), weighted()], 99), "");
+        let before_both = said(&[other("98"), testers(), weighted()], 99);
+        for told in ["rule at priority 98 (a forward to other/", "before the header rule at 99"] {
+            assert!(before_both.contains(told), "{before_both}");
+        }
+        let testers = || rule("90", "/v2/*", TESTERS, "testers");
+        let between = said(&[testers(), other("95"), weighted()], 90);
+        assert!(between.contains("before the weighted rule at 100"), "{between}");
+        // A rule for other testers takes no request of ours.
+        let others = rule("80", "/v2/*", Some(("X-Use-Rust-Scorer", "false")), "other");
+        let told = said(&[others, testers(), weighted()], 90);
+        assert!(told.contains("before the weighted rule at 100"), "{told}");
+    }
+
+    #[test]
+    fn a_header_rule_that_is_not_as_it_must_be_is_told() {
+        let weighted = || rule("100", "/v2/*", None, "py");
+        for (testers, at, told) in [
+            (rule("99", "/v2/*", None, "testers"), 99, "has no condition on header"),
+            (rule("99", "/v2/*", Some(("X-Use-Rust-Scorer", "no")), "testers"), 99, "to be no"),
+            (rule("99", "/v1/*", TESTERS, "testers"), 99, "can match no request"),
+            (rule("99", "/v2/*", TESTERS, "rs"), 99, "expected a forward to testers"),
+            (rule("99", "/v2/*", TESTERS, "testers"), 98, "no rule at priority 98"),
+            (rule("101", "/v2/*", TESTERS, "testers"), 101, "expected a smaller number"),
+        ] {
+            let said = said(&[testers, weighted()], at);
+            assert!(said.contains(told), "{told}: {said}");
+        }
+    }
+}

@@ -84,3 +84,28 @@ fn rounded(comparisons: u64) -> u64 {
     }
     comparisons.div_ceil(unit).saturating_mul(unit)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use answers::Kind;
+
+    #[test]
+    fn kinds_that_nothing_differs_by_are_not_named() {
+        let of = |kinds: &[(Kind, u64)]| {
+            let kinds = kinds.iter().copied().collect();
+            super::kinds(&Comparisons { kinds, ..Comparisons::default() })
+        };
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[(Kind::Number, 0)]), None);
+        let some = [(Kind::Number, 1), (Kind::Missing, 5), (Kind::Status, 0)];
+        assert_eq!(of(&some).as_deref(), Some("missing 5, number 1"));
+    }
+
+    #[test]
+    fn an_estimate_has_two_digits_and_is_not_less() {
+        for (exact, told) in [(1, 1), (99, 99), (100, 100), (101, 110), (1_234, 1_300)] {
+            assert_eq!(rounded(exact), told);
+        }
+    }
+}
