@@ -124,11 +124,39 @@ async fn night(seed: u64) -> String {
     out
 }
 
+/// One minute that has three requests more each time that anybody looks.
+async fn trickles() -> String {
+    let night = Night::seeded(config_with("start = \"5%\"", "", &["public"]), 1);
+    night.hour_of_python();
+    night.order(Order::Start).await;
+    night.minutes(8).await;
+    let minute = Minute(night.pretend.now().as_millisecond().div_euclid(60_000) - 2);
+    let mut out = "\n## a minute that trickles in\n".to_owned();
+    for _ in 0..16 {
+        let now = night.pretend.now().as_millisecond().div_euclid(60_000);
+        night.pretend.revise(minute, |read| {
+            if let RouteMinute::Known { old: Some(old), .. } = &mut read.routes[0] {
+                old.requests += 3;
+            }
+        });
+        night.tick().await;
+        let events = night.events().await;
+        if let Some(Event::Ticked { minutes, .. }) = events.last().map(|stamped| &stamped.event) {
+            let its = minutes.iter().filter(|entry| entry.minute() == Ok(minute));
+            let its: Vec<String> = its.map(|entry| told(entry, now)).collect();
+            let _ = writeln!(out, "{} minutes old: {}", now - minute.0, its.join(""));
+        }
+        night.pretend.pass_minute();
+    }
+    out
+}
+
 #[tokio::test]
 async fn ticks_make_of_minutes_what_was_kept() {
     let mut now = String::new();
     for seed in 0..10 {
         now += &night(seed).await;
     }
+    now += &trickles().await;
     kept_text::holds("readings.txt", &now);
 }

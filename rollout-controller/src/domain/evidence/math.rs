@@ -188,4 +188,14 @@ mod tests {
             assert!(mean <= 1.0 + 1e-12, "{psi1}: {mean}");
         }
     }
+
+    #[test]
+    fn two_minutes_tell_of_noise_from_three_requests_on() {
+        assert!(dispersion_term((1, 2), (0, 1), 9.0).is_some());
+        assert!(dispersion_term((1, 1), (0, 2), 9.0).is_some());
+        assert_eq!(dispersion_term((1, 1), (0, 1), 9.0), None, "two requests");
+        assert_eq!(dispersion_term((1, 3), (0, 0), 9.0), None, "a silent minute");
+        assert_eq!(dispersion_term((0, 3), (0, 3), 9.0), None, "none bad");
+        assert_eq!(dispersion_term((3, 3), (3, 3), 9.0), None, "all bad");
+    }
 }
