@@ -261,6 +261,8 @@ mod tests {
             assert!(error.contains("Mon-Fri 08:00-17:00"), "{error}");
         }
         assert!(Freeze::try_from("2027-01-03..2026-12-20".to_owned()).is_err());
+        let one_day = Freeze::try_from("2027-01-03".to_owned()).map(String::from);
+        assert_eq!(one_day.as_deref(), Ok("2027-01-03..2027-01-03"));
         let unknown = Calendar { time_zone: "Europe/Berlim".into(), ..Calendar::default() };
         assert!(unknown.check().unwrap_err().to_string().contains("Europe/Berlim"));
     }

@@ -145,6 +145,13 @@ mod tests {
         rule.build()
     }
 
+    fn with_another(mut rule: Rule) -> Rule {
+        let team = HttpHeaderConditionConfig::builder().http_header_name("X-Team").values("a");
+        let team = RuleCondition::builder().field("http-header").http_header_config(team.build());
+        rule.conditions.get_or_insert_default().push(team.build());
+        rule
+    }
+
     const TESTERS: Option<(&str, &str)> = Some(("X-Use-Rust-Scorer", "true"));
 
     fn said(rules: &[Rule], header_at: u32) -> String {
@@ -196,6 +203,11 @@ mod tests {
             (rule("99", "/v1/*", TESTERS, "testers"), 99, "can match no request"),
             (rule("99", "/v2/*", TESTERS, "rs"), 99, "expected a forward to testers"),
             (rule("99", "/v2/*", TESTERS, "testers"), 98, "no rule at priority 98"),
+            (
+                with_another(rule("99", "/v2/*", TESTERS, "testers")),
+                99,
+                "also asks for header x-team",
+            ),
             (rule("101", "/v2/*", TESTERS, "testers"), 101, "expected a smaller number"),
         ] {
             let said = said(&[testers, weighted()], at);
