@@ -183,11 +183,6 @@ impl Evidence {
         self.last
     }
 
-    /// The weight of the newest minute judged.
-    pub const fn weight(&self) -> Option<Weight> {
-        self.weight
-    }
-
     /// Counts since the weight last changed.
     pub const fn stage(&self) -> &StageTotals {
         &self.stage
