@@ -216,9 +216,12 @@ fn a_quiet_night_is_no_proof_of_a_steady_service() {
     let history = History::new(1, Minute(-1), (-1440..0).map(minute)).unwrap();
     let engine = engine_on(&history, Settings::default(), stages(&[50.0, 100.0]));
     assert_eq!(engine.choices().margin, [2; 3]);
-    let steady =
-        engine_on(&steady_history(1440, &fast(600, 0)), Settings::default(), stages(&[100.0]));
-    assert_eq!(steady.choices().margin, [1; 3]);
+    let steady = |minutes: i64| {
+        let history = steady_history(minutes, &fast(600, 0));
+        engine_on(&history, Settings::default(), stages(&[100.0])).choices().margin
+    };
+    assert_eq!(steady(1440), [1; 3]);
+    assert_eq!((steady(360), steady(359)), ([1; 3], [2; 3]), "six hours are enough");
 }
 
 #[test]
