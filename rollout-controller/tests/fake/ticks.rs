@@ -1,13 +1,16 @@
 //! Ticks against a world with state. The invariants are those of the crate's docs.
 
 use crate::pretend::{Night, config, config_with, word};
+use jiff::{SignedDuration, Timestamp};
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::event::Event;
 use rollout_controller::domain::message::{Channel, Urgency};
 use rollout_controller::domain::minute::Minute;
 use rollout_controller::domain::observation::AlarmState;
 use rollout_controller::domain::weight::Weight;
-use rollout_controller::world::foreign;
+use rollout_controller::ports::Clock;
+use rollout_controller::world::{Pretend, foreign};
+use std::sync::Arc;
 
 fn percent(value: f64) -> Weight {
     Weight::from_percent(value).unwrap()
@@ -605,4 +608,42 @@ async fn a_first_step_that_slows_both_sides_is_undone_to_nothing() {
     night.until_weight(20, 50.0).await;
     let end = night.until(8, |report| report.state == "rolled back").await;
     assert!(end.message.contains("of the step from 0% to 50%"), "{}", end.message);
+}
+
+/// A clock that is so many minutes behind.
+struct Behind(Pretend, i64);
+
+impl Clock for Behind {
+    fn now(&self) -> Timestamp {
+        self.0.now().saturating_sub(SignedDuration::from_mins(self.1)).expect("a time")
+    }
+
+    fn real(&self) -> Timestamp {
+        self.now()
+    }
+}
+
+#[tokio::test]
+async fn a_tick_ahead_of_the_clock_counts_where_its_minutes_are_there_to_be_read() {
+    let mut night = Night::started(config()).await;
+    night.until_weight(60, 5.0).await;
+    // Nobody ticked for twenty minutes, and the process that does has a clock of then.
+    for _ in 0..20 {
+        night.pretend.pass_minute();
+    }
+    let (pretend, before) = (night.pretend.clone(), night.journal().await.ticked_ms);
+    night.world.clock = Arc::new(Behind(pretend, 20));
+    night.tick().await;
+    let scheduled = night.pretend.now().as_millisecond();
+    assert_eq!(night.journal().await.ticked_ms, Some(scheduled));
+    assert!(before < Some(scheduled - 19 * 60_000));
+
+    // A tick of two hours from now, or of tomorrow, is ahead too, and nobody has its minutes.
+    for hours in [2, 24] {
+        let mut later = night.schedule();
+        later.scheduled =
+            later.scheduled.saturating_add(SignedDuration::from_hours(hours)).unwrap();
+        night.tick_at(later).await;
+        assert_eq!(night.journal().await.ticked_ms, Some(scheduled), "{hours} hours");
+    }
 }
