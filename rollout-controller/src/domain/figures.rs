@@ -220,6 +220,7 @@ mod tests {
     #[test]
     fn few_requests_are_shown_as_counts_and_none_is_never_a_share() {
         assert_eq!(share_of(6, 22), "6 of 22");
+        assert_eq!((share_of(500, 999), share_of(500, 1000)), ("500 of 999".into(), "50%".into()));
         assert_eq!(share_of(0, 5_412), "0 of 5,412");
         assert_eq!(share_of(2, 5_412), "<0.1%");
         assert_eq!(

@@ -267,7 +267,7 @@ fn settings_that_make_no_sense_are_named_with_value_and_fix() {
         change(&mut config, &mut slo);
         Engine::new(config, slo).unwrap_err().to_string()
     };
-    let cases: [(&str, Spoil); 28] = [
+    let cases: [(&str, Spoil); 30] = [
         ("alpha is 0.5;", |c, _| c.alpha = 0.5),
         ("horizon_ticks is 0;", |c, _| c.horizon_ticks = 0.0),
         ("entry_share is 1;", |c, _| c.entry_share = 1.0),
@@ -285,7 +285,9 @@ fn settings_that_make_no_sense_are_named_with_value_and_fix() {
         ("beta is NaN;", |c, _| c.beta = f64::NAN),
         ("horizon_ticks is -1;", |c, _| c.horizon_ticks = -1.0),
         ("odds[1] is 1.2;", |c, _| c.odds = vec![1.5, 1.2]),
+        ("odds[1] is 1.5;", |c, _| c.odds = vec![1.5, 1.5]),
         ("odds is a list of 0;", |c, _| c.odds.clear()),
+        ("odds is a list of 33;", |c, _| c.odds = (2..35).map(f64::from).collect()),
         ("breach_caps is a list of 1;", |c, _| {
             c.breach_caps = Some(vec![1.0]);
         }),

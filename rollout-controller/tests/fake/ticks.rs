@@ -647,3 +647,21 @@ async fn a_tick_ahead_of_the_clock_counts_where_its_minutes_are_there_to_be_read
         assert_eq!(night.journal().await.ticked_ms, Some(scheduled), "{hours} hours");
     }
 }
+
+#[tokio::test]
+async fn evidence_1_begins_where_the_traffic_of_its_history_tells_it_to() {
+    for (requests_per_minute, share) in [(10.0, 25.0), (600.0, 1.0)] {
+        let night = Night::new(config_with("engine = \"evidence-1\"", "", &["public"]));
+        night.pretend.state().requests_per_minute = requests_per_minute;
+        night.hour_of_python();
+        night.order(Order::Start).await;
+        night.minutes(3).await;
+        assert!((night.shows("public") - share).abs() < 1e-9, "{}", night.shows("public"));
+        let baseline = night.events().await.into_iter().find_map(|stamped| match stamped.event {
+            Event::Baseline { requests_per_minute, .. } => Some(requests_per_minute),
+            _ => None,
+        });
+        let read = baseline.expect("a history");
+        assert!((read - requests_per_minute).abs() < 0.2 * requests_per_minute, "{read}");
+    }
+}
