@@ -477,6 +477,25 @@ async fn a_shadow_rollout_decides_and_moves_nothing() {
 }
 
 #[tokio::test]
+async fn a_shadow_rollout_takes_no_step_back() {
+    let mut config = config();
+    config.rollouts[0].mode = rollout_controller::domain::plan::Mode::Shadow;
+    let night = Night::new(config);
+    night.hour_of_python();
+    night.order(Order::Start).await;
+    night.minutes(3).await;
+    // Someone raises the share, and both sides become slow.
+    slow_from(&night, 10.0, 0.3);
+    night.pretend.console_change("public", percent(10.0));
+    for _ in 0..15 {
+        let report = night.minutes(1).await;
+        assert_ne!(report.did, "step back", "{}", report.message);
+    }
+    assert!((night.shows("public") - 10.0).abs() < f64::EPSILON);
+    assert_eq!(night.writes(), 0);
+}
+
+#[tokio::test]
 async fn the_fold_from_the_first_entry_equals_the_one_from_the_snapshot() {
     let night = Night::started(config()).await;
     night.minutes(50).await;

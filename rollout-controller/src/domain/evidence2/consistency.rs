@@ -160,5 +160,6 @@ mod tests {
         }
         assert_eq!(recent.recent_free_in(errors, 0.02), 0, "30% in 15 minutes");
         assert!(recent.recent_free_in(errors, 0.019_999) > 0);
+        assert_eq!((recent.whole_free_in(errors, 0.01), recent.whole_bad(errors)), (28, 2));
     }
 }
