@@ -63,9 +63,9 @@ pub struct Sight {
     /// By rollout: one whose journal turns out to be cut is looked at again, alone.
     code: BTreeMap<String, RouteCodeSeen>,
     read_journal: BTreeMap<String, u64>,
+    /// Rollouts in which an append of its lost a race, and how many of these were of what
+    /// it decided or did, and not of what became of messages.
     lost_races: BTreeMap<String, u32>,
-    /// Those of what it decided or did, and not of what became of messages.
-    lost_steps: BTreeMap<String, u32>,
     /// Its last raise of each rollout, and when it took effect.
     raised: BTreeMap<String, (i64, i64)>,
     /// When a write of its own last left the new side traffic.
@@ -162,7 +162,6 @@ impl Books {
             code: BTreeMap::new(),
             read_journal: BTreeMap::new(),
             lost_races: BTreeMap::new(),
-            lost_steps: BTreeMap::new(),
             raised: BTreeMap::new(),
             left_traffic: BTreeMap::new(),
             faults: Vec::new(),
@@ -263,10 +262,7 @@ impl Books {
     /// messages.
     pub fn lost_race(&mut self, uid: u64, rollout: &str, is_step: bool) {
         self.see(uid, |sight| {
-            *sight.lost_races.entry(rollout.to_owned()).or_insert(0) += 1;
-            if is_step {
-                *sight.lost_steps.entry(rollout.to_owned()).or_insert(0) += 1;
-            }
+            *sight.lost_races.entry(rollout.to_owned()).or_insert(0) += u32::from(is_step);
         });
     }
 

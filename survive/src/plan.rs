@@ -188,9 +188,7 @@ impl Draft {
         let from_ms = dice.between(1, minutes.max(2) - 1) * 60_000;
         let until_ms = from_ms + dice.between(3, 9) * 60_000;
         for (at_ms, compares) in [(from_ms, false), (until_ms.min(minutes * 60_000), true)] {
-            self.uid += 1;
-            let (uid, what) = (self.uid, What::Compares(compares));
-            self.happenings.push(Happening { uid, at_ms, what, dies_at: None, freezes: None });
+            self.add(at_ms, What::Compares(compares));
         }
     }
 

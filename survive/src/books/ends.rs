@@ -230,7 +230,7 @@ impl Books {
             return Some((Invariant::OrdersAreLookedFor, text));
         }
         let (seq, at_ms) = sight.raised.get(rollout).copied()?;
-        let lost_steps = sight.lost_steps.get(rollout).copied().unwrap_or_default();
+        let lost_steps = sight.lost_races.get(rollout).copied().unwrap_or_default();
         // Twice: its second look was overtaken as well.
         let overtaken = lost_steps <= 1
             && track.intents.iter().any(|intent| intent.seq == seq && !intent.own_outcome);

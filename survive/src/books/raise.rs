@@ -410,9 +410,8 @@ pub(super) fn may_intend(
         );
         return Some((Invariant::EvidenceIsOfThisCode, text));
     }
-    let compared = track.compared();
-    if proof && track.needs_comparisons && compared.compared < LEAST_COMPARED {
-        let text = format!("{} answers were compared at {from}", compared.compared);
+    if proof && track.needs_comparisons && track.compared() < LEAST_COMPARED {
+        let text = format!("{} answers were compared at {from}", track.compared());
         return Some((Invariant::AnswersAreCompared, text));
     }
     if !continues && from > Weight::ZERO && ground.newest_is_silent {

@@ -10,7 +10,7 @@ use rollout_controller::domain::event::{End, Event, Item, LoweredBy, MinuteEntry
 use rollout_controller::domain::message::{Channel, Topic};
 use rollout_controller::domain::plan::Mode;
 use rollout_controller::domain::weight::Weight;
-use rollout_controller::domain::wrong_answers::{Comparisons, ComparisonsRead};
+use rollout_controller::domain::wrong_answers::ComparisonsRead;
 use rollout_controller::ports::Outside;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -133,7 +133,7 @@ pub struct Track {
     pub proven_minutes: usize,
     /// Whether a step needs proof of right answers.
     pub needs_comparisons: bool,
-    compared: BTreeMap<i64, Comparisons>,
+    compared: BTreeMap<i64, u64>,
     owed: BTreeMap<(i64, Option<Topic>), Owed>,
     delivered: BTreeMap<(Channel, i64, Option<Topic>), u64>,
     /// Messages that arrived.
@@ -251,13 +251,9 @@ impl Track {
         order.is_none_or(|order| self.commands.contains_key(&order.command))
     }
 
-    /// What was compared since the share stands, by the journal.
-    pub fn compared(&self) -> Comparisons {
-        let mut sum = Comparisons::default();
-        for (_, counts) in self.compared.range(self.since_ms.div_euclid(60_000)..) {
-            sum += counts;
-        }
-        sum
+    /// Answers that were compared since the share stands, by the journal.
+    pub fn compared(&self) -> u64 {
+        self.compared.range(self.since_ms.div_euclid(60_000)..).map(|(_, compared)| compared).sum()
     }
 
     /// Since when the share stands, by the journal.
@@ -594,7 +590,7 @@ impl Track {
                     if let (Some(ComparisonsRead::Counted(counts)), Ok(minute)) =
                         (entry.comparisons(), entry.minute())
                     {
-                        self.compared.insert(minute.0, counts.clone());
+                        self.compared.insert(minute.0, counts.compared);
                     }
                     let (first, last) = match entry {
                         MinuteEntry::Read { minute, .. } => (minute.0, minute.0),
