@@ -1,6 +1,6 @@
 //! What people may order, and what becomes of it.
 
-use crate::pretend::{Night, config, config_with, word};
+use crate::pretend::{Night, config, config_with, shadow_config, word};
 use rollout_controller::api::Question;
 use rollout_controller::config::Config;
 use rollout_controller::controller::command::command;
@@ -316,11 +316,7 @@ async fn an_unknown_rollout_is_refused_with_the_known_names() {
 
 #[tokio::test]
 async fn shadow_becomes_active_by_command_only() {
-    let mut config = config();
-    config.rollouts[0].mode = rollout_controller::domain::plan::Mode::Shadow;
-    let night = Night::new(config);
-    night.hour_of_python();
-    night.order(Order::Start).await;
+    let night = Night::started(shadow_config()).await;
     night.minutes(3).await;
     night.pretend.console_change("public", percent(5.0));
     night.minutes(2).await;

@@ -177,6 +177,11 @@ fn said(status: &Status) -> String {
     format!("{} {} / {next} / {}", status.exit_code, status.headline, also.join(" / "))
 }
 
+fn heading(place: &str, case: &str) -> String {
+    let comma = if case.is_empty() { "" } else { ", " };
+    format!("\n## {place}{comma}{case}\n")
+}
+
 async fn table() -> String {
     let mut out = String::new();
     for place in PLACES {
@@ -202,8 +207,7 @@ async fn table() -> String {
             // Of a case, only what it changes.
             let changed: Vec<_> = lines.iter().filter(|line| !plain.contains(*line)).collect();
             if !changed.is_empty() {
-                let comma = if case.is_empty() { "" } else { ", " };
-                let _ = writeln!(out, "\n## {place}{comma}{case}\n");
+                let _ = writeln!(out, "{}", heading(place, case));
                 for told in changed.iter().map(|(_, told)| told).collect::<BTreeSet<_>>() {
                     let orders = changed.iter().filter(|(_, same)| same == told);
                     let orders: Vec<&str> = orders.map(|(order, _)| order.as_str()).collect();
@@ -243,8 +247,7 @@ async fn table_of_given() -> String {
         let night = at(place).await;
         let before = night.pretend.state().clone();
         for (case, makes) in CASES.iter().filter(|(case, _)| GIVEN_IN.contains(case)) {
-            let comma = if case.is_empty() { "" } else { ", " };
-            let _ = writeln!(out, "\n## {place}{comma}{case}\n");
+            let _ = writeln!(out, "{}", heading(place, case));
             let mut same: Vec<(String, Vec<String>)> = Vec::new();
             for order in orders() {
                 makes(&night);

@@ -126,9 +126,7 @@ async fn night(seed: u64) -> String {
 
 /// One minute that has three requests more each time that anybody looks.
 async fn trickles() -> String {
-    let night = Night::seeded(config_with("start = \"5%\"", "", &["public"]), 1);
-    night.hour_of_python();
-    night.order(Order::Start).await;
+    let night = Night::started(config_with("start = \"5%\"", "", &["public"])).await;
     night.minutes(8).await;
     let minute = Minute(night.pretend.now().as_millisecond().div_euclid(60_000) - 2);
     let mut out = "\n## a minute that trickles in\n".to_owned();

@@ -1,6 +1,6 @@
 //! Ticks against a world with state. The invariants are those of the crate's docs.
 
-use crate::pretend::{Night, config, config_with, word};
+use crate::pretend::{Night, config, config_with, shadow_config, word};
 use jiff::{SignedDuration, Timestamp};
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::event::Event;
@@ -460,11 +460,7 @@ async fn holding_too_long_pages_once() {
 
 #[tokio::test]
 async fn a_shadow_rollout_decides_and_moves_nothing() {
-    let mut config = config();
-    config.rollouts[0].mode = rollout_controller::domain::plan::Mode::Shadow;
-    let night = Night::new(config);
-    night.hour_of_python();
-    night.order(Order::Start).await;
+    let night = Night::started(shadow_config()).await;
     night.minutes(3).await;
     night.pretend.console_change("public", percent(10.0));
     let report = night.until(40, |report| report.did == "advance").await;
@@ -478,11 +474,7 @@ async fn a_shadow_rollout_decides_and_moves_nothing() {
 
 #[tokio::test]
 async fn a_shadow_rollout_takes_no_step_back() {
-    let mut config = config();
-    config.rollouts[0].mode = rollout_controller::domain::plan::Mode::Shadow;
-    let night = Night::new(config);
-    night.hour_of_python();
-    night.order(Order::Start).await;
+    let night = Night::started(shadow_config()).await;
     night.minutes(3).await;
     // Someone raises the share, and both sides become slow.
     slow_from(&night, 10.0, 0.3);

@@ -10,6 +10,7 @@ use rollout_controller::domain::command::{Order, Request};
 use rollout_controller::domain::event::Stamped;
 use rollout_controller::domain::journal::Journal;
 use rollout_controller::domain::observation::Share;
+use rollout_controller::domain::plan::Mode;
 use rollout_controller::domain::run::Run;
 use rollout_controller::domain::weight::Weight;
 use rollout_controller::ports::World;
@@ -42,6 +43,13 @@ pub fn config_with(settings: &str, tables: &str, routes: &[&str]) -> Config {
 
 pub fn config() -> Config {
     config_with("", "", &["public"])
+}
+
+/// The same in shadow mode.
+pub fn shadow_config() -> Config {
+    let mut config = config();
+    config.rollouts[0].mode = Mode::Shadow;
+    config
 }
 
 /// A pretend world, its config, and a hand on the clock.

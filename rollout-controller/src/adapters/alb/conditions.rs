@@ -112,16 +112,24 @@ fn globs_meet(a: &str, b: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use aws_sdk_elasticloadbalancingv2::types::{
         HostHeaderConditionConfig, HttpHeaderConditionConfig, HttpRequestMethodConditionConfig,
         PathPatternConditionConfig,
     };
 
-    /// A rule of one condition, with its values in the list that new rules have, or in the
-    /// one that old rules have.
     fn rule(field: &str, value: &str, typed: bool) -> Rule {
+        Rule::builder().conditions(condition(field, value, typed)).build()
+    }
+
+    /// A condition on a path, a host, a method or else a header of this name, with its
+    /// values in the list that new rules have, or in the one that old rules have.
+    pub(in crate::adapters::alb) fn condition(
+        field: &str,
+        value: &str,
+        typed: bool,
+    ) -> RuleCondition {
         let kind = match field {
             "path-pattern" | "host-header" | "http-request-method" => field,
             _ => "http-header",
@@ -140,7 +148,7 @@ mod tests {
                 HttpHeaderConditionConfig::builder().http_header_name(field).values(value).build(),
             ),
         };
-        Rule::builder().conditions(condition.build()).build()
+        condition.build()
     }
 
     #[test]

@@ -117,12 +117,10 @@ fn check(found: &Rule, weighted: &Rule, wanted: &HeaderRule, said: &mut Vec<Stri
 
 #[cfg(test)]
 mod tests {
+    use super::super::conditions::tests::condition;
     use super::*;
     use crate::domain::route::{GroupArn, RuleArn};
-    use aws_sdk_elasticloadbalancingv2::types::{
-        Action, ActionTypeEnum, HttpHeaderConditionConfig, PathPatternConditionConfig,
-        RuleCondition,
-    };
+    use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum};
 
     const LB: &str = "arn:aws:elasticloadbalancing:eu-west-1:111122223333";
 
@@ -131,24 +129,15 @@ mod tests {
     }
 
     fn rule(priority: &str, path: &str, header: Option<(&str, &str)>, to: &str) -> Rule {
-        let paths = PathPatternConditionConfig::builder().values(path).build();
-        let path = RuleCondition::builder().field("path-pattern").path_pattern_config(paths);
-        let header = header.map(|(name, value)| {
-            let values = HttpHeaderConditionConfig::builder().http_header_name(name).values(value);
-            RuleCondition::builder().field("http-header").http_header_config(values.build())
-        });
+        let path = condition("path-pattern", path, true);
+        let header = header.map(|(name, value)| condition(name, value, true));
         let forward = Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(group(to));
-        let mut rule = Rule::builder().priority(priority).actions(forward.build());
-        for condition in [Some(path), header].into_iter().flatten() {
-            rule = rule.conditions(condition.build());
-        }
-        rule.build()
+        let rule = Rule::builder().priority(priority).actions(forward.build());
+        rule.set_conditions(Some([path].into_iter().chain(header).collect())).build()
     }
 
     fn with_another(mut rule: Rule) -> Rule {
-        let team = HttpHeaderConditionConfig::builder().http_header_name("X-Team").values("a");
-        let team = RuleCondition::builder().field("http-header").http_header_config(team.build());
-        rule.conditions.get_or_insert_default().push(team.build());
+        rule.conditions.get_or_insert_default().push(condition("X-Team", "a", true));
         rule
     }
 
