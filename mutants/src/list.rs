@@ -15,12 +15,30 @@ pub struct Mutant {
     pub name: String,
     /// The file, relative to the workspace.
     pub file: PathBuf,
+    /// The function that it changes, where it is in one.
+    pub function: Option<Function>,
     /// What is replaced.
     pub span: Span,
     /// By what; empty to delete.
     pub replacement: String,
     /// What kind of change it is.
     pub genre: Genre,
+}
+
+/// A function.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Function {
+    /// With the type that it belongs to.
+    #[serde(rename = "function_name")]
+    pub name: String,
+}
+
+impl Mutant {
+    /// Its file and function.
+    pub fn place(&self) -> (PathBuf, String) {
+        let function = self.function.as_ref().map(|function| function.name.clone());
+        (self.file.clone(), function.unwrap_or_default())
+    }
 }
 
 /// From one place in a file to another.

@@ -152,7 +152,7 @@ fn note(mutants: &[Mutant], kept: &Path, ids: &BTreeSet<u32>, fate: &Fate) -> Re
     let mut file = append_to(kept)?;
     for mutant in mutants.iter().filter(|mutant| ids.contains(&mutant.id)) {
         if tried.get(&mutant.name) != Some(fate) {
-            try_out::keep(&mut file, mutant, fate)?;
+            try_out::keep(&mut file, mutant, fate, None)?;
         }
     }
     Ok(())

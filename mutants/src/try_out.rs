@@ -1,13 +1,14 @@
 //! Runs what should notice a mutant, with each mutant switched on in turn.
 
 use crate::list::Mutant;
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use contest::interval::Share;
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 pub struct Step {
     /// What it is called.
     pub name: String,
-    /// For `sh -c`.
+    /// For `sh -c`. Of a test program, `--exact NAME` after it has to run one test.
     pub command: String,
 }
 
@@ -27,6 +28,9 @@ pub struct Step {
 struct Tried {
     name: String,
     fate: Fate,
+    /// The test that failed, where a test did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    test: Option<String>,
 }
 
 /// How a mutant ended.
@@ -48,6 +52,59 @@ pub enum Fate {
 /// A step may take this many times as long as without a mutant, and 10 s.
 const PATIENCE: u32 = 5;
 
+/// How many tests that noticed neighbours are run before all steps.
+const FIRST: usize = 6;
+/// Only those that are as quick as this.
+const QUICK: Duration = Duration::from_millis(500);
+/// A mutant of the same function says as much as so many of the same file.
+const NEAR: u32 = 20;
+
+/// Tests that noticed mutants: what noticed a neighbour is likely to notice this one too, and
+/// one test costs less than all those before it.
+#[derive(Default)]
+struct Noticed(BTreeMap<Test, Record>);
+
+/// Number of its step, and its name.
+type Test = (usize, String);
+
+#[derive(Default)]
+struct Record {
+    files: BTreeMap<PathBuf, u32>,
+    functions: BTreeMap<(PathBuf, String), u32>,
+    runs: u32,
+    spent: Duration,
+}
+
+impl Noticed {
+    fn note(&mut self, mutant: &Mutant, test: Test) {
+        let record = self.0.entry(test).or_default();
+        *record.files.entry(mutant.file.clone()).or_default() += 1;
+        *record.functions.entry(mutant.place()).or_default() += 1;
+    }
+
+    fn ran(&mut self, test: &Test, took: Duration) {
+        if let Some(record) = self.0.get_mut(test) {
+            record.runs += 1;
+            record.spent += took;
+        }
+    }
+
+    /// What is likely to notice a mutant, the likeliest first.
+    fn likely(&self, mutant: &Mutant) -> Vec<Test> {
+        let place = mutant.place();
+        let mut likely: Vec<(u32, &Test)> = Vec::new();
+        for (test, record) in &self.0 {
+            let of_file = record.files.get(&mutant.file).copied().unwrap_or(0);
+            let of_function = record.functions.get(&place).copied().unwrap_or(0);
+            if of_file > 0 && record.spent <= QUICK * record.runs {
+                likely.push((of_file + of_function * NEAR, test));
+            }
+        }
+        likely.sort_by_key(|(votes, _)| Reverse(*votes));
+        likely.into_iter().take(FIRST).map(|(_, test)| test.clone()).collect()
+    }
+}
+
 /// Tries mutants in order, and keeps each result as a line of `kept`.
 ///
 /// # Errors
@@ -57,32 +114,25 @@ pub fn try_all(mutants: &[&Mutant], steps: &[Step], threads: usize, kept: &Path)
     for step in steps {
         let began = Instant::now();
         let day = Duration::from_hours(24);
-        let ended = run(step, 0, day)?;
-        ensure!(ended == Ended::Passed, "step `{}` fails without a mutant", step.name);
+        let (ended, test) = run(step, None, 0, day)?;
+        let test = test.unwrap_or_default();
+        ensure!(ended == Ended::Passed, "step `{}` fails without a mutant: {test}", step.name);
         eprintln!("• {}: {:.1} s without a mutant", step.name, began.elapsed().as_secs_f64());
         limits.push(began.elapsed() * PATIENCE + Duration::from_secs(10));
     }
     let file = append_to(kept)?;
     let (file, next, began) = (Mutex::new(file), AtomicUsize::new(0), Instant::now());
+    let noticed = Mutex::new(Noticed::default());
     let work = || -> Result<()> {
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(mutant) = mutants.get(at) else { return Ok(()) };
-            let mut fate = Fate::Missed;
-            for (step, limit) in steps.iter().zip(&limits) {
-                let name = step.name.clone();
-                match run(step, mutant.id, *limit)? {
-                    Ended::Passed => continue,
-                    Ended::Failed => fate = Fate::CaughtBy(name),
-                    Ended::Stopped => fate = Fate::StoppedBy(name),
-                }
-                break;
-            }
+            let (fate, test) = try_one(mutant, steps, &limits, &noticed)?;
             if fate == Fate::Missed {
                 println!("missed: {}", mutant.name);
             }
             let Ok(mut file) = file.lock() else { bail!("another thread failed") };
-            keep(&mut file, mutant, &fate)?;
+            keep(&mut file, mutant, &fate, test)?;
             drop(file);
             if at % 50 == 49 {
                 let each = began.elapsed().as_secs_f64() / (at + 1) as f64;
@@ -99,6 +149,37 @@ pub fn try_all(mutants: &[&Mutant], steps: &[Step], threads: usize, kept: &Path)
     })
 }
 
+/// What becomes of a mutant, and the test that noticed it.
+fn try_one(
+    mutant: &Mutant,
+    steps: &[Step],
+    limits: &[Duration],
+    noticed: &Mutex<Noticed>,
+) -> Result<(Fate, Option<String>)> {
+    let lock = || noticed.lock().map_err(|_| anyhow!("another thread failed"));
+    let likely = lock()?.likely(mutant);
+    for test in likely {
+        let (Some(step), Some(limit)) = (steps.get(test.0), limits.get(test.0)) else { continue };
+        let began = Instant::now();
+        let (ended, _) = run(step, Some(&test.1), mutant.id, *limit)?;
+        lock()?.ran(&test, began.elapsed());
+        if let Some(fate) = ended.fate(step) {
+            lock()?.note(mutant, test.clone());
+            return Ok((fate, Some(test.1)));
+        }
+    }
+    for (at, (step, limit)) in steps.iter().zip(limits).enumerate() {
+        let (ended, test) = run(step, None, mutant.id, *limit)?;
+        if let Some(fate) = ended.fate(step) {
+            if let Some(test) = &test {
+                lock()?.note(mutant, (at, test.clone()));
+            }
+            return Ok((fate, test));
+        }
+    }
+    Ok((Fate::Missed, None))
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
     Passed,
@@ -106,24 +187,51 @@ enum Ended {
     Stopped,
 }
 
+impl Ended {
+    /// Of the mutant, if that is known after this step.
+    fn fate(self, step: &Step) -> Option<Fate> {
+        match self {
+            Self::Passed => None,
+            Self::Failed => Some(Fate::CaughtBy(step.name.clone())),
+            Self::Stopped => Some(Fate::StoppedBy(step.name.clone())),
+        }
+    }
+}
+
 /// `timeout` ends the whole process group, and says by this code that it had to.
 const TIMED_OUT: i32 = 124;
 
-fn run(step: &Step, mutant: u32, limit: Duration) -> Result<Ended> {
-    let status = Command::new("timeout")
-        .args(["--kill-after=1", &format!("{:.1}", limit.as_secs_f64()), "sh", "-c"])
-        .arg(&step.command)
+/// Runs a step, or one test of it, and says which test it ended with.
+fn run(
+    step: &Step,
+    test: Option<&str>,
+    mutant: u32,
+    limit: Duration,
+) -> Result<(Ended, Option<String>)> {
+    let command = match test {
+        Some(test) => format!("{} --exact {test}", step.command),
+        None => step.command.clone(),
+    };
+    let output = Command::new("timeout")
+        .args(["--kill-after=1", &format!("{:.1}", limit.as_secs_f64()), "sh", "-c", &command])
         .env("MUTANT", mutant.to_string())
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .status()
+        .output()
         .context("running timeout")?;
-    Ok(match status.code() {
+    let ended = match output.status.code() {
         Some(0) => Ended::Passed,
         Some(TIMED_OUT) => Ended::Stopped,
         _ => Ended::Failed,
-    })
+    };
+    Ok((ended, last_test(&String::from_utf8_lossy(&output.stdout))))
+}
+
+/// The test that libtest began last: with one thread, and up to the first failure, the one that
+/// failed or did not end.
+fn last_test(printed: &str) -> Option<String> {
+    let begun = printed.lines().filter_map(|line| line.strip_prefix("test ")?.split_once(" ... "));
+    begun.last().map(|(test, _)| test.to_owned())
 }
 
 /// Opens a file to write lines to its end; it need not be there.
@@ -135,12 +243,12 @@ pub fn append_to(path: &Path) -> Result<File> {
     file.with_context(|| format!("opening {}", path.display()))
 }
 
-/// Keeps what became of a mutant, as a line.
+/// Keeps what became of a mutant and which test noticed it, as a line.
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn keep(file: &mut File, mutant: &Mutant, fate: &Fate) -> Result<()> {
-    let tried = Tried { name: mutant.name.clone(), fate: fate.clone() };
+pub fn keep(file: &mut File, mutant: &Mutant, fate: &Fate, test: Option<String>) -> Result<()> {
+    let tried = Tried { name: mutant.name.clone(), fate: fate.clone(), test };
     Ok(writeln!(file, "{}", serde_json::to_string(&tried)?)?)
 }
 

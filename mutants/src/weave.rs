@@ -47,7 +47,7 @@ pub struct Woven {
     /// Mutants that are no Rust: `||` beside `let`, or a match without one of its arms.
     pub refused: BTreeSet<u32>,
     /// Mutants that cannot be switched: of what is computed when the code is built, and of
-    /// functions that return an `impl Trait`.
+    /// functions that return an `impl Trait`. So are those of conditions of planted defects.
     pub left_out: BTreeSet<u32>,
 }
 
@@ -173,6 +173,15 @@ fn has_let(expression: &syn::Expr) -> bool {
     }
 }
 
+/// Whether it asks for a planted defect: no deployed build does.
+fn is_planted(expression: &syn::Expr) -> bool {
+    match expression {
+        syn::Expr::Unary(unary) => is_planted(&unary.expr),
+        syn::Expr::Macro(called) => called.mac.path.is_ident("planted"),
+        _ => false,
+    }
+}
+
 impl<'ast> Visit<'ast> for Finder<'_> {
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
         self.signed(&item.sig, |finder| {
@@ -226,7 +235,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         let here = self.at(both.op.span(), Genre::BinaryOperator);
         if has_let(&both.left) || has_let(&both.right) {
             self.refused.extend(here.iter().map(|mutant| mutant.id));
-        } else {
+        } else if !is_planted(&both.left) && !is_planted(&both.right) {
             let (before, after) =
                 (&self.text[whole.start..op.start], &self.text[op.end..whole.end]);
             let among = here
@@ -239,10 +248,12 @@ impl<'ast> Visit<'ast> for Finder<'_> {
     }
 
     fn visit_expr_unary(&mut self, unary: &'ast syn::ExprUnary) {
-        let operand = self.text[unary.expr.span().byte_range()].to_owned();
-        let among = self.at(unary.op.span(), Genre::UnaryOperator).into_iter();
-        let among = among.map(|mutant| (mutant.id, operand.clone())).collect();
-        self.choose(unary.span().byte_range(), among);
+        if !is_planted(&unary.expr) {
+            let operand = self.text[unary.expr.span().byte_range()].to_owned();
+            let among = self.at(unary.op.span(), Genre::UnaryOperator).into_iter();
+            let among = among.map(|mutant| (mutant.id, operand.clone())).collect();
+            self.choose(unary.span().byte_range(), among);
+        }
         visit::visit_expr_unary(self, unary);
     }
 
@@ -352,6 +363,8 @@ fn ä(n: i64) -> i64 {
     let all = pair.one * 10 + pair.two;
     all + kind + more + bonus() + START + i64::from(small)
 }
+macro_rules! planted { ($defect:ident) => { false } }
+fn seen(n: i64) -> bool { n > 0 && !planted!(Defect) }
 fn main() { println!(`{} {} {} {}`, ä(0), ä(1), ä(2), ä(60)) }
 ";
 
@@ -364,7 +377,8 @@ fn main() { println!(`{} {} {} {}`, ä(0), ä(1), ä(2), ä(60)) }
         let start = Place { line, column: TEXT[begin..at].chars().count() + 1 };
         let end = Place { line, column: start.column + before.chars().count() };
         let (name, file) = (format!("{near}: {before} {after}"), "sample.rs".into());
-        Mutant { id, name, file, span: Span { start, end }, replacement: after.to_owned(), genre }
+        let (span, replacement) = (Span { start, end }, after.to_owned());
+        Mutant { id, name, file, function: None, span, replacement, genre }
     }
 
     #[test]
@@ -389,12 +403,14 @@ fn main() { println!(`{} {} {} {}`, ä(0), ä(1), ä(2), ä(60)) }
             mutant(13, BinaryOperator, "&& m", "&&", "||"),
             mutant(14, BinaryOperator, "4 * 5", "*", "+"),
             mutant(15, BinaryOperator, "10 * 2", "*", "+"),
+            mutant(16, BinaryOperator, "&& !planted", "&&", "||"),
+            mutant(17, UnaryOperator, "!planted", "!", ""),
         ];
         let all: Vec<&Mutant> = cases.iter().map(|(mutant, _)| mutant).chain(&others).collect();
         let text = TEXT.replace('`', "\"");
         let woven = weave(&text, &all, &BTreeSet::from(["base".to_owned()])).unwrap();
         assert_eq!(woven.refused, BTreeSet::from([13]));
-        assert_eq!(woven.left_out, BTreeSet::from([14, 15]));
+        assert_eq!(woven.left_out, BTreeSet::from([14, 15, 16, 17]));
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         let source = format!("#![allow(warnings)]\n{}\nmod mutant {{{SWITCHES}}}", woven.text);
