@@ -9,6 +9,7 @@ mod engines;
 mod evidence2;
 mod fuzz;
 mod guarantees;
+mod numbers;
 mod properties;
 mod recorded;
 mod said;

@@ -1,6 +1,7 @@
 //! The second evidence engine against its worked numbers and recorded rollouts,
 //! and the properties and promises that its guarantees rest on.
 
+mod choices;
 mod cost;
 mod extremes;
 mod guarantees;
@@ -42,7 +43,7 @@ fn side(requests: u64, errors: u64, buckets: &[(usize, u64)]) -> SideCounts {
 }
 
 /// As many requests as `buckets` says, all timed.
-fn timed(errors: u64, buckets: &[(usize, u64)]) -> SideCounts {
+pub(crate) fn timed(errors: u64, buckets: &[(usize, u64)]) -> SideCounts {
     side(buckets.iter().map(|&(_, n)| n).sum(), errors, buckets)
 }
 
