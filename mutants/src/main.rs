@@ -49,7 +49,8 @@ enum Part {
     },
     /// Try mutants that were not tried yet, in random order.
     Try {
-        /// What notices them, in this order: NAME=COMMAND.
+        /// What notices them, in this order: NAME=COMMAND, or NAME@PATH=COMMAND for those of
+        /// files with this in their path only.
         #[arg(long = "step", required = true)]
         steps: Vec<String>,
         /// At once.
@@ -78,7 +79,11 @@ fn main() -> Result<()> {
         Part::Try { steps, threads, at_most, draw } => {
             let steps = steps.iter().map(|step| {
                 let (name, command) = step.split_once('=').context("a step is NAME=COMMAND")?;
-                Ok(Step { name: name.to_owned(), command: command.to_owned() })
+                let (name, only) = match name.split_once('@') {
+                    Some((name, only)) => (name, Some(only.to_owned())),
+                    None => (name, None),
+                };
+                Ok(Step { name: name.to_owned(), only, command: command.to_owned() })
             });
             let steps: Vec<Step> = steps.collect::<Result<_>>()?;
             let mut left: Vec<&Mutant> =

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 pub struct Step {
     /// What it is called.
     pub name: String,
+    /// Only for mutants of files with this in their path.
+    pub only: Option<String>,
     /// For `sh -c`. Of a test program, `--exact NAME` after it has to run one test.
     pub command: String,
 }
@@ -168,7 +170,11 @@ fn try_one(
             return Ok((fate, Some(test.1)));
         }
     }
+    let path = mutant.file.to_string_lossy();
     for (at, (step, limit)) in steps.iter().zip(limits).enumerate() {
+        if step.only.as_ref().is_some_and(|only| !path.contains(only.as_str())) {
+            continue;
+        }
         let (ended, test) = run(step, None, mutant.id, *limit)?;
         if let Some(fate) = ended.fate(step) {
             if let Some(test) = &test {
@@ -230,8 +236,9 @@ fn run(
 /// The test that libtest began last: with one thread, and up to the first failure, the one that
 /// failed or did not end.
 fn last_test(printed: &str) -> Option<String> {
-    let begun = printed.lines().filter_map(|line| line.strip_prefix("test ")?.split_once(" ... "));
-    begun.last().map(|(test, _)| test.to_owned())
+    let mut begun =
+        printed.lines().filter_map(|line| line.strip_prefix("test ")?.split_once(" ... "));
+    begun.next_back().map(|(test, _)| test.to_owned())
 }
 
 /// Opens a file to write lines to its end; it need not be there.

@@ -326,7 +326,7 @@ fn rollouts_do_not_share_the_fate_of_a_black_holed_ledger() {
 fn a_direct_rollback_holds_against_a_tick_in_every_order() {
     let all = scenarios();
     let scenario = all.iter().find(|scenario| scenario.name == "a tick and a direct rollback");
-    let came = explore(scenario.expect("a scenario"), 100_000, 2, &|| ());
+    let came = explore(scenario.expect("a scenario"), 100_000, 2, &|| (), &|_| ());
     assert!(came.broken.is_none(), "{:#?}", came.broken);
     assert!(came.whole && came.states > 1_000 && came.ends > 100, "{came:?}");
 }

@@ -3,17 +3,18 @@
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use rollout_controller::domain::figures::count;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use survive::effects::{self, RARE, SAMPLE};
 use survive::plan::Plan;
 use survive::play::{play, play_for_effects};
-use survive::protocol;
+use survive::protocol::{self, Explored};
 use survive::shrink::{outline, shrink, story};
 use survive::tally::Tally;
 
@@ -347,6 +348,9 @@ fn safeguards(asked: &Protocol) -> Result<()> {
     Ok(())
 }
 
+/// How often a long search says how far it is.
+const OFTEN: Duration = Duration::from_secs(10);
+
 fn protocol(asked: &Protocol) -> Result<()> {
     if asked.safeguards {
         return safeguards(asked);
@@ -361,7 +365,15 @@ fn protocol(asked: &Protocol) -> Result<()> {
             continue;
         }
         let began = Instant::now();
-        let came = protocol::explore(&scenario, asked.states, asked.threads, &|| ());
+        let said = Cell::new(began);
+        let watch = |so_far: &Explored| {
+            if said.get().elapsed() >= OFTEN {
+                said.set(Instant::now());
+                let (states, open) = (count(so_far.states), count(so_far.open));
+                eprintln!("• {}: {states} states, {open} of them open", scenario.name);
+            }
+        };
+        let came = protocol::explore(&scenario, asked.states, asked.threads, &|| (), &watch);
         let ms = began.elapsed().as_secs_f64() * 1000.0 * asked.threads as f64;
         println!(
             "| {} | {} | {} | {} | {} | {}{} | {} | {} | {} | {:.2} |",

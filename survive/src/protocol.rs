@@ -71,7 +71,7 @@ pub fn without(defect: Defect, name: &str, most: usize, threads: usize) -> Explo
     let all = scenarios();
     let found = all.iter().find(|scenario| scenario.name == name);
     let scenario = found.unwrap_or_else(|| panic!("no scenario is called {name}"));
-    let explored = explore(scenario, most, threads, &|| plant(Some(defect)));
+    let explored = explore(scenario, most, threads, &|| plant(Some(defect)), &|_| ());
     plant(None);
     explored
 }

@@ -268,14 +268,6 @@ impl Engine {
         }
     }
 
-    /// `ln(1/alpha)`: evidence against the new side that means rollback.
-    pub fn rollback_threshold(&self) -> f64 {
-        match self {
-            Self::One(engine) => engine.rollback_threshold(),
-            Self::Two(engine) => engine.settings().rollback_threshold(),
-        }
-    }
-
     /// What the evidence means for a run.
     pub fn says(&self, run: &Run) -> Says {
         match self {

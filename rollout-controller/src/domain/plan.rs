@@ -49,11 +49,6 @@ impl Terms {
         self.stages.iter().copied().find(|stage| *stage > weight)
     }
 
-    /// Whether this is the last stage.
-    pub fn is_last(&self, weight: Weight) -> bool {
-        self.stages.last() == Some(&weight)
-    }
-
     /// The share at which all bake minutes run: the last one at which the old side
     /// has traffic; the last stage under evidence-1 or with a single stage.
     pub fn bake_share(&self) -> Weight {

@@ -17,10 +17,6 @@ impl Rows {
         let (kind, body) = (kind.to_owned(), body.to_owned());
         self.entries.push(Entry { seq, at_ms, kind, body });
     }
-
-    pub(super) fn kinds(&self) -> Vec<(i64, String)> {
-        self.entries.iter().map(|entry| (entry.seq, entry.kind.clone())).collect()
-    }
 }
 
 impl Pretend {

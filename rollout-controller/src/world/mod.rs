@@ -264,12 +264,6 @@ impl Pretend {
         state.alarms.insert(name.to_owned(), alarm);
     }
 
-    /// The journal's rows, as (revision, kind).
-    pub fn journal_kinds(&self, rollout: &str) -> Vec<(i64, String)> {
-        let state = self.state();
-        state.journals.get(rollout).map_or_else(Vec::new, ledger::Rows::kinds)
-    }
-
     /// Another version answers on the new side.
     pub fn deploy(&self, number: u32) {
         self.state().new_code = version("rust", number);

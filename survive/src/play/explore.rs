@@ -71,6 +71,8 @@ enum Choice {
 pub struct Explored {
     /// States, the first included.
     pub states: u64,
+    /// Those of them from which nothing was tried yet.
+    pub open: u64,
     /// Steps from one to another.
     pub steps: u64,
     /// States in which every process was over.
@@ -338,12 +340,13 @@ fn wrong_at_the_end(state: &State) -> Option<(Invariant, String)> {
 }
 
 /// Explores a scenario breadth first, to the last state or to `most` of them. `plant`
-/// runs in every thread before anything else.
+/// runs in every thread before anything else; `watch` is told how far it is.
 pub fn explore(
     scenario: &Scenario,
     most: usize,
     threads: usize,
     plant: &(dyn Fn() + Sync),
+    watch: &dyn Fn(&Explored),
 ) -> Explored {
     plant();
     let ground = Ground::new(scenario);
@@ -353,7 +356,7 @@ pub fn explore(
     let mut nodes: Vec<Node> = vec![Node { parent: u32::MAX, choice: Choice::Delay, depth: 0 }];
     let mut layer: Vec<u32> = vec![0];
     let mut explored =
-        Explored { states: 1, steps: 0, ends: 0, longest: 0, broken: None, whole: true };
+        Explored { states: 1, open: 1, steps: 0, ends: 0, longest: 0, broken: None, whole: true };
     while !layer.is_empty() && explored.broken.is_none() {
         if nodes.len() > most {
             explored.whole = false;
@@ -395,7 +398,8 @@ pub fn explore(
                 }
             }
         }
-        explored.states = seen.len() as u64;
+        (explored.states, explored.open) = (seen.len() as u64, layer.len() as u64);
+        watch(&explored);
     }
     explored
 }

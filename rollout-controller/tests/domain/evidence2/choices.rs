@@ -14,6 +14,11 @@ use crate::evidence2::{stages, timed};
 use crate::kept_text;
 
 /// Days that differ in routes, traffic, length, drift, bursts and what could be read.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a bucket is between 0 and 30"
+)]
 fn day(rng: &mut ChaCha8Rng) -> History {
     let routes = [1, 2, 3, 19, 20, 21, 25][rng.random_range(0..7)];
     let minutes = [20, 60, 359, 360, 365, 900, 1440, 1500][rng.random_range(0..8)];
