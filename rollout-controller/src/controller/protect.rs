@@ -113,14 +113,20 @@ pub async fn protect(
             remember_rollback(world, rollout, noted.clone(), &text, at_ms, &outcome).await;
             let done = outcome.arrived(Weight::ZERO);
             let topic = if done { Topic::RolledBack } else { Topic::RollbackIncomplete };
-            let missed = RouteFound::list(&outcome.missed(Weight::ZERO));
-            let mut text = format!("{text}. The journal cannot be used ({why}). {missed}");
+            let mut text =
+                format!("{} The journal cannot be used ({why}).", explain::sentence(&text));
+            if !done {
+                let missed = RouteFound::list(&outcome.missed(Weight::ZERO));
+                text += &format!(
+                    " AWS: {missed}. Run now: rolloutctl rollback --direct --reason \"…\""
+                );
+            }
             if let RollBackReason::Evidence { breach: Breach::WrongAnswers(said) } = reason {
                 let (terms, breach) = (look.terms(), &said.why);
                 let read = examples::read(world, rollout, terms, breach, schedule.deadline);
                 if let Some(examples) = read.await {
                     let Labels { old, new } = &terms.labels;
-                    text = format!("{} {}", text.trim_end(), examples.paragraph(old, new));
+                    text = format!("{text} {}", examples.paragraph(old, new));
                 }
             }
             page(world, rollout, topic, from, &text, at_ms).await;
@@ -128,7 +134,8 @@ pub async fn protect(
         }
         Protection::Page { why: text } => {
             let share = seen.largest_share().unwrap_or(Weight::ZERO);
-            page(world, rollout, Topic::ControllerError, share, text, at_ms).await;
+            let text = explain::sentence(text);
+            page(world, rollout, Topic::ControllerError, share, &text, at_ms).await;
             None
         }
         Protection::Hold if ticks >= PATIENCE_TICKS => {

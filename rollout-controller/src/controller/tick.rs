@@ -308,15 +308,17 @@ async fn again(world: &World, rollout: &Rollout, schedule: Schedule) -> Result<J
 }
 
 /// Writes the copy of each run that goes on, if it does not say so yet: before the
-/// decision, because nothing rises until it does, and a minute is long.
+/// decision, because nothing rises until it does, and a minute is long. What protection did
+/// without the journal stays, until the journal has it with its reason.
 async fn copy_open_runs(world: &World, looks: &[Look<'_>], seen: &mut [Observation]) {
     let each = looks.iter().zip(seen).filter_map(|(look, seen)| {
         let copy = look.journal.map(Copy::of).filter(|copy| copy.state == CopyState::Open)?;
         let copy = copy.without_recovered(seen);
         let Ok(known) = &seen.copy else { return None };
-        let stale = known
-            .as_ref()
-            .is_none_or(|known| !known.agrees_with(&copy) && known.revision <= copy.revision);
+        let stale = known.as_ref().is_none_or(|known| {
+            let is_older = known.revision <= copy.revision;
+            !known.agrees_with(&copy) && is_older && !known.is_lost_by(&copy)
+        });
         stale.then_some((look.name, copy, seen))
     });
     let writes = each.map(|(rollout, copy, seen)| async move {
@@ -334,10 +336,13 @@ async fn copy_runs(world: &World, plans: &[Plan<'_>], outcomes: &[TickOutcome]) 
         let copy = Copy::of(journal);
         world.memory.remember(&outcome.rollout, copy.clone());
         let known = plan.seen.copy.as_ref().ok()?;
-        let same = known
-            .as_ref()
-            .is_some_and(|known| known.agrees_with(&copy) && known.revision <= copy.revision);
-        (!same).then_some((outcome.rollout.as_str(), copy))
+        // The rules say whether the new side is still out of traffic.
+        let blind = plan.seen.unreadable_rule().is_some();
+        let stays = known.as_ref().is_some_and(|known| {
+            let same = known.agrees_with(&copy) && known.revision <= copy.revision;
+            same || (blind && known.is_lost_by(&copy))
+        });
+        (!stays).then_some((outcome.rollout.as_str(), copy))
     });
     let writes = each.map(|(rollout, copy)| async move { write_copy(world, rollout, &copy).await });
     join_all(writes).instrument(info_span!("copy")).await;

@@ -103,11 +103,40 @@ fn note(
     for topic in raised {
         let stands = standing.iter().any(|condition| condition.topic == topic);
         if !stands && !blind_to(topic) {
-            let text = over(topic, sides);
+            let ends =
+                draft.journal.open_run().is_some_and(|run| run.phase.rolling_back().is_some());
+            let text = if ends && !outlasts_the_run(topic) {
+                "A rollback has begun.".to_owned()
+            } else {
+                over(topic, sides)
+            };
             draft.add(now.tick_ms, Event::Cleared { topic, text })?;
         }
     }
     Ok(())
+}
+
+/// Whether a rollback leaves it as it is, so that what ends it was seen to end.
+fn outlasts_the_run(topic: Topic) -> bool {
+    match topic {
+        Topic::Blind
+        | Topic::HeaderRuleChanged
+        | Topic::RollbackIncomplete
+        | Topic::NewCode
+        | Topic::ChannelBroken
+        | Topic::Started
+        | Topic::StageReached
+        | Topic::RolledBack
+        | Topic::Completed
+        | Topic::ControllerError
+        | Topic::Test => true,
+        Topic::HoldingTooLong
+        | Topic::NoTraffic
+        | Topic::MovedBySomeoneElse
+        | Topic::PauseExpires
+        | Topic::BothSides
+        | Topic::WriteRefused => false,
+    }
 }
 
 fn over(topic: Topic, sides: &Labels) -> String {
@@ -217,8 +246,10 @@ fn moved(run: &Run) -> Option<Condition> {
 
 fn unsafe_rules(seen: &Observation) -> Option<Condition> {
     let findings = seen.unsafe_rules();
-    (!findings.is_empty())
-        .then(|| Condition { topic: Topic::HeaderRuleChanged, text: findings.join("; ") })
+    (!findings.is_empty()).then(|| Condition {
+        topic: Topic::HeaderRuleChanged,
+        text: explain::sentence(&findings.join("; ")),
+    })
 }
 
 fn rollback_incomplete(run: &Run) -> Option<Condition> {

@@ -8,6 +8,7 @@ use super::journal::Journal;
 use super::observation::Observation;
 use super::phase::Phase;
 use super::plan::Mode;
+use crate::planted::planted;
 use serde::{Deserialize, Serialize};
 
 /// Version of the text's form. Unknown members are ignored.
@@ -99,6 +100,16 @@ impl Copy {
         let Self { v, run, state, mode, revision: _, at_ms: _, reason: _, alarms_before } = self;
         (*v, *run, *state, *mode) == (other.v, other.run, other.state, other.mode)
             && *alarms_before == other.alarms_before
+    }
+
+    /// Whether it says that the new side left, or is to leave, traffic.
+    pub fn has_left(&self) -> bool {
+        matches!(self.state, CopyState::RollingBack | CopyState::RolledBack)
+    }
+
+    /// Whether another one, written over it, would lose what protection did without the journal.
+    pub fn is_lost_by(&self, other: &Self) -> bool {
+        self.run == other.run && self.has_left() && !other.has_left() && !planted!(CopyForgets)
     }
 
     /// Whether it knows more than a journal: that one is older than the run, or empty,

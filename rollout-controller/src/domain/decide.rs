@@ -438,9 +438,9 @@ fn after_the_end(
     }
     let found = found(&run.terms, &seen.rules);
     let text = format!(
-        "{}: {}",
+        "{} {}",
         explain::rollback_reason(&RollBackReason::PutBack, &run.terms.labels),
-        super::event::RouteFound::list(&found)
+        explain::sentence(&format!("Before: {}", super::event::RouteFound::list(&found)))
     );
     let shift = Shift::out_of_traffic(CauseKind::PutBack, text);
     intend(&mut draft, &shift, now)?;

@@ -15,9 +15,9 @@ use super::minute::Minute;
 use super::observation::{Observation, Unread};
 use super::phase::Phase;
 use super::plan::{Mode, Settings, Terms};
-use super::raise::rolls_back;
-use super::reconcile::{differing, found};
-use super::run::Run;
+use super::raise::{rolls_back, stands_on_both};
+use super::reconcile::{differing, found, protected_outside};
+use super::run::{Intent, Run};
 use super::weight::Weight;
 use super::wrong_answers;
 use crate::planted::planted;
@@ -109,16 +109,25 @@ pub enum Case {
     WrongAnswers { standing: Box<wrong_answers::Standing> },
     /// 10: an alarm stands that rolls back.
     Alarm { name: String },
+    /// 10 as well: its counterpart on the old side stands too, so it does not.
+    BothAlarms { name: String },
     /// 11: a rule cannot be read.
     RuleUnreadable { route: String, why: Unread },
     /// 12: the journal cannot be read, or is older than what is known.
     JournalUnreadable { why: Unread, shows: Vec<RouteFound> },
-    /// 13: nothing was judged lately, or a proof is missing.
+    /// 13: nothing was judged lately.
     Blind { since: Option<Minute> },
+    /// 13 as well: it is not known yet which code runs.
+    CodeNotRead,
+    /// 13 as well: a raise is under way, or reached some routes only.
+    RaiseUnderWay { to: Weight },
     /// 14: requests are due on the new side and none arrives.
     NoTraffic { share: Weight, minutes: u32 },
     /// 15: alarms cannot be read.
     AlarmsUnreadable { why: Unread },
+    /// 12 as well: the new side was taken out of traffic without the journal, which does not
+    /// have it yet.
+    RolledBackOutside,
     /// 16: a rule shows what someone else wrote.
     Moved { found: Vec<RouteFound>, expected: Weight },
     /// 17: a rule does not show how the run ended.
@@ -200,12 +209,16 @@ impl Case {
             | Self::BothOver { .. }
             | Self::OldOver { .. }
             | Self::WrongAnswers { .. }
-            | Self::Alarm { .. } => Kind::Hurting,
+            | Self::Alarm { .. }
+            | Self::BothAlarms { .. } => Kind::Hurting,
             Self::RuleUnreadable { .. }
             | Self::JournalUnreadable { .. }
             | Self::Blind { .. }
+            | Self::CodeNotRead
+            | Self::RaiseUnderWay { .. }
             | Self::NoTraffic { .. } => Kind::Unknown,
             Self::AlarmsUnreadable { .. }
+            | Self::RolledBackOutside
             | Self::Moved { .. }
             | Self::CompletedButMoved { .. }
             | Self::UnsafeRules { .. }
@@ -230,15 +243,18 @@ impl Case {
             Self::RollbackIncomplete { .. }
             | Self::RaisedAfterRollback { .. }
             | Self::StepRefused { .. } => 42,
-            Self::RollingBack => 20,
+            Self::RollingBack | Self::RolledBackOutside => 20,
             Self::NewOver { .. }
             | Self::BothOver { .. }
             | Self::OldOver { .. }
             | Self::WrongAnswers { .. }
-            | Self::Alarm { .. } => 50,
+            | Self::Alarm { .. }
+            | Self::BothAlarms { .. } => 50,
             Self::RuleUnreadable { .. }
             | Self::JournalUnreadable { .. }
             | Self::Blind { .. }
+            | Self::CodeNotRead
+            | Self::RaiseUnderWay { .. }
             | Self::NoTraffic { .. } => 30,
             Self::AlarmsUnreadable { .. }
             | Self::Moved { .. }
@@ -278,12 +294,16 @@ impl Case {
             | Self::NoTraffic { .. }
             | Self::CompletedButMoved { .. } => Next::Rollback,
             Self::ShadowWithTraffic { .. } => Next::Activate,
-            Self::RollingBack | Self::NewCode { .. } => Next::Watch,
-            Self::BothOver { .. } | Self::OldOver { .. } => Next::Runbook(Topic::BothSides),
+            Self::RollingBack | Self::RaiseUnderWay { .. } | Self::NewCode { .. } => Next::Watch,
+            Self::BothOver { .. } | Self::OldOver { .. } | Self::BothAlarms { .. } => {
+                Next::Runbook(Topic::BothSides)
+            }
             Self::RuleUnreadable { .. }
             | Self::JournalUnreadable { .. }
             | Self::Blind { .. }
+            | Self::CodeNotRead
             | Self::AlarmsUnreadable { .. }
+            | Self::RolledBackOutside
             | Self::UnsafeRules { .. }
             | Self::StepRefused { .. }
             | Self::CodeUnknown { .. }
@@ -353,7 +373,9 @@ fn quiet(at: &Standpoint<'_>, journal: Option<&Journal>) -> Case {
         Phase::Completed { .. } => return ended(Ended::Completed),
         Phase::Abandoned { .. } => return ended(Ended::Abandoned),
         Phase::Starting => return ended(Ended::Starting),
-        Phase::Paused { .. } if run.weight == Weight::ZERO => return ended(Ended::Starting),
+        Phase::Advancing { .. } | Phase::Paused { .. } if run.weight == Weight::ZERO => {
+            return ended(Ended::Starting);
+        }
         Phase::Advancing { .. }
         | Phase::Paused { .. }
         | Phase::Moved { .. }
@@ -364,6 +386,7 @@ fn quiet(at: &Standpoint<'_>, journal: Option<&Journal>) -> Case {
     }
     match Proofs::gather(at, journal, run) {
         Some(proofs) => proofs.safe(),
+        None if !code_is_known(run) => Case::CodeNotRead,
         None => Case::Blind { since: run.gathered.judged_through() },
     }
 }
@@ -392,7 +415,7 @@ impl Proofs {
         let alarms = at.seen.alarms.is_ok();
         let through = run.gathered.judged_through()?;
         let fresh = is_fresh(run, through, at.clock_ms);
-        let code = run.code_unknown_ms.is_none() && !run.codes.is_empty();
+        let code = code_is_known(run);
         let standings = standings(run);
         let kept = !standings.is_empty()
             && standings.iter().all(|standing| !standing.old.over && !standing.new.over)
@@ -412,6 +435,10 @@ impl Proofs {
     fn safe(self) -> Case {
         Case::Safe { share: self.share, through: self.through, held: self.held }
     }
+}
+
+fn code_is_known(run: &Run) -> bool {
+    run.code_unknown_ms.is_none() && !run.codes.is_empty()
 }
 
 fn is_fresh(run: &Run, judged: Minute, clock_ms: i64) -> bool {
@@ -568,6 +595,9 @@ fn hurting(at: &Standpoint<'_>, run: &Run, traffic: &[RouteFound], cases: &mut V
     if has_traffic && let Some(alarm) = rolls_back(at.settings, &[], at.seen) {
         cases.push(Case::Alarm { name: alarm.name.clone() });
     }
+    if has_traffic && let Some(alarm) = stands_on_both(at.settings, at.seen) {
+        cases.push(Case::BothAlarms { name: alarm.name.clone() });
+    }
 }
 
 fn unknown(at: &Standpoint<'_>, run: &Run, cases: &mut Vec<Case>) {
@@ -576,14 +606,36 @@ fn unknown(at: &Standpoint<'_>, run: &Run, cases: &mut Vec<Case>) {
     if serving && judged.is_none_or(|judged| !is_fresh(run, judged, at.clock_ms)) {
         cases.push(Case::Blind { since: judged });
     }
+    if let Some(intent) = raise_under_way(at, run) {
+        cases.push(Case::RaiseUnderWay { to: intent.to });
+    }
     let silence = run.gathered.silence();
     if silence.is_alarming() && run.weight > Weight::ZERO {
         cases.push(Case::NoTraffic { share: run.weight, minutes: silence.minutes });
     }
 }
 
+/// A raise that no outcome was journalled for, where rules show that it has begun.
+fn raise_under_way<'a>(at: &Standpoint<'_>, run: &'a Run) -> Option<&'a Intent> {
+    let readable = at.seen.unreadable_rule().is_none() && !at.seen.rules.is_empty();
+    let begun = readable && run.mode == Mode::Active && !at.seen.all_show(run.weight);
+    let told = begun && !planted!(SafeWithoutLooking);
+    run.intent.as_ref().filter(|intent| told && intent.to > run.weight)
+}
+
+/// The new side left traffic by protection or a person's order, and the journal is behind.
+fn is_rolled_back_outside(at: &Standpoint<'_>, journal: &Journal, run: &Run) -> bool {
+    let ordered = matches!(&at.seen.order, Ok(Some(order)) if journal.lacks(order));
+    let by_someone_known = ordered || protected_outside(run, at.seen).is_some();
+    run.is_open() && run.mode == Mode::Active && at.seen.all_reached() && by_someone_known
+}
+
 fn degraded(at: &Standpoint<'_>, journal: &Journal, cases: &mut Vec<Case>) {
-    if let Some(run) = &journal.run {
+    if let Some(run) = &journal.run
+        && is_rolled_back_outside(at, journal, run)
+    {
+        cases.push(Case::RolledBackOutside);
+    } else if let Some(run) = &journal.run {
         degraded_run(at, run, cases);
         let differs = match &at.seen.copy {
             Ok(Some(copy)) => !copy.agrees_with(&Copy::of(journal)),

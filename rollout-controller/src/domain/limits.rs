@@ -34,6 +34,10 @@ pub struct SideStanding {
     /// Whether the limit is broken: the whole interval lies above it, or two of
     /// the last three judged minutes were visibly bad.
     pub over: bool,
+    /// Where the limit is not shown to be broken, and not kept either: bad requests of a
+    /// newest minute that visibly breaks it, or of a stage above it. None counted: nothing
+    /// is known of this side.
+    pub doubt: Option<Count>,
 }
 
 /// Every limit, errors first; empty before anything was judged.
@@ -49,17 +53,19 @@ pub fn standings(run: &Run) -> Vec<Standing> {
         let side = |count: Count, counts: &dyn Fn(&CommittedMinute) -> Count| {
             let rate = Rate::new(count, stage.dispersion[at]);
             if rate.low > limit {
-                return SideStanding { over: true, rate };
+                return SideStanding { over: true, rate, doubt: None };
             }
             let bad = last.iter().map(counts).filter(|count| rules.visible(metric, *count));
             let (minutes, sum) = bad.fold((0, Count::default()), |(minutes, sum), count| {
                 (minutes + 1, Count { k: sum.k + count.k, n: sum.n + count.n })
             });
             if minutes < BAD_MINUTES {
-                return SideStanding { over: false, rate };
+                let above = count.n == 0 || count.k as f64 > limit * count.n as f64;
+                let doubt = if minutes > 0 { Some(sum) } else { above.then_some(count) };
+                return SideStanding { over: false, rate, doubt };
             }
             // The stage's own numbers, which may have just begun, would contradict it.
-            SideStanding { over: true, rate: Rate::new(sum, stage.dispersion[at]) }
+            SideStanding { over: true, rate: Rate::new(sum, stage.dispersion[at]), doubt: None }
         };
         Standing {
             metric,

@@ -142,8 +142,14 @@ impl Observation {
     /// stickiness, which would keep clients on the new side after a rollback, and
     /// the header rule.
     pub fn unsafe_rules(&self) -> Vec<String> {
-        let readable = self.rules.iter().flatten();
-        readable.flat_map(RouteSeen::unsafe_findings).collect()
+        let mut findings = Vec::new();
+        for finding in self.rules.iter().flatten().flat_map(RouteSeen::unsafe_findings) {
+            // Many routes are one finding.
+            if !findings.contains(&finding) {
+                findings.push(finding);
+            }
+        }
+        findings
     }
 
     /// Whether an alarm that stood before the start of `run` is OK, or was when a tick could

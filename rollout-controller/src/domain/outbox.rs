@@ -302,7 +302,12 @@ fn pages(journal: &Journal, stamped: &Stamped, before: Before) -> Vec<Page> {
             pages
         }
         (Event::Applied { from: was, to, cause }, Some(run)) if *to > Weight::ZERO => {
-            let title = format!("{name}: {was} → {to} on {new}");
+            // Half a raise that was undone: the journal's share never was another one.
+            let title = if was == to {
+                format!("{name}: back to {to} on {new}")
+            } else {
+                format!("{name}: {was} → {to} on {new}")
+            };
             let next = run.terms.next_after(*to).map_or_else(String::new, |next| {
                 format!(" Next: {next}, when every limit is proven for it.")
             });
@@ -323,11 +328,13 @@ fn pages(journal: &Journal, stamped: &Stamped, before: Before) -> Vec<Page> {
             vec![page(*topic, Urgency::Clear, resolved(name, *topic, &sides), text)]
         }
         (Event::CodeChanged { change, codes, .. }, Some(run)) if change.touches_new() => {
-            let now: Vec<String> = codes
-                .iter()
-                .filter_map(|code| code.new.as_ref())
-                .map(ToString::to_string)
-                .collect();
+            let mut now: Vec<String> = Vec::new();
+            for code in codes.iter().filter_map(|code| code.new.as_ref()) {
+                let code = code.to_string();
+                if !now.contains(&code) {
+                    now.push(code);
+                }
+            }
             let title = format!("{name}: {new} was redeployed; {} is proven again", run.weight);
             let text = format!("{new} runs {} now. Nothing to do.", now.join(", "));
             vec![page(Topic::NewCode, Urgency::Info, title, &text)]
@@ -336,7 +343,11 @@ fn pages(journal: &Journal, stamped: &Stamped, before: Before) -> Vec<Page> {
             let came_from = run.came_from();
             let (title, traffic) = match run.mode {
                 Mode::Active => (
-                    format!("{name}: rolled back, {came_from} → 0% on {new}"),
+                    if came_from > Weight::ZERO {
+                        format!("{name}: rolled back, {came_from} → 0% on {new}")
+                    } else {
+                        format!("{name}: rolled back before its first step")
+                    },
                     format!(
                         " All traffic is on {old}, read back at {}.",
                         explain::event::moment(stamped)

@@ -10,7 +10,7 @@ use super::decision::RollBackReason;
 use super::engine::{Breach, Engine, breach_without_journal, wrong_answers_without_journal};
 use super::evidence::{self, Stage};
 use super::evidence2::{self, Counts, Part, Reading, Rules};
-use super::labels::Labels;
+use super::explain;
 use super::minute::{CommittedMinute, SideCounts};
 use super::observation::{AlarmState, MinuteRead, Now, Observation, RouteMinute};
 use super::plan::{Mode, Settings, Terms};
@@ -100,13 +100,13 @@ pub fn protection(
         }
         (LastKnown::Open, Some(reason)) => match old_side(seen, terms, settings) {
             OldSide::Dead(why) => Protection::Page {
-                why: format!("nothing is moved, because {why}; otherwise {}", words(&reason, &terms.labels)),
+                why: not_moved(&reason, terms, &why),
             },
             OldSide::Alive | OldSide::Unknown => Protection::Lower { reason },
         },
         (LastKnown::Open, None) => blind_or_hold(seen),
         (LastKnown::Finished, Some(reason)) => Protection::Page {
-            why: format!("nothing is moved, because no run is open; otherwise {}", words(&reason, &terms.labels)),
+            why: not_moved(&reason, terms, "no run is open"),
         },
         (LastKnown::Finished, None) => Protection::Hold,
         (LastKnown::Unknown, Some(reason)) => {
@@ -114,10 +114,7 @@ pub fn protection(
             match old_side(seen, terms, settings) {
                 OldSide::Alive if split => Protection::Lower { reason },
                 OldSide::Alive | OldSide::Dead(_) | OldSide::Unknown => Protection::Page {
-                    why: format!(
-                        "nothing is moved, because it is not known which run this is; otherwise {}",
-                        words(&reason, &terms.labels)
-                    ),
+                    why: not_moved(&reason, terms, "it is not known which run this is"),
                 },
             }
         }
@@ -128,8 +125,10 @@ pub fn protection(
     }
 }
 
-fn words(reason: &RollBackReason, sides: &Labels) -> String {
-    super::explain::rollback_reason(reason, sides)
+/// What would take the new side out of traffic, and why it does not.
+fn not_moved(reason: &RollBackReason, terms: &Terms, why: &str) -> String {
+    let reason = explain::rollback_reason(reason, &terms.labels);
+    format!("{} Nothing is moved, because {why}.", explain::sentence(&reason))
 }
 
 fn blind_or_hold(seen: &Observation) -> Protection {

@@ -244,6 +244,13 @@ pub fn rolls_back<'a>(
         .find(|alarm| matches!(alarm_says(settings, before, alarms, alarm), AlarmSays::RollBack))
 }
 
+/// The alarm that would do so, if its counterpart on the old side did not stand as well.
+pub fn stands_on_both<'a>(settings: &Settings, seen: &'a Observation) -> Option<&'a AlarmSeen> {
+    let alarms = seen.alarms.as_ref().ok()?;
+    let says = |alarm: &AlarmSeen| alarm_says(settings, &[], alarms, alarm);
+    alarms.iter().find(|alarm| matches!(says(alarm), AlarmSays::Hold(AlarmHolds::TwinStands)))
+}
+
 /// An alarm and its counterpart on the old side, for a run before whose start the
 /// alarms `before` stood.
 fn alarm_says(

@@ -1,6 +1,6 @@
 //! Brings the journal in line with what the rules show, before anything is decided.
 
-use super::copy::{Copy, CopyState};
+use super::copy::Copy;
 use super::draft::Draft;
 use super::event::{End, Event, LoweredBy, RouteFound, Who};
 use super::journal::FoldError;
@@ -178,10 +178,10 @@ fn lowered_outside(
 }
 
 /// The controller's own protection, if the copy says that it lowered this run.
-fn protected_outside(run: &Run, seen: &Observation) -> Option<LoweredBy> {
+/// What took the new side out of traffic without the journal, if the copy outside says so.
+pub(super) fn protected_outside(run: &Run, seen: &Observation) -> Option<LoweredBy> {
     let copy: &Copy = seen.copy.as_ref().ok()?.as_ref()?;
-    let left = matches!(copy.state, CopyState::RollingBack | CopyState::RolledBack);
-    let reason = copy.reason.clone().filter(|_| left && copy.run == run.number)?;
+    let reason = copy.reason.clone().filter(|_| copy.has_left() && copy.run == run.number)?;
     Some(LoweredBy::Protection { reason, at_ms: copy.at_ms })
 }
 

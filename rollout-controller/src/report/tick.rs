@@ -1,5 +1,6 @@
 //! What a tick did, as one line of the log, one metric and one JSON object.
 
+use crate::controller::act::StepOutcome;
 use crate::controller::protect::Protected;
 use crate::controller::tick::{TickOutcome, TickResult};
 use crate::domain::decision::Decision;
@@ -54,12 +55,12 @@ impl TickReport {
     pub fn of(outcome: &TickOutcome, tick_ms: i64) -> Self {
         let name = &outcome.rollout;
         match &outcome.result {
-            TickResult::Recorded { journal, decision, step: _ } => {
+            TickResult::Recorded { journal, decision, step } => {
                 let mut report = Self::journalled(name, journal, tick_ms);
                 let before = outcome.before.as_ref().unwrap_or(journal);
                 let (did, sentence) = said(decision.as_deref(), before, journal);
                 report.did = did;
-                let trouble = trouble(journal);
+                let trouble = trouble(journal).or_else(|| half_done(journal, step.as_ref()));
                 report.refused = trouble.is_some();
                 let trouble = trouble.unwrap_or_default();
                 report.message = format!("{name}: {sentence}{trouble}");
@@ -163,6 +164,16 @@ impl TickReport {
         report.message = format!("{name}: {} {said}{reached}", explain::sentence(why));
         report
     }
+}
+
+/// Routes that a raise did not reach, which has no outcome yet.
+fn half_done(journal: &Journal, step: Option<&StepOutcome>) -> Option<String> {
+    let intent = journal.run.as_ref()?.intent.as_ref()?;
+    let missed = step?.missed(intent.to);
+    (!missed.is_empty()).then(|| {
+        let missed = RouteFound::list(&missed);
+        format!(" Not every route took it: {missed}. The next tick finishes it or takes it back.")
+    })
 }
 
 /// A step that was refused, or routes that a rollback did not reach.

@@ -9,7 +9,7 @@ use rollout_controller::controller::command::command;
 use rollout_controller::controller::{Schedule, query};
 use rollout_controller::domain::code::CodeSeen;
 use rollout_controller::domain::command::Order;
-use rollout_controller::domain::event::Event;
+use rollout_controller::domain::event::{Event, LoweredBy};
 use rollout_controller::domain::health::Kind;
 use rollout_controller::domain::message::{Channel, Page, Urgency};
 use rollout_controller::domain::minute::Minute;
@@ -69,6 +69,30 @@ async fn a_ledger_that_can_be_read_and_not_written_does_not_stop_protection() {
         let kinds: Vec<&str> = night.events().await.iter().map(|s| s.event.kind()).collect();
         assert!(kinds.contains(&"lowered_outside"), "it is journalled later: {kinds:?}");
     }
+}
+
+#[tokio::test]
+async fn what_protection_did_without_the_ledger_is_told_as_that_until_it_is_journalled() {
+    let night = Night::new(config_with("", ALARM, &["public"]));
+    night.pretend.alarm("rs", AlarmState::Ok);
+    night.hour_of_python();
+    night.order(Order::Start).await;
+    night.until_weight(200, 25.0).await;
+    night.pretend.state().trouble.ledger_read_only = true;
+    night.pretend.alarm("rs", AlarmState::Alarm);
+    for minute in 0..4 {
+        night.minutes(1).await;
+        let status = query::status_of(&night.world, &night.config.rollouts[0]).await;
+        assert_eq!(status.exit_code, 20, "minute {minute}");
+        assert!(status.headline.contains("Rolled back, and"), "{}", status.headline);
+    }
+    night.pretend.state().trouble.ledger_read_only = false;
+    night.minutes(2).await;
+    let by = night.events().await.into_iter().find_map(|stamped| match stamped.event {
+        Event::LoweredOutside { by: LoweredBy::Protection { reason, .. }, .. } => Some(reason),
+        _ => None,
+    });
+    assert!(by.is_some_and(|reason| reason.contains("Alarm `rs`")), "with its reason");
 }
 
 #[tokio::test]

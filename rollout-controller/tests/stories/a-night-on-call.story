@@ -205,7 +205,7 @@ $ rolloutctl start --yes
 ✖ Not started: a reason is needed: rolloutctl start --reason "…"
 [exit 40]
 $ minutes 5
-21:37  [rolled back] score: The run has ended or is being rolled back.
+21:37  [rolled back] score: Alarm `scorer-rs-errors` went to ALARM (Threshold Crossed).
 
 # The cause was found; a new start is a person's decision.
 $ alarm scorer-rs-errors OK

@@ -73,14 +73,15 @@ together                               ·····┃····· low
 
 21:23  rolled back: ada rolled back: "to be sure"
 21:23  ada ordered a rollback at 21:23, while the journal could not be written:…
-21:07  1% → 5%: every limit is proven (35 requests in 5 minutes, none failed)
+21:23  ROLLBACK 5% → 0% at 21:15, while the journal could not be used: Rust fai…
 
-Last tick 1 min ago · judged up to 21:04 · revision 31 · details: --explain
+Last tick 1 min ago · judged up to 21:04 · revision 32 · details: --explain
 [exit 20]
 $ rolloutctl history
 score, times in UTC, newest last
    1  21:00  ada     started: "scorer 2.4"
    9  21:00  tick    0% → 1%: first share for 603 requests a minute
   21  21:07  tick    1% → 5%: every limit is proven (35 requests in 5 minutes, none failed)
-  25  21:23  ada     ordered a rollback at 21:23, while the journal could not be written: "to be sure"
-  26  21:23  tick    rolled back: ada rolled back: "to be sure"
+  25  21:23  tick    ROLLBACK 5% → 0% at 21:15, while the journal could not be used: Rust failed 16 of 45 requests, Python <0.1%, limit 1%. False alarm: at most 1 in 110
+  26  21:23  ada     ordered a rollback at 21:23, while the journal could not be written: "to be sure"
+  27  21:23  tick    rolled back: ada rolled back: "to be sure"

@@ -70,7 +70,7 @@ $ rolloutctl rollback --reason "users see errors" --yes
 # A late writer raises it once more: it is undone first, and paged second.
 $ console internal 5%
 $ minutes 2
-09:11  [rolled back] score: The run has ended or is being rolled back.
+09:11  [rolled back] score: ada rolled back: "users see errors".
 $ pages
 TRIGGER moved-by-someone-else: score: moved by someone else
 CLEAR   moved-by-someone-else: score: resolved: moved by someone else
@@ -83,5 +83,5 @@ score, times in UTC, newest last
   27  09:07  tick    page: ROLLBACK INCOMPLETE
   40  09:07  tick    ROLLBACK 5% → 0%: ada rolled back: "users see errors"
   44  09:10  tick    page: moved by someone else
-  47  09:10  tick    ROLLBACK 0% → 0%: Someone raised a share within 15 minutes after the rollback; set back to 0%.: public shows 0%; internal shows 5%
+  47  09:10  tick    ROLLBACK 0% → 0%: Someone raised a share within 15 minutes after the rollback; set back to 0%. Before: public shows 0%; internal shows 5%
   51  09:11  tick    resolved: Every rule shows the intended share again

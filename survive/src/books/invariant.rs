@@ -66,6 +66,9 @@ pub enum Invariant {
     EveryRouteIsTried,
     /// After a person's order the copy outside is not ahead of the journal.
     TheCopyFollowsPeople,
+    /// The copy outside says what protection did without the journal, until the journal
+    /// has it.
+    ProtectionIsRemembered,
     /// What a person ordered without having seen the newest change does not count.
     StaleCommandsDoNotCount,
     /// A snapshot says what its entries say.

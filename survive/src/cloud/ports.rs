@@ -1,6 +1,7 @@
 //! The other ports.
 
 use super::{Caller, Door, State, Timeline, tenths};
+use crate::books::Invariant;
 use crate::fate::Call;
 use async_trait::async_trait;
 use aws_sdk_elasticloadbalancingv2::types::Rule;
@@ -11,6 +12,7 @@ use rollout_controller::domain::message::Channel;
 use rollout_controller::domain::observation::Unread;
 use rollout_controller::domain::outbox::Debt;
 use rollout_controller::domain::route::Route;
+use rollout_controller::domain::weight::Weight;
 use rollout_controller::domain::wrong_answers::Logged;
 use rollout_controller::ports::{
     AlarmSeen, AlarmState, Alarms, AlarmsError, AnswersLog, AnswersLogError, Clock, Deployments,
@@ -138,6 +140,9 @@ impl Outposts for Door {
                 format!("{}: copy of {name} says run {} {:?}", me.name, copy.run, copy.state)
             });
             state.effect(|| &copy);
+            if let Some(text) = forgets(state, &name, &copy) {
+                state.books.breaks(Invariant::ProtectionIsRemembered, now_ms, text);
+            }
             change_outside(state, &name, now_ms, |outside| outside.run = Some(copy));
         };
         let call = Call::CopyWrite;
@@ -157,6 +162,19 @@ impl Outposts for Door {
         let came = self.call(call, rollout, call.patience_ms(), serve).await;
         came.answer().map(drop).map_err(|why| outpost("writing", rollout, why))
     }
+}
+
+/// What this copy would overwrite that the journal does not have: why the new side left
+/// traffic.
+fn forgets(state: &State, rollout: &str, copy: &Copy) -> Option<String> {
+    let before = state.outside.get(rollout)?.now().run.as_ref()?;
+    let same_run = before.run == copy.run && before.has_left() && !copy.has_left();
+    let track = state.books.track(rollout)?;
+    let unjournalled = track.is_open() && track.weight() > Weight::ZERO;
+    let stands = state.shown(rollout).iter().all(|shown| shown.is_reached());
+    let reason = before.reason.as_ref()?;
+    (same_run && unjournalled && stands)
+        .then(|| format!("the copy says {:?} over “{reason}”, which the journal lacks", copy.state))
 }
 
 fn change_outside(

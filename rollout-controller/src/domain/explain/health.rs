@@ -8,6 +8,7 @@ use super::{hour, time};
 use crate::domain::decision::{Decision, Hold};
 use crate::domain::engine::Missing;
 use crate::domain::event::RouteFound;
+use crate::domain::evidence::Count;
 use crate::domain::evidence2;
 use crate::domain::figures::{
     capital, count, duration, latency_limit, limit, percent_beside, share_of,
@@ -92,9 +93,13 @@ pub fn headline(first: &Case, at: &Situation<'_>) -> String {
         | Case::OldOver { .. }
         | Case::WrongAnswers { .. }
         | Case::Alarm { .. }
+        | Case::BothAlarms { .. }
         | Case::RuleUnreadable { .. }
         | Case::JournalUnreadable { .. }
         | Case::Blind { .. }
+        | Case::CodeNotRead
+        | Case::RaiseUnderWay { .. }
+        | Case::RolledBackOutside
         | Case::NoTraffic { .. }
         | Case::AlarmsUnreadable { .. }
         | Case::Moved { .. }
@@ -138,16 +143,20 @@ fn traffic(at: &Situation<'_>) -> String {
     }
 }
 
-/// `` `internal` still sends 25% to Rust ``.
-fn each(routes: &[RouteFound], says: &str) -> String {
+/// `` `internal` still sends 25% to Rust ``, or what became of reading or writing it.
+fn each(routes: &[RouteFound], says: impl Fn(Weight) -> String) -> String {
     let each: Vec<String> = routes
         .iter()
         .map(|route| match route.weight {
-            Some(weight) => format!("`{}` {says} {weight}", route.route),
+            Some(weight) => format!("`{}` {}", route.route, says(weight)),
             None => format!("`{}` {}", route.route, route.text),
         })
         .collect();
     each.join(", ")
+}
+
+fn shows(weight: Weight) -> String {
+    format!("shows {weight}")
 }
 
 /// One case, one sentence.
@@ -166,10 +175,12 @@ pub fn case(case: &Case, at: &Situation<'_>) -> String {
             format!("Neither journal, metrics nor alarms can be read; {}.", has(at))
         }
         Case::RollbackIncomplete { routes } => {
-            format!("Rollback incomplete: {} to {new}.", each(routes, "still sends"))
+            let sends = |weight| format!("still sends {weight} to {new}");
+            format!("Rollback incomplete: {}.", each(routes, sends))
         }
         Case::RaisedAfterRollback { routes } => {
-            format!("Rolled back, but {} again.", each(routes, &format!("gives {new}")))
+            let gives = |weight| format!("gives {new} {weight}");
+            format!("Rolled back, but {} again.", each(routes, gives))
         }
         Case::RollingBack => format!("Rolling back now; {}.", has(at)),
         Case::NewOver { standing } => {
@@ -189,7 +200,21 @@ pub fn case(case: &Case, at: &Situation<'_>) -> String {
             format!("{old} and {new} both break {}{stays}.", standing.metric.title())
         }
         Case::OldOver { standing } => {
-            format!("{old} breaks {}; {new} keeps it.", standing.metric.title())
+            let title = standing.metric.title();
+            match standing.new.doubt {
+                None => format!("{old} breaks {title}; {new} keeps it."),
+                Some(Count { n: 0, .. }) => {
+                    format!("{old} breaks {title}; nothing is known of {new}.")
+                }
+                Some(Count { k, n }) => {
+                    let (k, n) = (count(k.min(n)), count(n));
+                    let bad = match standing.limit_ms {
+                        None => "failed".to_owned(),
+                        Some(ms) => format!("took over {}", latency_limit(ms)),
+                    };
+                    format!("{old} breaks {title}; {new} may too, {k} of {n} requests {bad}.")
+                }
+            }
         }
         Case::WrongAnswers { standing } => {
             let close = if suspected(at) { "; rollback is close" } else { "" };
@@ -199,6 +224,9 @@ pub fn case(case: &Case, at: &Situation<'_>) -> String {
             format!("{new} answers differ from {old}'s{counts}{close}.")
         }
         Case::Alarm { name } => format!("Alarm `{name}` is in ALARM; {}.", has(at)),
+        Case::BothAlarms { name } => {
+            format!("Alarm `{name}` and {old}'s counterpart are both in ALARM; {}.", has(at))
+        }
         Case::RuleUnreadable { route, .. } => {
             format!("The rule of `{route}` cannot be read, so its share is unknown.")
         }
@@ -212,6 +240,11 @@ pub fn case(case: &Case, at: &Situation<'_>) -> String {
             format!("No metrics for {long}; {}.", has(at))
         }
         Case::Blind { since: None } => format!("Nothing is judged yet; {}.", has(at)),
+        Case::CodeNotRead => format!("It is not known which code runs; {}.", has(at)),
+        Case::RaiseUnderWay { to } => format!("A step to {to} is under way; {}.", has(at)),
+        Case::RolledBackOutside => {
+            format!("Rolled back, and the journal does not have it yet; {}.", traffic(at))
+        }
         Case::NoTraffic { share, minutes } => {
             format!("No request reaches {new} at {share}, for {minutes} minutes now.")
         }
@@ -219,11 +252,11 @@ pub fn case(case: &Case, at: &Situation<'_>) -> String {
         Case::Moved { found, expected } => {
             let found: Vec<RouteFound> =
                 found.iter().filter(|route| route.weight != Some(*expected)).cloned().collect();
-            format!("Moved by someone else: {}, not {expected}.", each(&found, "shows"))
+            format!("Moved by someone else: {}, not {expected}.", each(&found, shows))
         }
         Case::CompletedButMoved { routes } => {
             let at = at.run.map_or(Weight::FULL, |run| run.weight);
-            format!("Completed at {at}, but {} now.", each(routes, "shows"))
+            format!("Completed at {at}, but {} now.", each(routes, shows))
         }
         Case::UnsafeRules { finding } => super::sentence(finding),
         Case::StepRefused { to, routes } => {
@@ -261,6 +294,9 @@ fn idle(ended: Ended, at: &Situation<'_>) -> String {
         |ms: Option<i64>| ms.map_or_else(String::new, |ms| format!(" at {}", hour(ms, now)));
     match ended {
         Ended::NeverStarted => super::sentence(&format!("Not started. {}", capital(&traffic(at)))),
+        Ended::Starting if at.run.is_some_and(was_raised) => {
+            format!("The first step was taken back; {}.", traffic(at))
+        }
         Ended::Starting => format!("Starting: no step is taken yet; {}.", traffic(at)),
         Ended::Shadow => format!("Shadow: {}; nothing is moved.", has(at)),
         Ended::RolledBack => {
@@ -290,6 +326,11 @@ fn idle(ended: Ended, at: &Situation<'_>) -> String {
             format!("The run was closed by {by}{}; {}.", since(then), traffic(at))
         }
     }
+}
+
+/// Whether the new side ever had a share of this run.
+fn was_raised(run: &Run) -> bool {
+    run.timeline.iter().any(|(_, share)| *share > Weight::ZERO)
 }
 
 /// Whether the evidence against the new side is half way to a rollback.
@@ -347,6 +388,9 @@ pub fn why(first: &Case, at: &Situation<'_>) -> Vec<String> {
         Case::Alarm { .. } => {
             vec!["It is one that rolls back. The controller acts at its next tick.".to_owned()]
         }
+        Case::BothAlarms { .. } => {
+            vec![format!("{} is not blamed. No step is taken.", at.sides.new)]
+        }
         Case::RuleUnreadable { why, .. } => vec![format!("No step is taken ({why}).")],
         Case::JournalUnreadable { why, .. } => vec![
             "No step is taken. Protection goes on from the last hour of metrics.".to_owned(),
@@ -362,6 +406,12 @@ pub fn why(first: &Case, at: &Situation<'_>) -> Vec<String> {
             }
             lines.extend(last());
             lines
+        }
+        Case::RaiseUnderWay { .. } => {
+            vec!["The next tick finishes it, or takes it back.".to_owned()]
+        }
+        Case::RolledBackOutside => {
+            vec!["The next tick that can write journals it, with its reason.".to_owned()]
         }
         Case::NoTraffic { .. } => {
             vec!["Rule or target group is wrong, or metrics are missing.".to_owned()]
@@ -384,7 +434,10 @@ pub fn why(first: &Case, at: &Situation<'_>) -> Vec<String> {
         }
         Case::NotRunning { .. } => vec![format!("There is nothing to protect: {}.", traffic(at))],
         // The last decision has AWS' words.
-        Case::ShadowWithTraffic { .. } | Case::CodeUnknown { .. } | Case::Safe { .. } => last(),
+        Case::ShadowWithTraffic { .. }
+        | Case::CodeNotRead
+        | Case::CodeUnknown { .. }
+        | Case::Safe { .. } => last(),
         Case::Idle { ended } => ended_why(*ended, at),
     }
 }
@@ -491,7 +544,7 @@ pub fn advice(first: &Case, at: &Situation<'_>) -> Advice {
         },
         Next::Notify => act("Try it: ", "rolloutctl notify --test".to_owned()),
         Next::Runbook(Topic::BothSides) => match first {
-            Case::OldOver { .. } => {
+            Case::OldOver { standing } if standing.new.doubt.is_none() => {
                 nothing(format!("Do not roll back for this. Look at {old}: runbook both-sides"))
             }
             _ => nothing(format!("Look at what both share: database, network. Still: {rollback}")),
@@ -548,9 +601,13 @@ pub fn code(first: &Case, run: Option<&Run>) -> &'static str {
         Case::OldOver { .. } => "old_side_over",
         Case::WrongAnswers { .. } => "wrong_answers",
         Case::Alarm { .. } => "alarm",
+        Case::BothAlarms { .. } => "both_sides_alarm",
         Case::RuleUnreadable { .. } => "rule_unreadable",
         Case::JournalUnreadable { .. } => "journal_unreadable",
         Case::Blind { .. } => "no_metrics",
+        Case::CodeNotRead => "code_not_read",
+        Case::RaiseUnderWay { .. } => "raise_under_way",
+        Case::RolledBackOutside => "rolled_back_outside",
         Case::NoTraffic { .. } => "no_traffic",
         Case::AlarmsUnreadable { .. } => "alarms_unreadable",
         Case::Moved { .. } => "moved",

@@ -181,6 +181,7 @@ pub fn decision(decision: &Decision, run: &Run, clock: Clock) -> String {
         Decision::Hold { reason } if run.is_open() => {
             format!("Holding at {}: {}", run.weight, hold(reason, sides, clock))
         }
+        Decision::Hold { reason: Hold::NotOpen } => ended(run),
         Decision::Hold { reason } => hold(reason, sides, clock),
         Decision::StepBack { to, why } => step_back(*to, why, sides),
         Decision::RollBack { reason } => rollback_reason(reason, sides),
