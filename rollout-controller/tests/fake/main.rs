@@ -21,6 +21,7 @@ mod kept;
 mod labels;
 mod many;
 mod never_safe;
+mod next_minutes;
 mod orders;
 mod races;
 mod races_killed;

@@ -18,7 +18,7 @@ use std::fmt::Write as _;
 
 const TABLES: &str = "[rollout.alarms]\nrollback_on = [\"rs\"]\nhold_on = [\"db\"]\n\
     [rollout.alarms.python_twin]\nrs = \"py\"";
-const ROUTES: &[&str] = &["public", "internal"];
+pub(crate) const ROUTES: &[&str] = &["public", "internal"];
 
 fn percent(value: f64) -> Weight {
     Weight::from_percent(value).unwrap()
@@ -59,7 +59,7 @@ fn words(order: &Order) -> String {
 }
 
 /// Where a rollout may stand.
-const PLACES: &[&str] = &[
+pub(crate) const PLACES: &[&str] = &[
     "no run",
     "starting",
     "a stage",
@@ -76,7 +76,7 @@ const PLACES: &[&str] = &[
     "shadow, rolled back",
 ];
 
-async fn at(place: &str) -> Night {
+pub(crate) async fn at(place: &str) -> Night {
     let mut config = config_with("", TABLES, ROUTES);
     if place.starts_with("shadow") {
         config.rollouts[0].mode = Mode::Shadow;
@@ -138,9 +138,9 @@ async fn at(place: &str) -> Night {
 }
 
 /// What else may be the case.
-type Case = (&'static str, fn(&Night));
+pub(crate) type Case = (&'static str, fn(&Night));
 
-const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("", |_| ()),
     ("an alarm stands", |night| night.pretend.alarm("rs", AlarmState::Alarm)),
     ("both sides' alarms stand", |night| {
@@ -171,13 +171,13 @@ const CASES: &[Case] = &[
     }),
 ];
 
-fn said(status: &Status) -> String {
+pub(crate) fn said(status: &Status) -> String {
     let also: Vec<String> = status.also.iter().map(|also| also.text.clone()).collect();
     let next = status.next.as_deref().unwrap_or("nothing to do");
     format!("{} {} / {next} / {}", status.exit_code, status.headline, also.join(" / "))
 }
 
-fn heading(place: &str, case: &str) -> String {
+pub(crate) fn heading(place: &str, case: &str) -> String {
     let comma = if case.is_empty() { "" } else { ", " };
     format!("\n## {place}{comma}{case}\n")
 }
