@@ -69,9 +69,8 @@ async fn ten_minutes_without_postgres_do_not_stop_protecting() {
     let report = scene.tick_with_patience().await;
     assert_eq!(report["state"], "rolled back", "{report}");
     let history = scene.order(&["history"]).await;
-    let found = "found at 0%, expected 5%";
-    assert!(history.contains(found), "{history}");
-    assert!(history.contains("rolled back: "), "{history}");
+    let why = "while the journal could not be used: Alarm `scorer-rs-errors`";
+    assert!(history.contains("ROLLBACK 5% → 0%") && history.contains(why), "{history}");
     let journal = scene.journal().await;
     assert!(journal.outbox.is_empty(), "{:?}", journal.outbox);
     scene.minute().await;
