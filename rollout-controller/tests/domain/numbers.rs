@@ -9,7 +9,7 @@ use rollout_controller::domain::evidence::math::{
     Pair, dispersion_term, gate_limit, kl, lf_abs, lf_rel, ln_gamma, log_sum_exp, tilt,
 };
 use rollout_controller::domain::evidence::{
-    Engine, EvidenceConfig, Stage, interval, quantile, start_weight,
+    Engine, EvidenceConfig, Silence, Stage, interval, quantile, start_weight,
 };
 use rollout_controller::domain::minute::{CommittedMinute, Edges, Histogram, Minute, SideCounts};
 use rollout_controller::domain::slo::Slo;
@@ -298,4 +298,35 @@ fn evidence_1_takes_the_settings_that_were_kept() {
         let _ = writeln!(now, "{slo:?}: {says}");
     }
     kept_text::holds("settings-1.txt", &now);
+}
+
+#[test]
+fn silence_is_alarming_after_five_minutes_in_which_twenty_requests_were_due() {
+    for (minutes, expected, alarming) in
+        [(5, 20.1, true), (5, 20.0, false), (4, 1e6, false), (60, 19.9, false), (6, 21.0, true)]
+    {
+        let silence = Silence { minutes, expected };
+        assert_eq!(silence.is_alarming(), alarming, "{silence:?}");
+    }
+}
+
+#[test]
+fn a_state_is_of_the_settings_that_it_was_gathered_with() {
+    let engine = Engine::new(EvidenceConfig::default(), Slo::default()).unwrap();
+    let last = engine.config().edges_ms.as_ms().len() - 1;
+    let side = || timed(0, &[(9, 40)]);
+    let minute =
+        CommittedMinute { minute: Minute(1), weight: percent(10.0), old: side(), new: side() };
+    // The new side is measured one edge further, so the last one cannot be compared at.
+    for (edge, fits) in [(last - 1, true), (last, false), (last + 1, false)] {
+        let mut evidence = engine.start(4);
+        let edges = json!([null, edge, null]);
+        evidence.set_relative_edges(serde_json::from_value(edges).unwrap());
+        let judged = engine.judge(&mut evidence, &minute, percent(50.0));
+        assert_eq!(judged.is_ok(), fits, "edge {edge} of {last}");
+        assert_eq!(engine.count_against(&mut evidence, &minute).is_ok(), fits);
+    }
+    let other = EvidenceConfig { odds: vec![2.0, 9.0], ..EvidenceConfig::default() };
+    let other = Engine::new(other, Slo::default()).unwrap();
+    assert!(other.judge(&mut engine.start(4), &minute, percent(50.0)).is_err());
 }

@@ -533,3 +533,30 @@ fn comparisons_are_counted_and_told_as_it_was_kept() {
     }
     kept_text::holds("answers.txt", &now);
 }
+
+#[test]
+fn half_way_to_a_rollback_answers_are_suspected() {
+    // Differences so few that the limit is not visibly broken, and evidence gathers slowly.
+    let judge = judge();
+    let half = -0.5 * Settings::default().alpha.ln();
+    let mut suspected = 0;
+    for seed in 0..40 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut evidence = Evidence::start(&judge);
+        for minute in 0..240 {
+            let read = counted(60, draw(&mut rng, 60, 0.004));
+            evidence.fold(&judge, &look(minute, 10.0, Some(&read)));
+            let raised = evidence.log_e(&judge) >= half;
+            match judge.verdict(&evidence, at(10.0)) {
+                Verdict::Breach(_) => break,
+                Verdict::Hold(Hold::WrongAnswersSuspected { .. }) => {
+                    assert!(raised, "seed {seed}, minute {minute}");
+                    suspected += 1;
+                }
+                Verdict::Hold(Hold::WrongAnswers { .. }) => {}
+                other => assert!(!raised, "seed {seed}, minute {minute}: {other:?}"),
+            }
+        }
+    }
+    assert!(suspected > 0, "the story is about suspicion");
+}

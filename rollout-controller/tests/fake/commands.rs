@@ -1,7 +1,7 @@
 //! What people may order, and what becomes of it.
 
 use crate::pretend::{Night, config, config_with, shadow_config, word};
-use rollout_controller::api::Question;
+use rollout_controller::api::{Answer, History, Question};
 use rollout_controller::config::Config;
 use rollout_controller::controller::command::command;
 use rollout_controller::controller::query::view;
@@ -323,4 +323,39 @@ async fn shadow_becomes_active_by_command_only() {
     assert_eq!(word(&night.order(Order::Activate).await), "applied");
     night.until_weight(40, 10.0).await;
     assert!((night.shows("public") - 10.0).abs() < f64::EPSILON);
+}
+
+async fn history(night: &Night, before: Option<i64>, limit: u32, all: bool) -> History {
+    let question = Question::History { rollout: None, before, limit, all };
+    match view(&night.world, &night.config, &question).await {
+        Answer::History(history) => history,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_history_in_parts_is_the_whole_history() {
+    let night = Night::started(config()).await;
+    night.until_weight(200, 25.0).await;
+    night.order(Order::Rollback).await;
+    night.minutes(2).await;
+    for all in [false, true] {
+        let whole = history(&night, None, 500, all).await;
+        assert_eq!(whole.earlier, None, "everything is there");
+        assert!(whole.events.len() > 6, "{}", whole.events.len());
+        for limit in [1, 4] {
+            let (mut parts, mut before) = (Vec::new(), None);
+            loop {
+                let part = history(&night, before, limit, all).await;
+                assert!(part.events.len() <= limit as usize);
+                parts.splice(0..0, part.events.iter().map(|stamped| stamped.seq));
+                match part.earlier {
+                    Some(earlier) => before = Some(earlier),
+                    None => break,
+                }
+            }
+            let seqs: Vec<i64> = whole.events.iter().map(|stamped| stamped.seq).collect();
+            assert_eq!(parts, seqs, "{limit} at a time, all: {all}");
+        }
+    }
 }

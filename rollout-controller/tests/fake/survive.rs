@@ -3,6 +3,7 @@
 //! and early ticks, and persons who act meanwhile.
 
 use crate::pretend::{Night, config, config_with, word};
+use async_trait::async_trait;
 use jiff::SignedDuration;
 use rollout_controller::api::CommandOutcome;
 use rollout_controller::controller::command::command;
@@ -14,9 +15,12 @@ use rollout_controller::domain::health::Kind;
 use rollout_controller::domain::message::{Channel, Page, Urgency};
 use rollout_controller::domain::minute::Minute;
 use rollout_controller::domain::observation::AlarmState;
+use rollout_controller::domain::outbox::Debt;
 use rollout_controller::domain::plan::Mode;
 use rollout_controller::domain::weight::Weight;
-use rollout_controller::world::{foreign, version};
+use rollout_controller::ports::{MessageError, Messages};
+use rollout_controller::world::{Pretend, foreign, version};
+use std::sync::Arc;
 
 const ALARM: &str = "[rollout.alarms]\nrollback_on = [\"rs\"]";
 
@@ -357,6 +361,33 @@ async fn a_broken_channel_keeps_no_other_waiting_and_sends_nothing_twice() {
 
 /// What was over before the pager came back is told with its end, in one message that
 /// wakes nobody; what goes on is not told as over.
+/// A world without a chat.
+struct NoChat(Pretend);
+
+#[async_trait]
+impl Messages for NoChat {
+    fn has(&self, channel: Channel) -> bool {
+        channel != Channel::Chat
+    }
+
+    async fn send(&self, channel: Channel, message: &Debt) -> Result<(), MessageError> {
+        assert_ne!(channel, Channel::Chat, "nothing is sent where nothing is");
+        self.0.send(channel, message).await
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_owed_to_a_channel_that_does_not_exist() {
+    let mut night = Night::new(config());
+    night.world.messages = Arc::new(NoChat(night.pretend.clone()));
+    night.hour_of_python();
+    night.order(Order::Start).await;
+    night.until_weight(200, 5.0).await;
+    let report = night.minutes(1).await;
+    assert_eq!(report.unsent_messages, 0, "{}", report.message);
+    assert!(night.journal().await.outbox.owed().is_empty());
+}
+
 #[tokio::test]
 async fn an_alarm_that_is_over_when_the_pager_comes_back_is_told_as_resolved() {
     let night = at(5.0).await;

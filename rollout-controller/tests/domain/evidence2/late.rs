@@ -251,3 +251,16 @@ fn a_revision_after_new_code_restarts_the_proof_where_it_was_restarted() {
     }
     assert_eq!(timeline.evidence(), &whole);
 }
+
+#[test]
+fn what_is_lost_is_unread_and_proves_nothing() {
+    let engine = engine();
+    let mut evidence = folded(&engine, (0..40).map(good));
+    assert!(is_proven(&engine, &evidence));
+    engine.fold_lost(&mut evidence, Minute(20));
+    assert!(is_proven(&engine, &evidence), "minutes before the newest are no news");
+    engine.fold_lost(&mut evidence, Minute(41));
+    let verdict = verdict_at(&engine, &evidence, percent(50.0));
+    let Verdict::Unproven(unproven) = &verdict else { panic!("{verdict:?}") };
+    assert!(matches!(unproven.reason(), Hold::Unread { minute: Minute(41) }), "{verdict:?}");
+}
