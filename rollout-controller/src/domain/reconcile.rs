@@ -178,7 +178,6 @@ fn lowered_outside(
 }
 
 /// The controller's own protection, if the copy says that it lowered this run.
-/// What took the new side out of traffic without the journal, if the copy outside says so.
 pub(super) fn protected_outside(run: &Run, seen: &Observation) -> Option<LoweredBy> {
     let copy: &Copy = seen.copy.as_ref().ok()?.as_ref()?;
     let reason = copy.reason.clone().filter(|_| copy.has_left() && copy.run == run.number)?;

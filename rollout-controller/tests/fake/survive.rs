@@ -359,8 +359,6 @@ async fn a_broken_channel_keeps_no_other_waiting_and_sends_nothing_twice() {
     }
 }
 
-/// What was over before the pager came back is told with its end, in one message that
-/// wakes nobody; what goes on is not told as over.
 /// A world without a chat.
 struct NoChat(Pretend);
 
@@ -388,6 +386,8 @@ async fn nothing_is_owed_to_a_channel_that_does_not_exist() {
     assert!(night.journal().await.outbox.owed().is_empty());
 }
 
+/// What was over before the pager came back is told with its end, in one message that
+/// wakes nobody; what goes on is not told as over.
 #[tokio::test]
 async fn an_alarm_that_is_over_when_the_pager_comes_back_is_told_as_resolved() {
     let night = at(5.0).await;
