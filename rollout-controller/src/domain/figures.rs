@@ -83,6 +83,17 @@ pub fn share_of(bad: u64, all: u64) -> String {
 /// From so many requests on a share is shown instead of two counts.
 pub const SHOW_SHARE_FROM: u64 = 1000;
 
+/// Each text once, where it stands first.
+pub fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut all = Vec::new();
+    for text in texts {
+        if !all.contains(&text) {
+            all.push(text);
+        }
+    }
+    all
+}
+
 /// A latency as configured, or a bound between two buckets: `31.5 ms`, `1.25 s`.
 pub fn latency_limit(ms: f64) -> String {
     if ms >= 1000.0 { format!("{} s", ms / 1000.0) } else { format!("{ms} ms") }

@@ -615,11 +615,15 @@ fn unknown(at: &Standpoint<'_>, run: &Run, cases: &mut Vec<Case>) {
     }
 }
 
+/// Whether every rule of an active run was read, and they do not show its share.
+fn rules_differ(at: &Standpoint<'_>, run: &Run) -> bool {
+    let readable = at.seen.unreadable_rule().is_none() && !at.seen.rules.is_empty();
+    readable && run.mode == Mode::Active && !at.seen.all_show(run.weight)
+}
+
 /// A raise that no outcome was journalled for, where rules show that it has begun.
 fn raise_under_way<'a>(at: &Standpoint<'_>, run: &'a Run) -> Option<&'a Intent> {
-    let readable = at.seen.unreadable_rule().is_none() && !at.seen.rules.is_empty();
-    let begun = readable && run.mode == Mode::Active && !at.seen.all_show(run.weight);
-    let told = begun && !planted!(SafeWithoutLooking);
+    let told = rules_differ(at, run) && !planted!(SafeWithoutLooking);
     run.intent.as_ref().filter(|intent| told && intent.to > run.weight)
 }
 
@@ -670,12 +674,7 @@ fn degraded_run(at: &Standpoint<'_>, run: &Run, cases: &mut Vec<Case>) {
         }
         Phase::Starting | Phase::Advancing { .. } | Phase::Paused { .. } => {
             // The next tick journals it; people who look now must see it now.
-            let readable = at.seen.unreadable_rule().is_none() && !at.seen.rules.is_empty();
-            if readable
-                && run.intent.is_none()
-                && run.mode == Mode::Active
-                && !at.seen.all_show(expected)
-            {
+            if run.intent.is_none() && rules_differ(at, run) {
                 let found = found(&run.terms, &at.seen.rules);
                 cases.push(Case::Moved { found, expected });
             }

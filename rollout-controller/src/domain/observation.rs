@@ -3,6 +3,7 @@
 
 use super::code::RouteCodeSeen;
 use super::copy::{Copy, CopyState, OutsideOrder};
+use super::figures::distinct;
 use super::minute::{Minute, SideCounts};
 use super::weight::Weight;
 use super::wrong_answers::ComparisonsRead;
@@ -142,14 +143,8 @@ impl Observation {
     /// stickiness, which would keep clients on the new side after a rollback, and
     /// the header rule.
     pub fn unsafe_rules(&self) -> Vec<String> {
-        let mut findings = Vec::new();
-        for finding in self.rules.iter().flatten().flat_map(RouteSeen::unsafe_findings) {
-            // Many routes are one finding.
-            if !findings.contains(&finding) {
-                findings.push(finding);
-            }
-        }
-        findings
+        // Many routes are one finding.
+        distinct(self.rules.iter().flatten().flat_map(RouteSeen::unsafe_findings))
     }
 
     /// Whether an alarm that stood before the start of `run` is OK, or was when a tick could

@@ -6,6 +6,7 @@
 
 use super::event::{End, Event, Item, LoweredBy, RouteFound, Stamped, Who};
 use super::explain;
+use super::figures::distinct;
 use super::journal::{Before, Journal};
 use super::labels::Labels;
 use super::message::{Channel, Page, StateChange, Topic, Urgency};
@@ -328,13 +329,8 @@ fn pages(journal: &Journal, stamped: &Stamped, before: Before) -> Vec<Page> {
             vec![page(*topic, Urgency::Clear, resolved(name, *topic, &sides), text)]
         }
         (Event::CodeChanged { change, codes, .. }, Some(run)) if change.touches_new() => {
-            let mut now: Vec<String> = Vec::new();
-            for code in codes.iter().filter_map(|code| code.new.as_ref()) {
-                let code = code.to_string();
-                if !now.contains(&code) {
-                    now.push(code);
-                }
-            }
+            let now = codes.iter().filter_map(|code| code.new.as_ref());
+            let now = distinct(now.map(ToString::to_string));
             let title = format!("{name}: {new} was redeployed; {} is proven again", run.weight);
             let text = format!("{new} runs {} now. Nothing to do.", now.join(", "));
             vec![page(Topic::NewCode, Urgency::Info, title, &text)]
