@@ -48,6 +48,8 @@ pub struct Sight {
     config: Arc<Config>,
     began_ms: i64,
     ends_ms: i64,
+    /// Whether it ended in the middle of its work.
+    died: bool,
     /// How far its clock for people goes ahead.
     people_ms: i64,
     /// Rules by ARN: what was served last, and the time of which that tells.
@@ -153,6 +155,7 @@ impl Books {
             config,
             began_ms,
             ends_ms: i64::MAX,
+            died: false,
             people_ms,
             rules: BTreeMap::new(),
             headers: BTreeMap::new(),

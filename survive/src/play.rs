@@ -311,7 +311,7 @@ impl<'a> Player<'a> {
         if let Some(process) = self.processes.remove(&uid) {
             self.kills += 1;
             let now_ms = self.now_ms();
-            self.cloud.state().books.over(uid, now_ms);
+            self.cloud.state().books.died(uid, now_ms);
             self.tell(|| format!("{}: {how}", process.name));
         }
     }

@@ -4,7 +4,7 @@ use super::act::{StepOutcome, act, journal_outcome};
 use super::store::{self, JournalError, Loaded};
 use super::{Schedule, now, write_copy};
 use crate::config::Rollout;
-use crate::domain::copy::{Copy, OutsideOrder};
+use crate::domain::copy::{Copy, CopyState, OutsideOrder};
 use crate::domain::decide::Decided;
 use crate::domain::decision::{Cause, CauseKind, RollBackReason, Shift, StepBackReason};
 use crate::domain::draft::Draft;
@@ -87,8 +87,9 @@ pub async fn carry_out(
     };
     let journal = &draft.journal;
     let span = info_span!("act", rollout.name = name, to.percent = shift.to.percent());
-    let Some(outcome) = write(world, rollout, journal, &permit, shift).instrument(span).await
-    else {
+    let write = write(world, rollout, journal, &permit, shift).instrument(span);
+    let (outcome, ()) = tokio::join!(write, copy_rollback(world, name, &loaded.journal, journal));
+    let Some(outcome) = outcome else {
         // The intent stays open; the next tick takes the order in and settles it.
         return Ok(Carried::Recorded(Box::new(journal.clone()), None));
     };
@@ -110,6 +111,15 @@ pub async fn carry_out(
         // The intent is in the journal; the next tick settles it.
         Err(down) => Carried::Unjournalled(down, Some(outcome)),
     })
+}
+
+/// Writes the copy of a rollback that has just begun, beside its first write of a weight:
+/// whoever has no journal a moment later, or finds this process dead, goes on with it.
+async fn copy_rollback(world: &World, rollout: &str, before: &Journal, after: &Journal) {
+    let (before, after) = (Copy::of(before), Copy::of(after));
+    if after.state == CopyState::RollingBack && before.state != after.state {
+        write_copy(world, rollout, &after).await;
+    }
 }
 
 /// Whether another process has written to the journal since `journal`. Where that

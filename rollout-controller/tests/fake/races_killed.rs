@@ -87,6 +87,8 @@ impl Traffic for Slow {
         from: Option<Weight>,
         to: Weight,
     ) -> Result<Share, TrafficError> {
+        // The rule is read before it is written.
+        yield_now().await;
         slowly(self.0.shift(permit, route, from, to)).await
     }
     async fn rewrite(&self, permit: &WritePermit, route: &Route) -> Result<Share, TrafficError> {
@@ -314,4 +316,32 @@ async fn a_rollback_command_killed_anywhere_is_safe_to_repeat() {
         ended
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_rollback_command_killed_before_its_write_is_gone_on_with_without_the_journal() {
+    let began = std::cell::Cell::new(0);
+    everywhere(10, |polls| {
+        let began = &began;
+        async move {
+            let night = Night::started(config()).await;
+            night.until_weight(40, 5.0).await;
+            let request = Night::request(Order::Rollback, night.journal().await.revision);
+            let world = slow(&night.pretend);
+            let ended = killed(command(&world, &night.config, &request, night.schedule()), polls);
+            let outside = night.pretend.state().outside.get("score").cloned();
+            let copied = outside.and_then(|outside| outside.run).is_some_and(|run| run.has_left());
+            let stands = night.shows("public") > 0.0;
+            night.pretend.state().trouble.ledger_down = true;
+            night.pretend.pass_minute();
+            let outcomes = tick(&night.world, &night.config, night.schedule()).await;
+            assert_eq!(outcomes.len(), 1);
+            let left = night.shows("public");
+            assert!(!copied || left.abs() < f64::EPSILON, "{polls}: {left}% is left");
+            began.set(began.get() + u32::from(copied && stands));
+            ended
+        }
+    })
+    .await;
+    assert!(began.get() > 0, "no copy was written before the share");
 }

@@ -1,11 +1,12 @@
 //! Ends of processes, and what people were told.
 
+use super::track::Intent;
 use super::{Books, Invariant, Sight, Work};
 use crate::cloud::Shown;
 use crate::fate::{Call, Fate, Stand};
 use rollout_controller::api::{CommandOutcome, Status};
 use rollout_controller::domain::command::{Order, Request, Verdict};
-use rollout_controller::domain::copy::OutsideOrder;
+use rollout_controller::domain::copy::{Copy, OutsideOrder};
 use rollout_controller::domain::health::Kind;
 use rollout_controller::domain::message::Channel;
 use rollout_controller::domain::observation::AlarmState;
@@ -117,9 +118,25 @@ impl Books {
         others.any(|(_, other)| other.ends_ms >= sight.began_ms)
     }
 
-    /// A process is over, by itself or not.
+    /// A process is over.
     pub fn over(&mut self, uid: u64, now_ms: i64) {
         self.see(uid, |sight| sight.ends_ms = now_ms);
+    }
+
+    /// A process is over, in the middle of its work.
+    pub fn died(&mut self, uid: u64, now_ms: i64) {
+        self.over(uid, now_ms);
+        self.see(uid, |sight| sight.died = true);
+    }
+
+    /// Whether a rollback that only the journal has is still the work of whoever journalled
+    /// it: that one is on its way to the copy outside, or died on it.
+    fn is_under_way(&self, uid: u64, sight: &Sight, intent: &Intent) -> bool {
+        let Some(other) = self.sights.get(&intent.uid).filter(|_| intent.uid != uid) else {
+            return false;
+        };
+        let copied = !other.faults.iter().any(|(call, _)| *call == Call::CopyWrite);
+        !intent.raises && (other.ends_ms >= sight.began_ms || other.died || !copied)
     }
 
     fn after_tick(
@@ -181,6 +198,10 @@ impl Books {
         let unread = sight.faults.iter().any(|(call, _)| *call == Call::JournalRead);
         let outside = sight.outside.get(rollout).and_then(|(_, outside)| outside.run.as_ref());
         if unread && outside.is_none() && left.1 == Shown::Tenths(1000) {
+            return None;
+        }
+        let begun = track.open_intent().is_some_and(|one| self.is_under_way(uid, sight, one));
+        if unread && begun && !outside.is_some_and(Copy::has_left) {
             return None;
         }
         let text = format!("alarm {alarm} stands, and the tick leaves {} at {:?}", left.0, left.1);
