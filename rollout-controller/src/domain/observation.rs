@@ -97,14 +97,6 @@ impl<T> Asked<T> {
             Self::Answered(Err(_)) | Self::No => None,
         }
     }
-
-    /// Why it could not be read.
-    pub fn problem(&self) -> Option<&Unread> {
-        match self {
-            Self::Answered(Err(why)) => Some(why),
-            Self::Answered(Ok(_)) | Self::No => None,
-        }
-    }
 }
 
 impl Observation {
