@@ -304,3 +304,55 @@ pub fn measured_lag(run: &Run) -> Option<u32> {
     let unsteady = run.gathered.unsteady() >= UNSTEADY_MINUTES;
     (unsteady && run.lag_minutes < MOST_LAG).then_some(run.lag_minutes + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(requests: u64) -> Option<SideCounts> {
+        (requests > 0).then(|| SideCounts { requests, ..SideCounts::default() })
+    }
+
+    /// Which side's silence makes a minute unknown.
+    fn silent(expected: f64, weight: Weight, old: u64, new: u64) -> Option<&'static str> {
+        let read = RouteMinute::Known { old: counts(old), new: counts(new) };
+        let Part::Unknown { unknown, .. } = part("public", weight, &read, expected) else {
+            return None;
+        };
+        let said = unknown.to_string();
+        let sides = ["either side", "the old side", "the new side"];
+        sides.into_iter().find(|side| said.starts_with(&format!("no request of {side}")))
+    }
+
+    #[test]
+    fn silence_of_a_side_is_doubted_where_five_requests_of_it_were_due() {
+        for tenths in [0_u16, 1, 10, 50, 250, 500, 750, 950, 990, 999, 1000] {
+            let weight = Weight::from_percent(f64::from(tenths) / 10.0).expect("a weight");
+            let (on_new, on_old) = (f64::from(tenths), f64::from(1000 - tenths));
+            for expected in [0.0, 1.0, 4.0, 5.5, 9.0, 11.0, 60.0, 600.0, 6_000.0] {
+                let many = |due: f64| due >= 5.0 * 1000.0;
+                let both = match (many(expected * on_old), many(expected * on_new)) {
+                    (true, _) | (_, true) if tenths < 1000 => Some("either side"),
+                    (_, true) => Some("the new side"),
+                    (_, false) => None,
+                };
+                assert_eq!(silent(expected, weight, 0, 0), both, "{expected} at {weight}");
+                for heard in [1_u64, 7, 100, 5_000] {
+                    // What the other side had says what was due; at 0% and at 100% nothing does.
+                    let by_other = |here: f64, there: f64| {
+                        if there > 0.0 {
+                            heard as f64 * here / there * 1000.0
+                        } else {
+                            expected * here
+                        }
+                    };
+                    let old = many(by_other(on_old, on_new)).then_some("the old side");
+                    assert_eq!(silent(expected, weight, 0, heard), old, "{expected} at {weight}");
+                    let new = many(by_other(on_new, on_old)).then_some("the new side");
+                    assert_eq!(silent(expected, weight, heard, 0), new, "{expected} at {weight}");
+                    assert_eq!(silent(expected, weight, heard, heard), None);
+                }
+            }
+        }
+    }
+}

@@ -47,6 +47,19 @@ async fn a_write_whose_answer_is_lost_counts_as_what_the_rule_shows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn so_does_the_last_write_that_is_tried() {
+    for kind in [ApiFaultKind::ErrorAfterCommit, ApiFaultKind::DropAfterCommit] {
+        let cloud = local_cloud().await;
+        let scene = scene_of(&cloud).await;
+        cloud.add_fault(Fault::Api(ApiFault::new("ModifyRule", ApiFaultKind::Throttle).times(2)));
+        cloud.add_fault(Fault::Api(ApiFault::new("ModifyRule", kind)));
+        assert_eq!(shift(&scene).await.expect("moved"), Share::Weight(percent(5.0)), "{kind:?}");
+        assert_eq!(weights(&cloud), [95, 5]);
+        assert_eq!(writes(&cloud), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_write_that_never_passes_is_an_error_that_leaves_the_rule_alone() {
     for (kind, words) in [
         (ApiFaultKind::Denied, "ModifyRule: AccessDenied"),

@@ -287,3 +287,18 @@ fn quiet(rules: &Rules, totals: &[Option<SideCounts>]) -> u32 {
     });
     u32::try_from(calm.count()).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_history_every_route_is_in_one_stratum() {
+        for routes in 0..=2 * MOST_STRATA {
+            let strata = Choices::without_history(routes).strata;
+            assert_eq!(strata.len(), routes.min(MOST_STRATA));
+            let each: Vec<usize> = strata.into_iter().flat_map(|stratum| stratum.routes).collect();
+            assert_eq!(each, (0..routes).collect::<Vec<_>>());
+        }
+    }
+}
