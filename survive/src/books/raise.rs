@@ -244,8 +244,10 @@ fn only_intended(track: &Track, sight: &Sight, write: &Write) -> Option<(Invaria
         return None;
     }
     let completed = track.stand() == Stand::Completed || track.stand() == Stand::Abandoned;
+    // A rollback that nobody could journal is in the copy alone.
     let known = sight.outside.values().any(|(_, outside)| {
-        outside.run.as_ref().is_some_and(|copy| copy.revision >= track.changed)
+        let copy = outside.run.as_ref();
+        copy.is_some_and(|copy| copy.revision >= track.changed && !copy.has_left())
     });
     let ordered = sight.outside.values().any(|(_, outside)| outside.order.is_some());
     if completed && known && !ordered {
