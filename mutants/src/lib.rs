@@ -9,5 +9,6 @@
 //! [what notices it](try_out).
 
 pub mod list;
+pub mod reasons;
 pub mod try_out;
 pub mod weave;

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,10 @@ pub struct Mutant {
     pub id: u32,
     /// File, place and change, as `cargo mutants` calls it.
     pub name: String,
+    /// File and change, and a number from the second on that is called the same: what stays
+    /// where lines move.
+    #[serde(skip)]
+    pub key: String,
     /// The file, relative to the workspace.
     pub file: PathBuf,
     /// The function that it changes, where it is in one.
@@ -84,8 +89,33 @@ pub fn read(path: &Path) -> Result<Vec<Mutant>> {
     let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     let mut all: Vec<Mutant> =
         serde_json::from_str(&text).with_context(|| format!("{}", path.display()))?;
+    let mut same: BTreeMap<String, u32> = BTreeMap::new();
     for (id, mutant) in (1..).zip(&mut all) {
         mutant.id = id;
+        let key = without_place(&mutant.name, &mutant.file.to_string_lossy());
+        let count = same.entry(key.clone()).or_default();
+        *count += 1;
+        mutant.key = if *count > 1 { format!("{key} #{count}") } else { key };
     }
     Ok(all)
+}
+
+/// `a.rs: replace > with <` of `a.rs:12:9: replace > with <`.
+fn without_place(name: &str, file: &str) -> String {
+    let change = name.strip_prefix(file).and_then(|rest| rest.splitn(4, ':').nth(3));
+    change.map_or_else(|| name.to_owned(), |change| format!("{file}:{change}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_place;
+
+    #[test]
+    fn a_place_is_no_part_of_a_key() {
+        let name = "domain/a.rs:12:9: replace Error::code -> u8 with 1: all";
+        assert_eq!(
+            without_place(name, "domain/a.rs"),
+            "domain/a.rs: replace Error::code -> u8 with 1: all"
+        );
+    }
 }

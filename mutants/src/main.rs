@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 use mutants::list::{self, Mutant};
+use mutants::reasons;
 use mutants::try_out::{self, Fate, Step, append_to};
 use mutants::weave::{Places, SWITCHES, weave};
 use serde::Deserialize;
@@ -64,7 +65,11 @@ enum Part {
         draw: u32,
     },
     /// Print what became of them.
-    Table,
+    Table {
+        /// Why those that were missed are: see `mutants/reasons.txt`.
+        #[arg(long)]
+        reasons: PathBuf,
+    },
 }
 
 fn main() -> Result<()> {
@@ -97,8 +102,8 @@ fn main() -> Result<()> {
             left.truncate(at_most.unwrap_or(usize::MAX));
             try_out::try_all(&left, &steps, threads, &kept)
         }
-        Part::Table => {
-            print!("{}", try_out::table(&mutants, &tried));
+        Part::Table { reasons } => {
+            print!("{}", try_out::table(&mutants, &tried, &reasons::read(&reasons)?));
             Ok(())
         }
     }

@@ -1,6 +1,7 @@
 //! Runs what should notice a mutant, with each mutant switched on in turn.
 
 use crate::list::Mutant;
+use crate::reasons::of_no_mutant;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use contest::interval::Share;
 use serde::{Deserialize, Serialize};
@@ -272,8 +273,13 @@ pub fn tried(kept: &Path) -> Result<BTreeMap<String, Fate>> {
     Ok(lines.map(|tried| (tried.name, tried.fate)).collect())
 }
 
-/// A table of what became of the mutants that were tried, and every one that was missed.
-pub fn table(mutants: &[Mutant], tried: &BTreeMap<String, Fate>) -> String {
+/// A table of what became of the mutants that were tried, and every one that was missed
+/// with the reason, where one is known.
+pub fn table(
+    mutants: &[Mutant],
+    tried: &BTreeMap<String, Fate>,
+    reasons: &BTreeMap<String, String>,
+) -> String {
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     let (mut caught, mut missed) = (0, Vec::new());
     for mutant in mutants {
@@ -288,7 +294,7 @@ pub fn table(mutants: &[Mutant], tried: &BTreeMap<String, Fate>) -> String {
         *counts.entry(row).or_default() += 1;
         match fate {
             Fate::CaughtBy(_) | Fate::StoppedBy(_) => caught += 1,
-            Fate::Missed => missed.push(mutant.name.as_str()),
+            Fate::Missed => missed.push(mutant),
             Fate::DoesNotBuild | Fate::LeftOut => {}
         }
     }
@@ -306,8 +312,14 @@ pub fn table(mutants: &[Mutant], tried: &BTreeMap<String, Fate>) -> String {
         percent(share.low),
         percent(share.high)
     );
-    for name in missed {
-        out += &format!("missed: {name}\n");
+    for mutant in missed {
+        out += &match reasons.get(&mutant.key) {
+            Some(reason) => format!("missed: {}\n    {reason}\n", mutant.name),
+            None => format!("missed, and no reason is known: {}\n", mutant.name),
+        };
+    }
+    for key in of_no_mutant(reasons, mutants) {
+        out += &format!("a reason for no mutant: {key}\n");
     }
     out
 }

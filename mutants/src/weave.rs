@@ -378,7 +378,8 @@ fn main() { println!(`{} {} {} {}`, ä(0), ä(1), ä(2), ä(60)) }
         let end = Place { line, column: start.column + before.chars().count() };
         let (name, file) = (format!("{near}: {before} {after}"), "sample.rs".into());
         let (span, replacement) = (Span { start, end }, after.to_owned());
-        Mutant { id, name, file, function: None, span, replacement, genre }
+        let key = name.clone();
+        Mutant { id, name, key, file, function: None, span, replacement, genre }
     }
 
     #[test]
