@@ -157,17 +157,17 @@ pub async fn sight_of(world: &World, rollout: &Rollout, wanted: u32, flag: bool)
     }
 }
 
-/// Most entries of a run that a page is drawn from: about two days of minutes.
-const MOST_OF_A_RUN: usize = 3000;
 /// Entries that are asked for at a time.
 const AT_ONCE: u32 = 500;
+/// So often, for the entries of a run that a page is drawn from: about two days of minutes.
+const MOST_READS: usize = 6;
 
 /// The entries of a run, oldest first; without its beginning where it is too long ago.
 /// What cannot be read is left out: a page shows what there is.
 pub async fn entries_of(world: &World, rollout: &Rollout, number: u32) -> Vec<Stamped> {
     let mut newest_first: Vec<Stamped> = Vec::new();
     let mut before = None;
-    while newest_first.len() < MOST_OF_A_RUN {
+    for _ in 0..MOST_READS {
         let Ok(some) = world.ledger.history(&rollout.name, before, AT_ONCE).await else { break };
         let full = some.len() >= AT_ONCE as usize;
         before = some.last().map(|entry| entry.seq);

@@ -406,14 +406,11 @@ impl Desk<'_> {
                 }
             }
         }
-        match weights.as_slice() {
-            [] => Err("no rule can be read".to_owned()),
-            [first, rest @ ..] if rest.iter().all(|weight| weight == first) => Ok(*first),
-            _ => {
-                let all: Vec<String> = weights.iter().map(ToString::to_string).collect();
-                Err(format!("the routes have different shares: {}", all.join(", ")))
-            }
-        }
+        let one = weights.first().filter(|first| weights.iter().all(|weight| weight == *first));
+        one.copied().ok_or_else(|| {
+            let all: Vec<String> = weights.iter().map(ToString::to_string).collect();
+            format!("the routes have different shares: {}", all.join(", "))
+        })
     }
 
     /// The code, as far as a raise or an activation needs it.

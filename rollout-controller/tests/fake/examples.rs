@@ -259,6 +259,23 @@ async fn a_rollback_that_is_incomplete_at_first_has_them_when_it_is_done() {
 }
 
 #[tokio::test]
+async fn a_rollback_is_looked_into_for_an_hour() {
+    // The log is configured only afterwards.
+    for (minutes, reads) in [(55, 1), (60, 1), (61, 0), (75, 0)] {
+        let mut night = right("[rollout.wrong_answers]", Mode::Active).await;
+        night.pretend.state().logged = Some(logged());
+        rolled_back(&night).await;
+        for _ in 1..minutes {
+            night.pretend.pass_minute();
+        }
+        let log_group = "/aws/lambda/scorer-rs".to_owned();
+        night.config.rollouts[0].settings.answers_log = Some(log_group);
+        night.minutes(2).await;
+        assert_eq!(night.pretend.state().log_reads.len(), reads, "after {minutes} minutes");
+    }
+}
+
+#[tokio::test]
 async fn a_shadow_run_names_them_too() {
     let night = right(ON, Mode::Shadow).await;
     night.pretend.state().logged = Some(logged());

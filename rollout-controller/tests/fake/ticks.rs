@@ -511,6 +511,17 @@ fn slow_from(night: &Night, share: f64, slow_ratio: f64) {
 }
 
 #[tokio::test]
+async fn a_step_back_does_not_wait_for_what_is_outside_the_journal() {
+    let night = Night::started(config()).await;
+    slow_from(&night, 50.0, 0.3);
+    night.until_weight(120, 50.0).await;
+    night.pretend.state().trouble.outposts_fail = true;
+    let back = night.until(8, |report| report.did == "step back").await;
+    assert_eq!(back.weight, Some(percent(25.0)), "{}", back.message);
+    assert!((night.shows("public") - 25.0).abs() < f64::EPSILON);
+}
+
+#[tokio::test]
 async fn a_step_that_slows_both_sides_is_undone_and_the_second_time_rolled_back() {
     let night = Night::started(config()).await;
     slow_from(&night, 50.0, 0.3);

@@ -134,3 +134,20 @@ fn dispersion(clusters: f64, correlation: f64, n: u64) -> f64 {
     let n = (n as f64).max(1.0);
     clusters.max(1.0 + (n - 1.0) * correlation.max(0.0)).clamp(1.0, n)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Noise, RATE_PRIOR};
+    use serde_json::json;
+
+    #[test]
+    fn a_rate_that_is_no_number_is_not_sound() {
+        assert!(Noise::default().is_sound());
+        for metric in 0..4 {
+            let mut noise = json!(Noise::default());
+            noise["old_rate"][metric]["all"] = json!(-RATE_PRIOR);
+            let noise: Noise = serde_json::from_value(noise).expect("noise");
+            assert!(!noise.is_sound(), "{metric}");
+        }
+    }
+}
