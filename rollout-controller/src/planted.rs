@@ -80,6 +80,7 @@ mod chosen {
         OldTickRaises, "domain/raise.rs", "an old tick raises";
         MissingMinutesIgnored, "domain/raise.rs", "a raise does not wait for the newest minute";
         OtherCodeIgnored, "domain/raise.rs", "a raise does not ask which code runs";
+        ProtectionIsNotFinished, "domain/reconcile.rs", "what protection began without the journal is not finished with it";
         CopyForgets, "domain/copy.rs", "the copy outside forgets what protection did without the journal";
         CopyIgnored, "domain/raise.rs", "a raise asks neither for the copy nor for orders";
         UnsafeRulesIgnored, "domain/raise.rs", "a raise goes over rules that are not as they must be";

@@ -112,6 +112,11 @@ impl Books {
         Self { tracks, ..Self::default() }
     }
 
+    /// Whether a database was restored from an older copy.
+    pub fn was_restored(&self) -> bool {
+        self.cut_ms.is_some()
+    }
+
     /// One rollout's.
     pub fn track(&self, rollout: &str) -> Option<&Track> {
         self.tracks.get(rollout)

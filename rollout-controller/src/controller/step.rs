@@ -234,3 +234,20 @@ async fn orders(world: &World, rollout: &Rollout, journal: &Journal) -> Orders {
         Some(Err(_)) | None => Orders::Unread,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alarms_tell_a_database_that_is_away_from_entries_that_make_no_sense() {
+        let away = LedgerError::Unreachable {
+            operation: "reading",
+            rollout: "score".to_owned(),
+            source: "500".into(),
+        };
+        assert_eq!(StepError::from(away).error_type(), "ledger");
+        let senseless = FoldError::NoRun { seq: 1, kind: "ticked" };
+        assert_eq!(StepError::from(senseless).error_type(), "fold");
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::assess::says;
 use super::code::{CodeLook, CodeSeen, compare};
+use super::copy::OutsideOrder;
 use super::decide::intend;
 use super::decision::{Cause, CauseKind, Hold, RollBackReason, Shift};
 use super::draft::Draft;
@@ -15,7 +16,7 @@ use super::observation::{AlarmState, Now, Observation};
 use super::phase::Phase;
 use super::plan::{Mode, Settings, Terms};
 use super::raise::{Raise, Waived};
-use super::reconcile::{end_rollback, finish_rollback, found, take_order};
+use super::reconcile::{end_rollback, finish_rollback, found, protected_outside, take_order};
 use super::run::Run;
 use super::weight::Weight;
 use crate::planted::planted;
@@ -413,6 +414,36 @@ impl Desk<'_> {
         })
     }
 
+    /// Whether the database is older than what is known of the run, or empty.
+    fn is_behind(&self) -> bool {
+        let copy = self.sight.seen.copy.as_ref().ok().and_then(Option::as_ref);
+        copy.is_some_and(|copy| copy.is_ahead_of(self.journal))
+    }
+
+    fn order_outside(&self) -> Option<&OutsideOrder> {
+        self.sight.seen.order.as_ref().ok().and_then(Option::as_ref)
+    }
+
+    /// A rollback that the journal does not have: whoever takes over a share, or begins anew,
+    /// has not seen it.
+    fn rollback_outside(&self) -> Option<String> {
+        if self.is_behind() {
+            // No tick writes to a journal that is behind: it waits for this very command.
+            return None;
+        }
+        let by = match self.order_outside().filter(|order| self.journal.lacks(order)) {
+            Some(order) => format!("by {}", explain::person(&order.identity)),
+            None => {
+                let run = self.journal.open_run()?;
+                protected_outside(run, self.sight.seen)?;
+                "without the journal".to_owned()
+            }
+        };
+        Some(format!(
+            "a rollback {by} is not journalled yet; the next tick does that. Try again in a minute."
+        ))
+    }
+
     /// The code, as far as a raise or an activation needs it.
     fn code(&self, run: &Run) -> CodeLook {
         let routes: Vec<&str> = run.terms.routes.iter().map(|r| r.name.as_str()).collect();
@@ -439,15 +470,8 @@ impl Desk<'_> {
         if let Some(finding) = self.sight.seen.unsafe_rules().into_iter().next() {
             return Ok(self.refused(finding));
         }
-        let outside = self.sight.seen.order.as_ref().ok().and_then(Option::as_ref);
-        let behind = self.sight.seen.copy.as_ref().ok().and_then(Option::as_ref);
-        let behind = behind.is_some_and(|copy| copy.is_ahead_of(self.journal));
-        // No tick writes to a journal that is behind: it waits for this very command.
-        if let Some(order) = outside.filter(|order| self.journal.lacks(order) && !behind) {
-            return Ok(self.refused(format!(
-                "a rollback by {} is not journalled yet; the next tick does that. Try again in a minute.",
-                explain::person(&order.identity)
-            )));
+        if let Some(why) = self.rollback_outside() {
+            return Ok(self.refused(why));
         }
         let alarms = match &self.sight.seen.alarms {
             Ok(alarms) => alarms,
@@ -489,14 +513,14 @@ impl Desk<'_> {
             mode: self.sight.mode,
             terms: Box::new(self.sight.terms.clone()),
             alarms_before: named(AlarmState::Alarm),
-            order_before: outside.map(|order| order.command.clone()),
+            order_before: self.order_outside().map(|order| order.command.clone()),
         };
         let what = match self.sight.mode {
             Mode::Active => "First share within 2 minutes.",
             Mode::Shadow => "Shadow: it decides and reports, and moves nothing.",
         };
         let mut draft = Draft::of(self.journal);
-        if behind {
+        if self.is_behind() {
             take_order(&mut draft, self.sight.seen, self.now)?;
             finish_rollback(&mut draft, self.sight.seen, self.now)?;
         }
@@ -547,6 +571,9 @@ impl Desk<'_> {
     }
 
     fn adopt(&self, run: &Run) -> Result<Ordered, FoldError> {
+        if let Some(why) = self.rollback_outside() {
+            return Ok(self.refused(why));
+        }
         let weight = match self.shown() {
             Ok(weight) => weight,
             Err(why) => {

@@ -6,7 +6,7 @@
 
 use super::journal::Journal;
 use super::observation::Observation;
-use super::phase::Phase;
+use super::phase::{PUT_BACK_MS, Phase};
 use super::plan::Mode;
 use crate::planted::planted;
 use serde::{Deserialize, Serialize};
@@ -105,6 +105,21 @@ impl Copy {
     /// Whether it says that the new side left, or is to leave, traffic.
     pub fn has_left(&self) -> bool {
         matches!(self.state, CopyState::RollingBack | CopyState::RolledBack)
+    }
+
+    /// Whether shares that the new side still has, or has again, are to be taken from it: the
+    /// rollback reached only some routes, or someone raised one soon after it.
+    pub fn lowers(&self, at_ms: i64) -> bool {
+        match self.state {
+            CopyState::RollingBack => true,
+            // A shadow run moved nothing, so nothing is put back.
+            CopyState::RolledBack => {
+                self.mode == Mode::Active && at_ms.saturating_sub(self.at_ms) <= PUT_BACK_MS
+            }
+            CopyState::None | CopyState::Open | CopyState::Completed | CopyState::Abandoned => {
+                false
+            }
+        }
     }
 
     /// Whether another one, written over it, would lose what protection did without the journal.

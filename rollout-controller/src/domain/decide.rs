@@ -16,10 +16,10 @@ use super::event::{End, Event};
 use super::explain;
 use super::journal::{FoldError, Journal};
 use super::observation::{AlarmState, Now, Observation};
-use super::phase::Phase;
+use super::phase::{PUT_BACK_MS, Phase};
 use super::plan::{Mode, OnNewCode, Settings};
 use super::raise::{Raise, Waived, rolls_back};
-use super::reconcile::{found, reconcile};
+use super::reconcile::{begun_outside, found, reconcile};
 use super::run::{Intent, Run};
 use super::weight::Weight;
 use crate::planted::planted;
@@ -40,10 +40,6 @@ impl Decided {
         Self { draft, decision: None, shift: None }
     }
 }
-
-/// For this long after a rollback a raised weight is put back before anybody is
-/// asked: a stale writer may land late. 15 minutes.
-pub const PUT_BACK_MS: i64 = 15 * 60_000;
 
 /// A tick this far past the last one, of which nothing can be read, is not of
 /// this time. 5 minutes.
@@ -211,7 +207,7 @@ fn choose(
     now: Now,
     journal: &Journal,
 ) -> Decision {
-    if let Some(reason) = must_roll_back(assessment, seen, settings) {
+    if let Some(reason) = must_roll_back(assessment, seen, settings, now) {
         return Decision::RollBack { reason };
     }
     if let Some((to, why)) = must_step_back(assessment, settings) {
@@ -282,10 +278,14 @@ fn must_roll_back(
     assessment: &Assessment,
     seen: &Observation,
     settings: &Settings,
+    now: Now,
 ) -> Option<RollBackReason> {
     let run = &assessment.run;
     if let Some(reason) = run.phase.rolling_back() {
         return Some(reason.clone());
+    }
+    if let Some(reason) = begun_outside(run, seen, now.earlier_ms()) {
+        return Some(RollBackReason::Begun { reason });
     }
     if let Says::Breach(breach) = &assessment.says
         && !planted!(BreachDoesNotRollBack)

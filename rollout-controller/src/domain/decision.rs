@@ -253,6 +253,12 @@ pub enum RollBackReason {
         /// The second time.
         second: Harm,
     },
+    /// Protection began it while the journal could not be used, and the new side still has
+    /// traffic, or has some again.
+    Begun {
+        /// Why it began.
+        reason: String,
+    },
     /// A rule was raised again after a rollback: put back first, ask afterwards.
     PutBack,
 }

@@ -680,6 +680,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_minutes_of_a_lost_span_are_no_longer_looked_for() {
+        let mut gathered = Gathered {
+            unknown: [1, 2, 4, 7, 8].map(Minute).into(),
+            through: Some(Minute(8)),
+            ..Gathered::default()
+        };
+        gathered.note_lost(Span { from: Minute(2), to: Minute(7) });
+        assert_eq!(gathered.unknown, [1, 8].map(Minute).into());
+        gathered.note_lost(Span { from: Minute(8), to: Minute(11) });
+        assert_eq!((gathered.unknown, gathered.through), ([Minute(1)].into(), Some(Minute(11))));
+    }
+
+    #[test]
     fn a_snapshot_knows_how_often_only_comparisons_changed() {
         for times in [0, 3] {
             let entry =

@@ -5,18 +5,17 @@
 //! which takes a proof of everything that it claims.
 
 use super::conditions::{CODE_UNKNOWN_MS, REFUSALS, missing_alarm};
-use super::copy::{Copy, CopyState};
-use super::decide::PUT_BACK_MS;
+use super::copy::Copy;
 use super::event::RouteFound;
 use super::journal::Journal;
 use super::limits::{Standing, standings};
 use super::message::{Channel, Topic};
 use super::minute::Minute;
 use super::observation::{Observation, Unread};
-use super::phase::Phase;
+use super::phase::{PUT_BACK_MS, Phase};
 use super::plan::{Mode, Settings, Terms};
 use super::raise::{rolls_back, stands_on_both};
-use super::reconcile::{differing, found, protected_outside};
+use super::reconcile::{begun_outside, differing, found, protected_outside};
 use super::run::{Intent, Run};
 use super::weight::Weight;
 use super::wrong_answers;
@@ -516,14 +515,18 @@ fn with_journal(at: &Standpoint<'_>, journal: &Journal, cases: &mut Vec<Case>) {
         }
         Some(_) | None => {}
     }
+    let begun = run.is_some_and(|run| is_begun_outside(at, journal, run));
     if let Some(run) = run {
+        if begun && !traffic.is_empty() {
+            cases.push(Case::RollbackIncomplete { routes: traffic.clone() });
+        }
         hurting(at, run, &traffic, cases);
     }
     if let Some(case) = unreadable_rule(at, terms) {
         cases.push(case);
     }
     if let Some(run) = run.filter(|run| run.is_open()) {
-        unknown(at, run, cases);
+        unknown(at, run, begun, cases);
     }
     if let Err(why) = &at.seen.alarms {
         cases.push(Case::AlarmsUnreadable { why: why.clone() });
@@ -600,13 +603,13 @@ fn hurting(at: &Standpoint<'_>, run: &Run, traffic: &[RouteFound], cases: &mut V
     }
 }
 
-fn unknown(at: &Standpoint<'_>, run: &Run, cases: &mut Vec<Case>) {
+fn unknown(at: &Standpoint<'_>, run: &Run, begun: bool, cases: &mut Vec<Case>) {
     let judged = run.gathered.known_through().or(run.gathered.learnt_through());
     let serving = run.first.is_some() && run.weight > Weight::ZERO;
     if serving && judged.is_none_or(|judged| !is_fresh(run, judged, at.clock_ms)) {
         cases.push(Case::Blind { since: judged });
     }
-    if let Some(intent) = raise_under_way(at, run) {
+    if let Some(intent) = raise_under_way(at, run).filter(|_| !begun) {
         cases.push(Case::RaiseUnderWay { to: intent.to });
     }
     let silence = run.gathered.silence();
@@ -627,11 +630,33 @@ fn raise_under_way<'a>(at: &Standpoint<'_>, run: &'a Run) -> Option<&'a Intent> 
     run.intent.as_ref().filter(|intent| told && intent.to > run.weight)
 }
 
+/// A person ordered a rollback of an active run, and the journal does not have it.
+fn is_ordered_outside(at: &Standpoint<'_>, journal: &Journal, run: &Run) -> bool {
+    let ordered = matches!(&at.seen.order, Ok(Some(order)) if journal.lacks(order));
+    ordered && run.mode == Mode::Active
+}
+
 /// The new side left traffic by protection or a person's order, and the journal is behind.
 fn is_rolled_back_outside(at: &Standpoint<'_>, journal: &Journal, run: &Run) -> bool {
-    let ordered = matches!(&at.seen.order, Ok(Some(order)) if journal.lacks(order));
-    let by_someone_known = ordered || protected_outside(run, at.seen).is_some();
-    run.is_open() && run.mode == Mode::Active && at.seen.all_reached() && by_someone_known
+    let protected = run.mode == Mode::Active && protected_outside(run, at.seen).is_some();
+    let by_someone_known = protected || is_ordered_outside(at, journal, run);
+    run.is_open() && at.seen.all_reached() && by_someone_known
+}
+
+/// The new side is to leave traffic by protection or a person's order, has not on every
+/// route, and the journal does not know.
+fn is_begun_outside(at: &Standpoint<'_>, journal: &Journal, run: &Run) -> bool {
+    let known = match &run.phase {
+        Phase::RollingBack { .. } | Phase::RolledBack { .. } => true,
+        Phase::Starting
+        | Phase::Advancing { .. }
+        | Phase::Paused { .. }
+        | Phase::Moved { .. }
+        | Phase::Completed { .. }
+        | Phase::Abandoned { .. } => false,
+    };
+    let ordered = is_ordered_outside(at, journal, run) && !at.seen.all_reached();
+    !known && (ordered || begun_outside(run, at.seen, at.clock_ms).is_some())
 }
 
 fn degraded(at: &Standpoint<'_>, journal: &Journal, cases: &mut Vec<Case>) {
@@ -639,7 +664,9 @@ fn degraded(at: &Standpoint<'_>, journal: &Journal, cases: &mut Vec<Case>) {
         && is_rolled_back_outside(at, journal, run)
     {
         cases.push(Case::RolledBackOutside);
-    } else if let Some(run) = &journal.run {
+    } else if let Some(run) = &journal.run
+        && !is_begun_outside(at, journal, run)
+    {
         degraded_run(at, run, cases);
         let differs = match &at.seen.copy {
             Ok(Some(copy)) => !copy.agrees_with(&Copy::of(journal)),
@@ -704,9 +731,4 @@ fn degraded_run(at: &Standpoint<'_>, run: &Run, cases: &mut Vec<Case>) {
     {
         cases.push(Case::NewCode { since_ms });
     }
-}
-
-/// Whether the last known run lets protection act, for readers without the journal.
-pub fn is_open(copy: &Copy) -> bool {
-    matches!(copy.state, CopyState::Open | CopyState::RollingBack)
 }

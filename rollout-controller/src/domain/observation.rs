@@ -54,6 +54,11 @@ pub struct Now {
 }
 
 impl Now {
+    /// The tick's time, or the clock's: a tick from tomorrow protects as one of today.
+    pub fn earlier_ms(&self) -> i64 {
+        self.tick_ms.min(self.clock_ms)
+    }
+
     /// The clock, if it is in a later minute than the tick: one that came late.
     pub fn late_clock_ms(&self) -> Option<i64> {
         let later = self.clock_ms.div_euclid(60_000) > self.tick_ms.div_euclid(60_000);
@@ -289,4 +294,44 @@ pub struct AlarmSeen {
     pub since_ms: Option<i64>,
     /// CloudWatch's words.
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::copy::VERSION;
+    use crate::domain::plan::Mode;
+
+    #[test]
+    fn only_the_open_copy_of_the_same_run_tells_that_an_alarm_recovered() {
+        let copy = |state, run, before: &[&str]| Copy {
+            v: VERSION,
+            run,
+            state,
+            mode: Mode::Active,
+            revision: 1,
+            at_ms: 0,
+            reason: None,
+            alarms_before: before.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        for (copy, recovered) in [
+            (copy(CopyState::Open, 3, &[]), true),
+            (copy(CopyState::Open, 3, &["db"]), true),
+            (copy(CopyState::Open, 3, &["db", "rs"]), false),
+            (copy(CopyState::Open, 2, &[]), false),
+            (copy(CopyState::RolledBack, 3, &[]), false),
+            (copy(CopyState::RolledBack, 2, &[]), false),
+        ] {
+            let seen = Observation {
+                rules: Vec::new(),
+                code: Vec::new(),
+                minutes: Asked::No,
+                history: Asked::No,
+                alarms: Ok(Vec::new()),
+                copy: Ok(Some(copy.clone())),
+                order: Ok(None),
+            };
+            assert_eq!(seen.has_recovered(3, &"rs".to_owned()), recovered, "{copy:?}");
+        }
+    }
 }

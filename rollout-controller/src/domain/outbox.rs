@@ -528,3 +528,35 @@ fn state_reason(event: &Event, sides: &Labels) -> Option<String> {
 fn said(who: &Who) -> String {
     format!("{}: \"{}\"", explain::person(&who.identity), who.reason)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_given_up_once_its_time_is_over() {
+        for (urgency, after_ms) in
+            [(Urgency::Info, INFO_GIVEN_UP_MS), (Urgency::Trigger, GIVEN_UP_MS)]
+        {
+            let page = Page {
+                rollout: "score".to_owned(),
+                run: 1,
+                revision: 7,
+                topic: Topic::Blind,
+                urgency,
+                title: String::new(),
+                text: String::new(),
+                from: None,
+                to: None,
+                at_ms: 1000,
+            };
+            let item = Item { revision: 7, topic: Some(Topic::Blind) };
+            let channels = [Channel::Pager].into();
+            let owed = Owed { item, at_ms: 1000, what: Debt::Page(page), channels };
+            let outbox = Outbox { owed: vec![owed], ..Outbox::default() };
+            assert!(outbox.too_old(Channel::Pager, 1000 + after_ms).is_empty(), "{urgency:?}");
+            assert_eq!(outbox.too_old(Channel::Pager, 1001 + after_ms), [item]);
+            assert!(outbox.too_old(Channel::Chat, 1001 + after_ms).is_empty());
+        }
+    }
+}

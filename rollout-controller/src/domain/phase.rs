@@ -6,6 +6,10 @@ use super::plan::Terms;
 use super::weight::Weight;
 use serde::{Deserialize, Serialize};
 
+/// For this long after a rollback a raised share is put back before anybody is asked: a
+/// stale writer may land late. 15 minutes.
+pub const PUT_BACK_MS: i64 = 15 * 60_000;
+
 /// Where a run stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "phase", rename_all = "snake_case")]
@@ -136,6 +140,20 @@ impl Phase {
             | Self::RolledBack { .. }
             | Self::Completed { .. }
             | Self::Abandoned { .. } => None,
+        }
+    }
+
+    /// Routes that a rollback did not reach when it last tried, each with what AWS said.
+    pub fn unreached(&self) -> &[RouteFound] {
+        match self {
+            Self::RollingBack { unreached, .. } => unreached,
+            Self::Starting
+            | Self::Advancing { .. }
+            | Self::Paused { .. }
+            | Self::Moved { .. }
+            | Self::RolledBack { .. }
+            | Self::Completed { .. }
+            | Self::Abandoned { .. } => &[],
         }
     }
 

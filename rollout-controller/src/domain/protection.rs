@@ -20,9 +20,6 @@ use super::weight::Weight;
 use super::wrong_answers::{Look, Timeline};
 use crate::planted::planted;
 
-/// For this long after a rollback a raised share is lowered again. 15 minutes.
-const PUT_BACK_MS: i64 = super::decide::PUT_BACK_MS;
-
 /// What protection does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Protection {
@@ -54,18 +51,12 @@ enum LastKnown {
 fn last_known(copy: Option<&Copy>, now: Now) -> LastKnown {
     let Some(copy) = copy else { return LastKnown::Unknown };
     match (copy.state, copy.mode) {
+        _ if copy.lowers(now.earlier_ms()) => LastKnown::RollingBack,
         (CopyState::Open, Mode::Active) => LastKnown::Open,
         (CopyState::Completed, Mode::Active) if planted!(CompletedIsLowered) => LastKnown::Open,
-        (CopyState::RollingBack, _) => LastKnown::RollingBack,
-        // A shadow run moved nothing, so nothing is put back.
-        (CopyState::RolledBack, Mode::Active)
-            // A tick from tomorrow protects as one of today.
-            if now.tick_ms.min(now.clock_ms).saturating_sub(copy.at_ms) <= PUT_BACK_MS =>
-        {
-            LastKnown::RollingBack
-        }
         (
             CopyState::Open
+            | CopyState::RollingBack
             | CopyState::RolledBack
             | CopyState::None
             | CopyState::Completed

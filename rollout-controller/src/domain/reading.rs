@@ -145,7 +145,6 @@ fn part(route: &str, weight: Weight, read: &RouteMinute, expected: f64) -> Part 
     };
     let requests = |side: &Option<SideCounts>| side.as_ref().map_or(0, |counts| counts.requests);
     let share = weight.ratio();
-    let due = |on_other: Option<f64>, share: f64| on_other.unwrap_or(expected * share);
     let both_due = (expected * (1.0 - share)).max(expected * share) >= FEW_REQUESTS;
     let (due_old, due_new) = match (requests(old), requests(new)) {
         // At full traffic the old side says nothing about the new one.
@@ -156,9 +155,9 @@ fn part(route: &str, weight: Weight, read: &RouteMinute, expected: f64) -> Part 
         (0, 0) => (expected * (1.0 - share), expected * share),
         (0, n) => {
             let by_new = (share > 0.0).then(|| n as f64 * (1.0 - share) / share);
-            (due(by_new, 1.0 - share), 0.0)
+            (by_new.unwrap_or(expected), 0.0)
         }
-        (n, 0) => (0.0, due(due_on_new(weight, n), share)),
+        (n, 0) => (0.0, due_on_new(weight, n).unwrap_or(expected)),
         (_, _) => (0.0, 0.0),
     };
     if due_new >= FEW_REQUESTS && requests(new) == 0 && !planted!(SilenceIsGood) {

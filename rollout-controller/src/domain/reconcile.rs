@@ -130,6 +130,17 @@ fn compare(draft: &mut Draft, seen: &Observation, now: Now) -> Result<(), FoldEr
     if let Phase::RollingBack { .. } = run.phase {
         return finish_rollback(draft, seen, now);
     }
+    // The decision goes on with it; whatever the rules show is not somebody else's.
+    if begun_outside(&run, seen, now.earlier_ms()).is_some() {
+        return Ok(());
+    }
+    let run = match raised_since(&run, seen) {
+        Some(by) => {
+            draft.add(now.tick_ms, Event::LoweredOutside { expected: run.weight, by })?;
+            draft.journal.open_run().cloned().unwrap_or(run)
+        }
+        None => run,
+    };
     if seen.all_show(run.weight) {
         // Also where a change was undone before anybody looked: the routes of a write that
         // failed would stand apart for good, and none of their minutes could be judged.
@@ -182,6 +193,25 @@ pub(super) fn protected_outside(run: &Run, seen: &Observation) -> Option<Lowered
     let copy: &Copy = seen.copy.as_ref().ok()?.as_ref()?;
     let reason = copy.reason.clone().filter(|_| copy.has_left() && copy.run == run.number)?;
     Some(LoweredBy::Protection { reason, at_ms: copy.at_ms })
+}
+
+/// A rollback that protection began without the journal and that is not so: it reached some
+/// routes only, or someone raised a share soon after it. Why it began.
+pub(super) fn begun_outside(run: &Run, seen: &Observation, at_ms: i64) -> Option<String> {
+    let copy: &Copy = seen.copy.as_ref().ok()?.as_ref()?;
+    let lowers = copy.lowers(at_ms) && run.is_open() && run.mode == Mode::Active;
+    let due = lowers && !seen.all_reached() && !planted!(ProtectionIsNotFinished);
+    match protected_outside(run, seen).filter(|_| due)? {
+        LoweredBy::Protection { reason, .. } => Some(reason),
+        LoweredBy::Person { .. } | LoweredBy::Unknown => None,
+    }
+}
+
+/// Protection took the new side out of traffic without the journal, and someone has given it
+/// a share again since, long after.
+fn raised_since(run: &Run, seen: &Observation) -> Option<LoweredBy> {
+    let raised = seen.unreadable_rule().is_none() && !seen.all_reached();
+    protected_outside(run, seen).filter(|_| raised && run.weight > Weight::ZERO)
 }
 
 /// Ends a run that is rolling back, once no route gives the new side anything.

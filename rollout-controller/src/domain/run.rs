@@ -215,6 +215,7 @@ impl Run {
             | RollBackReason::Ordered { .. }
             | RollBackReason::NoTarget { .. }
             | RollBackReason::TwiceBothSides { .. }
+            | RollBackReason::Begun { .. }
             | RollBackReason::PutBack => None,
         }
     }

@@ -8,6 +8,7 @@ use rollout_controller::api::Status;
 use rollout_controller::controller::command::command;
 use rollout_controller::controller::query;
 use rollout_controller::domain::command::{Order, Request};
+use rollout_controller::domain::copy::OutsideOrder;
 use rollout_controller::domain::message::Channel;
 use rollout_controller::domain::observation::AlarmState;
 use rollout_controller::domain::plan::Mode;
@@ -157,6 +158,19 @@ pub(crate) const CASES: &[Case] = &[
     }),
     ("the copy outside is gone", |night| night.pretend.state().outside.clear()),
     ("nothing outside can be read", |night| night.pretend.state().trouble.outposts_fail = true),
+    ("a rollback stands outside the journal", |night| {
+        let mut state = night.pretend.state();
+        let at_ms = state.now_ms;
+        let outside = state.outside.entry("score".to_owned()).or_default();
+        outside.order = Some(OutsideOrder {
+            command: "direct-1".to_owned(),
+            verb: "rollback".to_owned(),
+            identity: "bob".to_owned(),
+            reason: "the journal was away".to_owned(),
+            at_ms,
+            found: Vec::new(),
+        });
+    }),
     ("someone moved a share", |night| night.pretend.console_change("public", percent(20.0))),
     ("nobody ticked for ten minutes", |night| {
         for _ in 0..10 {

@@ -134,6 +134,118 @@ async fn a_rollback_that_is_not_complete_goes_on_without_the_ledger() {
 }
 
 #[tokio::test]
+async fn what_protection_began_without_the_ledger_is_finished_with_it() {
+    let routes = ["public", "internal"];
+    let night = Night::new(config_with("", ALARM, &routes));
+    night.pretend.alarm("rs", AlarmState::Ok);
+    night.hour_of_python();
+    night.order(Order::Start).await;
+    night.until_weight(200, 10.0).await;
+    night.pretend.alarm("rs", AlarmState::Alarm);
+    night.pretend.state().trouble.ledger_down = true;
+    night.pretend.state().trouble.dead_routes = vec!["internal".into()];
+    night.minutes(1).await;
+    assert_eq!(routes.map(|route| night.shows(route)), [0.0, 10.0]);
+    // The alarm was right and is over, since half the requests went back.
+    night.pretend.alarm("rs", AlarmState::Ok);
+    night.pretend.state().trouble.ledger_down = false;
+    night.pretend.state().trouble.dead_routes.clear();
+    let status = query::status_of(&night.world, &night.config.rollouts[0]).await;
+    let incomplete = "Hurting. Rollback incomplete: `internal` still sends 10% to Rust.";
+    assert_eq!((status.exit_code, status.headline.as_str()), (42, incomplete));
+    let report = night.minutes(1).await;
+    assert_eq!(routes.map(|route| night.shows(route)), [0.0, 0.0]);
+    assert_eq!(
+        (report.state.as_str(), report.message.as_str()),
+        (
+            "rolled back",
+            "score: Begun while the journal was out of reach: Alarm `rs` went to ALARM (Threshold Crossed)."
+        )
+    );
+}
+
+/// Protection without the ledger has rolled back, and someone gave the new side this share
+/// so many minutes later.
+async fn raised_after_protection(share: f64, minutes: usize) -> Night {
+    let night = Night::new(config_with("", ALARM, &["public"]));
+    night.pretend.alarm("rs", AlarmState::Ok);
+    night.hour_of_python();
+    night.order(Order::Start).await;
+    night.until_weight(200, 10.0).await;
+    night.pretend.alarm("rs", AlarmState::Alarm);
+    night.pretend.state().trouble.ledger_down = true;
+    night.minutes(1).await;
+    assert!(night.shows("public").abs() < f64::EPSILON);
+    night.pretend.alarm("rs", AlarmState::Ok);
+    night.minutes(minutes).await;
+    night.pretend.console_change("public", percent(share));
+    night.pretend.state().trouble.ledger_down = false;
+    night
+}
+
+#[tokio::test]
+async fn a_share_raised_soon_after_protection_is_put_back_with_the_ledger() {
+    for share in [10.0, 30.0] {
+        let night = raised_after_protection(share, 13).await;
+        let report = night.minutes(1).await;
+        assert!(night.shows("public").abs() < f64::EPSILON, "{share}: {}", report.message);
+        assert_eq!(report.state, "rolled back");
+    }
+}
+
+#[tokio::test]
+async fn a_share_raised_long_after_protection_is_somebody_elses_with_the_ledger() {
+    // The journal's own share too: it was not the journal that gave it.
+    for share in [10.0, 30.0] {
+        let night = raised_after_protection(share, 20).await;
+        let report = night.minutes(1).await;
+        assert!((night.shows("public") - share).abs() < f64::EPSILON, "{share}");
+        assert_eq!(report.state, "moved by someone else", "{}", report.message);
+        let events = night.events().await;
+        let lowered = events.iter().find_map(|stamped| match &stamped.event {
+            Event::LoweredOutside { by: LoweredBy::Protection { reason, .. }, .. } => Some(reason),
+            _ => None,
+        });
+        let reason = lowered.expect("what protection did");
+        assert!(reason.starts_with("Alarm `rs` went to ALARM"), "{reason}");
+        let status = query::status_of(&night.world, &night.config.rollouts[0]).await;
+        let moved = format!("Degraded. Moved by someone else: `public` shows {share}%, not 0%.");
+        assert_eq!((status.exit_code, status.headline), (10, moved));
+        let adopted = night.order(Order::Resume { adopt: true }).await;
+        assert_eq!(word(&adopted), "applied", "{}", adopted.message);
+        night.minutes(2).await;
+        assert!((night.shows("public") - share).abs() < f64::EPSILON, "{share}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_takes_over_a_share_beside_a_rollback_that_the_journal_lacks() {
+    let routes = &["public", "internal"];
+    let night = Night::started(config_with("", "", routes)).await;
+    night.until_weight(200, 10.0).await;
+    for route in routes {
+        night.pretend.console_change(route, percent(20.0));
+    }
+    night.minutes(2).await;
+    night.pretend.state().trouble.ledger_down = true;
+    night.pretend.state().trouble.dead_routes = routes.map(str::to_owned).to_vec();
+    assert_eq!(word(&roll_back(&night).await), "incomplete");
+    night.pretend.state().trouble.dead_routes.clear();
+    night.pretend.state().trouble.ledger_down = false;
+    let refused = night.order(Order::Resume { adopt: true }).await;
+    assert_eq!(word(&refused), "refused");
+    assert!(
+        refused.message.contains("is not journalled yet; the next tick"),
+        "{}",
+        refused.message
+    );
+    night.minutes(1).await;
+    for route in routes {
+        assert!(night.shows(route).abs() < f64::EPSILON, "{route}");
+    }
+}
+
+#[tokio::test]
 async fn an_alarm_of_before_the_start_counts_once_it_was_ok_whoever_saw_that() {
     for with_ledger in [false, true] {
         let night = Night::new(config_with("", ALARM, &["public"]));

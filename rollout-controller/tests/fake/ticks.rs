@@ -2,11 +2,12 @@
 
 use crate::pretend::{Night, config, config_with, shadow_config, word};
 use jiff::{SignedDuration, Timestamp};
+use rollout_controller::controller::query;
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::event::Event;
 use rollout_controller::domain::message::{Channel, Urgency};
 use rollout_controller::domain::minute::Minute;
-use rollout_controller::domain::observation::AlarmState;
+use rollout_controller::domain::observation::{AlarmState, RouteMinute, Unread};
 use rollout_controller::domain::weight::Weight;
 use rollout_controller::ports::Clock;
 use rollout_controller::world::{Pretend, foreign};
@@ -618,6 +619,35 @@ async fn the_first_engine_is_there_for_who_asks_for_it() {
 }
 
 #[tokio::test]
+async fn a_route_that_fails_beside_one_that_cannot_be_read_is_rolled_back() {
+    for engine in ["evidence-1", "evidence-2"] {
+        let settings = format!("engine = \"{engine}\"");
+        let night = Night::started(config_with(&settings, "", &["public", "internal"])).await;
+        night.until_weight(40, 5.0).await;
+        night.minutes(3).await;
+        night.pretend.state().new.error_ratio = 0.5;
+        let mut last = None;
+        for _ in 0..20 {
+            let newest = Minute(night.pretend.state().now_ms.div_euclid(60_000) - 1);
+            let unread = RouteMinute::Unknown(Unread::because("partial data"));
+            night.pretend.revise(newest, |read| read.routes[1] = unread);
+            last = Some(night.minutes(1).await);
+        }
+        let last = last.expect("a tick");
+        assert_eq!(last.state, "rolled back", "{engine}: {}", last.message);
+    }
+}
+
+#[tokio::test]
+async fn a_rule_of_somebody_elses_before_the_first_step_is_no_rollback() {
+    let night = Night::started(config()).await;
+    let gone = foreign("a forward to somebody's groups", true);
+    night.pretend.state().rules.get_mut("public").unwrap().share = gone;
+    let report = night.minutes(1).await;
+    assert_eq!(report.state, "moved by someone else", "{}", report.message);
+}
+
+#[tokio::test]
 async fn a_first_step_that_slows_both_sides_is_undone_to_nothing() {
     let night = Night::started(config_with("start = \"50%\"", "", &["public"])).await;
     slow_from(&night, 50.0, 0.3);
@@ -627,6 +657,9 @@ async fn a_first_step_that_slows_both_sides_is_undone_to_nothing() {
     assert!(night.shows("public").abs() < f64::EPSILON);
     let held = night.minutes(5).await;
     assert!(held.message.contains("of 10 good minutes"), "{}", held.message);
+    let status = query::status_of(&night.world, &night.config.rollouts[0]).await;
+    assert_eq!(status.exit_code, 0);
+    assert!(status.headline.starts_with("Idle. "), "{}", status.headline);
     night.until_weight(20, 50.0).await;
     let end = night.until(8, |report| report.state == "rolled back").await;
     assert!(end.message.contains("of the step from 0% to 50%"), "{}", end.message);

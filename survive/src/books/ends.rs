@@ -79,11 +79,36 @@ impl Books {
                 return Some((Invariant::WorkingChannelsWork, text));
             }
         }
+        let left: Vec<(String, Shown)> = Self::rules_seen(sight, rollout).collect();
+        let raised = left.iter().find(|(_, shown)| !shown.is_reached());
+        let cannot_lower = sight.faults.iter().any(|(call, _)| {
+            matches!(
+                call,
+                Call::JournalRead
+                    | Call::JournalAppend
+                    | Call::Rules
+                    | Call::Rule
+                    | Call::Modify
+                    | Call::OutsideRead
+            )
+        });
+        let outside = sight.outside.get(rollout);
+        let copy = outside.and_then(|(_, outside)| outside.run.as_ref());
+        let begun = copy.is_some_and(|copy| {
+            copy.run as usize == track.runs() && copy.has_left() && copy.lowers(tick_ms)
+        });
+        if begun
+            && track.is_open()
+            && !(cannot_lower || other || meddled || track.is_shadow())
+            && let Some((name, shown)) = raised
+        {
+            let text =
+                format!("{name} is left at {shown:?}, and the copy says that the new side leaves");
+            return Some((Invariant::ProtectionIsFinished, text));
+        }
         if hindered || other || meddled {
             return None;
         }
-        let left: Vec<(String, Shown)> = Self::rules_seen(sight, rollout).collect();
-        let raised = left.iter().find(|(_, shown)| !shown.is_reached());
         if track.stand() == Stand::RolledBack
             && track.ended_ms.is_some_and(|ended| tick_ms - ended < 14 * 60_000)
             && let Some((name, shown)) = raised

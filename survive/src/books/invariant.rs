@@ -69,6 +69,8 @@ pub enum Invariant {
     /// The copy outside says what protection did without the journal, until the journal
     /// has it.
     ProtectionIsRemembered,
+    /// What protection began without the journal is finished by the next tick that has it.
+    ProtectionIsFinished,
     /// What a person ordered without having seen the newest change does not count.
     StaleCommandsDoNotCount,
     /// A snapshot says what its entries say.

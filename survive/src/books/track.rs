@@ -147,6 +147,8 @@ pub struct Track {
     /// When the newest run began, by the world's time.
     pub started_true_ms: i64,
     since_ms: i64,
+    /// The share before, and since when.
+    share_before: Option<(Weight, i64)>,
     lag: i64,
     lag_before: i64,
     paused_until_ms: Option<i64>,
@@ -385,12 +387,18 @@ impl Track {
             Event::Adopted { weight, .. } => Some(*weight),
             _ => None,
         };
-        if becomes.is_some() {
+        if let Some(to) = becomes {
             // Whoever journals the outcome: the share began with the intent, at its tick's
             // time if that is ahead.
             let intent = self.open_intent();
             let began_ms = intent.map_or(now_ms, |intent| intent.committed_ms.min(now_ms));
-            self.since_ms = began_ms.max(intent.map_or(stamped.at_ms, |intent| intent.at_ms));
+            let began_ms = began_ms.max(intent.map_or(stamped.at_ms, |intent| intent.at_ms));
+            let left = (self.weight(), self.since_ms);
+            // Back within the minute: none was at another share.
+            let same_minute = began_ms.div_euclid(60_000) == self.since_ms.div_euclid(60_000);
+            let back = self.share_before.filter(|(share, _)| *share == to && same_minute);
+            self.since_ms = back.map_or(began_ms, |(_, since_ms)| since_ms);
+            self.share_before = Some(left);
         }
         self.intents(stamped, uid, now_ms);
         if matches!(stamped.event, Event::Ticked { .. }) {

@@ -2,7 +2,7 @@
 
 use super::{Caller, Door, State, Timeline, tenths};
 use crate::books::Invariant;
-use crate::fate::Call;
+use crate::fate::{Call, Stand};
 use async_trait::async_trait;
 use aws_sdk_elasticloadbalancingv2::types::Rule;
 use jiff::Timestamp;
@@ -170,10 +170,10 @@ fn forgets(state: &State, rollout: &str, copy: &Copy) -> Option<String> {
     let before = state.outside.get(rollout)?.now().run.as_ref()?;
     let same_run = before.run == copy.run && before.has_left() && !copy.has_left();
     let track = state.books.track(rollout)?;
-    let unjournalled = track.is_open() && track.weight() > Weight::ZERO;
-    let stands = state.shown(rollout).iter().all(|shown| shown.is_reached());
+    let knows = track.stand() == Stand::RollingBack || track.weight() == Weight::ZERO;
     let reason = before.reason.as_ref()?;
-    (same_run && unjournalled && stands)
+    // Of a journal that was restored from an older copy, people say what is so.
+    (same_run && track.is_open() && !knows && !state.books.was_restored())
         .then(|| format!("the copy says {:?} over “{reason}”, which the journal lacks", copy.state))
 }
 

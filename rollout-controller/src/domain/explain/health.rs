@@ -11,7 +11,7 @@ use crate::domain::event::RouteFound;
 use crate::domain::evidence::Count;
 use crate::domain::evidence2;
 use crate::domain::figures::{
-    capital, count, duration, latency_limit, limit, percent_beside, share_of,
+    capital, count, distinct, duration, latency_limit, limit, percent_beside, share_of,
 };
 use crate::domain::health::{Case, Ended, Kind, Next};
 use crate::domain::labels::Labels;
@@ -354,12 +354,18 @@ pub fn why(first: &Case, at: &Situation<'_>) -> Vec<String> {
         Case::NothingReadable { why } => {
             vec![format!("A broken limit would go unnoticed ({why}).")]
         }
-        Case::RollbackIncomplete { routes } => {
-            let said: Vec<&str> = routes.iter().map(|route| route.text.as_str()).collect();
-            vec![
-                format!("AWS: {}.", no_stop(&said.join("; "))),
-                "The controller tries again each minute.".to_owned(),
-            ]
+        Case::RollbackIncomplete { .. } => {
+            // What the rules show says nothing of why they do.
+            let unreached = at.run.map(|run| run.phase.unreached()).unwrap_or_default();
+            if unreached.is_empty() {
+                vec!["The journal does not have it yet. The next tick goes on with it.".to_owned()]
+            } else {
+                let said = distinct(unreached.iter().map(|route| route.text.clone()));
+                vec![
+                    format!("AWS: {}.", no_stop(&said.join("; "))),
+                    "The controller tries again each minute.".to_owned(),
+                ]
+            }
         }
         Case::RaisedAfterRollback { .. } => vec![
             "Someone raised a share after the rollback.".to_owned(),

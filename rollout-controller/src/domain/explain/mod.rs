@@ -388,6 +388,9 @@ pub fn rollback_reason(reason: &RollBackReason, sides: &Labels) -> String {
                 second.to
             )
         }
+        RollBackReason::Begun { reason } => {
+            format!("Begun while the journal was out of reach: {}", sentence(reason))
+        }
         RollBackReason::PutBack => {
             "Someone raised a share within 15 minutes after the rollback; set back to 0%."
                 .to_owned()
