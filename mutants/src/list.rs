@@ -89,9 +89,13 @@ pub fn read(path: &Path) -> Result<Vec<Mutant>> {
     let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     let mut all: Vec<Mutant> =
         serde_json::from_str(&text).with_context(|| format!("{}", path.display()))?;
-    let mut same: BTreeMap<String, u32> = BTreeMap::new();
     for (id, mutant) in (1..).zip(&mut all) {
         mutant.id = id;
+    }
+    let mut by_place: Vec<&mut Mutant> = all.iter_mut().collect();
+    by_place.sort_by_key(|mutant| (mutant.file.clone(), mutant.span.start, mutant.id));
+    let mut same: BTreeMap<String, u32> = BTreeMap::new();
+    for mutant in by_place {
         let key = without_place(&mutant.name, &mutant.file.to_string_lossy());
         let count = same.entry(key.clone()).or_default();
         *count += 1;
