@@ -431,13 +431,12 @@ impl Desk<'_> {
             // No tick writes to a journal that is behind: it waits for this very command.
             return None;
         }
-        let by = match self.order_outside().filter(|order| self.journal.lacks(order)) {
-            Some(order) => format!("by {}", explain::person(&order.identity)),
-            None => {
-                let run = self.journal.open_run()?;
-                protected_outside(run, self.sight.seen)?;
-                "without the journal".to_owned()
-            }
+        let order = self.order_outside().filter(|order| self.journal.lacks(order));
+        let by = if let Some(order) = order {
+            format!("by {}", explain::person(&order.identity))
+        } else {
+            protected_outside(self.journal.open_run()?, self.sight.seen)?;
+            "without the journal".to_owned()
         };
         Some(format!(
             "a rollback {by} is not journalled yet; the next tick does that. Try again in a minute."

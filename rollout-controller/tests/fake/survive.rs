@@ -145,7 +145,7 @@ async fn what_protection_began_without_the_ledger_is_finished_with_it() {
     night.pretend.state().trouble.ledger_down = true;
     night.pretend.state().trouble.dead_routes = vec!["internal".into()];
     night.minutes(1).await;
-    assert_eq!(routes.map(|route| night.shows(route)), [0.0, 10.0]);
+    assert_eq!(routes.map(|route| night.shows(route).to_string()), ["0", "10"]);
     // The alarm was right and is over, since half the requests went back.
     night.pretend.alarm("rs", AlarmState::Ok);
     night.pretend.state().trouble.ledger_down = false;
@@ -154,7 +154,7 @@ async fn what_protection_began_without_the_ledger_is_finished_with_it() {
     let incomplete = "Hurting. Rollback incomplete: `internal` still sends 10% to Rust.";
     assert_eq!((status.exit_code, status.headline.as_str()), (42, incomplete));
     let report = night.minutes(1).await;
-    assert_eq!(routes.map(|route| night.shows(route)), [0.0, 0.0]);
+    assert_eq!(routes.map(|route| night.shows(route).to_string()), ["0", "0"]);
     assert_eq!(
         (report.state.as_str(), report.message.as_str()),
         (
