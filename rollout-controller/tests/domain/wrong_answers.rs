@@ -325,6 +325,26 @@ fn what_was_good_before_a_step_does_not_hide_what_is_wrong_after_it() {
 }
 
 #[test]
+fn what_was_good_before_does_not_hide_a_minute_that_is_wrong() {
+    let judge = judge_with(Objective { limit: 0.01, required: false }, Settings::default());
+    let mut evidence = Evidence::start(&judge);
+    for minute in 0..15 {
+        evidence.fold(&judge, &look(minute, 50.0, Some(&counted(3000, 1))));
+    }
+    evidence.fold(&judge, &look(15, 50.0, Some(&counted(3000, 600))));
+    let Verdict::Hold(hold) = judge.verdict(&evidence, at(50.0)) else { panic!("no hold") };
+    assert_eq!(
+        WORDS.hold(&hold),
+        "Rust answers differ from Python's: 600 of 3,000 compared (number 600), limit 1%."
+    );
+    // A minute alone does not roll back, and one that is over holds no longer.
+    for minute in 16..40 {
+        evidence.fold(&judge, &look(minute, 50.0, Some(&counted(3000, 1))));
+    }
+    assert_eq!(judge.verdict(&evidence, at(50.0)), Verdict::Free);
+}
+
+#[test]
 fn wrong_answers_roll_back_at_100_percent_too() {
     let judge = judge();
     let mut evidence = Evidence::start(&judge);

@@ -32,7 +32,7 @@ pub struct Evidence {
     /// The same at the present share alone: what began late is not thinned by what was good.
     pub(super) stage: Totals,
     /// What the suspicion rests on: since the evidence last was no more than at the start.
-    spell: Totals,
+    pub(super) spell: Totals,
     pub(super) rolled_back: Option<Breach>,
 }
 

@@ -161,10 +161,11 @@ impl Judge {
 
     /// How it stands.
     pub fn standing(&self, evidence: &Evidence, at: Position) -> Standing {
-        let all = self.shown(evidence, evidence.seen());
-        let of_stage = self.shown(evidence, &evidence.stage);
-        let Shown { totals, dispersion, rate, over } =
-            if of_stage.over && !all.over { of_stage } else { all };
+        let [all, of_stage, of_spell] = [evidence.seen(), &evidence.stage, &evidence.spell]
+            .map(|totals| self.shown(evidence, totals));
+        // What began late is not thinned by what was good before.
+        let over = [of_stage, of_spell].into_iter().find(|part| part.over && !all.over);
+        let Shown { totals, dispersion, rate, over } = over.unwrap_or(all);
         let (proof, left) = self.proof(evidence, at, totals.sum.count(), dispersion);
         Standing {
             limit: self.objective.limit,
