@@ -28,7 +28,7 @@ $ minutes 2
 $ rolloutctl status
 score · run 1 · rolling back                                           09:09 UTC
 ✖ Hurting. Rollback incomplete: `public` still sends 5% to Rust.
-  AWS: writing weights of listener rule: 500.
+  AWS: 500.
   The controller tries again each minute.
   Run now, with your own rights:
   rolloutctl rollback --direct --reason "…"

@@ -4,7 +4,7 @@
 //! of everything that it claims.
 
 use super::event::no_stop;
-use super::{hour, time};
+use super::{hour, short, time};
 use crate::domain::decision::{Decision, Hold};
 use crate::domain::engine::Missing;
 use crate::domain::event::RouteFound;
@@ -338,6 +338,14 @@ fn suspected(at: &Situation<'_>) -> bool {
     at.run.and_then(Run::summary).is_some_and(|seen| seen.log_e >= seen.rollback_at / 2.0)
 }
 
+/// What AWS said, as short as it still tells: call and code. The journal has all of it.
+fn refusal(text: &str) -> String {
+    let text = short(text);
+    let text = text.strip_prefix("writing weights of listener rule: ").unwrap_or(&text);
+    let parts: Vec<&str> = text.splitn(3, ": ").take(2).collect();
+    parts.join(": ")
+}
+
 /// Why, in at most two lines; each with a full stop.
 pub fn why(first: &Case, at: &Situation<'_>) -> Vec<String> {
     let last = || at.run.map(super::last_decision).into_iter().collect::<Vec<_>>();
@@ -360,7 +368,7 @@ pub fn why(first: &Case, at: &Situation<'_>) -> Vec<String> {
             if unreached.is_empty() {
                 vec!["The journal does not have it yet. The next tick goes on with it.".to_owned()]
             } else {
-                let said = distinct(unreached.iter().map(|route| route.text.clone()));
+                let said = distinct(unreached.iter().map(|route| refusal(&route.text)));
                 vec![
                     format!("AWS: {}.", no_stop(&said.join("; "))),
                     "The controller tries again each minute.".to_owned(),
@@ -693,4 +701,26 @@ fn last_ran(since_ms: Option<i64>, clock_ms: i64) -> String {
 
 fn minute(minute: Minute, clock_ms: i64) -> String {
     hour(minute.epoch_secs().saturating_mul(1000), clock_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refusal;
+
+    #[test]
+    fn what_aws_said_is_its_call_and_its_code() {
+        let rule =
+            "listener rule arn:aws:elasticloadbalancing:eu-west-1:1:listener-rule/app/a/b/c/d";
+        for (rest, said) in [
+            ("ModifyRule: AccessDenied: User is not authorized: none", "ModifyRule: AccessDenied"),
+            ("ModifyRule: no answer", "ModifyRule: no answer"),
+            ("500", "500"),
+        ] {
+            assert_eq!(refusal(&format!("writing weights of {rule}: {rest}")), said);
+        }
+        assert_eq!(
+            refusal(&format!("reading {rule}: throttled")),
+            "reading listener rule: throttled"
+        );
+    }
 }
