@@ -34,6 +34,16 @@ async fn at(share: f64) -> Night {
     night
 }
 
+/// The same with an alarm that rolls back.
+async fn alarm_is_ok_at(share: f64, routes: &[&str]) -> Night {
+    let night = Night::new(config_with("", ALARM, routes));
+    night.pretend.alarm("rs", AlarmState::Ok);
+    night.hour_of_python();
+    night.order(Order::Start).await;
+    night.until_weight(200, share).await;
+    night
+}
+
 /// A rollback by a person who has only just woken up.
 async fn roll_back(night: &Night) -> CommandOutcome {
     let request = Night::request(Order::Rollback, 0);
@@ -53,11 +63,7 @@ async fn health(night: &Night) -> Kind {
 #[tokio::test]
 async fn a_ledger_that_can_be_read_and_not_written_does_not_stop_protection() {
     for by_alarm in [false, true] {
-        let night = Night::new(config_with("", ALARM, &["public"]));
-        night.pretend.alarm("rs", AlarmState::Ok);
-        night.hour_of_python();
-        night.order(Order::Start).await;
-        night.until_weight(200, 25.0).await;
+        let night = alarm_is_ok_at(25.0, &["public"]).await;
         night.pretend.state().trouble.ledger_read_only = true;
         if by_alarm {
             night.pretend.alarm("rs", AlarmState::Alarm);
@@ -77,11 +83,7 @@ async fn a_ledger_that_can_be_read_and_not_written_does_not_stop_protection() {
 
 #[tokio::test]
 async fn what_protection_did_without_the_ledger_is_told_as_that_until_it_is_journalled() {
-    let night = Night::new(config_with("", ALARM, &["public"]));
-    night.pretend.alarm("rs", AlarmState::Ok);
-    night.hour_of_python();
-    night.order(Order::Start).await;
-    night.until_weight(200, 25.0).await;
+    let night = alarm_is_ok_at(25.0, &["public"]).await;
     night.pretend.state().trouble.ledger_read_only = true;
     night.pretend.alarm("rs", AlarmState::Alarm);
     for minute in 0..4 {
@@ -136,11 +138,7 @@ async fn a_rollback_that_is_not_complete_goes_on_without_the_ledger() {
 #[tokio::test]
 async fn what_protection_began_without_the_ledger_is_finished_with_it() {
     let routes = ["public", "internal"];
-    let night = Night::new(config_with("", ALARM, &routes));
-    night.pretend.alarm("rs", AlarmState::Ok);
-    night.hour_of_python();
-    night.order(Order::Start).await;
-    night.until_weight(200, 10.0).await;
+    let night = alarm_is_ok_at(10.0, &routes).await;
     night.pretend.alarm("rs", AlarmState::Alarm);
     night.pretend.state().trouble.ledger_down = true;
     night.pretend.state().trouble.dead_routes = vec!["internal".into()];
@@ -167,11 +165,7 @@ async fn what_protection_began_without_the_ledger_is_finished_with_it() {
 /// Protection without the ledger has rolled back, and someone gave the new side this share
 /// so many minutes later.
 async fn raised_after_protection(share: f64, minutes: usize) -> Night {
-    let night = Night::new(config_with("", ALARM, &["public"]));
-    night.pretend.alarm("rs", AlarmState::Ok);
-    night.hour_of_python();
-    night.order(Order::Start).await;
-    night.until_weight(200, 10.0).await;
+    let night = alarm_is_ok_at(10.0, &["public"]).await;
     night.pretend.alarm("rs", AlarmState::Alarm);
     night.pretend.state().trouble.ledger_down = true;
     night.minutes(1).await;
@@ -581,11 +575,7 @@ async fn a_minute_of_which_one_number_is_missing_is_never_good_and_delays_no_rol
 
 #[tokio::test]
 async fn promote_waives_neither_a_pause_nor_blindness_nor_an_alarm() {
-    let night = Night::new(config_with("", ALARM, &["public"]));
-    night.pretend.alarm("rs", AlarmState::Ok);
-    night.hour_of_python();
-    night.order(Order::Start).await;
-    night.until_weight(200, 10.0).await;
+    let night = alarm_is_ok_at(10.0, &["public"]).await;
     let refused = async |why: &str| {
         for force in [false, true] {
             let answer = night.order(Order::Promote { to: None, force }).await;
