@@ -93,7 +93,7 @@ pub fn read(path: &Path) -> Result<Vec<Mutant>> {
         mutant.id = id;
     }
     let mut by_place: Vec<&mut Mutant> = all.iter_mut().collect();
-    by_place.sort_by_key(|mutant| (mutant.file.clone(), mutant.span.start, mutant.id));
+    by_place.sort_by_cached_key(|mutant| (mutant.file.clone(), mutant.span.start, mutant.id));
     let mut same: BTreeMap<String, u32> = BTreeMap::new();
     for mutant in by_place {
         let key = without_place(&mutant.name, &mutant.file.to_string_lossy());

@@ -97,6 +97,21 @@ pub struct Books {
 }
 
 impl Sight {
+    /// Whether a call failed without which no share is lowered.
+    fn cannot_lower(&self) -> bool {
+        self.faults.iter().any(|(call, _)| {
+            matches!(
+                call,
+                Call::Rules
+                    | Call::Rule
+                    | Call::Modify
+                    | Call::OutsideRead
+                    | Call::JournalRead
+                    | Call::JournalAppend
+            )
+        })
+    }
+
     /// Whether the rules of a rollout were listed.
     fn listed(&self, rollout: &str) -> bool {
         let found = self.config.rollout(Some(rollout)).ok();

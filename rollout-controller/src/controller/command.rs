@@ -22,7 +22,6 @@ use crate::domain::explain::{self, preview};
 use crate::domain::journal::Journal;
 use crate::domain::message::Channel;
 use crate::domain::observation::{Observation, RouteSeen, Seen, Unread};
-use crate::domain::phase::Phase;
 use crate::domain::plan::{Mode, Terms};
 use crate::domain::reconcile::found;
 use crate::domain::route::Route;
@@ -151,18 +150,7 @@ async fn give_way(
     schedule: Schedule,
 ) -> Option<StepOutcome> {
     let raised = decided.shift.as_ref().is_some_and(|shift| shift.cause.kind.raises());
-    let leaves = match journal.run.as_ref().map(|run| &run.phase) {
-        Some(Phase::RollingBack { .. } | Phase::RolledBack { .. }) => true,
-        Some(
-            Phase::Starting
-            | Phase::Advancing { .. }
-            | Phase::Paused { .. }
-            | Phase::Moved { .. }
-            | Phase::Completed { .. }
-            | Phase::Abandoned { .. },
-        )
-        | None => false,
-    };
+    let leaves = journal.run.as_ref().is_some_and(|run| run.phase.leaves());
     if !raised || !leaves || planted!(PromotionDoesNotGiveWay) {
         return None;
     }

@@ -345,17 +345,7 @@ impl Desk<'_> {
             Order::Pause { .. } => {
                 run.phase.pause().is_some_and(|pause| pause.command == self.request.id)
             }
-            Order::Rollback => match &run.phase {
-                Phase::RollingBack { .. } | Phase::RolledBack { .. } => {
-                    self.sight.seen.all_reached()
-                }
-                Phase::Starting
-                | Phase::Advancing { .. }
-                | Phase::Paused { .. }
-                | Phase::Moved { .. }
-                | Phase::Completed { .. }
-                | Phase::Abandoned { .. } => false,
-            },
+            Order::Rollback => run.phase.leaves() && self.sight.seen.all_reached(),
             Order::Start => run.is_open(),
             Order::Resume { .. } => run.is_open() && run.phase.pause().is_none(),
             Order::Promote { .. } => self.journal.changed <= seq.saturating_add(2),

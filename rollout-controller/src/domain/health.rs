@@ -535,7 +535,7 @@ fn with_journal(at: &Standpoint<'_>, journal: &Journal, cases: &mut Vec<Case>) {
         let why = Unread::because(format!("`{name}` does not exist"));
         cases.push(Case::AlarmsUnreadable { why });
     }
-    degraded(at, journal, cases);
+    degraded(at, journal, begun, cases);
     let unwatched = !watched || (!exposed && !just_started);
     if silent && unwatched && journal.ticked_ms.is_some() && run.is_some_and(Run::is_open) {
         cases.push(Case::NotRunning { since_ms: journal.ticked_ms });
@@ -646,26 +646,17 @@ fn is_rolled_back_outside(at: &Standpoint<'_>, journal: &Journal, run: &Run) -> 
 /// The new side is to leave traffic by protection or a person's order, has not on every
 /// route, and the journal does not know.
 fn is_begun_outside(at: &Standpoint<'_>, journal: &Journal, run: &Run) -> bool {
-    let known = match &run.phase {
-        Phase::RollingBack { .. } | Phase::RolledBack { .. } => true,
-        Phase::Starting
-        | Phase::Advancing { .. }
-        | Phase::Paused { .. }
-        | Phase::Moved { .. }
-        | Phase::Completed { .. }
-        | Phase::Abandoned { .. } => false,
-    };
     let ordered = is_ordered_outside(at, journal, run) && !at.seen.all_reached();
-    !known && (ordered || begun_outside(run, at.seen, at.clock_ms).is_some())
+    !run.phase.leaves() && (ordered || begun_outside(run, at.seen, at.clock_ms).is_some())
 }
 
-fn degraded(at: &Standpoint<'_>, journal: &Journal, cases: &mut Vec<Case>) {
+fn degraded(at: &Standpoint<'_>, journal: &Journal, begun: bool, cases: &mut Vec<Case>) {
     if let Some(run) = &journal.run
         && is_rolled_back_outside(at, journal, run)
     {
         cases.push(Case::RolledBackOutside);
     } else if let Some(run) = &journal.run
-        && !is_begun_outside(at, journal, run)
+        && !begun
     {
         degraded_run(at, run, cases);
         let differs = match &at.seen.copy {

@@ -143,6 +143,19 @@ impl Phase {
         }
     }
 
+    /// Whether the new side is leaving traffic, or has left it.
+    pub fn leaves(&self) -> bool {
+        match self {
+            Self::RollingBack { .. } | Self::RolledBack { .. } => true,
+            Self::Starting
+            | Self::Advancing { .. }
+            | Self::Paused { .. }
+            | Self::Moved { .. }
+            | Self::Completed { .. }
+            | Self::Abandoned { .. } => false,
+        }
+    }
+
     /// Routes that a rollback did not reach when it last tried, each with what AWS said.
     pub fn unreached(&self) -> &[RouteFound] {
         match self {

@@ -188,23 +188,24 @@ fn lowered_outside(
     draft.add(now.tick_ms, Event::Finished { end: End::RolledBack, reason })
 }
 
+/// The copy of this run, if it says that the new side left, or is to leave, traffic.
+fn left_outside<'a>(run: &Run, seen: &'a Observation) -> Option<&'a Copy> {
+    let copy: &Copy = seen.copy.as_ref().ok()?.as_ref()?;
+    (copy.has_left() && copy.run == run.number).then_some(copy)
+}
+
 /// The controller's own protection, if the copy says that it lowered this run.
 pub(super) fn protected_outside(run: &Run, seen: &Observation) -> Option<LoweredBy> {
-    let copy: &Copy = seen.copy.as_ref().ok()?.as_ref()?;
-    let reason = copy.reason.clone().filter(|_| copy.has_left() && copy.run == run.number)?;
-    Some(LoweredBy::Protection { reason, at_ms: copy.at_ms })
+    let copy = left_outside(run, seen)?;
+    Some(LoweredBy::Protection { reason: copy.reason.clone()?, at_ms: copy.at_ms })
 }
 
 /// A rollback that protection began without the journal and that is not so: it reached some
 /// routes only, or someone raised a share soon after it. Why it began.
 pub(super) fn begun_outside(run: &Run, seen: &Observation, at_ms: i64) -> Option<String> {
-    let copy: &Copy = seen.copy.as_ref().ok()?.as_ref()?;
-    let lowers = copy.lowers(at_ms) && run.is_open() && run.mode == Mode::Active;
-    let due = lowers && !seen.all_reached() && !planted!(ProtectionIsNotFinished);
-    match protected_outside(run, seen).filter(|_| due)? {
-        LoweredBy::Protection { reason, .. } => Some(reason),
-        LoweredBy::Person { .. } | LoweredBy::Unknown => None,
-    }
+    let copy = left_outside(run, seen).filter(|copy| copy.lowers(at_ms))?;
+    let acts = run.is_open() && run.mode == Mode::Active && !planted!(ProtectionIsNotFinished);
+    copy.reason.clone().filter(|_| acts && !seen.all_reached())
 }
 
 /// Protection took the new side out of traffic without the journal, and someone has given it

@@ -81,25 +81,13 @@ impl Books {
         }
         let left: Vec<(String, Shown)> = Self::rules_seen(sight, rollout).collect();
         let raised = left.iter().find(|(_, shown)| !shown.is_reached());
-        let cannot_lower = sight.faults.iter().any(|(call, _)| {
-            matches!(
-                call,
-                Call::JournalRead
-                    | Call::JournalAppend
-                    | Call::Rules
-                    | Call::Rule
-                    | Call::Modify
-                    | Call::OutsideRead
-            )
-        });
         let outside = sight.outside.get(rollout);
         let copy = outside.and_then(|(_, outside)| outside.run.as_ref());
-        let begun = copy.is_some_and(|copy| {
-            copy.run as usize == track.runs() && copy.has_left() && copy.lowers(tick_ms)
-        });
+        let begun =
+            copy.is_some_and(|copy| copy.run as usize == track.runs() && copy.lowers(tick_ms));
         if begun
             && track.is_open()
-            && !(cannot_lower || other || meddled || track.is_shadow())
+            && !(sight.cannot_lower() || other || meddled || track.is_shadow())
             && let Some((name, shown)) = raised
         {
             let text =
@@ -256,18 +244,7 @@ impl Books {
     ) -> Option<(Invariant, String)> {
         let left_ms = sight.left_traffic.get(rollout).copied()?;
         let track = self.tracks.get(rollout)?;
-        let hindered = sight.faults.iter().any(|(call, _)| {
-            matches!(
-                call,
-                Call::Rules
-                    | Call::Rule
-                    | Call::Modify
-                    | Call::OutsideRead
-                    | Call::JournalRead
-                    | Call::JournalAppend
-            )
-        });
-        if hindered || sight.sluggish || self.cut_ms.is_some() {
+        if sight.cannot_lower() || sight.sluggish || self.cut_ms.is_some() {
             return None;
         }
         let looked_ms = sight.outside.get(rollout).map_or(i64::MIN, |(read_ms, _)| *read_ms);
