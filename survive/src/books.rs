@@ -41,6 +41,30 @@ pub enum Work {
     Direct,
 }
 
+/// What was served again and again, each time with the time in milliseconds of which it
+/// tells.
+#[derive(Clone, Debug)]
+pub(crate) struct Looks<T>(Vec<(i64, T)>);
+
+impl<T> Default for Looks<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Looks<T> {
+    /// The last one.
+    fn last(&self) -> Option<&(i64, T)> {
+        self.0.last()
+    }
+
+    /// The last one that tells of a time up to this. What a process read after a request
+    /// had left tells nothing of the request.
+    fn by(&self, ms: i64) -> Option<&(i64, T)> {
+        self.0.iter().rev().find(|(as_of_ms, _)| *as_of_ms <= ms)
+    }
+}
+
 /// What one process was served.
 #[derive(Clone, Debug)]
 pub struct Sight {
@@ -52,12 +76,12 @@ pub struct Sight {
     died: bool,
     /// How far its clock for people goes ahead.
     people_ms: i64,
-    /// Rules by ARN: what was served last, and the time of which that tells.
-    rules: BTreeMap<String, (Option<Rule>, Shown, i64)>,
+    /// Rules by ARN.
+    rules: BTreeMap<String, Looks<(Option<Rule>, Shown)>>,
     /// Whether each header rule was there.
     headers: BTreeMap<String, bool>,
-    /// When a rollout's parameters were read last, and what they said.
-    outside: BTreeMap<String, (i64, Outside)>,
+    /// Parameters by rollout.
+    outside: BTreeMap<String, Looks<Outside>>,
     /// Alarms by name, once for each time they were served: a second look may be for
     /// another rollout.
     alarms: Vec<BTreeMap<String, AlarmState>>,
@@ -110,6 +134,22 @@ impl Sight {
                     | Call::JournalAppend
             )
         })
+    }
+
+    /// What a rule was served as last, with the time of which that tells.
+    fn rule(&self, arn: &str) -> Option<(Option<&Rule>, Shown, i64)> {
+        let (as_of_ms, (rule, shown)) = self.rules.get(arn)?.last()?;
+        Some((rule.as_ref(), *shown, *as_of_ms))
+    }
+
+    /// What a rollout's parameters said last.
+    fn parameters(&self, rollout: &str) -> Option<&Outside> {
+        self.outside.get(rollout)?.last().map(|(_, outside)| outside)
+    }
+
+    /// When they were read last.
+    fn looked_ms(&self, rollout: &str) -> Option<i64> {
+        self.outside.get(rollout)?.last().map(|(as_of_ms, _)| *as_of_ms)
     }
 
     /// Whether the rules of a rollout were listed.
@@ -229,7 +269,8 @@ impl Books {
     ) {
         self.see(uid, |sight| {
             sight.first_shown.entry(arn.to_owned()).or_insert(shown);
-            sight.rules.insert(arn.to_owned(), (rule, shown, as_of_ms));
+            let looks = sight.rules.entry(arn.to_owned()).or_default();
+            looks.0.push((as_of_ms, (rule, shown)));
         });
     }
 
@@ -270,7 +311,8 @@ impl Books {
     /// The parameters of a rollout were served.
     pub fn saw_outside(&mut self, uid: u64, rollout: &str, outside: &Outside, as_of_ms: i64) {
         self.see(uid, |sight| {
-            sight.outside.insert(rollout.to_owned(), (as_of_ms, outside.clone()));
+            let looks = sight.outside.entry(rollout.to_owned()).or_default();
+            looks.0.push((as_of_ms, outside.clone()));
         });
     }
 

@@ -81,8 +81,7 @@ impl Books {
         }
         let left: Vec<(String, Shown)> = Self::rules_seen(sight, rollout).collect();
         let raised = left.iter().find(|(_, shown)| !shown.is_reached());
-        let outside = sight.outside.get(rollout);
-        let copy = outside.and_then(|(_, outside)| outside.run.as_ref());
+        let copy = sight.parameters(rollout).and_then(|outside| outside.run.as_ref());
         let begun =
             copy.is_some_and(|copy| copy.run as usize == track.runs() && copy.lowers(tick_ms));
         if begun
@@ -105,7 +104,7 @@ impl Books {
             return Some((Invariant::RaisedSharesArePutBack, text));
         }
         // A rule that is gone is told as one that cannot be read.
-        let gone = sight.rules.values().any(|(rule, ..)| rule.is_none());
+        let gone = sight.rules.keys().any(|arn| matches!(sight.rule(arn), Some((None, ..))));
         let strange = left.iter().filter(|_| !gone).find(|(_, shown)| match shown {
             Shown::Tenths(tenths) => *tenths != track.weight().tenths(),
             Shown::Other { .. } => true,
@@ -209,7 +208,7 @@ impl Books {
         let left = Self::rules_seen(sight, rollout).find(|(_, shown)| !shown.is_reached())?;
         // Whoever knows of no run leaves 100% alone: there may be no old side any more.
         let unread = sight.faults.iter().any(|(call, _)| *call == Call::JournalRead);
-        let outside = sight.outside.get(rollout).and_then(|(_, outside)| outside.run.as_ref());
+        let outside = sight.parameters(rollout).and_then(|outside| outside.run.as_ref());
         if unread && outside.is_none() && left.1 == Shown::Tenths(1000) {
             return None;
         }
@@ -229,8 +228,8 @@ impl Books {
         let found = sight.config.rollout(Some(rollout)).ok();
         let routes = found.map(|found| found.terms.routes.clone()).unwrap_or_default();
         routes.into_iter().filter_map(|route| {
-            let (_, shown, _) = sight.rules.get(route.rule.as_str())?;
-            Some((route.name, *shown))
+            let (_, shown, _) = sight.rule(route.rule.as_str())?;
+            Some((route.name, shown))
         })
     }
 
@@ -247,7 +246,7 @@ impl Books {
         if sight.cannot_lower() || sight.sluggish || self.cut_ms.is_some() {
             return None;
         }
-        let looked_ms = sight.outside.get(rollout).map_or(i64::MIN, |(read_ms, _)| *read_ms);
+        let looked_ms = sight.looked_ms(rollout).unwrap_or(i64::MIN);
         if looked_ms < left_ms {
             let text = "no look for orders after the write".to_owned();
             return Some((Invariant::OrdersAreLookedFor, text));

@@ -136,7 +136,11 @@ impl Books {
                 && rollback.seq.is_none()
                 && !rollback.excused
                 && rollback.order_ms.is_some_and(|ms| ms > track.started_true_ms)
-                && sight.outside.get(rollout).is_some_and(|(read_ms, _)| *read_ms > order_ms)
+                && sight
+                    .outside
+                    .get(rollout)
+                    .and_then(|looks| looks.by(write.sent_ms))
+                    .is_some_and(|(read_ms, _)| *read_ms > order_ms)
             {
                 let text = format!("order {} was there to be read", rollback.command);
                 return Some((Invariant::NothingRisesAfterARollback, text));
@@ -149,8 +153,7 @@ impl Books {
 /// A write of a step back, or of a raise that is taken back: it lowers what its process
 /// saw, whatever was written meanwhile. Looks before and after it tell of a rollback.
 fn lands_late(intent: &Intent, sight: &Sight, write: &Write) -> bool {
-    let (Shown::Tenths(to), Some((_, Shown::Tenths(seen), _))) =
-        (write.to(), sight.rules.get(&write.arn))
+    let (Shown::Tenths(to), Some((_, Shown::Tenths(seen)))) = (write.to(), seen(sight, write))
     else {
         return false;
     };
@@ -158,10 +161,15 @@ fn lands_late(intent: &Intent, sight: &Sight, write: &Write) -> bool {
     intent.uid == write.uid && to > 0 && to == lowers_to && to <= *seen
 }
 
+/// What its process had read of the rule when the request left.
+fn seen<'a>(sight: &'a Sight, write: &Write) -> Option<&'a (Option<Rule>, Shown)> {
+    sight.rules.get(&write.arn)?.by(write.sent_ms).map(|(_, look)| look)
+}
+
 /// Whoever leaves traffic has looked for orders since it intended that. One that lowers
 /// need not know.
 fn not_looked(sight: &Sight, rollout: &str, since_ms: i64) -> Option<(Invariant, String)> {
-    let looked_ms = sight.outside.get(rollout).map_or(i64::MIN, |(read_ms, _)| *read_ms);
+    let looked_ms = sight.looked_ms(rollout).unwrap_or(i64::MIN);
     let failed = sight.faults.iter().any(|(call, _)| *call == Call::OutsideRead);
     // An answer may be older than its question by what is called stale.
     (looked_ms + 1_500 < since_ms && !failed)
@@ -193,14 +201,10 @@ fn but_weights(rule: &Rule, route: &Route) -> Vec<Action> {
 }
 
 fn changes_more(sight: &Sight, write: &Write) -> Option<String> {
-    let Some((Some(seen), _, as_of_ms)) = sight.rules.get(&write.arn) else {
+    let Some((Some(rule), _)) = seen(sight, write) else {
         return Some("the rule was never read".to_owned());
     };
-    if *as_of_ms > write.sent_ms {
-        // What it read after the request had left tells nothing of the request.
-        return None;
-    }
-    let same = but_weights(seen, &write.route) == but_weights(&write.after, &write.route);
+    let same = but_weights(rule, &write.route) == but_weights(&write.after, &write.route);
     (!same).then(|| "more than the weights of our groups differs from what was read".to_owned())
 }
 
@@ -209,9 +213,7 @@ fn only_intended(track: &Track, sight: &Sight, write: &Write) -> Option<(Invaria
     if rises(write)
         && let Some(intent) = track.own_raise(write.uid)
         && to == Shown::Tenths(intent.to)
-        && let Some((_, seen, as_of_ms)) = sight.rules.get(&write.arn)
-        // What it read after the request had left tells nothing of the request.
-        && *as_of_ms <= write.sent_ms
+        && let Some((_, seen)) = seen(sight, write)
         && *seen != Shown::Tenths(intent.from)
     {
         let text = format!("it was read at {seen:?}, and intended from {}", intent.from);
@@ -245,11 +247,12 @@ fn only_intended(track: &Track, sight: &Sight, write: &Write) -> Option<(Invaria
     }
     let completed = track.stand() == Stand::Completed || track.stand() == Stand::Abandoned;
     // A rollback that nobody could journal is in the copy alone.
-    let known = sight.outside.values().any(|(_, outside)| {
+    let mut outside = sight.outside.keys().filter_map(|rollout| sight.parameters(rollout));
+    let known = outside.clone().any(|outside| {
         let copy = outside.run.as_ref();
         copy.is_some_and(|copy| copy.revision >= track.changed && !copy.has_left())
     });
-    let ordered = sight.outside.values().any(|(_, outside)| outside.order.is_some());
+    let ordered = outside.any(|outside| outside.order.is_some());
     if completed && known && !ordered {
         let text = format!("the run is {}, and its copy says so", track.stand().name());
         return Some((Invariant::LoweringHasAReason, text));
@@ -328,7 +331,7 @@ pub(super) fn may_intend(
     {
         return Some((Invariant::AlarmsHold, text));
     }
-    let Some((_, outside)) = sight.outside.get(rollout) else {
+    let Some(outside) = sight.parameters(rollout) else {
         return says(Invariant::TheCopyIsOpen, "raises without having read the copy");
     };
     let of_this_run = |order: &OutsideOrder| {
@@ -338,18 +341,19 @@ pub(super) fn may_intend(
     if outside.order.as_ref().is_some_and(of_this_run) && !track.knows(outside) {
         return says(Invariant::TheCopyIsOpen, "raises with an order outside the journal");
     }
-    for (name, (rule, shown, _)) in &sight.rules {
+    for name in sight.rules.keys() {
+        let Some((rule, shown, _)) = sight.rule(name) else { continue };
         let ours = found.terms.routes.iter().find(|route| route.rule.as_str() == name);
         let Some(route) = ours else { continue };
-        let sticky = rule.as_ref().is_some_and(is_sticky);
+        let sticky = rule.is_some_and(is_sticky);
         let headless = route.header_rule.is_some() && sight.headers.get(name) == Some(&false);
         if sticky || headless {
             let text =
                 format!("raises over {}: sticky {sticky}, header rule gone {headless}", route.name);
             return Some((Invariant::RulesAreSafe, text));
         }
-        let fits = *shown == Shown::Tenths(from.tenths())
-            || (continues && *shown == Shown::Tenths(to.tenths()));
+        let fits = shown == Shown::Tenths(from.tenths())
+            || (continues && shown == Shown::Tenths(to.tenths()));
         if !fits {
             let text = format!("raises from {from}, and {} was seen at {shown:?}", route.name);
             return Some((Invariant::RulesAreSafe, text));
