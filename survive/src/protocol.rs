@@ -1,7 +1,7 @@
 //! The journal's protocol in every order: scenarios of a few processes each, explored to
 //! the last state by [`explore`].
 
-pub use crate::play::explore::{Actor, Explored, Scenario, explore};
+pub use crate::play::explore::{Actor, Explored, LONG_MS, Scenario, explore};
 use rollout_controller::domain::command::Order;
 #[cfg(feature = "planted")]
 use rollout_controller::planted::{Defect, plant};

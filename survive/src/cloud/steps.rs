@@ -4,6 +4,7 @@
 use super::{Came, Door, Served, State};
 use crate::chance::number;
 use crate::fate::{Call, Fate};
+use crate::protocol::LONG_MS;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::pin::Pin;
@@ -28,20 +29,28 @@ struct Waiting {
 /// Calls that wait, and what each process has been answered.
 #[derive(Default)]
 pub struct Steps {
+    /// When the processes began, in milliseconds.
+    began_ms: i64,
     waiting: BTreeMap<Place, Waiting>,
     /// A hash of everything that a process was answered. Its code is deterministic, so
-    /// this says where it stands.
+    /// this says where it stands. In which order calls that it made at once were answered
+    /// makes no difference to it.
     views: BTreeMap<u64, u64>,
 }
 
 /// A copy has no calls: they belong to processes, which are not copied.
 impl Clone for Steps {
     fn clone(&self) -> Self {
-        Self { waiting: BTreeMap::new(), views: self.views.clone() }
+        Self { began_ms: self.began_ms, waiting: BTreeMap::new(), views: self.views.clone() }
     }
 }
 
 impl Steps {
+    /// Of processes that begin now.
+    pub fn beginning(began_ms: i64) -> Self {
+        Self { began_ms, ..Self::default() }
+    }
+
     /// Calls that wait, whether each is a request whose process is gone.
     pub fn waiting(&self) -> impl Iterator<Item = (Place, Call, bool)> {
         let waiting = self.waiting.iter().filter(|(_, waiting)| waiting.let_go.is_none());
@@ -53,10 +62,14 @@ impl Steps {
         self.waiting().any(|((of, _), _, alone)| of == uid && !alone)
     }
 
-    /// Where every process stands.
-    pub fn key(&self) -> u64 {
+    /// Where every process stands, if those in `alive` are at work. Of one that is over and
+    /// has no request on its way, only what it did is left, and that is not here.
+    fn key(&self, alive: &[u64]) -> u64 {
         let mut hasher = DefaultHasher::new();
-        self.views.hash(&mut hasher);
+        for (uid, view) in &self.views {
+            let acts = alive.contains(uid) || self.waiting().any(|((of, _), ..)| of == *uid);
+            (uid, acts.then_some(view)).hash(&mut hasher);
+        }
         for (place, call, alone) in self.waiting() {
             (place, call, alone).hash(&mut hasher);
         }
@@ -87,6 +100,37 @@ const fn is_shared(call: Call) -> bool {
     }
 }
 
+/// Digits of a time in milliseconds since the Unix epoch.
+const TIME: usize = 13;
+
+/// A text with every time in it replaced by how many long delays it is from the beginning:
+/// what passes in pauses makes no difference.
+fn without_pauses(text: &str, began_ms: i64) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(from) = rest.find(|one: char| one.is_ascii_digit()) {
+        let digits = rest[from..].find(|one: char| !one.is_ascii_digit());
+        let until = digits.map_or(rest.len(), |length| from + length);
+        out.push_str(&rest[..from]);
+        match rest[from..until].parse::<i64>() {
+            Ok(ms) if until - from == TIME => {
+                out.push('t');
+                out.push_str(&delays(ms, began_ms).to_string());
+            }
+            _ => out.push_str(&rest[from..until]),
+        }
+        rest = &rest[until..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Long delays between the beginning and a time, which is one of an entry (soon after the
+/// beginning or a delay) or a deadline (20 s after one).
+const fn delays(ms: i64, began_ms: i64) -> i64 {
+    (ms - began_ms + 10_000).div_euclid(LONG_MS)
+}
+
 fn hash_of(write: impl FnOnce(&mut DefaultHasher)) -> u64 {
     let mut hasher = DefaultHasher::new();
     write(&mut hasher);
@@ -96,11 +140,13 @@ fn hash_of(write: impl FnOnce(&mut DefaultHasher)) -> u64 {
 impl State {
     /// A hash of all journals.
     fn journals_key(&self) -> u64 {
+        let began_ms = self.steps.as_ref().map_or(0, |steps| steps.began_ms);
         hash_of(|hasher| {
             for (name, rows) in &self.journals {
                 name.hash(hasher);
                 for entry in &rows.entries {
-                    (entry.seq, entry.at_ms, &entry.kind, &entry.body).hash(hasher);
+                    let body = without_pauses(&entry.body, began_ms);
+                    (entry.seq, delays(entry.at_ms, began_ms), &entry.kind, body).hash(hasher);
                 }
                 rows.snapshot.as_ref().map(|snapshot| snapshot.seq).hash(hasher);
             }
@@ -117,17 +163,31 @@ impl State {
     }
 
     fn outside_key(&self) -> u64 {
+        let began_ms = self.steps.as_ref().map_or(0, |steps| steps.began_ms);
         hash_of(|hasher| {
             for (name, outside) in &self.outside {
-                (name, format!("{:?}", outside.now())).hash(hasher);
+                let text = without_pauses(&format!("{:?}", outside.now()), began_ms);
+                (name, text).hash(hasher);
             }
         })
     }
 
-    /// A hash of all that processes share, and of where each stands.
-    pub fn key(&self) -> u64 {
-        let steps = self.steps.as_ref().map_or(0, Steps::key);
-        number(steps, &[self.journals_key(), self.rules_key(), self.outside_key()])
+    /// A hash of what the books know of what was done and answered.
+    fn books_key(&self) -> u64 {
+        let began_ms = self.steps.as_ref().map_or(0, |steps| steps.began_ms);
+        hash_of(|hasher| {
+            for name in self.books.names() {
+                without_pauses(&format!("{:?}", self.books.track(&name)), began_ms).hash(hasher);
+            }
+        })
+    }
+
+    /// A hash of all that processes share, of what was done, and of where each process
+    /// stands, if those in `alive` are at work.
+    pub fn key(&self, alive: &[u64]) -> u64 {
+        let steps = self.steps.as_ref().map_or(0, |steps| steps.key(alive));
+        let shared = [self.journals_key(), self.rules_key(), self.outside_key(), self.books_key()];
+        number(steps, &shared)
     }
 
     /// What an answer to this call depends on.
@@ -153,7 +213,7 @@ impl super::Cloud {
         let Some(steps) = &mut state.steps else { return };
         let Some(waiting) = steps.waiting.get_mut(&place) else { return };
         let (call, deed) = (waiting.call, waiting.deed.take());
-        let key = number(state.answer_key(call), &[place.1.into(), fate as u64]);
+        let key = number(state.answer_key(call), &[place.1.into(), call as u64, fate as u64]);
         if fate != Fate::Answered {
             state.books.faulted(place.0, call, fate);
             state.tell(now_ms, || format!("{}: {}", call.name(), fate.name()));
@@ -163,7 +223,7 @@ impl super::Cloud {
         }
         let Some(steps) = &mut state.steps else { return };
         let view = steps.views.entry(place.0).or_insert(0);
-        *view = number(*view, &[key]);
+        *view = view.wrapping_add(key);
         let alone = steps.waiting.get(&place).is_some_and(|waiting| waiting.alone);
         if alone {
             steps.waiting.remove(&place);

@@ -8,8 +8,10 @@
 //! way or not; an answer may be lost or be an error; someone else may write the rule; and
 //! time may pass, beyond every deadline. What is bounded is how often, see [`Scenario`].
 //!
-//! Milliseconds that pass in pauses are no part of the state: deadlines are 20 s away,
-//! and pauses come to less than 2 s.
+//! Three things are no part of the state. Milliseconds that pass in pauses: deadlines are
+//! 20 s away, and pauses come to less than 2 s. The order in which calls are answered that
+//! a process makes at once: it waits for all of them. And what a process was answered
+//! that is over, with no request on its way: what it did and answered is in the books.
 
 use super::Player;
 use crate::books::Broken;
@@ -23,7 +25,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 /// Beyond every deadline of a process and the grace after it, in milliseconds.
-const LONG_MS: i64 = 23_000;
+pub const LONG_MS: i64 = 23_000;
 
 /// Who acts, and how much else may happen.
 #[derive(Clone, Debug, PartialEq)]
@@ -161,7 +163,7 @@ impl<'a> Ground<'a> {
     /// A world in which the actors have begun.
     fn begin(&self, tell: bool) -> Way<'_> {
         let mut state = self.base.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        state.steps = Some(Steps::default());
+        state.steps = Some(Steps::beginning(self.now_ms));
         state.story = tell.then(Vec::new);
         let mut player = Player::on(&self.plan, state, self.now_ms);
         for (actor, uid) in self.scenario.actors.iter().zip(100_u64..) {
@@ -279,9 +281,10 @@ impl Way<'_> {
 
     fn key(&self) -> u64 {
         let used = self.used.map(u64::from);
-        let alive = self.player.processes.keys().copied();
+        let alive: Vec<u64> = self.player.processes.keys().copied().collect();
+        let key = self.player.cloud.state().key(&alive);
         let parts: Vec<u64> = used.into_iter().chain(alive).collect();
-        crate::chance::number(self.player.cloud.state().key(), &parts)
+        crate::chance::number(key, &parts)
     }
 
     fn is_over(&self) -> bool {
