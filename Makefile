@@ -141,6 +141,10 @@ contest-before: ## Measure what evidence-2 changed, 20,000 rollouts a cell (40 m
 contest-headline: ## Run 100,000 healthy rollouts of evidence-2 (20 minutes; N= SEED=)
 	@$(call CONTEST,headline,100000)
 
+.PHONY: contest-goals
+contest-goals: ## Hold evidence-2 against the numbers to reach (30 minutes; N= SEED=)
+	@$(call CONTEST,goals,1000)
+
 .PHONY: contest-short
 contest-short: ## Check the promises in a few worlds; what CI does
 	@cargo test --workspace $(FAULTS) --test short

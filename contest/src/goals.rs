@@ -253,7 +253,8 @@ pub fn all() -> Vec<Goal> {
     let mut all: Vec<Goal> = healthy.chain(faults).collect();
     for requests_per_minute in [600.0, 6000.0] {
         let goal = Goal { requests_per_minute, ..Goal::default() };
-        // Held, not rolled back; or its own limit broken, or drift slower than we promise.
+        // Held, not rolled back; or its own limit broken. Drift slower than we promise
+        // (`h_same_slow10`, `h_same_slow20`) has no number to reach: it is published.
         all.extend([
             Goal { world: "h_edge", rolled_back_most: Some(0.001), ..goal },
             Goal {
@@ -268,8 +269,6 @@ pub fn all() -> Vec<Goal> {
                 hangs_most: Some(0.04),
                 ..goal
             },
-            Goal { world: "h_same_slow10", rolled_back_most: Some(0.01), ..goal },
-            Goal { world: "h_same_slow20", rolled_back_most: Some(0.01), ..goal },
             // Not in the reference: incidents that are nobody's fault, late metrics, and
             // a new side that hurts both.
             Goal { world: "h_chance5", before_full_most: Some(0.01), ..goal },

@@ -1,5 +1,7 @@
-//! What is run: all of it, the table of what has changed, the headline figure.
+//! What is run: all of it, the table of what has changed, the headline figure, the cells
+//! with a number to reach.
 
+use crate::goals;
 use crate::policy::Kind;
 use crate::store::Job;
 use crate::worlds::{Expect, World, catalogue};
@@ -65,6 +67,23 @@ pub fn headline(n: u64, seed: u64) -> Vec<Job> {
             seed,
             policies: vec![Kind::Evidence2],
         })
+    });
+    jobs.collect()
+}
+
+/// Rollouts of evidence-2 in every cell with a number to reach: so many where the new side
+/// is healthy, three in ten of them where it has a fault, and a fifth where there is little
+/// traffic and a rollout takes a day.
+pub fn goals(n: u64, seed: u64) -> Vec<Job> {
+    let jobs = goals::all().into_iter().map(|goal| {
+        let world = catalogue::named(goal.world);
+        let n = match world.expect.is_fault() {
+            _ if goal.requests_per_minute < MIDDLE_RATES[0] => n / 5,
+            true => n * 3 / 10,
+            false => n,
+        };
+        let requests_per_minute = goal.requests_per_minute;
+        Job { world, requests_per_minute, n: n.max(1), seed, policies: vec![Kind::Evidence2] }
     });
     jobs.collect()
 }

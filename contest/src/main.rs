@@ -6,9 +6,10 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 
+use contest::cell::Cell;
 use contest::jobs;
 use contest::policy::Kind;
-use contest::report;
+use contest::report::{self, Found};
 use contest::store::{Job, Store};
 
 /// Rollout policies against each other in simulated worlds.
@@ -26,13 +27,16 @@ enum Part {
     Before(Run),
     /// Evidence-2 in all healthy worlds with a promise: the headline figure.
     Headline(Run),
+    /// Evidence-2 in every cell with a number to reach.
+    Goals(Run),
     /// Some worlds now, on the terminal; nothing is kept.
     Show(Show),
 }
 
 #[derive(Args, Clone)]
 struct Run {
-    /// Rollouts a cell; for the headline figure in all.
+    /// Rollouts a cell; for the headline figure in all; for the numbers to reach of a
+    /// healthy cell.
     #[arg(long)]
     n: u64,
     /// Of the first rollout; the others follow.
@@ -44,7 +48,7 @@ struct Run {
     /// Finished cells, so that a run that was cut goes on.
     #[arg(long, default_value = "target/contest/cells.jsonl")]
     kept: PathBuf,
-    /// Results of each part, from which the report is written.
+    /// Results of each part. The report has what was published of those that are not here.
     #[arg(long, default_value = "target/contest")]
     parts: PathBuf,
     /// Folder for tables and figures.
@@ -76,6 +80,7 @@ fn main() -> Result<()> {
         Part::Run(run) => part(&run, "run", &jobs::full(run.n, run.seed)),
         Part::Before(run) => part(&run, "before", &jobs::before(run.n, run.seed)),
         Part::Headline(run) => part(&run, "headline", &jobs::headline(run.n, run.seed)),
+        Part::Goals(run) => part(&run, "goals", &jobs::goals(run.n, run.seed)),
         Part::Show(show) => self::show(&show),
     }
 }
@@ -93,18 +98,23 @@ fn part(run: &Run, name: &str, jobs: &[Job]) -> Result<()> {
     })?;
     std::fs::create_dir_all(&run.parts)?;
     std::fs::write(run.parts.join(format!("{name}.json")), serde_json::to_string(&cells)?)?;
-    let part = |name: &str| -> Result<_> {
+    let published = report::read(&run.out)?;
+    let part = |name: &str, published: Vec<Cell>| -> Result<_> {
         match std::fs::read_to_string(run.parts.join(format!("{name}.json"))) {
             Ok(text) => Ok(serde_json::from_str(&text)?),
-            Err(_) => Ok(Vec::new()),
+            Err(_) => Ok(published),
         }
     };
-    report::write(&run.out, &part("run")?, &part("before")?, &part("headline")?)?;
+    let found = Found {
+        cells: part("run", published.cells)?,
+        before: part("before", published.before)?,
+        headline: part("headline", published.headline)?,
+        goals: part("goals", published.goals)?,
+    };
+    report::write(&run.out, &found)?;
     eprintln!("wrote {}", run.out.join("tables.md").display());
     let broken = jobs.iter().flat_map(|job| {
-        let of_job = |cell: &&contest::cell::Cell| {
-            cell.world == job.world.name && cell.policy == Kind::Evidence2
-        };
+        let of_job = |cell: &&Cell| cell.world == job.world.name && cell.policy == Kind::Evidence2;
         cells.iter().filter(of_job).filter_map(|cell| cell.broken(job.world.expect))
     });
     let broken: std::collections::BTreeSet<String> = broken.collect();

@@ -9,23 +9,53 @@ use std::fmt::Display;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
 use crate::goals::{self, Checked};
 use crate::policy::Kind;
 
+/// The cells of each part.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Found {
+    /// Every world at every rate, all policies.
+    pub cells: Vec<Cell>,
+    /// Where the first engine failed.
+    pub before: Vec<Cell>,
+    /// The headline figure's.
+    pub headline: Vec<Cell>,
+    /// Those with a number to reach.
+    pub goals: Vec<Cell>,
+}
+
 /// What `results.json` holds: a cell a line, so that two runs can be compared.
-fn results(lists: [(&str, &[impl Serialize]); 3], goals: &[Checked]) -> Result<String> {
-    let list = |name: &str, lines: Vec<String>| format!("\"{name}\":[\n{}\n]", lines.join(",\n"));
-    let mut text = Vec::new();
-    for (name, cells) in lists {
-        let lines = cells.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
-        text.push(list(name, lines));
+fn results(found: &Found, reached: &[Checked]) -> Result<String> {
+    fn list(name: &str, all: &[impl Serialize]) -> Result<String> {
+        let lines: Vec<String> = all.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+        Ok(format!("\"{name}\":[\n{}\n]", lines.join(",\n")))
     }
-    let lines = goals.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
-    text.push(list("goals", lines));
+    let text = [
+        list("cells", &found.cells)?,
+        list("before", &found.before)?,
+        list("headline", &found.headline)?,
+        list("goals", &found.goals)?,
+        list("reached", reached)?,
+    ];
     Ok(format!("{{{}}}\n", text.join(",\n")))
+}
+
+/// What `results.json` in a folder holds; nothing where there is none.
+///
+/// # Errors
+/// If there is one that cannot be read.
+pub fn read(folder: &Path) -> Result<Found> {
+    let path = folder.join("results.json");
+    if !path.exists() {
+        return Ok(Found::default());
+    }
+    let text = std::fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{}", path.display()))
 }
 
 /// The cell of a policy in a world at a rate.
@@ -55,26 +85,26 @@ fn thousands(number: impl Display) -> String {
 ///
 /// # Errors
 /// If a file cannot be written.
-pub fn write(folder: &Path, cells: &[Cell], before: &[Cell], headline: &[Cell]) -> Result<()> {
+pub fn write(folder: &Path, found: &Found) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
-    let goals: Vec<Checked> = goals::all()
+    let Found { cells, before, headline, goals } = found;
+    let reached: Vec<Checked> = goals::all()
         .iter()
         .filter_map(|goal| {
-            let found = cell(cells, goal.world, goal.requests_per_minute, Kind::Evidence2)?;
-            Some(goal.check(found))
+            let cell = |cells| cell(cells, goal.world, goal.requests_per_minute, Kind::Evidence2);
+            Some(goal.check(cell(goals).or_else(|| cell(cells))?))
         })
         .collect();
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
         std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
     };
-    let mut text = tables::heading(cells, before, headline);
+    let mut text = tables::heading(found);
     text.push_str(&before::table(before));
     text.push_str(&before::headline(headline));
-    text.push_str(&tables::all(cells, &goals));
+    text.push_str(&tables::all(cells, &reached));
     write("tables.md", &text)?;
-    let lists = [("cells", cells), ("before", before), ("headline", headline)];
-    write("results.json", &results(lists, &goals)?)?;
+    write("results.json", &results(found, &reached)?)?;
     for (name, figure) in figures::all(cells) {
         write(name, &figure)?;
     }
@@ -93,12 +123,12 @@ mod tests {
             n: 1,
             missed: vec!["minutes to complete 130; reference 115".to_owned()],
         };
-        let goals = [goal.clone(), goal];
-        let none: &[Cell] = &[];
-        let text = results([("cells", none), ("before", none), ("headline", none)], &goals);
-        let read: serde_json::Value = serde_json::from_str(&text.expect("text")).expect("JSON");
-        assert_eq!(read["goals"].as_array().map(Vec::len), Some(2));
+        let goal = [goal.clone(), goal];
+        let text = results(&Found::default(), &goal).expect("text");
+        let read: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(read["reached"].as_array().map(Vec::len), Some(2));
         assert_eq!(read["cells"].as_array().map(Vec::len), Some(0));
+        assert!(serde_json::from_str::<Found>(&text).is_ok(), "it is read again: {text}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The tables of a run.
 
-use super::{cell, thousands};
+use super::{Found, cell, thousands};
 use crate::cell::{Cell, Quantiles};
 use crate::goals::{Checked, percent};
 use crate::interval::Share;
@@ -9,7 +9,8 @@ use crate::policy::Kind;
 use crate::worlds::{Expect, World, catalogue};
 
 /// What was run.
-pub(super) fn heading(cells: &[Cell], before: &[Cell], headline: &[Cell]) -> String {
+pub(super) fn heading(found: &Found) -> String {
+    let Found { cells, before, headline, goals } = found;
     let n = cells.iter().map(|cell| cell.n).max().unwrap_or_default();
     let seed = |cells: &[Cell]| cells.first().map_or(0, |cell| cell.seed);
     let sum = |cells: &[Cell]| cells.iter().map(|cell| cell.n).sum::<u64>();
@@ -21,7 +22,8 @@ pub(super) fn heading(cells: &[Cell], before: &[Cell], headline: &[Cell]) -> Str
         thousands(n),
         thousands(seed(cells)),
     );
-    for (what, cells) in [("before and after", before), ("headline", headline)] {
+    let parts = [("before and after", before), ("headline", headline), ("numbers to reach", goals)];
+    for (what, cells) in parts {
         if !cells.is_empty() {
             let (sum, seed) = (thousands(sum(cells)), thousands(seed(cells)));
             text.push_str(&format!(" For *{what}* {sum} more, seeds from {seed}."));
