@@ -267,6 +267,10 @@ impl Books {
         let now = truth.shown.get(rollout).map(Vec::as_slice).unwrap_or_default();
         let left = now.iter().find(|shown| !shown.is_reached());
         let shown = left.filter(|_| overtaken && rolled_back && !lowered)?;
+        if self.meddled_ms >= Some(at_ms) {
+            // Someone else wrote after the raise: the page or the next tick tells of that.
+            return None;
+        }
         let text = format!("a raise was overtaken by a rollback, and a rule is left at {shown:?}");
         Some((Invariant::OvertakenLooksAgain, text))
     }
