@@ -21,26 +21,32 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario { deaths: 1, delays: 1, ..scenario("two ticks", vec![tick(), tick()]) },
         Scenario {
             deaths: 1,
+            faults: 1,
+            writes: 1,
             delays: 1,
-            ..scenario("a tick and a rollback", vec![tick(), rollback()])
+            ..scenario("a tick and a direct rollback", vec![tick(), Actor::Direct])
+        },
+        Scenario { deaths: 1, delays: 1, ..scenario("a tick and a pause", vec![tick(), pause()]) },
+        Scenario {
+            deaths: 1,
+            ..scenario("a promotion and a rollback", vec![promote(), rollback()])
+        },
+        Scenario {
+            deaths: 1,
+            ..scenario("a tick and a rollback, one dies", vec![tick(), rollback()])
+        },
+        Scenario {
+            delays: 1,
+            ..scenario("a tick and a rollback, time passes", vec![tick(), rollback()])
         },
         Scenario {
             faults: 1,
             ..scenario("a tick and a rollback, one call fails", vec![tick(), rollback()])
         },
         Scenario {
-            deaths: 1,
-            ..scenario("a tick and a direct rollback", vec![tick(), Actor::Direct])
-        },
-        Scenario {
             writes: 1,
-            ..scenario("a tick, a rollback, another writer", vec![tick(), rollback()])
+            ..scenario("a tick and a rollback, another writer", vec![tick(), rollback()])
         },
-        Scenario {
-            deaths: 1,
-            ..scenario("a promotion and a rollback", vec![promote(), rollback()])
-        },
-        Scenario { deaths: 1, ..scenario("a tick and a pause", vec![tick(), pause()]) },
         scenario("two ticks and a rollback", vec![tick(), tick(), rollback()]),
         scenario("a tick, a promotion, a rollback", vec![tick(), promote(), rollback()]),
     ]
@@ -53,12 +59,12 @@ pub const SAFEGUARDS: &[(Defect, &str)] = &[
     (Defect::LostRaceIsWon, "two ticks"),
     (Defect::WritesOverOthers, "a tick"),
     (Defect::SettlesLiveIntent, "two ticks"),
-    (Defect::NoSecondLook, "a tick and a rollback"),
+    (Defect::NoSecondLook, "a tick and a rollback, one dies"),
     (Defect::PromotionDoesNotGiveWay, "a promotion and a rollback"),
     (Defect::NoLookForOrdersAfter, "a tick and a direct rollback"),
     (Defect::OrderNotLeft, "a tick and a rollback, one call fails"),
     (Defect::OrderIsForgotten, "a tick and a direct rollback"),
-    (Defect::AnswersTooEarly, "a tick and a rollback"),
+    (Defect::AnswersTooEarly, "a tick and a rollback, one dies"),
     (Defect::PauseIgnored, "a tick and a pause"),
 ];
 
