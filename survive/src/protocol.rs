@@ -47,6 +47,8 @@ pub fn scenarios() -> Vec<Scenario> {
             writes: 1,
             ..scenario("a tick and a rollback, another writer", vec![tick(), rollback()])
         },
+        scenario("two ticks and a direct rollback", vec![tick(), tick(), Actor::Direct]),
+        scenario("a tick, a promotion, a direct rollback", vec![tick(), promote(), Actor::Direct]),
         scenario("two ticks and a rollback", vec![tick(), tick(), rollback()]),
         scenario("a tick, a promotion, a rollback", vec![tick(), promote(), rollback()]),
     ]
