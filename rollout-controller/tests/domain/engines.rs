@@ -2,12 +2,15 @@
 //! one reads as it always did, and what is written now reads back as written.
 
 use rollout_controller::domain::decision::{Decision, Hold, RollBackReason};
-use rollout_controller::domain::engine::{Breach, Method, Missing, Proof, Said};
-use rollout_controller::domain::event::Event;
+use rollout_controller::domain::engine::{Breach, Engine, Method, Missing, Proof, Said};
+use rollout_controller::domain::event::{Event, MinuteEntry};
 use rollout_controller::domain::evidence::{EvidenceConfig, HoldReason};
 use rollout_controller::domain::evidence2::{self, Settings};
+use rollout_controller::domain::gathered::Gathered;
 use rollout_controller::domain::labels::Labels;
 use rollout_controller::domain::minute::{Edges, Minute};
+use rollout_controller::domain::plan::Terms;
+use rollout_controller::domain::slo::Slo;
 
 use crate::percent;
 
@@ -67,4 +70,42 @@ fn what_the_second_engine_says_is_written_with_its_sentence_and_reads_back() {
         Decision::Hold { reason: Hold::Evidence { reason: Missing::Two(Box::new(said)) } };
     let text = serde_json::to_string(&decision).unwrap();
     assert_eq!(serde_json::from_str::<Decision>(&text).unwrap(), decision, "{text}");
+}
+
+#[test]
+fn a_minute_that_comes_when_its_time_is_over_proves_nothing_to_the_first_engine() {
+    let terms: Terms = serde_json::from_value(serde_json::json!({
+        "stages": [percent(50.0), percent(100.0)],
+        "start": "auto",
+        "lag_minutes": 2,
+        "history_minutes": 0,
+        "slo": Slo::default(),
+        "evidence": EvidenceConfig::default(),
+        "routes": [],
+    }))
+    .unwrap();
+    let (first, weight) = (crate::engine(), percent(50.0));
+    let read = |at, errors| {
+        let side = |errors| crate::side(&first, 600, errors, &[(20.0, 600)]);
+        MinuteEntry::Summed(crate::minute(at, weight, side(0), side(errors)))
+    };
+    let engine = Engine::new(&terms, None).unwrap();
+    let shares = [(Minute(0), weight)];
+    let mut gathered = Gathered::default();
+    gathered.begin(&engine, &terms, &[], Minute(-1));
+    let minutes: Vec<MinuteEntry> = (10..60).map(|at| read(at, 0)).collect();
+    gathered.take(&engine, &terms, &shares, &minutes).unwrap();
+    let gates = |gathered: &Gathered| {
+        let evidence = serde_json::to_value(gathered.one().unwrap().0).unwrap();
+        (evidence["gates"].clone(), evidence["gate_ticks"].clone(), evidence["last"].clone())
+    };
+    let before = gates(&gathered);
+    assert!(!gathered.is_recent(Minute(20)) && gathered.is_recent(Minute(59)));
+    gathered.take(&engine, &terms, &shares, &[read(5, 0)]).unwrap();
+    assert_eq!(gates(&gathered), before);
+    assert_eq!(gathered.one().unwrap().0.rolled_back_at(), None);
+    for at in 6..9 {
+        gathered.take(&engine, &terms, &shares, &[read(at, 600)]).unwrap();
+    }
+    assert!(gathered.one().unwrap().0.rolled_back_at().is_some(), "three minutes of outage");
 }

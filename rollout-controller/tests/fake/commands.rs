@@ -343,6 +343,8 @@ async fn a_history_in_parts_is_the_whole_history() {
         let whole = history(&night, None, 500, all).await;
         assert_eq!(whole.earlier, None, "everything is there");
         assert!(whole.events.len() > 6, "{}", whole.events.len());
+        let just_all = u32::try_from(whole.events.len()).expect("a few");
+        assert_eq!(history(&night, None, just_all, all).await.earlier, None, "the first is there");
         for limit in [1, 4] {
             let (mut parts, mut before) = (Vec::new(), None);
             loop {

@@ -7,6 +7,7 @@
 use crate::pretend::{Night, config, config_with};
 use async_trait::async_trait;
 use rollout_controller::controller::command::command;
+use rollout_controller::controller::query;
 use rollout_controller::controller::tick::tick;
 use rollout_controller::domain::code::RouteCodeSeen;
 use rollout_controller::domain::command::Order;
@@ -14,6 +15,7 @@ use rollout_controller::domain::copy::{Copy, OutsideOrder};
 use rollout_controller::domain::event::{Event, Item, Stamped};
 use rollout_controller::domain::message::{Channel, Page};
 use rollout_controller::domain::outbox::Debt;
+use rollout_controller::domain::phase::Phase;
 use rollout_controller::domain::route::Route;
 use rollout_controller::domain::weight::Weight;
 use rollout_controller::ports::{
@@ -295,27 +297,37 @@ async fn a_rollback_killed_anywhere_reaches_zero_and_pages_once() {
 
 #[tokio::test]
 async fn a_rollback_command_killed_anywhere_is_safe_to_repeat() {
-    everywhere(10, |polls| async move {
-        let night = Night::started(config()).await;
-        night.until_weight(40, 5.0).await;
-        let revision = night.journal().await.revision;
-        let request = Night::request(Order::Rollback, revision);
-        let world = slow(&night.pretend);
-        let schedule = night.schedule();
-        let ended = killed(command(&world, &night.config, &request, schedule), polls);
-        // The caller got no answer, and sends the very same command again.
-        let again = command(&night.world, &night.config, &request, schedule).await;
-        again.expect("an answer");
-        night.minutes(3).await;
-        assert!(night.shows("public").abs() < f64::EPSILON, "{polls}");
-        let events = night.events().await;
-        let orders = events.iter().filter(|s| s.event.kind() == "rollback_ordered");
-        assert_eq!(orders.count(), 1, "{polls}: one command");
-        assert_eq!(night.run().await.phase.words(), "rolled back", "{polls}");
-        sound(&night, polls).await;
-        ended
+    let under_way = std::cell::Cell::new(0);
+    everywhere(10, |polls| {
+        let under_way = &under_way;
+        async move {
+            let night = Night::started(config()).await;
+            night.until_weight(40, 5.0).await;
+            let revision = night.journal().await.revision;
+            let request = Night::request(Order::Rollback, revision);
+            let world = slow(&night.pretend);
+            let schedule = night.schedule();
+            let ended = killed(command(&world, &night.config, &request, schedule), polls);
+            if matches!(night.run().await.phase, Phase::RollingBack { tries: 0, .. }) {
+                let status = query::status_of(&night.world, &night.config.rollouts[0]).await;
+                assert!(status.headline.contains("Rolling back now"), "{}", status.headline);
+                under_way.set(under_way.get() + 1);
+            }
+            // The caller got no answer, and sends the very same command again.
+            let again = command(&night.world, &night.config, &request, schedule).await;
+            again.expect("an answer");
+            night.minutes(3).await;
+            assert!(night.shows("public").abs() < f64::EPSILON, "{polls}");
+            let events = night.events().await;
+            let orders = events.iter().filter(|s| s.event.kind() == "rollback_ordered");
+            assert_eq!(orders.count(), 1, "{polls}: one command");
+            assert_eq!(night.run().await.phase.words(), "rolled back", "{polls}");
+            sound(&night, polls).await;
+            ended
+        }
     })
     .await;
+    assert!(under_way.get() > 3, "between the order and its write");
 }
 
 #[tokio::test]
