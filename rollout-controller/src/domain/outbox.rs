@@ -533,26 +533,38 @@ fn said(who: &Who) -> String {
 mod tests {
     use super::*;
 
+    fn owed(urgency: Urgency, at_ms: i64) -> Owed {
+        let page = Page {
+            rollout: "score".to_owned(),
+            run: 1,
+            revision: 7,
+            topic: Topic::Blind,
+            urgency,
+            title: String::new(),
+            text: String::new(),
+            from: None,
+            to: None,
+            at_ms,
+        };
+        let item = Item { revision: 7, topic: Some(Topic::Blind) };
+        Owed { item, at_ms, what: Debt::Page(page), channels: [Channel::Pager].into() }
+    }
+
+    #[test]
+    fn a_message_is_tried_each_minute_at_first_and_then_in_one_minute_of_ten() {
+        let due = |after_ms: i64| is_due(&owed(Urgency::Info, 1000), 1000 + after_ms);
+        let tried: Vec<i64> = (0..40).filter(|minute| due(minute * 60_000)).collect();
+        assert_eq!(tried, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30]);
+        assert!(due(OFTEN_MS + 59_999) && !due(OFTEN_MS + 60_000));
+    }
+
     #[test]
     fn a_message_is_given_up_once_its_time_is_over() {
         for (urgency, after_ms) in
             [(Urgency::Info, INFO_GIVEN_UP_MS), (Urgency::Trigger, GIVEN_UP_MS)]
         {
-            let page = Page {
-                rollout: "score".to_owned(),
-                run: 1,
-                revision: 7,
-                topic: Topic::Blind,
-                urgency,
-                title: String::new(),
-                text: String::new(),
-                from: None,
-                to: None,
-                at_ms: 1000,
-            };
-            let item = Item { revision: 7, topic: Some(Topic::Blind) };
-            let channels = [Channel::Pager].into();
-            let owed = Owed { item, at_ms: 1000, what: Debt::Page(page), channels };
+            let owed = owed(urgency, 1000);
+            let item = owed.item;
             let outbox = Outbox { owed: vec![owed], ..Outbox::default() };
             assert!(outbox.too_old(Channel::Pager, 1000 + after_ms).is_empty(), "{urgency:?}");
             assert_eq!(outbox.too_old(Channel::Pager, 1001 + after_ms), [item]);

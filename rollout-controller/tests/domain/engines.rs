@@ -5,7 +5,7 @@ use rollout_controller::domain::decision::{Decision, Hold, RollBackReason};
 use rollout_controller::domain::engine::{Breach, Engine, Method, Missing, Proof, Said};
 use rollout_controller::domain::event::{Event, MinuteEntry};
 use rollout_controller::domain::evidence::{EvidenceConfig, HoldReason};
-use rollout_controller::domain::evidence2::{self, Settings};
+use rollout_controller::domain::evidence2::{self, Preset, Settings};
 use rollout_controller::domain::gathered::Gathered;
 use rollout_controller::domain::labels::Labels;
 use rollout_controller::domain::minute::{Edges, Minute};
@@ -25,6 +25,12 @@ fn terms_that_name_no_engine_mean_the_first_one() {
     let text = serde_json::to_string(&two).unwrap();
     assert!(text.starts_with(r#"{"engine":"evidence-2""#), "{text}");
     assert_eq!(serde_json::from_str::<Method>(&text).unwrap(), two);
+}
+
+#[test]
+fn a_setting_of_another_kind_is_refused_with_what_it_may_be() {
+    let said = serde_json::from_str::<Preset>("[]").unwrap_err().to_string();
+    assert!(said.contains("expected \"auto\" or a whole number from 1 to 15"), "{said}");
 }
 
 #[test]
@@ -79,7 +85,7 @@ fn a_minute_that_comes_when_its_time_is_over_proves_nothing_to_the_first_engine(
         "start": "auto",
         "lag_minutes": 2,
         "history_minutes": 0,
-        "slo": Slo::default(),
+        "slo": Slo { max_error_ratio: 0.02, ..Slo::default() },
         "evidence": EvidenceConfig::default(),
         "routes": [],
     }))
@@ -91,6 +97,7 @@ fn a_minute_that_comes_when_its_time_is_over_proves_nothing_to_the_first_engine(
     };
     let engine = Engine::new(&terms, None).unwrap();
     let shares = [(Minute(0), weight)];
+    assert_eq!(engine.slo().max_error_ratio, 0.02, "the run's own");
     let mut gathered = Gathered::default();
     gathered.begin(&engine, &terms, &[], Minute(-1));
     let minutes: Vec<MinuteEntry> = (10..60).map(|at| read(at, 0)).collect();

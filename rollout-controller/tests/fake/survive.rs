@@ -10,7 +10,7 @@ use rollout_controller::controller::command::command;
 use rollout_controller::controller::{Schedule, query};
 use rollout_controller::domain::code::CodeSeen;
 use rollout_controller::domain::command::Order;
-use rollout_controller::domain::event::{Event, LoweredBy};
+use rollout_controller::domain::event::{Event, LoweredBy, Stamped};
 use rollout_controller::domain::health::Kind;
 use rollout_controller::domain::message::{Channel, Page, Urgency};
 use rollout_controller::domain::minute::Minute;
@@ -571,6 +571,79 @@ async fn a_minute_of_which_one_number_is_missing_is_never_good_and_delays_no_rol
         _ => false,
     });
     assert!(unknown, "it is journalled as unknown");
+}
+
+#[tokio::test]
+async fn a_tick_after_hours_without_one_counts_although_no_minute_can_be_read() {
+    let night = at(10.0).await;
+    night.pretend.state().trouble.metrics_fail = true;
+    for _ in 0..180 {
+        night.pretend.pass_minute();
+    }
+    let before = night.events().await.len();
+    night.tick().await;
+    let ticked = |stamped: &&Stamped| matches!(stamped.event, Event::Ticked { .. });
+    assert_eq!(night.events().await[before..].iter().filter(ticked).count(), 1);
+}
+
+#[tokio::test]
+async fn promote_without_force_needs_every_proof_but_time() {
+    let night = at(10.0).await;
+    night.minutes(3).await;
+    let answer = night.order(Order::Promote { to: None, force: false }).await;
+    assert_eq!(word(&answer), "refused", "{}", answer.message);
+    assert!((night.shows("public") - 10.0).abs() < f64::EPSILON);
+}
+
+#[tokio::test]
+async fn a_route_that_was_not_tried_is_left_as_it_was() {
+    for (share, nothing_reached_it) in [(0.0, true), (10.0, false)] {
+        let night = Night::started(config_with("", "", &["public", "internal"])).await;
+        if share > 0.0 {
+            night.until_weight(200, share).await;
+        }
+        night.pretend.state().trouble.refuse_writes = 3;
+        let failed = async || {
+            let events = night.events().await;
+            events.into_iter().find_map(|stamped| match stamped.event {
+                Event::NotApplied { routes, .. } => Some(routes),
+                _ => None,
+            })
+        };
+        for _ in 0..60 {
+            if failed().await.is_some() {
+                break;
+            }
+            night.minutes(1).await;
+        }
+        let routes = failed().await.expect("a write is refused");
+        let internal = routes.iter().find(|route| route.route == "internal").expect("it");
+        assert!(internal.text.contains("not tried"), "{}", internal.text);
+        assert_eq!(internal.reached, nothing_reached_it, "at {share}%");
+    }
+}
+
+#[tokio::test]
+async fn a_limit_that_only_the_new_side_breaks_is_told_before_one_that_both_break() {
+    let night = at(25.0).await;
+    {
+        let mut state = night.pretend.state();
+        (state.old.error_ratio, state.new.error_ratio) = (0.2, 0.2);
+        state.new.median_ms = 2_000.0;
+    }
+    let before = night.run().await.weight;
+    for _ in 0..12 {
+        night.minutes(1).await;
+        let status = query::status_of(&night.world, &night.config.rollouts[0]).await;
+        if night.run().await.weight == before
+            && !status.headline.contains("rror")
+            && status.headline.contains("P50")
+        {
+            return;
+        }
+        println!("{}", status.headline);
+    }
+    panic!("the headline never is of the limit that only the new side breaks");
 }
 
 #[tokio::test]

@@ -258,6 +258,25 @@ mod tests {
     }
 
     #[test]
+    fn other_rules_are_told_by_the_side_that_they_feed() {
+        let named = |rule: Rule, name: &str| Rule { rule_arn: Some(name.to_owned()), ..rule };
+        let ours = named(forwarding(&[(PY, 95), (RS, 5)]), "ours");
+        let rules = [
+            ours.clone(),
+            named(forwarding(&[(XX, 1)]), "elsewhere"),
+            named(forwarding(&[(RS, 1), (PY, 0)]), "new"),
+            named(short(PY), "old"),
+        ];
+        assert_eq!(
+            mixed(&rules, &ours, &route()),
+            [
+                "the default rule gives new_group rs/2 requests too",
+                "the default rule gives old_group py/1 requests too",
+            ]
+        );
+    }
+
+    #[test]
     fn a_weight_that_is_left_out_counts_as_one() {
         let halves = forwarding_as(&[(PY, None), (RS, None)]);
         assert_eq!(share(&halves, &route()), Share::Weight(tenths(500)));

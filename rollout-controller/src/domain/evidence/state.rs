@@ -193,11 +193,6 @@ impl Evidence {
         self.gate_ticks
     }
 
-    /// How long the new side has been silent although it should not be.
-    pub const fn silence(&self) -> Silence {
-        self.silence
-    }
-
     /// The minute whose evidence reached the rollback threshold, if one did.
     /// From then on every verdict is to roll back.
     pub const fn rolled_back_at(&self) -> Option<Minute> {
