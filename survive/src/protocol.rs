@@ -49,8 +49,6 @@ pub fn scenarios() -> Vec<Scenario> {
         },
         scenario("two ticks and a direct rollback", vec![tick(), tick(), Actor::Direct]),
         scenario("a tick, a promotion, a direct rollback", vec![tick(), promote(), Actor::Direct]),
-        scenario("two ticks and a rollback", vec![tick(), tick(), rollback()]),
-        scenario("a tick, a promotion, a rollback", vec![tick(), promote(), rollback()]),
     ]
 }
 

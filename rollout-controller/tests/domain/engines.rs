@@ -97,7 +97,7 @@ fn a_minute_that_comes_when_its_time_is_over_proves_nothing_to_the_first_engine(
     };
     let engine = Engine::new(&terms, None).unwrap();
     let shares = [(Minute(0), weight)];
-    assert_eq!(engine.slo().max_error_ratio, 0.02, "the run's own");
+    assert_eq!(engine.slo(), &terms.slo, "the run's own");
     let mut gathered = Gathered::default();
     gathered.begin(&engine, &terms, &[], Minute(-1));
     let minutes: Vec<MinuteEntry> = (10..60).map(|at| read(at, 0)).collect();

@@ -259,7 +259,10 @@ mod tests {
 
     #[test]
     fn other_rules_are_told_by_the_side_that_they_feed() {
-        let named = |rule: Rule, name: &str| Rule { rule_arn: Some(name.to_owned()), ..rule };
+        let named = |mut rule: Rule, name: &str| {
+            rule.rule_arn = Some(name.to_owned());
+            rule
+        };
         let ours = named(forwarding(&[(PY, 95), (RS, 5)]), "ours");
         let rules = [
             ours.clone(),
