@@ -425,6 +425,7 @@ fn a_minute_that_comes_late_counts_against_and_only_once() {
 fn other_code_proves_anew_and_what_speaks_against_it_stays() {
     let objective = Objective { limit: 0.001, required: true };
     let judge = judge_with(objective, Settings::default());
+    assert_eq!(judge.objective(), &objective);
     let mut reads = vec![Some(counted(60, 0)); 20];
     reads.push(Some(counted(60, 1)));
     let mut timeline = settled(&judge, &reads);

@@ -624,6 +624,22 @@ async fn a_route_that_was_not_tried_is_left_as_it_was() {
 }
 
 #[tokio::test]
+async fn a_minute_without_a_request_is_known_where_requests_are_few() {
+    let night = Night::new(config());
+    night.pretend.state().requests_per_minute = 2.0;
+    night.hour_of_python();
+    night.order(Order::Start).await;
+    night.minutes(1).await;
+    let events = night.events().await;
+    let chosen = events.into_iter().find_map(|stamped| match stamped.event {
+        Event::Baseline { chosen, .. } => chosen,
+        _ => None,
+    });
+    let choices = serde_json::to_value(&chosen.expect("a history").choices).unwrap();
+    assert!(choices["known_minutes"].as_u64() >= Some(55), "{choices}");
+}
+
+#[tokio::test]
 async fn promote_waives_neither_a_pause_nor_blindness_nor_an_alarm() {
     let night = alarm_is_ok_at(10.0, &["public"]).await;
     let refused = async |why: &str| {
