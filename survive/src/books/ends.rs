@@ -160,7 +160,8 @@ impl Books {
     ) -> Option<(Invariant, String)> {
         let track = self.tracks.get(rollout)?;
         let settings = sight.config.rollout(Some(rollout)).ok().map(|found| &found.settings)?;
-        let alarms = sight.alarms.last()?;
+        // Later looks are for rollouts that lost a race, and this one did not, below.
+        let alarms = sight.alarms.first()?;
         let stands = |name: &String| alarms.get(name) == Some(&AlarmState::Alarm);
         let before = track.alarms_before();
         let alarm = settings.rollback_on.iter().find(|name| {
