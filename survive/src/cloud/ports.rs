@@ -167,11 +167,20 @@ impl Outposts for Door {
 /// What this copy would overwrite that the journal does not have: why the new side left
 /// traffic.
 fn forgets(state: &State, rollout: &str, copy: &Copy) -> Option<String> {
-    let before = state.outside.get(rollout)?.now().run.as_ref()?;
+    let outside = state.outside.get(rollout)?.now();
+    let before = outside.run.as_ref()?;
     let same_run = before.run == copy.run && before.has_left() && !copy.has_left();
     let track = state.books.track(rollout)?;
     let knows = track.stand() == Stand::RollingBack || track.weight() == Weight::ZERO;
     let reason = before.reason.as_ref()?;
+    // A person's order says who and why until the journal has it, whatever the copy says.
+    let stands = outside.order.as_ref().is_some_and(|order| {
+        let mut all = track.rollbacks.iter();
+        all.any(|rollback| rollback.command == order.command && rollback.seq.is_none())
+    });
+    if stands {
+        return None;
+    }
     // Of a journal that was restored from an older copy, people say what is so.
     (same_run && track.is_open() && !knows && !state.books.was_restored())
         .then(|| format!("the copy says {:?} over “{reason}”, which the journal lacks", copy.state))
