@@ -53,6 +53,10 @@ impl<T> Default for Looks<T> {
 }
 
 impl<T> Looks<T> {
+    fn push(&mut self, as_of_ms: i64, look: T) {
+        self.0.push((as_of_ms, look));
+    }
+
     /// The last one.
     fn last(&self) -> Option<&(i64, T)> {
         self.0.last()
@@ -136,10 +140,17 @@ impl Sight {
         })
     }
 
-    /// What a rule was served as last, with the time of which that tells.
-    fn rule(&self, arn: &str) -> Option<(Option<&Rule>, Shown, i64)> {
-        let (as_of_ms, (rule, shown)) = self.rules.get(arn)?.last()?;
-        Some((rule.as_ref(), *shown, *as_of_ms))
+    /// Each rule as it was served last.
+    fn last_rules(&self) -> impl Iterator<Item = (&str, Option<&Rule>, Shown)> {
+        self.rules.iter().filter_map(|(arn, looks)| {
+            let (_, (rule, shown)) = looks.last()?;
+            Some((arn.as_str(), rule.as_ref(), *shown))
+        })
+    }
+
+    /// What a rule showed last.
+    fn last_shown(&self, arn: &str) -> Option<Shown> {
+        self.rules.get(arn)?.last().map(|(_, (_, shown))| *shown)
     }
 
     /// What a rollout's parameters said last.
@@ -147,9 +158,10 @@ impl Sight {
         self.outside.get(rollout)?.last().map(|(_, outside)| outside)
     }
 
-    /// When they were read last.
-    fn looked_ms(&self, rollout: &str) -> Option<i64> {
-        self.outside.get(rollout)?.last().map(|(as_of_ms, _)| *as_of_ms)
+    /// When they were read last; long ago, if never.
+    fn looked_ms(&self, rollout: &str) -> i64 {
+        let last = self.outside.get(rollout).and_then(Looks::last);
+        last.map_or(i64::MIN, |(as_of_ms, _)| *as_of_ms)
     }
 
     /// Whether the rules of a rollout were listed.
@@ -269,8 +281,7 @@ impl Books {
     ) {
         self.see(uid, |sight| {
             sight.first_shown.entry(arn.to_owned()).or_insert(shown);
-            let looks = sight.rules.entry(arn.to_owned()).or_default();
-            looks.0.push((as_of_ms, (rule, shown)));
+            sight.rules.entry(arn.to_owned()).or_default().push(as_of_ms, (rule, shown));
         });
     }
 
@@ -311,8 +322,7 @@ impl Books {
     /// The parameters of a rollout were served.
     pub fn saw_outside(&mut self, uid: u64, rollout: &str, outside: &Outside, as_of_ms: i64) {
         self.see(uid, |sight| {
-            let looks = sight.outside.entry(rollout.to_owned()).or_default();
-            looks.0.push((as_of_ms, outside.clone()));
+            sight.outside.entry(rollout.to_owned()).or_default().push(as_of_ms, outside.clone());
         });
     }
 

@@ -5,7 +5,7 @@ use crate::effects::{self, RARE, SAMPLE};
 use crate::fate::{Call, Fate, Rates, impossible};
 use crate::plan::{Compared, Happening, JOURNAL, Plan, SCORE, What};
 use crate::play::{Played, play, play_for_effects};
-use crate::protocol::{Scenario, explore, scenarios};
+use crate::protocol::{Scenario, explore, named};
 use crate::shrink::{outline, shrink, story};
 use rollout_controller::domain::command::Order;
 use std::collections::BTreeSet;
@@ -325,10 +325,8 @@ fn rollouts_do_not_share_the_fate_of_a_black_holed_ledger() {
 /// `make survive-protocol` has more happen, and more at once.
 #[test]
 fn orders_hold_against_a_tick_in_every_order_of_calls() {
-    let all = scenarios();
     for (name, states) in [("a tick and a direct rollback", 500), ("a tick and a pause", 1_500)] {
-        let found = all.iter().find(|scenario| scenario.name == name).expect("a scenario");
-        let scenario = Scenario { faults: 0, writes: 0, delays: 0, ..found.clone() };
+        let scenario = Scenario { faults: 0, writes: 0, delays: 0, ..named(name) };
         let came = explore(&scenario, 100_000, 2, &|| (), &|_| ());
         assert!(came.broken.is_none(), "{name}: {:#?}", came.broken);
         assert!(came.whole && came.states > states && came.ends > 80, "{name}: {came:?}");

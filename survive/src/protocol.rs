@@ -1,7 +1,7 @@
 //! The journal's protocol in every order: scenarios of a few processes each, explored to
 //! the last state by [`explore`].
 
-pub use crate::play::explore::{Actor, Explored, LONG_MS, Scenario, explore};
+pub use crate::play::explore::{Actor, Explored, Scenario, explore};
 use rollout_controller::domain::command::Order;
 #[cfg(feature = "planted")]
 use rollout_controller::planted::{Defect, plant};
@@ -68,16 +68,22 @@ pub const SAFEGUARDS: &[(Defect, &str)] = &[
     (Defect::PauseIgnored, "a tick and a pause"),
 ];
 
+/// The scenario of this name.
+///
+/// # Panics
+/// If none is called so.
+pub fn named(name: &str) -> Scenario {
+    let found = scenarios().into_iter().find(|scenario| scenario.name == name);
+    found.unwrap_or_else(|| panic!("no scenario is called {name}"))
+}
+
 /// Explores a scenario without a safeguard.
 ///
 /// # Panics
 /// If no scenario has this name.
 #[cfg(feature = "planted")]
 pub fn without(defect: Defect, name: &str, most: usize, threads: usize) -> Explored {
-    let all = scenarios();
-    let found = all.iter().find(|scenario| scenario.name == name);
-    let scenario = found.unwrap_or_else(|| panic!("no scenario is called {name}"));
-    let explored = explore(scenario, most, threads, &|| plant(Some(defect)), &|_| ());
+    let explored = explore(&named(name), most, threads, &|| plant(Some(defect)), &|_| ());
     plant(None);
     explored
 }

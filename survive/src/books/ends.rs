@@ -104,7 +104,7 @@ impl Books {
             return Some((Invariant::RaisedSharesArePutBack, text));
         }
         // A rule that is gone is told as one that cannot be read.
-        let gone = sight.rules.keys().any(|arn| matches!(sight.rule(arn), Some((None, ..))));
+        let gone = sight.last_rules().any(|(_, rule, _)| rule.is_none());
         let strange = left.iter().filter(|_| !gone).find(|(_, shown)| match shown {
             Shown::Tenths(tenths) => *tenths != track.weight().tenths(),
             Shown::Other { .. } => true,
@@ -229,7 +229,7 @@ impl Books {
         let found = sight.config.rollout(Some(rollout)).ok();
         let routes = found.map(|found| found.terms.routes.clone()).unwrap_or_default();
         routes.into_iter().filter_map(|route| {
-            let (_, shown, _) = sight.rule(route.rule.as_str())?;
+            let shown = sight.last_shown(route.rule.as_str())?;
             Some((route.name, shown))
         })
     }
@@ -247,7 +247,7 @@ impl Books {
         if sight.cannot_lower() || sight.sluggish || self.cut_ms.is_some() {
             return None;
         }
-        let looked_ms = sight.looked_ms(rollout).unwrap_or(i64::MIN);
+        let looked_ms = sight.looked_ms(rollout);
         if looked_ms < left_ms {
             let text = "no look for orders after the write".to_owned();
             return Some((Invariant::OrdersAreLookedFor, text));

@@ -169,7 +169,7 @@ fn seen<'a>(sight: &'a Sight, write: &Write) -> Option<&'a (Option<Rule>, Shown)
 /// Whoever leaves traffic has looked for orders since it intended that. One that lowers
 /// need not know.
 fn not_looked(sight: &Sight, rollout: &str, since_ms: i64) -> Option<(Invariant, String)> {
-    let looked_ms = sight.looked_ms(rollout).unwrap_or(i64::MIN);
+    let looked_ms = sight.looked_ms(rollout);
     let failed = sight.faults.iter().any(|(call, _)| *call == Call::OutsideRead);
     // An answer may be older than its question by what is called stale.
     (looked_ms + 1_500 < since_ms && !failed)
@@ -341,8 +341,7 @@ pub(super) fn may_intend(
     if outside.order.as_ref().is_some_and(of_this_run) && !track.knows(outside) {
         return says(Invariant::TheCopyIsOpen, "raises with an order outside the journal");
     }
-    for name in sight.rules.keys() {
-        let Some((rule, shown, _)) = sight.rule(name) else { continue };
+    for (name, rule, shown) in sight.last_rules() {
         let ours = found.terms.routes.iter().find(|route| route.rule.as_str() == name);
         let Some(route) = ours else { continue };
         let sticky = rule.is_some_and(is_sticky);

@@ -11,7 +11,7 @@ mod steps;
 pub use balancer::{Ours, Shown, tenths};
 pub use ledger::Rows;
 pub use metrics::Service;
-pub use steps::Steps;
+pub use steps::{LONG_MS, Steps};
 
 use crate::books::Books;
 use crate::chance::{Dice, number};

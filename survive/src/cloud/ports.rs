@@ -173,16 +173,10 @@ fn forgets(state: &State, rollout: &str, copy: &Copy) -> Option<String> {
     let track = state.books.track(rollout)?;
     let knows = track.stand() == Stand::RollingBack || track.weight() == Weight::ZERO;
     let reason = before.reason.as_ref()?;
-    // A person's order says who and why until the journal has it, whatever the copy says.
-    let stands = outside.order.as_ref().is_some_and(|order| {
-        let mut all = track.rollbacks.iter();
-        all.any(|rollback| rollback.command == order.command && rollback.seq.is_none())
-    });
-    if stands {
-        return None;
-    }
-    // Of a journal that was restored from an older copy, people say what is so.
-    (same_run && track.is_open() && !knows && !state.books.was_restored())
+    // A person's order says who and why until the journal has it, whatever the copy says;
+    // of a journal that was restored from an older copy, people say what is so.
+    let else_told = !track.knows(outside) || state.books.was_restored();
+    (same_run && track.is_open() && !knows && !else_told)
         .then(|| format!("the copy says {:?} over “{reason}”, which the journal lacks", copy.state))
 }
 

@@ -4,7 +4,6 @@
 use super::{Came, Door, Served, State};
 use crate::chance::number;
 use crate::fate::{Call, Fate};
-use crate::protocol::LONG_MS;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::pin::Pin;
@@ -62,12 +61,12 @@ impl Steps {
         self.waiting().any(|((of, _), _, alone)| of == uid && !alone)
     }
 
-    /// Where every process stands, if those in `alive` are at work. Of one that is over and
+    /// Where every process stands, once each waits for a call. Of one that is over and
     /// has no request on its way, only what it did is left, and that is not here.
-    fn key(&self, alive: &[u64]) -> u64 {
+    fn key(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         for (uid, view) in &self.views {
-            let acts = alive.contains(uid) || self.waiting().any(|((of, _), ..)| of == *uid);
+            let acts = self.waiting().any(|((of, _), ..)| of == *uid);
             (uid, acts.then_some(view)).hash(&mut hasher);
         }
         for (place, call, alone) in self.waiting() {
@@ -100,6 +99,8 @@ const fn is_shared(call: Call) -> bool {
     }
 }
 
+/// A delay beyond every deadline of a process and the grace after it, in milliseconds.
+pub const LONG_MS: i64 = 23_000;
 /// Digits of a time in milliseconds since the Unix epoch.
 const TIME: usize = 13;
 
@@ -138,9 +139,14 @@ fn hash_of(write: impl FnOnce(&mut DefaultHasher)) -> u64 {
 }
 
 impl State {
+    /// When the processes began that an explorer lets go on, in milliseconds.
+    fn began_ms(&self) -> i64 {
+        self.steps.as_ref().map_or(0, |steps| steps.began_ms)
+    }
+
     /// A hash of all journals.
     fn journals_key(&self) -> u64 {
-        let began_ms = self.steps.as_ref().map_or(0, |steps| steps.began_ms);
+        let began_ms = self.began_ms();
         hash_of(|hasher| {
             for (name, rows) in &self.journals {
                 name.hash(hasher);
@@ -163,7 +169,7 @@ impl State {
     }
 
     fn outside_key(&self) -> u64 {
-        let began_ms = self.steps.as_ref().map_or(0, |steps| steps.began_ms);
+        let began_ms = self.began_ms();
         hash_of(|hasher| {
             for (name, outside) in &self.outside {
                 let text = without_pauses(&format!("{:?}", outside.now()), began_ms);
@@ -174,7 +180,7 @@ impl State {
 
     /// A hash of what the books know of what was done and answered.
     fn books_key(&self) -> u64 {
-        let began_ms = self.steps.as_ref().map_or(0, |steps| steps.began_ms);
+        let began_ms = self.began_ms();
         hash_of(|hasher| {
             for name in self.books.names() {
                 without_pauses(&format!("{:?}", self.books.track(&name)), began_ms).hash(hasher);
@@ -183,9 +189,9 @@ impl State {
     }
 
     /// A hash of all that processes share, of what was done, and of where each process
-    /// stands, if those in `alive` are at work.
-    pub fn key(&self, alive: &[u64]) -> u64 {
-        let steps = self.steps.as_ref().map_or(0, |steps| steps.key(alive));
+    /// stands, once each waits for a call.
+    pub fn key(&self) -> u64 {
+        let steps = self.steps.as_ref().map_or(0, Steps::key);
         let shared = [self.journals_key(), self.rules_key(), self.outside_key(), self.books_key()];
         number(steps, &shared)
     }

@@ -16,16 +16,13 @@
 use super::Player;
 use crate::books::Broken;
 use crate::books::Invariant;
-use crate::cloud::{Shown, State, Steps};
+use crate::cloud::{LONG_MS, Shown, State, Steps};
 use crate::fate::{Fate, Rates, Stand};
 use crate::plan::{Compared, Happening, Plan, SCORE, What};
 use rollout_controller::domain::command::Order;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Mutex;
 use std::sync::PoisonError;
-
-/// Beyond every deadline of a process and the grace after it, in milliseconds.
-pub const LONG_MS: i64 = 23_000;
 
 /// Who acts, and how much else may happen.
 #[derive(Clone, Debug, PartialEq)]
@@ -281,10 +278,9 @@ impl Way<'_> {
 
     fn key(&self) -> u64 {
         let used = self.used.map(u64::from);
-        let alive: Vec<u64> = self.player.processes.keys().copied().collect();
-        let key = self.player.cloud.state().key(&alive);
+        let alive = self.player.processes.keys().copied();
         let parts: Vec<u64> = used.into_iter().chain(alive).collect();
-        crate::chance::number(key, &parts)
+        crate::chance::number(self.player.cloud.state().key(), &parts)
     }
 
     fn is_over(&self) -> bool {
