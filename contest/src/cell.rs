@@ -129,10 +129,11 @@ impl fmt::Display for Cell {
         };
         write!(
             f,
-            "{:15} rolled back {}, completed {}, hang {}; bake {} full {} complete {}; delay {} \
-             requests {}",
+            "{:15} rolled back {} ({} at 100%), completed {}, hang {}; bake {} full {} complete {}; \
+             delay {} requests {}",
             self.policy.name(),
             percent(self.rolled_back),
+            self.rolled_back_at_full,
             percent(self.completed),
             self.hangs.k,
             shown(self.bake),

@@ -11,6 +11,7 @@ use contest::jobs;
 use contest::policy::Kind;
 use contest::report::{self, Found};
 use contest::store::{Job, Store};
+use rollout_controller::domain::both_sides::GOOD_MINUTES;
 
 /// Rollout policies against each other in simulated worlds.
 #[derive(Parser)]
@@ -70,6 +71,9 @@ struct Show {
     /// Minutes of history.
     #[arg(long, default_value_t = 1440)]
     history: i64,
+    /// Good minutes after a step back before evidence-2 tries again.
+    #[arg(long, default_value_t = GOOD_MINUTES)]
+    good_minutes: u32,
     /// WORLD:REQUESTS_PER_MINUTE, like h_iid:600.
     #[arg(required = true)]
     cells: Vec<String>,
@@ -138,6 +142,7 @@ fn show(show: &Show) -> Result<()> {
         };
         let conditions = contest::rollout::Conditions {
             history_minutes: show.history,
+            good_minutes: show.good_minutes,
             ..contest::rollout::Conditions::new(requests_per_minute)
         };
         let (began, seeds) = (Instant::now(), show.seed..show.seed + show.n);

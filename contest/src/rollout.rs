@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use rollout_controller::domain::both_sides::GOOD_MINUTES;
 use rollout_controller::domain::evidence2::{Counts, HistoryMinute, Reading, Settings};
 use rollout_controller::domain::weight::Weight;
 
@@ -20,12 +21,15 @@ pub struct Conditions {
     pub history_minutes: i64,
     /// Of evidence-1 and evidence-2; peers run on their documented defaults.
     pub settings: Settings,
+    /// Good minutes after a step back before evidence-2 tries again.
+    pub good_minutes: u32,
 }
 
 impl Conditions {
     /// A day of history and default settings.
     pub fn new(requests_per_minute: f64) -> Self {
-        Self { requests_per_minute, history_minutes: 1440, settings: Settings::default() }
+        let settings = Settings::default();
+        Self { requests_per_minute, history_minutes: 1440, settings, good_minutes: GOOD_MINUTES }
     }
 
     /// Minutes after which a rollout that has not ended hangs.
@@ -93,12 +97,13 @@ impl<'w> Start<'w> {
 
     /// Runs one policy from here.
     pub fn run(&self, kind: Kind) -> Outcome {
-        let Conditions { requests_per_minute, settings, .. } = self.conditions;
+        let Conditions { requests_per_minute, settings, good_minutes, .. } = self.conditions;
         let setup = Setup {
             routes: self.world.routes.len(),
             requests_per_minute,
             history: &self.history,
             settings,
+            good_minutes,
         };
         let mut policy = kind.start(&setup);
         let horizon = self.conditions.horizon();

@@ -31,6 +31,8 @@ pub(super) struct Evidence2 {
     shares: Vec<(Minute, Weight)>,
     /// Raises that were undone because they hurt both sides.
     undone: Vec<Undone>,
+    /// Before the next try.
+    good_minutes: u32,
 }
 
 impl Evidence2 {
@@ -57,6 +59,7 @@ impl Evidence2 {
             sides: Sides::default(),
             shares: vec![(Minute(0), first)],
             undone: Vec::new(),
+            good_minutes: setup.good_minutes,
         }
     }
 
@@ -69,6 +72,10 @@ impl Evidence2 {
         let Reading { minute, share: weight, .. } = *reading;
         let minute = CommittedMinute { minute, weight, old, new };
         self.sides.note(&self.rules, &MinuteEntry::Summed(minute));
+    }
+
+    fn waits(&self, share: Weight) -> bool {
+        not_yet(&self.undone, &self.sides, share, self.good_minutes).is_some()
     }
 
     /// The share from the next minute on.
@@ -124,7 +131,7 @@ impl Policy for Evidence2 {
                 self.undone.push(Undone { harm, lowered, ending: Ending::Open });
                 self.to(harm.from, newest)
             }
-            None if not_yet(&self.undone, &self.sides, share).is_some() => Step::Stay,
+            None if self.waits(share) => Step::Stay,
             None => self.by_proof(share, newest),
         }
     }

@@ -54,6 +54,8 @@ pub struct Setup<'a> {
     pub history: &'a [HistoryMinute],
     /// Of the evidence engines.
     pub settings: Settings,
+    /// Evidence-2 raises again after so many good minutes where a raise hurt both sides.
+    pub good_minutes: u32,
 }
 
 /// A policy under way.

@@ -1,7 +1,9 @@
 //! The worlds by name: `h_` healthy, `f_` with a fault of the new side, `s_` both
 //! sides hurt by the new side's share.
 
-use super::{Drift, Expect, Incidents, Latency, Metrics, Route, Service, Tail, What, When, World};
+use super::{
+    Begin, Drift, Expect, Incidents, Latency, Metrics, Route, Service, Tail, What, When, World,
+};
 use What::{ErrorRate, Errors, Leak, Median, Over630, Slower};
 use When::{Always, Bake, FromShare, Minutes, Random, StageMinute};
 
@@ -232,7 +234,7 @@ fn faults() -> Vec<World> {
 /// metrics and the rest of the system do to a rollout.
 fn surroundings() -> Vec<World> {
     let chance = |name, minutes| World {
-        incidents: Some(Incidents { apart: 120.0, minutes, errors: 0.10 }),
+        incidents: Some(Incidents { begin: Begin::ByChance(120.0), minutes, errors: 0.10 }),
         // One that falls into the minutes at 100% cannot be excused.
         ..both(name, SOUND_PUBLISHED, |_| {})
     };
@@ -256,6 +258,17 @@ fn surroundings() -> Vec<World> {
         saturated("s_db90_errors", 0.90, Errors(0.10)),
     ]
 }
+
+/// Four minutes of an incident in each `period`, on both sides: what comes regularly, and
+/// is nobody's fault. For `show`; which of them a policy puts down to a step depends on its times.
+pub fn regular(period: i64) -> World {
+    let incidents = Incidents { begin: Begin::Every(period), minutes: 4, errors: 0.10 };
+    let name = format!("h_every{period}");
+    World { incidents: Some(incidents), ..both(&name, SOUND_PUBLISHED, |_| {}) }
+}
+
+/// Periods of [`regular`], minutes.
+pub const REGULAR: [i64; 6] = [10, 15, 20, 25, 30, 45];
 
 /// One bad minute in `period`, in which `percent` of requests fail.
 pub fn duty(period: i64, percent: u32) -> World {
@@ -284,7 +297,8 @@ pub fn duties() -> Vec<World> {
 
 /// The world of this name; `None` if there is none.
 pub fn find(name: &str) -> Option<World> {
-    all().into_iter().chain(duties()).find(|world| world.name == name)
+    let regular = REGULAR.into_iter().map(regular);
+    all().into_iter().chain(duties()).chain(regular).find(|world| world.name == name)
 }
 
 /// The world of this name.

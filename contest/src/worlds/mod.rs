@@ -105,11 +105,21 @@ pub struct Route {
     pub late: i64,
 }
 
+/// When an incident begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Begin {
+    /// At any time, so many minutes after the one before on average.
+    ByChance(f64),
+    /// Every so many minutes of the rollout, from a minute of them on that is drawn; never before
+    /// the rollout.
+    Every(i64),
+}
+
 /// Incidents that have nothing to do with the rollout: errors on both sides.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Incidents {
-    /// Minutes from the end of one to the beginning of the next, on average.
-    pub apart: f64,
+    /// When one begins.
+    pub begin: Begin,
     /// How long each lasts, minutes.
     pub minutes: i64,
     /// Share of requests that fail besides the others.
@@ -334,7 +344,13 @@ impl<'w> Running<'w> {
     /// Errors on both sides by an incident that nobody is to blame for.
     fn incident(&mut self, minute: i64, rng: &mut ChaCha8Rng) -> f64 {
         let Some(incidents) = self.world.incidents else { return 0.0 };
-        let begins = rng.random::<f64>() < 1.0 / incidents.apart;
+        let begins = match incidents.begin {
+            Begin::ByChance(apart) => rng.random::<f64>() < 1.0 / apart,
+            Begin::Every(period) => {
+                let first = self.stream(-PAST, 0).random_range(0..period);
+                minute >= 0 && minute.rem_euclid(period) == first
+            }
+        };
         if minute >= self.incident_until && begins {
             self.incident_until = minute + incidents.minutes;
         }
@@ -517,5 +533,24 @@ mod tests {
         let late: Vec<_> = late.collect();
         assert!(late.len() > 10 && late.len() < 40, "{}", late.len());
         assert!(late.iter().all(|(first, _)| !first.is_complete()));
+    }
+
+    #[test]
+    fn regular_incidents_come_at_their_period_on_both_sides() {
+        let world = catalogue::named("h_every10");
+        let half = Weight::from_percent(50.0).expect("a share");
+        let bad = |reading: &Reading| {
+            let Counts::Known { old, new } = &reading.parts[0].counts else { panic!("known") };
+            let bad = |side: &SideCounts| side.errors * 20 > side.requests;
+            assert_eq!(bad(old), bad(new), "{reading:?}");
+            bad(old)
+        };
+        let bad: Vec<bool> = minutes(&world, half).iter().map(bad).collect();
+        let (before, during) = bad.split_at(5);
+        assert!(!before.contains(&true), "{before:?}");
+        let first = during.iter().position(|bad| *bad).expect("one within ten minutes");
+        for (minute, bad) in during.iter().enumerate().skip(first) {
+            assert_eq!(*bad, (minute - first) % 10 < 4, "minute {minute} of {during:?}");
+        }
     }
 }

@@ -42,8 +42,8 @@ pub const ENDS_WITHIN_MINUTES: i64 = 10;
 pub const OVER_MINUTES: u32 = 3;
 /// Before the share rises again over a step that may be to blame, both sides must have
 /// been good for so many minutes in a row: what a database needs to catch up, and what
-/// [`KEPT_MINUTES`] asks for. With fewer, trouble that comes and goes by itself would be
-/// put down to the step twice.
+/// [`KEPT_MINUTES`] asks for. Any number lets trouble of some period be put down to a step
+/// twice; smaller ones more of it, and with larger ones rollouts hang (`docs/contest/README.md`).
 pub const GOOD_MINUTES: u32 = 10;
 /// Minutes remembered: before a raise, until trouble is noticed, and the lag.
 const REMEMBERED: usize = 60;
@@ -270,12 +270,18 @@ pub struct NotYet {
     pub needed: u32,
 }
 
-/// Whether a raise that was undone at this share keeps it from rising again.
-pub fn not_yet(undone: &[Undone], sides: &Sides, share: Weight) -> Option<NotYet> {
+/// Whether a raise that was undone at this share keeps it from rising again. `good_minutes`:
+/// [`GOOD_MINUTES`], or another number in a comparison of numbers.
+pub fn not_yet(
+    undone: &[Undone],
+    sides: &Sides,
+    share: Weight,
+    good_minutes: u32,
+) -> Option<NotYet> {
     let Undone { harm, lowered, ending } = *undone.last()?;
     let good = sides.good_since(lowered?);
     let needed = match ending {
-        Ending::Open | Ending::WithTheStep => GOOD_MINUTES,
+        Ending::Open | Ending::WithTheStep => good_minutes,
         Ending::NotWithTheStep => OVER_MINUTES,
     };
     (harm.from == share && good < needed).then_some(NotYet { harm, good, needed })

@@ -2,7 +2,7 @@
 //! raise. The first condition that fails is the reason.
 
 use super::assess::Assessment;
-use super::both_sides::{NotYet, not_yet};
+use super::both_sides::{GOOD_MINUTES, NotYet, not_yet};
 use super::code::{CodeChange, CodeLook};
 use super::copy::Copy;
 use super::decision::{AlarmHolds, Hold};
@@ -101,7 +101,8 @@ impl<'a> Raise<'a> {
     /// A raise from this share hurt both sides and was undone not long ago.
     pub fn both_sides(&self) -> Option<Hold> {
         let sides = self.run.gathered.sides();
-        let NotYet { harm, good, needed } = not_yet(&self.run.undone, sides, self.run.weight)?;
+        let Run { undone, weight, .. } = self.run;
+        let NotYet { harm, good, needed } = not_yet(undone, sides, *weight, GOOD_MINUTES)?;
         Some(Hold::BothSides { harm, good_minutes: good, needed })
     }
 

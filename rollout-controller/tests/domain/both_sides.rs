@@ -69,7 +69,8 @@ impl Followed {
                 self.moves.push((self.at, harm.from));
             }
             None => {
-                let waits = not_yet(&self.undone, &self.sides, self.share()).is_some();
+                let waits =
+                    not_yet(&self.undone, &self.sides, self.share(), GOOD_MINUTES).is_some();
                 if self.share() == percent(25.0) && self.at > 30 && !waits {
                     self.shares.push((now, percent(50.0)));
                     self.moves.push((self.at, percent(50.0)));
