@@ -3,7 +3,7 @@
 use crate::books::Broken;
 use crate::effects::{self, RARE, SAMPLE};
 use crate::fate::{Call, Fate, Rates, impossible};
-use crate::plan::{Compared, Happening, JOURNAL, Plan, SCORE, What};
+use crate::plan::{Compared, Engine, Happening, JOURNAL, Plan, SCORE, What};
 use crate::play::{Played, play, play_for_effects};
 use crate::protocol::{Scenario, explore, named};
 use crate::shrink::{outline, shrink, story};
@@ -26,6 +26,7 @@ fn plan(happenings: Vec<(i64, What)>) -> Plan {
         routes: 1,
         second: false,
         compared: Compared::No,
+        engine: Engine::Two,
         minutes: happenings.last().map_or(1, |last| last.at_ms / 60_000 + 2),
         ends_well: true,
         rates: Rates::default(),

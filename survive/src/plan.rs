@@ -120,6 +120,24 @@ impl Compared {
     }
 }
 
+/// The engine of a history's rollouts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Engine {
+    /// The first one.
+    One,
+    /// The default.
+    Two,
+}
+
+impl Engine {
+    /// The first one in every eighth history without comparisons, which it does not judge, by a
+    /// draw of its own as that of [`Compared::of`].
+    fn of(seed: u64, compared: Compared) -> Self {
+        let first = Dice::of(seed, &[19_111]).one_in(8);
+        if first && compared == Compared::No { Self::One } else { Self::Two }
+    }
+}
+
 /// A history to be played.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -133,6 +151,8 @@ pub struct Plan {
     pub second: bool,
     /// Whether answers are compared.
     pub compared: Compared,
+    /// Who judges.
+    pub engine: Engine,
     /// Minutes with faults.
     pub minutes: i64,
     /// Whether the new side is good in the end.
@@ -562,6 +582,7 @@ impl Plan {
             routes,
             second,
             compared,
+            engine: Engine::of(seed, compared),
             minutes,
             ends_well,
             rates,

@@ -2,7 +2,7 @@
 //! way: without other happenings, deaths and faults.
 
 use crate::books::Broken;
-use crate::plan::{Compared, Happening, Plan, What};
+use crate::plan::{Compared, Engine, Happening, Plan, What};
 use crate::play::{Played, play};
 
 /// Times that a history is played at most.
@@ -104,7 +104,7 @@ impl Shrinker {
 /// A plan in a few lines.
 pub fn outline(plan: &Plan) -> String {
     let mut text = format!(
-        "seed {}: {} route(s){}{}, {} minutes with faults\n",
+        "seed {}: {} route(s){}{}{}, {} minutes with faults\n",
         plan.seed,
         plan.routes,
         if plan.second { ", a second rollout" } else { "" },
@@ -112,6 +112,10 @@ pub fn outline(plan: &Plan) -> String {
             Compared::No => "",
             Compared::Counts => ", answers compared",
             Compared::Required => ", answers compared for each step",
+        },
+        match plan.engine {
+            Engine::One => ", evidence-1",
+            Engine::Two => "",
         },
         plan.minutes
     );

@@ -18,7 +18,7 @@ use crate::books::Broken;
 use crate::books::Invariant;
 use crate::cloud::{LONG_MS, Shown, State, Steps};
 use crate::fate::{Fate, Rates, Stand};
-use crate::plan::{Compared, Happening, Plan, SCORE, What};
+use crate::plan::{Compared, Engine, Happening, Plan, SCORE, What};
 use rollout_controller::domain::command::Order;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Mutex;
@@ -120,6 +120,7 @@ fn prelude(ticks: i64) -> Plan {
         routes: 1,
         second: false,
         compared: Compared::No,
+        engine: Engine::Two,
         minutes: 0,
         ends_well: true,
         rates: Rates::default(),
