@@ -198,6 +198,7 @@ fn a_run_has_evidence_2_unless_the_engine_before_is_asked_for() {
 fn a_wrong_setting_of_an_engine_is_named_with_its_fix() {
     let cases = [
         ("alpha = 0.7", "rollout[0].evidence.alpha = 0.7", "0.5"),
+        ("beta = 0.7", "rollout[0].evidence.beta = 0.7", "0.5"),
         ("alpha = \"1%\"", "evidence.alpha = \"1%\"", "give a number"),
         ("relative_margin = 9", "evidence.relative_margin = 9", "1 to 8 edges, or \"auto\""),
         (

@@ -678,6 +678,7 @@ pub fn due_on_new(weight: Weight, old: u64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::wrong_answers::Comparisons;
 
     #[test]
     fn only_minutes_of_a_lost_span_are_no_longer_looked_for() {
@@ -703,5 +704,26 @@ mod tests {
             assert_eq!(text.contains("comparison_revisions"), times > 0, "{text}");
             assert_eq!(serde_json::from_str::<Kept>(&text).expect("a minute"), kept);
         }
+    }
+
+    #[test]
+    fn comparisons_that_trickle_in_are_counted_beside_changes_of_counts() {
+        let (mut gathered, minute) = (Gathered::default(), Minute(7));
+        let counts = || SideCounts { requests: 60, ..SideCounts::default() };
+        let mut changes_after = |compared, failed| {
+            let (route, weight) = ("public".to_owned(), Weight::FULL);
+            let new = SideCounts { errors: failed, ..counts() };
+            let parts = vec![Part::Known { route, weight, old: counts(), new }];
+            let comparisons = Comparisons { compared, ..Comparisons::default() };
+            let comparisons = Some(ComparisonsRead::Counted(comparisons));
+            gathered.note(minute, &MinuteEntry::Read { minute, parts, comparisons });
+            let kept = gathered.recent(minute).expect("the newest minute");
+            (kept.revisions, kept.comparison_revisions, gathered.unsteady())
+        };
+        assert_eq!(changes_after(6, 0), (0, 0, 0));
+        assert_eq!(changes_after(7, 0), (0, 1, 0));
+        assert_eq!(changes_after(8, 0), (0, 2, 0));
+        assert_eq!(changes_after(8, 1), (1, 2, 1));
+        assert_eq!(changes_after(9, 1), (1, 3, 1));
     }
 }

@@ -162,6 +162,27 @@ mod tests {
     }
 
     #[test]
+    fn routes_with_one_group_in_common_do_not_split_between_the_same_two() {
+        let group = |name: &str| {
+            let of_account = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup";
+            GroupArn::parse(&format!("{of_account}/{name}/1234567890abcdef")).unwrap()
+        };
+        let route = |old: &str, new: &str| Route {
+            name: old.to_owned(),
+            rule: RuleArn::parse(RULE).unwrap(),
+            old_group: group(old),
+            new_group: group(new),
+            header_rule: None,
+        };
+        let found = route("py", "rs");
+        for (other, same) in
+            [(route("py", "rs"), true), (route("py", "rs-2"), false), (route("py-2", "rs"), false)]
+        {
+            assert_eq!(found.has_groups_of(&other), same, "{other:?}");
+        }
+    }
+
+    #[test]
     fn a_group_names_its_dimension() {
         let group = GroupArn::parse(
             "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/scorer-rs/09966783158cda59",

@@ -3,14 +3,17 @@
 
 use rollout_controller::domain::decision::{Decision, Hold, RollBackReason};
 use rollout_controller::domain::engine::{Breach, Engine, Method, Missing, Proof, Said};
-use rollout_controller::domain::event::{Event, MinuteEntry};
+use rollout_controller::domain::event::{Event, MinuteEntry, Part};
 use rollout_controller::domain::evidence::{EvidenceConfig, HoldReason};
 use rollout_controller::domain::evidence2::{self, Preset, Settings};
+use rollout_controller::domain::explain::evidence::Clock;
 use rollout_controller::domain::gathered::Gathered;
 use rollout_controller::domain::labels::Labels;
 use rollout_controller::domain::minute::{Edges, Minute};
+use rollout_controller::domain::observation::Unread;
 use rollout_controller::domain::plan::Terms;
 use rollout_controller::domain::slo::Slo;
+use rollout_controller::domain::weight::Weight;
 
 use crate::percent;
 
@@ -78,9 +81,8 @@ fn what_the_second_engine_says_is_written_with_its_sentence_and_reads_back() {
     assert_eq!(serde_json::from_str::<Decision>(&text).unwrap(), decision, "{text}");
 }
 
-#[test]
-fn a_minute_that_comes_when_its_time_is_over_proves_nothing_to_the_first_engine() {
-    let terms: Terms = serde_json::from_value(serde_json::json!({
+fn of_the_first_engine() -> Terms {
+    serde_json::from_value(serde_json::json!({
         "stages": [percent(50.0), percent(100.0)],
         "start": "auto",
         "lag_minutes": 2,
@@ -89,7 +91,59 @@ fn a_minute_that_comes_when_its_time_is_over_proves_nothing_to_the_first_engine(
         "evidence": EvidenceConfig::default(),
         "routes": [],
     }))
-    .unwrap();
+    .unwrap()
+}
+
+#[test]
+fn a_minute_that_nobody_knows_restarts_the_first_engines_proof_and_routes_apart_do_not() {
+    let (first, half, terms) = (crate::engine(), percent(50.0), of_the_first_engine());
+    let read = |at, weights: [Option<Weight>; 2]| {
+        let part = |(route, weight): (&str, Option<Weight>)| {
+            let (route, side) = (route.to_owned(), || crate::side(&first, 300, 0, &[(20.0, 300)]));
+            match weight {
+                Some(weight) => Part::Known { route, weight, old: side(), new: side() },
+                None => {
+                    let unknown = Unread::because("throttled");
+                    Part::Unknown { route, unknown, due_on_new: None }
+                }
+            }
+        };
+        let parts = ["a", "b"].into_iter().zip(weights).map(part).collect();
+        MinuteEntry::Read { minute: Minute(at), parts, comparisons: None }
+    };
+    let engine = Engine::new(&terms, None).unwrap();
+    let shares = [(Minute(0), half)];
+    let mut gathered = Gathered::default();
+    gathered.begin(&engine, &terms, &[], Minute(-1));
+    let mut ticks_after = |at, weights| {
+        gathered.take(&engine, &terms, &shares, &[read(at, weights)]).unwrap();
+        gathered.one().unwrap().0.gate_ticks()
+    };
+    for at in 0..20 {
+        ticks_after(at, [Some(half); 2]);
+    }
+    let before = ticks_after(20, [Some(half); 2]);
+    assert_eq!(ticks_after(21, [Some(half), Some(percent(10.0))]), before, "apart");
+    assert_eq!(ticks_after(22, [Some(half), None]), 0, "not known");
+    let again = ticks_after(23, [Some(half); 2]);
+    assert_eq!(ticks_after(3, [Some(half), None]), again, "its time is over");
+}
+
+#[test]
+fn a_step_back_of_a_journal_that_names_no_number_waits_for_ten_good_minutes() {
+    let weight = serde_json::to_string(&percent(5.0)).unwrap();
+    let hold = format!(
+        r#"{{"why":"both_sides","harm":{{"from":{weight},"to":{weight},"raised":7,"metric":"err",
+        "within_minutes":2}},"good_minutes":4}}"#
+    );
+    let hold: Hold = serde_json::from_str(&hold).unwrap();
+    let said = rollout_controller::domain::explain::hold(&hold, &Labels::default(), Clock::Counted);
+    assert!(said.contains("4 of 10 good minutes"), "{said}");
+}
+
+#[test]
+fn a_minute_that_comes_when_its_time_is_over_proves_nothing_to_the_first_engine() {
+    let terms = of_the_first_engine();
     let (first, weight) = (crate::engine(), percent(50.0));
     let read = |at, errors| {
         let side = |errors| crate::side(&first, 600, errors, &[(20.0, 600)]);

@@ -89,6 +89,47 @@ fn a_stage_is_left_after_three_good_minutes_and_not_by_minutes_from_before_it() 
 }
 
 #[test]
+fn a_service_is_off_course_only_by_what_was_really_seen() {
+    let engine = engine();
+    let stage = Stage { weight: percent(25.0), next: Some(percent(50.0)) };
+    let time_left = |requests| {
+        let mut evidence = engine.start(6);
+        let mut of = |at, errors| {
+            let fast = [(20.0, requests)];
+            let (old, new) =
+                (side(&engine, requests, 0, &fast), side(&engine, requests, errors, &fast));
+            let judged = judge(&engine, &mut evidence, &minute(at, stage.weight, old, new));
+            gate(&engine, &evidence, &judged, stage)
+        };
+        // The first minute of a stage proves nothing.
+        of(0, 0);
+        match hold(of(1, 1)) {
+            HoldReason::NotProven { left, .. } => left,
+            other => panic!("{other:?}"),
+        }
+    };
+    // One failed request of so many is below 1%, and one and a half are above.
+    assert_eq!(time_left(101), TimeLeft::TooEarly);
+    assert_eq!(time_left(99), TimeLeft::NotOnCourse { metric: Metric::Err });
+}
+
+#[test]
+fn a_proven_stage_is_not_left_in_a_minute_that_does_not_reach_the_new_side() {
+    let engine = engine();
+    let mut evidence = engine.start(6);
+    let ten = percent(10.0);
+    let mut signal = |at, reached| {
+        let new = if reached { quiet(&engine, at, ten, 0).new } else { side(&engine, 0, 0, &[]) };
+        let counts = minute(at, ten, side(&engine, 100, 0, &FAST), new);
+        engine.judge(&mut evidence, &counts, percent(25.0)).unwrap().signal
+    };
+    let proof: Vec<Signal> = (0..4).map(|at| signal(at, true)).collect();
+    assert_eq!(proof[2..], [Signal::Hold, Signal::Advance]);
+    assert_eq!(signal(4, false), Signal::Hold);
+    assert_eq!(signal(5, true), Signal::Advance);
+}
+
+#[test]
 fn a_minute_from_before_the_step_can_still_roll_back() {
     let engine = engine();
     let mut evidence = engine.start(6);
@@ -111,7 +152,12 @@ fn full_traffic_bakes_for_thirty_minutes_before_the_rollout_is_complete() {
         let counts = minute(at, Weight::FULL, side(&engine, 0, 0, &[]), new);
         let judged = judge(&engine, &mut evidence, &counts);
         match gate(&engine, &evidence, &judged, stage) {
-            Says::Proven { proof } => assert_eq!((at, proof.ticks), (30, 30)),
+            Says::Proven { proof } => {
+                assert_eq!((at, proof.ticks), (30, 30));
+                let least = judged.log_gates.iter().copied().fold(f64::INFINITY, f64::min);
+                assert_eq!(proof.log_gate_weakest, least);
+                assert_eq!(judged.log_gates[proof.weakest.index()], least);
+            }
             Says::Unproven { reason: HoldReason::Baking { ticks, required } } => {
                 assert_eq!((i64::from(ticks), required), (at, 30));
             }

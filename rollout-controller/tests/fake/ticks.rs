@@ -6,8 +6,9 @@ use rollout_controller::controller::query;
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::event::Event;
 use rollout_controller::domain::message::{Channel, Urgency};
-use rollout_controller::domain::minute::Minute;
-use rollout_controller::domain::observation::{AlarmState, RouteMinute, Unread};
+use rollout_controller::domain::minute::{Minute, SideCounts};
+use rollout_controller::domain::observation::{AlarmState, MinuteRead, RouteMinute, Unread};
+use rollout_controller::domain::reading::history;
 use rollout_controller::domain::weight::Weight;
 use rollout_controller::ports::Clock;
 use rollout_controller::world::{Pretend, foreign};
@@ -182,6 +183,22 @@ async fn a_late_writer_after_a_rollback_is_undone_first_and_paged_second() {
     night.pretend.console_change("public", percent(10.0));
     night.minutes(3).await;
     assert!((night.shows("public") - 10.0).abs() < f64::EPSILON);
+}
+
+#[tokio::test]
+async fn a_share_that_was_put_back_is_known_to_be_once_the_rule_is_somebody_elses() {
+    let night = Night::started(config()).await;
+    night.until_weight(40, 5.0).await;
+    night.order(Order::Rollback).await;
+    night.pretend.console_change("public", percent(10.0));
+    night.pretend.state().trouble.die_after_writes = Some(1);
+    let died = night.minutes(1).await;
+    assert_eq!(died.error_type, Some("ledger"), "{}", died.message);
+    assert!(night.run().await.intent.is_some(), "nobody journalled what the write came to");
+    let repairs = foreign("fixed-response 503", false);
+    night.pretend.state().rules.get_mut("public").unwrap().share = repairs;
+    night.minutes(1).await;
+    assert!(night.run().await.intent.is_none());
 }
 
 #[tokio::test]
@@ -640,11 +657,13 @@ async fn a_route_that_fails_beside_one_that_cannot_be_read_is_rolled_back() {
 
 #[tokio::test]
 async fn a_rule_of_somebody_elses_before_the_first_step_is_no_rollback() {
-    let night = Night::started(config()).await;
-    let gone = foreign("a forward to somebody's groups", true);
-    night.pretend.state().rules.get_mut("public").unwrap().share = gone;
-    let report = night.minutes(1).await;
-    assert_eq!(report.state, "moved by someone else", "{}", report.message);
+    for reaches_new in [true, false] {
+        let night = Night::started(config()).await;
+        let gone = foreign("a forward to somebody's groups", reaches_new);
+        night.pretend.state().rules.get_mut("public").unwrap().share = gone;
+        let report = night.minutes(1).await;
+        assert_eq!(report.state, "moved by someone else", "{}", report.message);
+    }
 }
 
 #[tokio::test]
@@ -719,4 +738,37 @@ async fn evidence_1_begins_where_the_traffic_of_its_history_tells_it_to() {
         let read = baseline.expect("a history");
         assert!((read - requests_per_minute).abs() < 0.2 * requests_per_minute, "{read}");
     }
+}
+
+#[tokio::test]
+async fn evidence_1_begins_on_the_newest_minute_and_half_of_the_hour_before_it() {
+    let night = Night::started(config_with("engine = \"evidence-1\"", "", &["public"])).await;
+    let run = night.run().await;
+    let newest = 100;
+    let tick_ms = (newest + 1 + i64::from(run.lag_minutes)) * 60_000;
+    assert_eq!(run.newest_due(tick_ms), Minute(newest));
+    let begins = |minutes: &[(i64, u64)]| {
+        let read = minutes.iter().map(|&(minute, requests)| {
+            let old = Some(SideCounts { requests, ..SideCounts::default() });
+            let routes = vec![RouteMinute::Known { old, new: None }];
+            MinuteRead { minute: Minute(minute), routes, comparisons: None }
+        });
+        let found = history(&run, &Ok(read.collect()), tick_ms);
+        found.map(|minutes| minutes.len()).map_err(|problem| problem.to_string())
+    };
+    let known = |known, of, needed| {
+        Err(format!("only {known} of the last {of} minutes can be read, and {needed} are needed"))
+    };
+    assert_eq!(begins(&[(newest, 600)]), Ok(1), "a service that is a minute old");
+    let with_gap = |from: i64| -> Vec<(i64, u64)> {
+        (30..from).chain([newest]).map(|minute| (minute, 600)).collect()
+    };
+    assert_eq!(begins(&with_gap(70)), Ok(41), "30 of the last 60");
+    assert_eq!(begins(&with_gap(69)), known(29, 60, 30));
+    // With few requests a minute a gap is none; from five on it is.
+    assert_eq!(begins(&[(newest - 1, 4)]), Ok(1));
+    assert_eq!(begins(&[(newest - 2, 4)]), known(1, 3, 2));
+    let missing = begins(&[(newest - 1, 5)]).expect_err("five were due");
+    assert!(missing.contains("cannot be read yet"), "{missing}");
+    assert!(begins(&[(newest, 0)]).is_err(), "no traffic");
 }

@@ -116,22 +116,27 @@ pub(super) mod tests {
     use super::*;
     use aws_sdk_elasticloadbalancingv2::types::{
         HostHeaderConditionConfig, HttpHeaderConditionConfig, HttpRequestMethodConditionConfig,
-        PathPatternConditionConfig,
+        PathPatternConditionConfig, QueryStringConditionConfig, QueryStringKeyValuePair,
+        SourceIpConditionConfig,
     };
 
     fn rule(field: &str, value: &str, typed: bool) -> Rule {
         Rule::builder().conditions(condition(field, value, typed)).build()
     }
 
-    /// A condition on a path, a host, a method or else a header of this name, with its
-    /// values in the list that new rules have, or in the one that old rules have.
+    /// A condition on a path, a host, a method, a query, an address or else a header of this
+    /// name, with its values in the list that new rules have, or in the one that old rules have.
     pub(in crate::adapters::alb) fn condition(
         field: &str,
         value: &str,
         typed: bool,
     ) -> RuleCondition {
         let kind = match field {
-            "path-pattern" | "host-header" | "http-request-method" => field,
+            "path-pattern"
+            | "host-header"
+            | "http-request-method"
+            | "query-string"
+            | "source-ip" => field,
             _ => "http-header",
         };
         let condition = RuleCondition::builder().field(kind);
@@ -144,6 +149,14 @@ pub(super) mod tests {
             "http-request-method" => condition.http_request_method_config(
                 HttpRequestMethodConditionConfig::builder().values(value).build(),
             ),
+            "query-string" => {
+                let pair = QueryStringKeyValuePair::builder().value(value).build();
+                let config = QueryStringConditionConfig::builder().values(pair).build();
+                condition.query_string_config(config)
+            }
+            "source-ip" => {
+                condition.source_ip_config(SourceIpConditionConfig::builder().values(value).build())
+            }
             _ => condition.http_header_config(
                 HttpHeaderConditionConfig::builder().http_header_name(field).values(value).build(),
             ),

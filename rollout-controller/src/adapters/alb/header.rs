@@ -136,8 +136,8 @@ mod tests {
         rule.set_conditions(Some([path].into_iter().chain(header).collect())).build()
     }
 
-    fn with_another(mut rule: Rule) -> Rule {
-        rule.conditions.get_or_insert_default().push(condition("X-Team", "a", true));
+    fn asking_for(mut rule: Rule, name: &str, value: &str) -> Rule {
+        rule.conditions.get_or_insert_default().push(condition(name, value, true));
         rule
     }
 
@@ -193,14 +193,22 @@ mod tests {
             (rule("99", "/v2/*", TESTERS, "rs"), 99, "expected a forward to testers"),
             (rule("99", "/v2/*", TESTERS, "testers"), 98, "no rule at priority 98"),
             (
-                with_another(rule("99", "/v2/*", TESTERS, "testers")),
+                asking_for(rule("99", "/v2/*", TESTERS, "testers"), "X-Team", "a"),
                 99,
                 "also asks for header x-team",
+            ),
+            (
+                asking_for(rule("99", "/v2/*", TESTERS, "testers"), "query-string", "a=b"),
+                99,
+                "also asks for the query string",
             ),
             (rule("101", "/v2/*", TESTERS, "testers"), 101, "expected a smaller number"),
         ] {
             let said = said(&[testers, weighted()], at);
             assert!(said.contains(told), "{told}: {said}");
         }
+        // Where testers come from is theirs to say.
+        let from_home = asking_for(rule("99", "/v2/*", TESTERS, "testers"), "source-ip", "::1/128");
+        assert_eq!(said(&[from_home, weighted()], 99), "");
     }
 }

@@ -219,4 +219,15 @@ mod tests {
         let text = serde_json::to_string(&examples).unwrap();
         assert_eq!(serde_json::from_str::<ExamplesRead>(&text).unwrap(), examples);
     }
+
+    #[test]
+    fn a_journal_knows_how_many_were_left_out() {
+        for (other, dropped) in [(0, 0), (3, 0), (0, 2)] {
+            let examples = Examples { named: vec![], other, dropped, whole: true };
+            let text = serde_json::to_string(&examples).unwrap();
+            assert_eq!(text.contains("other"), other > 0, "{text}");
+            assert_eq!(text.contains("dropped"), dropped > 0, "{text}");
+            assert_eq!(serde_json::from_str::<Examples>(&text).unwrap(), examples);
+        }
+    }
 }

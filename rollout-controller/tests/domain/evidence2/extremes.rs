@@ -290,6 +290,11 @@ fn what_belongs_to_another_rollout_is_refused() {
     engine.fold(&mut evidence, &reading).unwrap();
     let again = FoldError::NotNewer { found: Minute(0), last: Minute(0) };
     assert_eq!(engine.fold(&mut evidence, &reading), Err(again));
+    let plan = Stages::new(vec![percent(10.0), Weight::FULL]).unwrap();
+    let choices = engine.choices().clone();
+    let other = Engine::new(Settings::default(), Slo::default(), Edges::default(), plan, choices);
+    let of_other_stages = other.unwrap().fold(&mut engine.start(), &reading);
+    assert_eq!(of_other_stages, Err(FoldError::OtherRollout));
     let mut choices: Choices = engine.choices().clone();
     choices.strata[0].routes = vec![1];
     let plan = Stages::standard(600.0);
