@@ -100,13 +100,11 @@ fn a_minute_that_nobody_knows_restarts_the_first_engines_proof_and_routes_apart_
     let read = |at, weights: [Option<Weight>; 2]| {
         let part = |(route, weight): (&str, Option<Weight>)| {
             let (route, side) = (route.to_owned(), || crate::side(&first, 300, 0, &[(20.0, 300)]));
-            match weight {
-                Some(weight) => Part::Known { route, weight, old: side(), new: side() },
-                None => {
-                    let unknown = Unread::because("throttled");
-                    Part::Unknown { route, unknown, due_on_new: None }
-                }
-            }
+            let Some(weight) = weight else {
+                let unknown = Unread::because("throttled");
+                return Part::Unknown { route, unknown, due_on_new: None };
+            };
+            Part::Known { route, weight, old: side(), new: side() }
         };
         let parts = ["a", "b"].into_iter().zip(weights).map(part).collect();
         MinuteEntry::Read { minute: Minute(at), parts, comparisons: None }
