@@ -134,6 +134,27 @@ fn holds() {
         "Holding at 25%: Rust broke P99: 2.5% of 1,240 requests took over 500 ms, limit 1%. \
          Suspicion is raised; not enough to roll back."
     );
+    let gone = |lead, said: &str| {
+        let none = rate(0, 1240, 0.0, 0.003);
+        let breach = Breach { lead, new: none, old: none, ..breach() };
+        assert_eq!(
+            hold(90.0, &HoldReason::UnderSuspicion { breach }),
+            format!("Holding at 90%: {said} Suspicion is raised; not enough to roll back.")
+        );
+    };
+    gone(
+        Family::RelP99,
+        "Rust was slower than Python earlier; over all minutes at this share it is not.",
+    );
+    gone(
+        Family::RelErr,
+        "Rust failed more often than Python earlier; over all minutes at this share it does not.",
+    );
+    gone(Family::AbsP99, "Rust broke P99 earlier; over all minutes at this share it does not.");
+    gone(
+        Family::AbsErr,
+        "Rust broke the error limit earlier; over all minutes at this share it does not.",
+    );
 }
 
 #[test]

@@ -48,12 +48,28 @@ pub fn rollback(breach: &Breach, sides: &Labels) -> String {
     format!("{} {}", fault(breach, sides), false_alarm(breach.log_e))
 }
 
+/// Whether the counts of the present share show it. Evidence lasts longer than those: it may
+/// come from an earlier share, or from minutes that many good ones outweigh.
+fn shows(breach: &Breach) -> bool {
+    let Breach { lead, new, old, .. } = breach;
+    let beside = if lead.is_relative() { old.ratio().unwrap_or(0.0) } else { breach.limit };
+    new.ratio().unwrap_or(0.0) > beside
+}
+
 /// What is wrong, without what follows from it.
 fn fault(breach: &Breach, sides: &Labels) -> String {
     let (new_side, old_side) = (&sides.new, &sides.old);
     let Breach { lead, new, old, new_ms, old_ms, .. } = breach;
     let metric = lead.metric();
     let allowed = limit(breach.limit);
+    if !shows(breach) {
+        let (was, is) = match (lead.is_relative(), metric) {
+            (true, Metric::Err) => (format!("failed more often than {old_side}"), "does not"),
+            (true, _) => (format!("was slower than {old_side}"), "is not"),
+            (false, _) => (format!("broke {}", metric.title()), "does not"),
+        };
+        return format!("{new_side} {was} earlier; over all minutes at this share it {is}.");
+    }
     if !lead.is_relative() {
         return match new_ms {
             None => {
