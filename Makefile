@@ -186,5 +186,5 @@ supply-chain: ## Check licences, sources, duplicates and unused dependencies (AD
 	@scripts/supply-chain
 
 .PHONY: mutants
-mutants: dev-env ## Change what decides in small ways, and see that tests notice (AT_MOST= DRAW= AGAIN=1 THREADS=)
-	@$(ENV); AT_MOST=$(AT_MOST) DRAW=$(DRAW) AGAIN=$(AGAIN) THREADS=$(THREADS) scripts/mutants
+mutants: dev-env ## Change what decides in small ways, and see that tests notice (AT_MOST= AGAIN=1 THREADS=)
+	@$(ENV); AT_MOST=$(AT_MOST) AGAIN=$(AGAIN) THREADS=$(THREADS) scripts/mutants

@@ -2,15 +2,15 @@
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
+use mutants::known;
 use mutants::list::{self, Mutant};
+use mutants::reach;
 use mutants::reasons;
 use mutants::try_out::{self, Fate, Step, append_to};
 use mutants::weave::{Places, SWITCHES, weave};
 use serde::Deserialize;
-use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::hash::{Hash as _, Hasher as _};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,10 @@ struct Mutants {
     /// What became of each mutant, a line for each.
     #[arg(long)]
     kept: PathBuf,
+    /// What is known of whole files, and why some mutants of theirs are missed: the folder of
+    /// `tried.txt` and `reasons.txt`.
+    #[arg(long, default_value = "mutants")]
+    known: PathBuf,
     #[command(subcommand)]
     part: Part,
 }
@@ -48,10 +52,10 @@ enum Part {
         #[arg(long)]
         copy: PathBuf,
     },
-    /// Try mutants that were not tried yet, in random order.
+    /// Try mutants that were not tried yet, file by file, each on the tests that reach it.
     Try {
-        /// What notices them, in this order: NAME=COMMAND, or NAME@PATH=COMMAND for those of
-        /// files with this in their path only.
+        /// What notices them: NAME=COMMAND, or NAME@PATH=COMMAND for those of files with this in
+        /// their path only. With `--list` after it a command prints its tests as libtest does.
         #[arg(long = "step", required = true)]
         steps: Vec<String>,
         /// At once.
@@ -60,28 +64,29 @@ enum Part {
         /// At most so many.
         #[arg(long)]
         at_most: Option<usize>,
-        /// Which random order. One whose missed were given tests is no fair sample any more.
-        #[arg(long, default_value_t = 1)]
-        draw: u32,
+        /// Those that were missed before, in place of those that were not tried.
+        #[arg(long)]
+        again: bool,
+        /// Where to keep which tests reach which mutants, for the same build.
+        #[arg(long)]
+        reach: PathBuf,
     },
     /// Print what became of them.
-    Table {
-        /// Why those that were missed are: see `mutants/reasons.txt`.
-        #[arg(long)]
-        reasons: PathBuf,
-    },
+    Table,
 }
 
 fn main() -> Result<()> {
-    let Mutants { list, kept, part } = Mutants::parse();
+    let Mutants { list, kept, known, part } = Mutants::parse();
     let mutants = list::read(&list)?;
     let tried = try_out::tried(&kept)?;
+    let path = known.join("tried.txt");
+    let mut files = known::read(&path)?;
     match part {
         Part::Weave { from, to, package } => {
             weave_all(&mutants, &tried, &kept, &Trees { from, to, package })
         }
         Part::Refuse { copy } => refuse(&mutants, &kept, &copy),
-        Part::Try { steps, threads, at_most, draw } => {
+        Part::Try { steps, threads, at_most, again, reach } => {
             let steps = steps.iter().map(|step| {
                 let (name, command) = step.split_once('=').context("a step is NAME=COMMAND")?;
                 let (name, only) = match name.split_once('@') {
@@ -91,19 +96,19 @@ fn main() -> Result<()> {
                 Ok(Step { name: name.to_owned(), only, command: command.to_owned() })
             });
             let steps: Vec<Step> = steps.collect::<Result<_>>()?;
-            let mut left: Vec<&Mutant> =
-                mutants.iter().filter(|mutant| !tried.contains_key(&mutant.name)).collect();
-            // So that a run that is cut is a fair sample.
-            left.sort_by_key(|mutant| {
-                let mut hasher = DefaultHasher::new();
-                (draw, &mutant.name).hash(&mut hasher);
-                hasher.finish()
-            });
+            let tests = reach::reach(&steps, threads, &reach)?;
+            let mut left = known::left(&files, &mutants, &tried, again);
             left.truncate(at_most.unwrap_or(usize::MAX));
-            try_out::try_all(&left, &steps, threads, &kept)
+            try_out::try_all(&left, &steps, &tests, threads, &kept)?;
+            known::update(&mut files, &mutants, &try_out::tried(&kept)?, &path)
         }
-        Part::Table { reasons } => {
-            print!("{}", try_out::table(&mutants, &tried, &reasons::read(&reasons)?));
+        Part::Table => {
+            let reasons = reasons::read(&known.join("reasons.txt"))?;
+            known::update(&mut files, &mutants, &tried, &path)?;
+            print!("{}", known::table(&files, &mutants, &tried, &reasons));
+            for key in reasons::of_no_mutant(&reasons, &mutants) {
+                println!("a reason for no mutant: {key}");
+            }
             Ok(())
         }
     }

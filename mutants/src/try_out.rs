@@ -1,11 +1,9 @@
 //! Runs what should notice a mutant, with each mutant switched on in turn.
 
 use crate::list::Mutant;
-use crate::reasons::of_no_mutant;
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use contest::interval::Share;
+use crate::reach::Test;
+use anyhow::{Context as _, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
@@ -22,7 +20,9 @@ pub struct Step {
     pub name: String,
     /// Only for mutants of files with this in their path.
     pub only: Option<String>,
-    /// For `sh -c`. Of a test program, `--exact NAME` after it has to run one test.
+    /// For `sh -c`. With `--list` after it it has to print its tests as libtest does, a line
+    /// `NAME: test` for each, and with `--exact NAME NAME` it has to run those, up to the first
+    /// that fails.
     pub command: String,
 }
 
@@ -52,85 +52,59 @@ pub enum Fate {
     Missed,
 }
 
-/// A step may take this many times as long as without a mutant, and 10 s.
+/// What a test may take, as many times as it takes without a mutant, and 10 s.
 const PATIENCE: u32 = 5;
+/// What it takes to start a program, by which a test of no length is not free.
+const START: Duration = Duration::from_millis(20);
+/// Tests of one program are run together up to this.
+const TOGETHER: Duration = Duration::from_millis(300);
 
-/// How many tests that noticed neighbours are run before all steps.
-const FIRST: usize = 6;
-/// Only those that are as quick as this.
-const QUICK: Duration = Duration::from_millis(500);
-/// A mutant of the same function says as much as so many of the same file.
-const NEAR: u32 = 20;
-
-/// Tests that noticed mutants: what noticed a neighbour is likely to notice this one too, and
-/// one test costs less than all those before it.
-#[derive(Default)]
-struct Noticed(BTreeMap<Test, Record>);
-
-/// Number of its step, and its name.
-type Test = (usize, String);
-
-#[derive(Default)]
+/// What each test has noticed so far.
+#[derive(Clone, Default)]
 struct Record {
     files: BTreeMap<PathBuf, u32>,
     functions: BTreeMap<(PathBuf, String), u32>,
+    noticed: u32,
     runs: u32,
-    spent: Duration,
 }
 
-impl Noticed {
-    fn note(&mut self, mutant: &Mutant, test: Test) {
-        let record = self.0.entry(test).or_default();
-        *record.files.entry(mutant.file.clone()).or_default() += 1;
-        *record.functions.entry(mutant.place()).or_default() += 1;
+impl Record {
+    fn note(&mut self, mutant: &Mutant) {
+        *self.files.entry(mutant.file.clone()).or_default() += 1;
+        *self.functions.entry(mutant.place()).or_default() += 1;
+        self.noticed += 1;
     }
 
-    fn ran(&mut self, test: &Test, took: Duration) {
-        if let Some(record) = self.0.get_mut(test) {
-            record.runs += 1;
-            record.spent += took;
-        }
-    }
-
-    /// What is likely to notice a mutant, the likeliest first.
-    fn likely(&self, mutant: &Mutant) -> Vec<Test> {
-        let place = mutant.place();
-        let mut likely: Vec<(u32, &Test)> = Vec::new();
-        for (test, record) in &self.0 {
-            let of_file = record.files.get(&mutant.file).copied().unwrap_or(0);
-            let of_function = record.functions.get(&place).copied().unwrap_or(0);
-            if of_file > 0 && record.spent <= QUICK * record.runs {
-                likely.push((of_file + of_function * NEAR, test));
-            }
-        }
-        likely.sort_by_key(|(votes, _)| Reverse(*votes));
-        likely.into_iter().take(FIRST).map(|(_, test)| test.clone()).collect()
+    /// A guess of how likely it notices this mutant: what noticed a neighbour does again.
+    fn chance(&self, mutant: &Mutant) -> f64 {
+        let of_function = self.functions.get(&mutant.place()).copied().unwrap_or(0);
+        let of_file = self.files.get(&mutant.file).copied().unwrap_or(0);
+        let of_all = f64::from(self.noticed + 1) / f64::from(self.runs + 20);
+        let near = 0.3 * f64::from(of_function) + 0.03 * f64::from(of_file);
+        (of_all + near).min(1.0)
     }
 }
 
-/// Tries mutants in order, and keeps each result as a line of `kept`.
+/// Tries mutants in order, each on the tests that reach it, and keeps each result as a line of
+/// `kept`.
 ///
 /// # Errors
-/// If a step fails without a mutant, or results cannot be written.
-pub fn try_all(mutants: &[&Mutant], steps: &[Step], threads: usize, kept: &Path) -> Result<()> {
-    let mut limits = Vec::new();
-    for step in steps {
-        let began = Instant::now();
-        let day = Duration::from_hours(24);
-        let (ended, test) = run(step, None, 0, day)?;
-        let test = test.unwrap_or_default();
-        ensure!(ended == Ended::Passed, "step `{}` fails without a mutant: {test}", step.name);
-        eprintln!("• {}: {:.1} s without a mutant", step.name, began.elapsed().as_secs_f64());
-        limits.push(began.elapsed() * PATIENCE + Duration::from_secs(10));
-    }
-    let file = append_to(kept)?;
-    let (file, next, began) = (Mutex::new(file), AtomicUsize::new(0), Instant::now());
-    let noticed = Mutex::new(Noticed::default());
-    let work = || -> Result<()> {
+/// If a program cannot be run, or results cannot be written.
+pub fn try_all(
+    mutants: &[&Mutant],
+    steps: &[Step],
+    tests: &[Test],
+    threads: usize,
+    kept: &Path,
+) -> Result<()> {
+    let (next, began) = (AtomicUsize::new(0), Instant::now());
+    let file = Mutex::new(append_to(kept)?);
+    let trial = Trial { steps, tests, records: Mutex::new(vec![Record::default(); tests.len()]) };
+    in_threads(threads, || {
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(mutant) = mutants.get(at) else { return Ok(()) };
-            let (fate, test) = try_one(mutant, steps, &limits, &noticed)?;
+            let (fate, test) = trial.of(mutant)?;
             if fate == Fate::Missed {
                 println!("missed: {}", mutant.name);
             }
@@ -142,9 +116,92 @@ pub fn try_all(mutants: &[&Mutant], steps: &[Step], threads: usize, kept: &Path)
                 eprintln!("• {} of {} mutants, {each:.1} s each", at + 1, mutants.len());
             }
         }
-    };
+    })
+}
+
+struct Trial<'a> {
+    steps: &'a [Step],
+    tests: &'a [Test],
+    /// Of each test.
+    records: Mutex<Vec<Record>>,
+}
+
+impl Trial<'_> {
+    /// What becomes of a mutant, and the test that noticed it.
+    fn of(&self, mutant: &Mutant) -> Result<(Fate, Option<String>)> {
+        for batch in self.batches(mutant)? {
+            let tests = || batch.iter().filter_map(|at| self.tests.get(*at));
+            let Some(step) = tests().next().and_then(|test| self.steps.get(test.step)) else {
+                continue;
+            };
+            let names: Vec<&str> = tests().map(|test| test.name.as_str()).collect();
+            let took: Duration = tests().map(|test| test.took).sum();
+            let limit = took * PATIENCE + Duration::from_secs(10);
+            let (ended, printed) = run(step, &names, "MUTANT", &mutant.id.to_string(), limit)?;
+            let noticed = last_test(&printed).or_else(|| names.first().copied());
+            let mut records = self.records.lock().map_err(|_| anyhow!("another thread failed"))?;
+            for at in &batch {
+                let Some((test, record)) = self.tests.get(*at).zip(records.get_mut(*at)) else {
+                    continue;
+                };
+                record.runs += 1;
+                if ended != Ended::Passed && Some(test.name.as_str()) == noticed {
+                    record.note(mutant);
+                }
+            }
+            drop(records);
+            if let Some(fate) = ended.fate(step) {
+                return Ok((fate, noticed.map(str::to_owned)));
+            }
+        }
+        Ok((Fate::Missed, None))
+    }
+
+    /// The tests that reach a mutant: the likeliest to notice it for what they cost come first.
+    fn batches(&self, mutant: &Mutant) -> Result<Vec<Vec<usize>>> {
+        let path = mutant.file.to_string_lossy();
+        let records = self.records.lock().map_err(|_| anyhow!("another thread failed"))?;
+        let mut order: Vec<(f64, usize)> = Vec::new();
+        for (at, (test, record)) in self.tests.iter().zip(&*records).enumerate() {
+            let only = self.steps.get(test.step).and_then(|step| step.only.as_ref());
+            if test.reaches(mutant.id) && only.is_none_or(|only| path.contains(only.as_str())) {
+                order.push(((test.took + START).as_secs_f64() / record.chance(mutant), at));
+            }
+        }
+        drop(records);
+        order.sort_by(|one, other| one.0.total_cmp(&other.0));
+        Ok(together(self.tests, order.into_iter().map(|(_, at)| at)))
+    }
+}
+
+/// Tests in order, those of one program together as long as that takes no time.
+fn together(tests: &[Test], order: impl Iterator<Item = usize>) -> Vec<Vec<usize>> {
+    let mut batches: Vec<Vec<usize>> = Vec::new();
+    // Of those that may still grow: their step, where they are, and what they take.
+    let mut open: BTreeMap<usize, (usize, Duration)> = BTreeMap::new();
+    for at in order {
+        let Some(test) = tests.get(at) else { continue };
+        let all = open.values().map(|(_, took)| *took).sum::<Duration>() + test.took;
+        if all > TOGETHER {
+            open.clear();
+        }
+        if let Some((batch, took)) = open.get_mut(&test.step) {
+            if let Some(batch) = batches.get_mut(*batch) {
+                batch.push(at);
+            }
+            *took += test.took;
+        } else {
+            open.insert(test.step, (batches.len(), test.took));
+            batches.push(vec![at]);
+        }
+    }
+    batches
+}
+
+/// Does the same work in several threads, up to the first error of each.
+pub(crate) fn in_threads(threads: usize, work: impl Fn() -> Result<()> + Sync) -> Result<()> {
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(&work)).collect();
         threads.into_iter().try_for_each(|thread| match thread.join() {
             Ok(done) => done,
             Err(_) => bail!("a thread failed"),
@@ -152,45 +209,14 @@ pub fn try_all(mutants: &[&Mutant], steps: &[Step], threads: usize, kept: &Path)
     })
 }
 
-/// What becomes of a mutant, and the test that noticed it.
-fn try_one(
-    mutant: &Mutant,
-    steps: &[Step],
-    limits: &[Duration],
-    noticed: &Mutex<Noticed>,
-) -> Result<(Fate, Option<String>)> {
-    let lock = || noticed.lock().map_err(|_| anyhow!("another thread failed"));
-    let likely = lock()?.likely(mutant);
-    for test in likely {
-        let (Some(step), Some(limit)) = (steps.get(test.0), limits.get(test.0)) else { continue };
-        let began = Instant::now();
-        let (ended, _) = run(step, Some(&test.1), mutant.id, *limit)?;
-        lock()?.ran(&test, began.elapsed());
-        if let Some(fate) = ended.fate(step) {
-            lock()?.note(mutant, test.clone());
-            return Ok((fate, Some(test.1)));
-        }
-    }
-    let path = mutant.file.to_string_lossy();
-    for (at, (step, limit)) in steps.iter().zip(limits).enumerate() {
-        if step.only.as_ref().is_some_and(|only| !path.contains(only.as_str())) {
-            continue;
-        }
-        let (ended, test) = run(step, None, mutant.id, *limit)?;
-        if let Some(fate) = ended.fate(step) {
-            if let Some(test) = &test {
-                lock()?.note(mutant, (at, test.clone()));
-            }
-            return Ok((fate, test));
-        }
-    }
-    Ok((Fate::Missed, None))
-}
-
+/// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
+pub(crate) enum Ended {
+    /// With 0.
     Passed,
+    /// With another code, or by a signal.
     Failed,
+    /// It took too long.
     Stopped,
 }
 
@@ -208,20 +234,19 @@ impl Ended {
 /// `timeout` ends the whole process group, and says by this code that it had to.
 const TIMED_OUT: i32 = 124;
 
-/// Runs a step, or one test of it, and says which test it ended with.
-fn run(
+/// Runs tests of a step with a variable in their environment, and says how that ended and what
+/// was printed.
+pub(crate) fn run(
     step: &Step,
-    test: Option<&str>,
-    mutant: u32,
+    tests: &[&str],
+    variable: &str,
+    value: &str,
     limit: Duration,
-) -> Result<(Ended, Option<String>)> {
-    let command = match test {
-        Some(test) => format!("{} --exact {test}", step.command),
-        None => step.command.clone(),
-    };
+) -> Result<(Ended, String)> {
+    let command = format!("{} --exact {}", step.command, tests.join(" "));
     let output = Command::new("timeout")
         .args(["--kill-after=1", &format!("{:.1}", limit.as_secs_f64()), "sh", "-c", &command])
-        .env("MUTANT", mutant.to_string())
+        .env(variable, value)
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output()
@@ -231,15 +256,15 @@ fn run(
         Some(TIMED_OUT) => Ended::Stopped,
         _ => Ended::Failed,
     };
-    Ok((ended, last_test(&String::from_utf8_lossy(&output.stdout))))
+    Ok((ended, String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 
 /// The test that libtest began last: with one thread, and up to the first failure, the one that
 /// failed or did not end.
-fn last_test(printed: &str) -> Option<String> {
+fn last_test(printed: &str) -> Option<&str> {
     let mut begun =
         printed.lines().filter_map(|line| line.strip_prefix("test ")?.split_once(" ... "));
-    begun.next_back().map(|(test, _)| test.to_owned())
+    begun.next_back().map(|(test, _)| test)
 }
 
 /// Opens a file to write lines to its end; it need not be there.
@@ -273,53 +298,29 @@ pub fn tried(kept: &Path) -> Result<BTreeMap<String, Fate>> {
     Ok(lines.map(|tried| (tried.name, tried.fate)).collect())
 }
 
-/// A table of what became of the mutants that were tried, and every one that was missed
-/// with the reason, where one is known.
-pub fn table(
-    mutants: &[Mutant],
-    tried: &BTreeMap<String, Fate>,
-    reasons: &BTreeMap<String, String>,
-) -> String {
-    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    let (mut caught, mut missed) = (0, Vec::new());
-    for mutant in mutants {
-        let Some(fate) = tried.get(&mutant.name) else { continue };
-        let row = match fate {
-            Fate::DoesNotBuild => "does not compile".to_owned(),
-            Fate::LeftOut => "cannot be switched".to_owned(),
-            Fate::CaughtBy(step) => format!("caught by {step}"),
-            Fate::StoppedBy(_) => "does not end".to_owned(),
-            Fate::Missed => "missed".to_owned(),
+#[cfg(test)]
+mod tests {
+    use super::{last_test, together};
+    use crate::reach::Test;
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    #[test]
+    fn short_tests_of_one_program_run_together() {
+        let test = |step, ms| Test {
+            step,
+            name: String::new(),
+            took: Duration::from_millis(ms),
+            reached: BTreeSet::new(),
         };
-        *counts.entry(row).or_default() += 1;
-        match fate {
-            Fate::CaughtBy(_) | Fate::StoppedBy(_) => caught += 1,
-            Fate::Missed => missed.push(mutant),
-            Fate::DoesNotBuild | Fate::LeftOut => {}
-        }
+        let tests = [test(0, 100), test(1, 100), test(0, 100), test(0, 100), test(1, 900)];
+        assert_eq!(together(&tests, 0..5), [vec![0, 2], vec![1], vec![3], vec![4]]);
     }
-    let share = Share::new(caught, caught + missed.len() as u64);
-    let mut out = "| mutants | |\n|---|---:|\n".to_owned();
-    for (row, count) in counts {
-        out += &format!("| {row} | {count} |\n");
+
+    #[test]
+    fn the_last_test_that_began_is_the_one_that_failed() {
+        let printed = "running 2 tests\ntest a::b ... ok\ntest a::c ... FAILED\n\nfailures:\n";
+        assert_eq!(last_test(printed), Some("a::c"));
+        assert_eq!(last_test("running 0 tests\n"), None);
     }
-    let percent = |ratio: f64| ratio * 100.0;
-    out += &format!(
-        "\n{} of {} caught: {:.1}% (exact 95% interval {:.1} to {:.1})\n",
-        share.k,
-        share.n,
-        percent(share.ratio()),
-        percent(share.low),
-        percent(share.high)
-    );
-    for mutant in missed {
-        out += &match reasons.get(&mutant.key) {
-            Some(reason) => format!("missed: {}\n    {reason}\n", mutant.name),
-            None => format!("missed, and no reason is known: {}\n", mutant.name),
-        };
-    }
-    for key in of_no_mutant(reasons, mutants) {
-        out += &format!("a reason for no mutant: {key}\n");
-    }
-    out
 }

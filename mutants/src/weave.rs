@@ -12,22 +12,48 @@ use std::ops::Range;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 
-/// What asks for a switch, in the crate that has the mutants.
+/// What asks for a switch, in the crate that has the mutants: `MUTANT` is the number of the one
+/// that is on, and `MUTANT_REACHED` a file that gets a 1 at the place of each number that was
+/// asked for.
 pub const SWITCHES: &str = r#"
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+const UNREAD: u32 = u32::MAX;
+const NOTING: u32 = u32::MAX - 1;
 
 /// Which mutant is on; 0 for none.
-static ON: AtomicU32 = AtomicU32::new(u32::MAX);
+static ON: AtomicU32 = AtomicU32::new(UNREAD);
+static REACHED: OnceLock<File> = OnceLock::new();
+static NOTED: [AtomicBool; 1 << 16] = [const { AtomicBool::new(false) }; 1 << 16];
 
 #[inline(always)]
 pub fn on(id: u32) -> bool {
     let on = ON.load(Ordering::Relaxed);
-    on == id || (on == u32::MAX && read() == id)
+    on == id || (on >= NOTING && ask(on, id))
 }
 
 #[cold]
+fn ask(on: u32, id: u32) -> bool {
+    let on = if on == UNREAD { read() } else { on };
+    if on == NOTING && !NOTED[id as usize].swap(true, Ordering::Relaxed) {
+        REACHED.get().unwrap().write_all_at(&[1], u64::from(id)).unwrap();
+    }
+    on == id
+}
+
 fn read() -> u32 {
-    let on = std::env::var("MUTANT").ok().and_then(|id| id.parse().ok()).unwrap_or(0);
+    let on = match std::env::var_os("MUTANT_REACHED") {
+        Some(path) => {
+            // A test may start programs, which write to the same file.
+            let open = || File::options().create(true).write(true).open(path).unwrap();
+            REACHED.get_or_init(open);
+            NOTING
+        }
+        None => std::env::var("MUTANT").ok().and_then(|id| id.parse().ok()).unwrap_or(0),
+    };
     ON.store(on, Ordering::Relaxed);
     on
 }
@@ -346,6 +372,7 @@ mod tests {
     use super::{SWITCHES, weave};
     use crate::list::{Genre, Mutant, Place, Span};
     use std::collections::BTreeSet;
+    use std::ffi::OsStr;
     use std::fs;
     use std::process::Command;
 
@@ -427,14 +454,19 @@ fn main() { println!(`{} {} {} {}`, ä(0), ä(1), ä(2), ä(60)) }
             String::from_utf8_lossy(&built.stderr),
             woven.text
         );
-        let prints = |id: u32| {
-            let mut program = Command::new(folder.join("sample"));
-            let ran = program.env("MUTANT", id.to_string()).output().unwrap();
+        let prints_with = |name: &str, value: &OsStr| {
+            let ran = Command::new(folder.join("sample")).env(name, value).output().unwrap();
             String::from_utf8(ran.stdout).unwrap().trim().to_owned()
         };
+        let prints = |id: u32| prints_with("MUTANT", id.to_string().as_ref());
         assert_eq!(prints(0), "160 359 360 200", "without a mutant");
         for (mutant, printed) in &cases {
             assert_eq!(prints(mutant.id), *printed, "{}", mutant.name);
         }
+        let reached = folder.join("reached");
+        assert_eq!(prints_with("MUTANT_REACHED", reached.as_ref()), "160 359 360 200");
+        let reached = fs::read(reached).unwrap();
+        let numbers: Vec<usize> = (0..reached.len()).filter(|id| reached[*id] == 1).collect();
+        assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
     }
 }

@@ -1,6 +1,6 @@
 //! Runs histories: `survive --help`.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
 use rollout_controller::domain::figures::count;
 use std::cell::Cell;
@@ -42,6 +42,8 @@ enum Part {
         /// Only say whether they still come to what was kept, up to the first that does not.
         #[arg(long)]
         check: bool,
+        /// Only these seeds of those that are kept.
+        seeds: Vec<u64>,
     },
 }
 
@@ -135,9 +137,16 @@ fn main() -> Result<()> {
         Part::Story(story) => tell(&story),
         Part::Gate(gate) => self::gate(&gate),
         Part::Protocol(asked) => protocol(&asked),
-        Part::Effects { check } => {
+        Part::Effects { check, seeds } => {
             let kept = effects::kept();
-            for seed in SAMPLE.chain(RARE) {
+            let of_kept = || SAMPLE.chain(RARE);
+            for seed in &seeds {
+                ensure!(
+                    of_kept().any(|one| one == *seed),
+                    "the effects of seed {seed} are not kept"
+                );
+            }
+            for seed in of_kept().filter(|one| seeds.is_empty() || seeds.contains(one)) {
                 let number = play_for_effects(&Plan::of(seed)).effects;
                 if !check {
                     println!("{seed} {number:016x}");
