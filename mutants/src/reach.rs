@@ -38,7 +38,7 @@ const LIMIT: Duration = Duration::from_mins(10);
 /// build.
 ///
 /// # Errors
-/// If a test fails without a mutant, or a file cannot be read or written.
+/// If one test in a hundred fails without a mutant, or a file cannot be read or written.
 pub fn reach(steps: &[Step], threads: usize, kept: &Path) -> Result<Vec<Test>> {
     if kept.exists() {
         let text = fs::read_to_string(kept)?;
@@ -60,11 +60,10 @@ pub fn reach(steps: &[Step], threads: usize, kept: &Path) -> Result<Vec<Test>> {
             let path = file.to_string_lossy();
             let (ended, printed) = run(step, &[name], "MUTANT_REACHED", &path, LIMIT)?;
             let took = began.elapsed();
-            ensure!(
-                ended == Ended::Passed,
-                "{}: {name} fails without a mutant:\n{printed}",
-                step.name
-            );
+            if ended != Ended::Passed {
+                eprintln!("• left out, it fails without a mutant: {name}\n{printed}");
+                continue;
+            }
             let bytes = if file.exists() { fs::read(&file)? } else { Vec::new() };
             let reached = (0..).zip(bytes).filter(|(_, byte)| *byte != 0);
             let reached = reached.map(|(id, _)| id).collect();
@@ -74,6 +73,8 @@ pub fn reach(steps: &[Step], threads: usize, kept: &Path) -> Result<Vec<Test>> {
         }
     })?;
     let tests = tests.into_inner().map_err(|_| anyhow!("another thread failed"))?;
+    let failed = listed.len() - tests.len();
+    ensure!(failed * 100 < listed.len(), "{failed} tests fail without a mutant");
     for (at, step) in steps.iter().enumerate() {
         let of_step = || tests.iter().filter(|test| test.step == at);
         let took: Duration = of_step().map(|test| test.took).sum();
