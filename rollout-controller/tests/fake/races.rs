@@ -236,8 +236,10 @@ async fn a_rollback_beside_a_tick_always_ends_at_zero() {
         let (report, answer) =
             tokio::join!(arena.tick(&ticking), arena.order(&commanding, &id, Order::Rollback));
         assert_eq!(report.error_type, None, "{}", report.message);
-        let done = matches!(answer.outcome, Verdict::Applied | Verdict::AlreadySo);
-        assert!(done, "round {round}: {}", answer.message);
+        // Incomplete where its last look met the tick's step, which the tick takes back.
+        let taken =
+            matches!(answer.outcome, Verdict::Applied | Verdict::AlreadySo | Verdict::Incomplete);
+        assert!(taken, "round {round}: {}", answer.message);
         for _ in 0..3 {
             arena.pretend.pass_minute();
             arena.tick(&ticking).await;
