@@ -173,6 +173,35 @@ fn a_short_incident_by_chance_costs_one_step_back() {
 }
 
 #[test]
+fn trouble_begins_after_the_last_three_good_minutes() {
+    // The bad minute soon after the raise is not the beginning of what comes at its 15th.
+    let end = Followed::new().run(80, |at, _| both(at == 33 || (45..60).contains(&at)));
+    assert_eq!((end.moves, end.rolled_back), (vec![], None));
+    // With two good minutes between it is.
+    let end = Followed::new().run(80, |at, _| both(at == 33 || (36..50).contains(&at)));
+    assert_eq!(end.moves.first(), Some(&(40, percent(25.0))));
+}
+
+#[test]
+fn a_new_side_that_is_just_within_the_limit_is_not_hurt() {
+    let rules = Rules::new(&Slo::default(), &Edges::default());
+    let shares = [(Minute(0), percent(25.0)), (Minute(30), percent(50.0))];
+    let says = |new: u64| {
+        let mut sides = Sides::default();
+        for at in 20..34 {
+            let (old, new) = if at < 31 { (3, 3) } else { (120, new) };
+            let weight = if at < 30 { percent(25.0) } else { percent(50.0) };
+            let (old, new) = (slow(600, old), slow(600, new));
+            let minute = CommittedMinute { minute: Minute(at), weight, old, new };
+            sides.note(&rules, &MinuteEntry::Summed(minute));
+        }
+        answer(&sides, &shares, &[], 60)
+    };
+    assert_eq!(says(30), None);
+    assert!(matches!(says(31), Some(Answer::StepBack(_))));
+}
+
+#[test]
 fn one_bad_minute_is_chance() {
     let end = Followed::new().run(60, |at, _| both(at == 32));
     assert!(end.moves.is_empty());

@@ -3,9 +3,9 @@
 
 use rollout_controller::domain::decision::{Decision, Hold, RollBackReason};
 use rollout_controller::domain::engine::{Breach, Engine, Method, Missing, Proof, Said};
-use rollout_controller::domain::event::{Event, MinuteEntry, Part};
+use rollout_controller::domain::event::{Event, MinuteEntry, Part, Span};
 use rollout_controller::domain::evidence::{EvidenceConfig, HoldReason};
-use rollout_controller::domain::evidence2::{self, Preset, Settings};
+use rollout_controller::domain::evidence2::{self, Choices, Preset, Settings};
 use rollout_controller::domain::explain::evidence::Clock;
 use rollout_controller::domain::gathered::Gathered;
 use rollout_controller::domain::labels::Labels;
@@ -14,6 +14,7 @@ use rollout_controller::domain::observation::Unread;
 use rollout_controller::domain::plan::Terms;
 use rollout_controller::domain::slo::Slo;
 use rollout_controller::domain::weight::Weight;
+use rollout_controller::domain::wrong_answers::ComparisonsRead;
 
 use crate::percent;
 
@@ -125,6 +126,94 @@ fn a_minute_that_nobody_knows_restarts_the_first_engines_proof_and_routes_apart_
     assert_eq!(ticks_after(22, [Some(half), None]), 0, "not known");
     let again = ticks_after(23, [Some(half); 2]);
     assert_eq!(ticks_after(3, [Some(half), None]), again, "its time is over");
+}
+
+#[test]
+fn minutes_that_are_lost_restart_the_first_engines_proof() {
+    let (first, half, terms) = (crate::engine(), percent(50.0), of_the_first_engine());
+    let engine = Engine::new(&terms, None).unwrap();
+    let shares = [(Minute(0), half)];
+    let mut gathered = Gathered::default();
+    gathered.begin(&engine, &terms, &[], Minute(-1));
+    let side = || crate::side(&first, 300, 0, &[(20.0, 300)]);
+    let minutes: Vec<MinuteEntry> =
+        (0..20).map(|at| MinuteEntry::Summed(crate::minute(at, half, side(), side()))).collect();
+    gathered.take(&engine, &terms, &shares, &minutes).unwrap();
+    assert!(gathered.one().unwrap().0.gate_ticks() > 0);
+    let lost = MinuteEntry::Lost { lost: Span { from: Minute(20), to: Minute(24) } };
+    gathered.take(&engine, &terms, &shares, &[lost]).unwrap();
+    assert_eq!(gathered.one().unwrap().0.gate_ticks(), 0);
+    assert!(!gathered.is_recent(Minute(24)) && gathered.is_recent(Minute(25)), "settled");
+}
+
+#[test]
+fn minutes_of_other_code_are_told_from_those_after_it() {
+    let (first, half) = (crate::engine(), percent(50.0));
+    let mut terms = of_the_first_engine();
+    terms.evidence = Method::two(Settings::default(), Edges::default());
+    let arn = |rest: &str| format!("arn:aws:elasticloadbalancing:eu-west-1:111122223333:{rest}");
+    let route = serde_json::json!({
+        "name": "a",
+        "rule": arn("listener-rule/app/lb/1/2/3"),
+        "old_group": arn("targetgroup/py/1"),
+        "new_group": arn("targetgroup/rs/2"),
+    });
+    terms.routes = vec![serde_json::from_value(route).unwrap()];
+    let engine = Engine::new(&terms, Some(&Choices::without_history(1))).unwrap();
+    let mut gathered = Gathered::default();
+    gathered.begin(&engine, &terms, &[], Minute(-1));
+    let side = || crate::side(&first, 300, 0, &[(20.0, 300)]);
+    let read = |at| {
+        let part = Part::Known { route: "a".to_owned(), weight: half, old: side(), new: side() };
+        MinuteEntry::Read { minute: Minute(at), parts: vec![part], comparisons: None }
+    };
+    let minutes: Vec<MinuteEntry> = (0..10).map(read).collect();
+    gathered.take(&engine, &terms, &[(Minute(0), half)], &minutes).unwrap();
+    gathered.restart_proof(&engine, None, Minute(6));
+    let of_this_code: Vec<i64> =
+        gathered.recent_of_this_code().map(|known| known.minute.0).collect();
+    assert_eq!(of_this_code, [9, 8, 7]);
+}
+
+#[test]
+fn a_failed_read_takes_back_nothing_that_was_known() {
+    let first = crate::engine();
+    let entry = |parts: Vec<Part>, compared: Option<&str>| {
+        let comparisons = compared.map(|why| ComparisonsRead::Unread(Unread::because(why)));
+        MinuteEntry::Read { minute: Minute(7), parts, comparisons }
+    };
+    let known = |requests| {
+        let side = || crate::side(&first, requests, 0, &[(20.0, requests)]);
+        let (route, weight) = ("a".to_owned(), percent(50.0));
+        vec![Part::Known { route, weight, old: side(), new: side() }]
+    };
+    let unknown = |why: &str| {
+        let (route, unknown) = ("a".to_owned(), Unread::because(why));
+        vec![Part::Unknown { route, unknown, due_on_new: None }]
+    };
+    let after = |later: Vec<Part>, earlier: Vec<Part>| {
+        entry(later, None).with_what_was_known(&entry(earlier, None))
+    };
+    assert_eq!(after(unknown("throttled"), known(300)), entry(known(300), None));
+    assert_eq!(after(unknown("late"), unknown("throttled")), entry(unknown("late"), None));
+    assert_eq!(after(known(301), known(300)), entry(known(301), None), "it was revised");
+    let compared = |parts| entry(parts, Some("late"));
+    assert!(entry(known(300), None).has_counts_of(&compared(known(300))));
+    assert!(!entry(known(300), None).has_counts_of(&compared(known(301))));
+}
+
+#[test]
+fn an_engine_has_the_bounds_of_its_terms() {
+    let edges = Edges::default().as_ms().iter().copied().chain([20_000.0]).collect();
+    let edges = Edges::new(edges).unwrap();
+    let one = EvidenceConfig { edges_ms: edges.clone(), ..EvidenceConfig::default() };
+    let mut terms = of_the_first_engine();
+    for method in [Method::One(Box::new(one)), Method::two(Settings::default(), edges.clone())] {
+        assert_eq!(method.edges(), &edges);
+        terms.evidence = method;
+        let engine = Engine::new(&terms, Some(&Choices::without_history(1))).unwrap();
+        assert_eq!(engine.edges(), &edges);
+    }
 }
 
 #[test]

@@ -208,6 +208,32 @@ async fn nothing_promotes_past_a_closed_calendar() {
 }
 
 #[tokio::test]
+async fn a_revision_that_is_not_there_yet_is_refused() {
+    let night = Night::started(config()).await;
+    let newest = night.journal().await.revision;
+    let request = Night::request(Order::Promote { to: None, force: true }, newest + 1);
+    let answer = command(&night.world, &night.config, &request, night.schedule()).await.unwrap();
+    assert_eq!(word(&answer), "refused");
+    let said = format!("revision {} does not exist yet; the newest is {newest}.", newest + 1);
+    assert!(answer.message.contains(&said), "{}", answer.message);
+}
+
+#[tokio::test]
+async fn the_next_stage_may_be_named_and_none_after_it() {
+    let night = Night::started(config()).await;
+    night.until(200, |report| report.message.contains("Proven; ")).await;
+    let run = night.run().await;
+    let after: Vec<Weight> =
+        run.terms.stages.iter().copied().filter(|stage| *stage > run.weight).collect();
+    let skipped = night.order(Order::Promote { to: Some(after[1]), force: false }).await;
+    assert_eq!(word(&skipped), "refused");
+    let said = format!("{} skips {}.", after[1], after[0]);
+    assert!(skipped.message.contains(&said), "{}", skipped.message);
+    let named = night.order(Order::Promote { to: Some(after[0]), force: false }).await;
+    assert_eq!(word(&named), "applied", "{}", named.message);
+}
+
+#[tokio::test]
 async fn nothing_promotes_against_the_evidence() {
     let night = Night::started(config_with("", "", &["public"])).await;
     night.until_weight(40, 5.0).await;

@@ -2,7 +2,7 @@
 
 use crate::journal;
 use crate::pretend::{self, Night, config};
-use rollout_controller::controller::store;
+use rollout_controller::controller::{query, store};
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::event::{Event, Stamped};
 use rollout_controller::domain::weight::Weight;
@@ -66,6 +66,17 @@ async fn minutes_of_ended_runs_go(night: &Night) {
         serde_json::to_value(&rebuilt.journal).unwrap(),
         serde_json::to_value(&folded).unwrap()
     );
+}
+
+#[tokio::test]
+async fn a_page_reads_a_run_from_its_first_entry_however_many_follow() {
+    let night = Night::started(config()).await;
+    night.until_weight(40, 5.0).await;
+    night.order(Order::Pause { for_minutes: None }).await;
+    night.minutes(520).await;
+    let entries = query::entries_of(&night.world, &night.config.rollouts[0], 1).await;
+    assert!(entries.len() > 520, "{}", entries.len());
+    assert_eq!(entries, night.events().await);
 }
 
 /// A ledger whose snapshots nobody can use.

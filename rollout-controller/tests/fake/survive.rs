@@ -715,6 +715,15 @@ async fn abandon_is_refused_while_the_run_can_end_by_itself() {
 }
 
 #[tokio::test]
+async fn a_run_that_is_paused_before_its_first_step_has_nothing_to_keep_safe() {
+    let night = Night::started(config()).await;
+    night.order(Order::Pause { for_minutes: None }).await;
+    night.minutes(3).await;
+    assert_eq!(health(&night).await, Kind::Idle);
+    assert!(night.shows("public").abs() < f64::EPSILON);
+}
+
+#[tokio::test]
 async fn a_button_means_now_and_not_when_it_was_first_pressed() {
     let night = at(5.0).await;
     let revision = night.journal().await.revision;

@@ -327,6 +327,15 @@ async fn a_rollback_reaches_the_routes_it_can_and_goes_on_trying() {
 }
 
 #[tokio::test]
+async fn who_plans_a_single_step_has_no_bake_before_it() {
+    let night = Night::started(config_with("stages = [\"100%\"]", "", &["public"])).await;
+    night.until_weight(10, 100.0).await;
+    let shares: Vec<Weight> = night.run().await.timeline.iter().map(|(_, share)| *share).collect();
+    assert_eq!(shares.last(), Some(&Weight::FULL));
+    assert!(shares.iter().all(|share| [Weight::ZERO, Weight::FULL].contains(share)), "{shares:?}");
+}
+
+#[tokio::test]
 async fn a_raise_that_reached_one_route_is_finished_by_the_next_tick() {
     let night = Night::started(config_with("", "", &["public", "internal"])).await;
     night.pretend.state().trouble.dead_routes = vec!["internal".into()];
