@@ -83,11 +83,9 @@ pub fn update(
     for (file, mutants) in by_file(mutants) {
         if let Some(known) = files.get_mut(file) {
             for mutant in mutants {
-                let fate = tried.get(&mutant.name);
-                if let Some(Fate::CaughtBy(_) | Fate::StoppedBy(_)) = fate
-                    && known.missed.remove(&mutant.key)
-                {
-                    known.caught += 1;
+                let Some(fate) = tried.get(&mutant.name) else { continue };
+                if *fate != Fate::Missed && known.missed.remove(&mutant.key) {
+                    known.note(mutant, fate);
                 }
             }
         } else if mutants.iter().all(|mutant| tried.contains_key(&mutant.name)) {

@@ -73,7 +73,8 @@ pub struct Woven {
     /// Mutants that are no Rust: `||` beside `let`, or a match without one of its arms.
     pub refused: BTreeSet<u32>,
     /// Mutants that cannot be switched: of what is computed when the code is built, and of
-    /// functions that return an `impl Trait`. So are those of conditions of planted defects.
+    /// functions that return an `impl Trait`. So are those of conditions of planted defects, and
+    /// of what only runs with one.
     pub left_out: BTreeSet<u32>,
 }
 
@@ -270,7 +271,27 @@ impl<'ast> Visit<'ast> for Finder<'_> {
             let among = among.collect();
             self.choose(whole, among);
         }
-        visit::visit_expr_binary(self, both);
+        self.visit_expr(&both.left);
+        // What follows a planted condition runs only with the defect.
+        if !(matches!(both.op, syn::BinOp::And(_)) && is_planted(&both.left)) {
+            self.visit_expr(&both.right);
+        }
+    }
+
+    fn visit_expr_if(&mut self, choice: &'ast syn::ExprIf) {
+        let planted = match &*choice.cond {
+            syn::Expr::Binary(both) if matches!(both.op, syn::BinOp::And(_)) => {
+                is_planted(&both.left)
+            }
+            condition => is_planted(condition),
+        };
+        self.visit_expr(&choice.cond);
+        if !planted {
+            self.visit_block(&choice.then_branch);
+        }
+        if let Some((_, otherwise)) = &choice.else_branch {
+            self.visit_expr(otherwise);
+        }
     }
 
     fn visit_expr_unary(&mut self, unary: &'ast syn::ExprUnary) {
@@ -392,6 +413,7 @@ fn ä(n: i64) -> i64 {
 }
 macro_rules! planted { ($defect:ident) => { false } }
 fn seen(n: i64) -> bool { n > 0 && !planted!(Defect) }
+fn worse(n: i64) -> i64 { if planted!(Defect) && n > 8 { n + 9 } else { n } }
 fn main() { println!(`{} {} {} {}`, ä(0), ä(1), ä(2), ä(60)) }
 ";
 
@@ -433,12 +455,14 @@ fn main() { println!(`{} {} {} {}`, ä(0), ä(1), ä(2), ä(60)) }
             mutant(15, BinaryOperator, "10 * 2", "*", "+"),
             mutant(16, BinaryOperator, "&& !planted", "&&", "||"),
             mutant(17, UnaryOperator, "!planted", "!", ""),
+            mutant(18, BinaryOperator, "n > 8", ">", "<"),
+            mutant(19, BinaryOperator, "n + 9", "+", "*"),
         ];
         let all: Vec<&Mutant> = cases.iter().map(|(mutant, _)| mutant).chain(&others).collect();
         let text = TEXT.replace('`', "\"");
         let woven = weave(&text, &all, &BTreeSet::from(["base".to_owned()])).unwrap();
         assert_eq!(woven.refused, BTreeSet::from([13]));
-        assert_eq!(woven.left_out, BTreeSet::from([14, 15, 16, 17]));
+        assert_eq!(woven.left_out, BTreeSet::from([14, 15, 16, 17, 18, 19]));
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         let source = format!("#![allow(warnings)]\n{}\nmod mutant {{{SWITCHES}}}", woven.text);
