@@ -12,6 +12,7 @@ use rollout_controller::domain::code::CodeSeen;
 use rollout_controller::domain::command::Order;
 use rollout_controller::domain::event::{Event, LoweredBy, Stamped};
 use rollout_controller::domain::health::Kind;
+use rollout_controller::domain::journal::Journal;
 use rollout_controller::domain::message::{Channel, Page, Urgency};
 use rollout_controller::domain::minute::Minute;
 use rollout_controller::domain::observation::AlarmState;
@@ -79,6 +80,42 @@ async fn a_ledger_that_can_be_read_and_not_written_does_not_stop_protection() {
         let kinds: Vec<&str> = night.events().await.iter().map(|s| s.event.kind()).collect();
         assert!(kinds.contains(&"lowered_outside"), "it is journalled later: {kinds:?}");
     }
+}
+
+#[tokio::test]
+async fn the_first_engine_protects_without_the_ledger_too() {
+    let night = Night::started(config_with("engine = \"evidence-1\"", "", &["public"])).await;
+    night.until_weight(200, 25.0).await;
+    night.pretend.state().trouble.ledger_down = true;
+    night.pretend.state().new.error_ratio = 0.5;
+    night.minutes(15).await;
+    assert!(night.shows("public").abs() < f64::EPSILON);
+    assert!(alarmed(&night, "rolled-back"), "{:?}", night.pages());
+}
+
+#[tokio::test]
+async fn what_an_older_version_noted_as_sent_is_owed_no_more() {
+    let night = at(5.0).await;
+    let channels = [Channel::Pager, Channel::Chat, Channel::Bus];
+    night.pretend.state().trouble.channels_broken = channels.into();
+    night.order(Order::Rollback).await;
+    let mut journal = night.journal().await;
+    let add = |journal: &mut Journal, event| {
+        let (seq, at_ms) = (journal.revision + 1, journal.at_ms);
+        journal.apply(&Stamped { seq, at_ms, event }).unwrap();
+    };
+    for channel in channels {
+        assert!(!journal.outbox.all_on(channel).is_empty(), "{channel:?}");
+    }
+    for item in journal.outbox.all_on(Channel::Pager) {
+        let (revision, topic) = (item.revision, item.topic.expect("a page has a topic"));
+        add(&mut journal, Event::PageSent { revision, topic });
+    }
+    assert_eq!(journal.outbox.all_on(Channel::Pager), []);
+    for item in journal.outbox.all_on(Channel::Bus) {
+        add(&mut journal, Event::Announced { revision: item.revision });
+    }
+    assert_eq!(journal.outbox.all_on(Channel::Bus), []);
 }
 
 #[tokio::test]
