@@ -209,6 +209,17 @@ fn is_planted(expression: &syn::Expr) -> bool {
     }
 }
 
+/// Whether it is true only with a planted defect.
+fn needs_planted(expression: &syn::Expr) -> bool {
+    match expression {
+        syn::Expr::Binary(both) if matches!(both.op, syn::BinOp::And(_)) => {
+            needs_planted(&both.left) || needs_planted(&both.right)
+        }
+        syn::Expr::Macro(_) => is_planted(expression),
+        _ => false,
+    }
+}
+
 impl<'ast> Visit<'ast> for Finder<'_> {
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
         self.signed(&item.sig, |finder| {
@@ -273,20 +284,14 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         }
         self.visit_expr(&both.left);
         // What follows a planted condition runs only with the defect.
-        if !(matches!(both.op, syn::BinOp::And(_)) && is_planted(&both.left)) {
+        if !(matches!(both.op, syn::BinOp::And(_)) && needs_planted(&both.left)) {
             self.visit_expr(&both.right);
         }
     }
 
     fn visit_expr_if(&mut self, choice: &'ast syn::ExprIf) {
-        let planted = match &*choice.cond {
-            syn::Expr::Binary(both) if matches!(both.op, syn::BinOp::And(_)) => {
-                is_planted(&both.left)
-            }
-            condition => is_planted(condition),
-        };
         self.visit_expr(&choice.cond);
-        if !planted {
+        if !needs_planted(&choice.cond) {
             self.visit_block(&choice.then_branch);
         }
         if let Some((_, otherwise)) = &choice.else_branch {
@@ -414,6 +419,7 @@ fn ä(n: i64) -> i64 {
 macro_rules! planted { ($defect:ident) => { false } }
 fn seen(n: i64) -> bool { n > 0 && !planted!(Defect) }
 fn worse(n: i64) -> i64 { if planted!(Defect) && n > 8 { n + 9 } else { n } }
+fn usual(n: i64) -> i64 { if !planted!(Defect) && n > 6 { n + 4 } else { n } }
 fn main() { println!(`{} {} {} {}`, ä(0), ä(1), ä(2), ä(60)) }
 ";
 
@@ -457,6 +463,8 @@ fn main() { println!(`{} {} {} {}`, ä(0), ä(1), ä(2), ä(60)) }
             mutant(17, UnaryOperator, "!planted", "!", ""),
             mutant(18, BinaryOperator, "n > 8", ">", "<"),
             mutant(19, BinaryOperator, "n + 9", "+", "*"),
+            mutant(20, BinaryOperator, "n > 6", ">", "<"),
+            mutant(21, BinaryOperator, "n + 4", "+", "*"),
         ];
         let all: Vec<&Mutant> = cases.iter().map(|(mutant, _)| mutant).chain(&others).collect();
         let text = TEXT.replace('`', "\"");
