@@ -88,12 +88,13 @@ pub fn update(
                     known.note(mutant, fate);
                 }
             }
-        } else if mutants.iter().all(|mutant| tried.contains_key(&mutant.name)) {
+            continue;
+        }
+        let fates = mutants.iter().map(|mutant| Some((mutant, tried.get(&mutant.name)?)));
+        if let Some(fates) = fates.collect::<Option<Vec<_>>>() {
             let Some(blob) = blobs.get(file) else { bail!("{} is not in Git", file.display()) };
             let mut known = Known { blob: blob.clone(), ..Known::default() };
-            for (mutant, fate) in
-                mutants.iter().filter_map(|one| Some((one, tried.get(&one.name)?)))
-            {
+            for (mutant, fate) in fates {
                 known.note(mutant, fate);
             }
             files.insert(file.to_owned(), known);
