@@ -103,7 +103,7 @@ impl Books {
             // What it intended went with the database that had it.
             return None;
         }
-        if let Some(problem) = only_intended(track, sight, write) {
+        if let Some(problem) = only_intended(rollout, track, sight, write) {
             return Some(problem);
         }
         let stepped_back =
@@ -208,7 +208,12 @@ fn changes_more(sight: &Sight, write: &Write) -> Option<String> {
     (!same).then(|| "more than the weights of our groups differs from what was read".to_owned())
 }
 
-fn only_intended(track: &Track, sight: &Sight, write: &Write) -> Option<(Invariant, String)> {
+fn only_intended(
+    rollout: &str,
+    track: &Track,
+    sight: &Sight,
+    write: &Write,
+) -> Option<(Invariant, String)> {
     let to = write.to();
     if rises(write)
         && let Some(intent) = track.own_raise(write.uid)
@@ -246,13 +251,12 @@ fn only_intended(track: &Track, sight: &Sight, write: &Write) -> Option<(Invaria
         return None;
     }
     let completed = track.stand() == Stand::Completed || track.stand() == Stand::Abandoned;
+    let outside = sight.parameters(rollout);
     // A rollback that nobody could journal is in the copy alone.
-    let mut outside = sight.outside.keys().filter_map(|rollout| sight.parameters(rollout));
-    let known = outside.clone().any(|outside| {
-        let copy = outside.run.as_ref();
-        copy.is_some_and(|copy| copy.revision >= track.changed && !copy.has_left())
-    });
-    let ordered = outside.any(|outside| outside.order.is_some());
+    let known = outside
+        .and_then(|outside| outside.run.as_ref())
+        .is_some_and(|copy| copy.revision >= track.changed && !copy.has_left());
+    let ordered = outside.is_some_and(|outside| outside.order.is_some());
     if completed && known && !ordered {
         let text = format!("the run is {}, and its copy says so", track.stand().name());
         return Some((Invariant::LoweringHasAReason, text));
