@@ -50,7 +50,7 @@ pub enum TickResult {
         /// What became of a change of weight.
         step: Option<StepOutcome>,
     },
-    /// Another process was first; nothing was done.
+    /// Another process was first, and the next tick goes on from its journal.
     LostRace(Box<Journal>),
     /// The tick's time is not of this world; nothing was journalled.
     FromTheFuture(Protected),
@@ -182,9 +182,9 @@ impl Plan<'_> {
     fn wave(&self) -> Wave {
         match &self.todo {
             Todo::Carry(decided) => match &decided.shift {
-                Some(shift) if shift.cause.kind.raises() => Wave::Raises,
-                Some(_) => Wave::Lowers,
                 None => Wave::Stays,
+                Some(_) if lowers(decided) => Wave::Lowers,
+                Some(_) => Wave::Raises,
             },
             Todo::Protect { .. } | Todo::IgnoreFuture => Wave::Lowers,
             Todo::Fail(_) => Wave::Stays,
@@ -265,45 +265,79 @@ async fn recorded(
     look: &Look<'_>,
     schedule: Schedule,
 ) -> TickResult {
-    let decision = decided.decision.clone().map(Box::new);
-    match carry_out(world, rollout, loaded, decided, schedule).await {
-        Ok(Carried::Recorded(journal, step)) => TickResult::Recorded { journal, decision, step },
-        Ok(Carried::LostRace) => TickResult::LostRace(Box::new(loaded.journal.clone())),
-        Ok(Carried::Overtaken) if planted!(NoSecondLook) => {
-            TickResult::LostRace(Box::new(loaded.journal.clone()))
+    let unjournalled = |why: Unread, outcome: Option<StepOutcome>| async move {
+        // A lowering was made already; otherwise protection has its say.
+        let prefix = Some(Copy::of(&loaded.journal));
+        let mut protected = protect(world, rollout, look, seen, prefix, &why, schedule).await;
+        protected.outcome = outcome.or(protected.outcome);
+        TickResult::Protected { why, protected }
+    };
+    let second = match carry_out(world, rollout, loaded, decided, schedule).await {
+        Ok(Carried::Recorded(journal, step)) => {
+            let decision = decided.decision.clone().map(Box::new);
+            return TickResult::Recorded { journal, decision, step };
         }
-        Ok(Carried::Overtaken) => match again(world, rollout, schedule).await {
-            Ok(journal) => {
-                TickResult::Recorded { journal: Box::new(journal), decision, step: None }
-            }
-            Err(error) => TickResult::Failed(error),
-        },
         Ok(Carried::Unjournalled(down, outcome)) => {
-            // A lowering was made already; otherwise protection has its say.
-            let why = Unread::of(&down);
-            let prefix = Some(Copy::of(&loaded.journal));
-            let mut protected = protect(world, rollout, look, seen, prefix, &why, schedule).await;
-            protected.outcome = outcome.or(protected.outcome);
-            TickResult::Protected { why, protected }
+            return unjournalled(Unread::of(&down), outcome).await;
         }
-        Err(error) => TickResult::Failed(error),
+        Ok(Carried::LostRace | Carried::Overtaken) if planted!(NoSecondLook) => {
+            return TickResult::LostRace(Box::new(loaded.journal.clone()));
+        }
+        Ok(Carried::LostRace) if !lowers(decided) => {
+            return TickResult::LostRace(Box::new(loaded.journal.clone()));
+        }
+        Ok(Carried::LostRace) => again(world, rollout, schedule, lowers).await,
+        Ok(Carried::Overtaken) => again(world, rollout, schedule, |_| true).await,
+        Err(error) => Err(error),
+    };
+    match second {
+        Ok(result) => result,
+        Err(StepError::Journal(error)) => unjournalled(Unread::of(&error), None).await,
+        Err(error @ StepError::Fold(_)) => TickResult::Failed(error),
     }
 }
 
-/// A command came between intent and outcome: settle at once what is there now,
-/// so that a write of ours that landed after a rollback does not stay a minute.
-async fn again(world: &World, rollout: &Rollout, schedule: Schedule) -> Result<Journal, StepError> {
-    let loaded = store::load(&*world.ledger, &rollout.name).await?;
-    let look = Look::of(rollout, Some(&loaded.journal));
-    let tick_ms = schedule.scheduled.as_millisecond();
-    let Some(seen) = observe(world, &[look], tick_ms).await.pop() else {
-        return Ok(loaded.journal);
-    };
-    let decided = decide(&loaded.journal, &seen, &rollout.settings, now(world, schedule))?;
-    match carry_out(world, rollout, &loaded, &decided, schedule).await? {
-        Carried::Recorded(journal, _) => Ok(*journal),
-        // The next tick settles the rest.
-        Carried::Overtaken | Carried::LostRace | Carried::Unjournalled(..) => Ok(loaded.journal),
+fn lowers(decided: &Decided) -> bool {
+    decided.shift.as_ref().is_some_and(|shift| !shift.cause.kind.raises())
+}
+
+/// How often a tick looks again whose lowering came second, or whose raise was overtaken.
+/// Whoever was first may have noted a message, and nothing more.
+const LOOKS_AGAIN: usize = 3;
+
+/// Another process came first: what is there now is settled at once if it is this tick's to
+/// settle, so that neither a write of ours that landed after a rollback nor a breach waits for
+/// the next tick.
+async fn again(
+    world: &World,
+    rollout: &Rollout,
+    schedule: Schedule,
+    is_ours: impl Fn(&Decided) -> bool,
+) -> Result<TickResult, StepError> {
+    let mut looks = 1;
+    loop {
+        let loaded = store::load(&*world.ledger, &rollout.name).await?;
+        let look = Look::of(rollout, Some(&loaded.journal));
+        let tick_ms = schedule.scheduled.as_millisecond();
+        let seen = observe(world, &[look], tick_ms).await.pop();
+        let now = now(world, schedule);
+        let decided = seen.map(|seen| decide(&loaded.journal, &seen, &rollout.settings, now));
+        let Some(decided) = decided.transpose()?.filter(&is_ours) else {
+            return Ok(TickResult::LostRace(Box::new(loaded.journal)));
+        };
+        let (journal, step) = match carry_out(world, rollout, &loaded, &decided, schedule).await? {
+            Carried::Recorded(journal, step) => (journal, step),
+            Carried::LostRace | Carried::Overtaken if looks < LOOKS_AGAIN => {
+                looks += 1;
+                continue;
+            }
+            Carried::LostRace | Carried::Overtaken => {
+                return Ok(TickResult::LostRace(Box::new(loaded.journal)));
+            }
+            Carried::Unjournalled(_, step) => (Box::new(loaded.journal), step),
+        };
+        let decision = decided.decision.map(Box::new);
+        return Ok(TickResult::Recorded { journal, decision, step });
     }
 }
 

@@ -70,7 +70,7 @@ impl TickReport {
                 let mut report = Self::journalled(name, journal, tick_ms);
                 report.did = "skipped";
                 report.message =
-                    format!("{name}: another change came first; this tick did nothing");
+                    format!("{name}: another change came first; the next tick goes on from there");
                 report
             }
             TickResult::FromTheFuture(protected) => {

@@ -19,9 +19,13 @@ use rollout_controller::domain::observation::AlarmState;
 use rollout_controller::domain::outbox::Debt;
 use rollout_controller::domain::plan::Mode;
 use rollout_controller::domain::weight::Weight;
-use rollout_controller::ports::{MessageError, Messages};
+use rollout_controller::ports::{
+    Entry, Inserted, Ledger, LedgerError, MessageError, Messages, Seq, Snapshot, World, Written,
+};
+use rollout_controller::report::tick::TickReport;
 use rollout_controller::world::{Pretend, foreign, version};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const ALARM: &str = "[rollout.alarms]\nrollback_on = [\"rs\"]";
 
@@ -80,6 +84,89 @@ async fn a_ledger_that_can_be_read_and_not_written_does_not_stop_protection() {
         let kinds: Vec<&str> = night.events().await.iter().map(|s| s.event.kind()).collect();
         assert!(kinds.contains(&"lowered_outside"), "it is journalled later: {kinds:?}");
     }
+}
+
+/// A journal to which somebody else adds an entry just before each of the first appends.
+struct Beaten {
+    night: Night,
+    before: AtomicU32,
+}
+
+#[async_trait]
+impl Ledger for Beaten {
+    async fn read_all(&self, rollouts: &[&str], version: i64) -> Vec<Result<Written, LedgerError>> {
+        self.night.world.ledger.read_all(rollouts, version).await
+    }
+    async fn insert(
+        &self,
+        rollout: &str,
+        entries: &[Entry],
+        snapshot: Option<&Snapshot>,
+    ) -> Result<Inserted, LedgerError> {
+        let left = self.before.load(Ordering::Relaxed);
+        if left > 0 {
+            self.before.store(left - 1, Ordering::Relaxed);
+            let order = match left % 2 {
+                0 => Order::Pause { for_minutes: None },
+                _ => Order::Resume { adopt: false },
+            };
+            assert_eq!(word(&self.night.order(order).await), "applied");
+        }
+        self.night.world.ledger.insert(rollout, entries, snapshot).await
+    }
+    async fn history(
+        &self,
+        rollout: &str,
+        before: Option<Seq>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, LedgerError> {
+        self.night.world.ledger.history(rollout, before, limit).await
+    }
+    async fn history_of(
+        &self,
+        rollout: &str,
+        kinds: &[&str],
+        before: Option<Seq>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, LedgerError> {
+        self.night.world.ledger.history_of(rollout, kinds, before, limit).await
+    }
+    async fn prune(&self, rollout: &str, kind: &str, before_ms: i64) -> Result<u64, LedgerError> {
+        self.night.world.ledger.prune(rollout, kind, before_ms).await
+    }
+}
+
+/// A tick at 25% that finds an alarm, and comes second so often.
+async fn beaten(times: u32) -> (Night, TickReport) {
+    let mut night = alarm_is_ok_at(25.0, &["public"]).await;
+    if times % 2 == 1 {
+        night.order(Order::Pause { for_minutes: None }).await;
+    }
+    night.pretend.alarm("rs", AlarmState::Alarm);
+    let others = Night {
+        pretend: night.pretend.clone(),
+        world: night.pretend.world(),
+        config: night.config.clone(),
+    };
+    let ledger = Arc::new(Beaten { night: others, before: times.into() });
+    night.world = World { ledger, ..night.world };
+    let report = night.tick().await;
+    (night, report)
+}
+
+#[tokio::test]
+async fn an_alarm_that_comes_second_to_the_journal_rolls_back_in_the_same_tick() {
+    for times in 0..=3 {
+        let (night, report) = beaten(times).await;
+        assert_eq!(report.did, "rollback", "{times}: {}", report.message);
+        assert!(night.shows("public").abs() < f64::EPSILON, "{times}");
+        assert_eq!(night.journal().await.words(), "rolled back", "{times}");
+    }
+    let (night, report) = beaten(4).await;
+    let told = "score: another change came first; the next tick goes on from there";
+    assert_eq!((report.did, report.message.as_str()), ("skipped", told));
+    assert!((night.shows("public") - 25.0).abs() < f64::EPSILON);
+    assert_eq!(night.minutes(1).await.did, "rollback");
 }
 
 #[tokio::test]

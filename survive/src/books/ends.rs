@@ -12,6 +12,9 @@ use rollout_controller::domain::message::Channel;
 use rollout_controller::domain::observation::AlarmState;
 use std::collections::BTreeMap;
 
+/// A tick whose lowering came second, or that was overtaken, looks again so often.
+const LOOKS_AGAIN: u32 = 3;
+
 /// What is outside the processes, by rollout.
 #[derive(Clone, Debug, Default)]
 pub struct Truth {
@@ -160,8 +163,12 @@ impl Books {
     ) -> Option<(Invariant, String)> {
         let track = self.tracks.get(rollout)?;
         let settings = sight.config.rollout(Some(rollout)).ok().map(|found| &found.settings)?;
-        // Later looks are for rollouts that lost a race, and this one did not, below.
-        let alarms = sight.alarms.first()?;
+        // Later looks are for rollouts that lost a race.
+        let lost_races = sight.lost_races.get(rollout).copied();
+        let alarms = match lost_races {
+            None => sight.alarms.first()?,
+            Some(_) => sight.alarms.last()?,
+        };
         let stands = |name: &String| alarms.get(name) == Some(&AlarmState::Alarm);
         let before = track.alarms_before();
         let alarm = settings.rollback_on.iter().find(|name| {
@@ -192,7 +199,7 @@ impl Books {
         if hindered
             || old_is_dead
             || sight.sluggish
-            || sight.lost_races.contains_key(rollout)
+            || lost_races.is_some_and(|lost| lost >= LOOKS_AGAIN)
             || !track.is_protected()
             || self.cut_ms.is_some()
         {
@@ -254,11 +261,11 @@ impl Books {
         }
         let (seq, at_ms) = sight.raised.get(rollout).copied()?;
         let lost_steps = sight.lost_races.get(rollout).copied().unwrap_or_default();
-        // Twice: its second look was overtaken as well.
-        let overtaken = lost_steps <= 1
+        // As often as it looks again: so were its looks.
+        let overtaken = lost_steps < LOOKS_AGAIN
             && track.intents.iter().any(|intent| intent.seq == seq && !intent.own_outcome);
         let rolled_back = track.rollbacks.iter().any(|rollback| {
-            let lost = lost_steps == 1 || rollback.committed_ms < Some(at_ms);
+            let lost = lost_steps > 0 || rollback.committed_ms < Some(at_ms);
             rollback.seq.is_some_and(|rolled| {
                 rolled > seq && lost && !track.starts.iter().any(|start| *start > rolled)
             })
