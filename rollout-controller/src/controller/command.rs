@@ -243,7 +243,6 @@ async fn unchanged(
     let shown = RouteShown::of(&terms.routes, &seen.rules);
     let mut message = ordered.message;
     if request.dry_run
-        && ordered.verdict == Verdict::Applied
         && let Some(shift) = &ordered.shift
     {
         message = planned(shift, &shown);

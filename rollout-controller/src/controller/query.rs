@@ -40,8 +40,8 @@ async fn answer(world: &World, config: &Config, question: &Question) -> Result<A
         Question::Status { rollout } => {
             let flags = config.rollouts.len() > 1;
             let wanted = match rollout {
-                None if flags => config.rollouts.iter().collect(),
-                name => vec![config.rollout(name.as_deref())?],
+                None => config.rollouts.iter().collect(),
+                Some(name) => vec![config.rollout(Some(name))?],
             };
             let each = wanted.into_iter().map(|rollout| sight_of(world, rollout, RECENT, flags));
             let seen = futures_util::future::join_all(each).await;

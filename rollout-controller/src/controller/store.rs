@@ -122,8 +122,8 @@ fn fold_to(
         _ => None,
     };
     for (index, entry) in entries.iter().enumerate() {
-        if ended.is_some_and(|ended| index <= ended) && entry.seq > journal.revision {
-            journal.revision = entry.seq.saturating_sub(1);
+        if ended.is_some_and(|ended| index <= ended) {
+            journal.revision = journal.revision.max(entry.seq.saturating_sub(1));
         }
         let stamped = event_of(rollout, entry).map_err(|error| (index, error.into()))?;
         journal.apply(&stamped).map_err(|source| {

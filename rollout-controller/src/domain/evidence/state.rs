@@ -178,11 +178,6 @@ impl Evidence {
         }
     }
 
-    /// The newest minute judged; `None` before the first.
-    pub const fn last_minute(&self) -> Option<Minute> {
-        self.last
-    }
-
     /// Counts since the weight last changed.
     pub const fn stage(&self) -> &StageTotals {
         &self.stage
