@@ -4,7 +4,7 @@
 //! future dropped after n polls is a process killed at its n-th place: before a
 //! call, or behind its effect and before its answer.
 
-use crate::pretend::{Night, config, config_with};
+use crate::pretend::{Night, config, config_with, word};
 use async_trait::async_trait;
 use rollout_controller::controller::command::command;
 use rollout_controller::controller::query;
@@ -311,6 +311,8 @@ async fn a_rollback_command_killed_anywhere_is_safe_to_repeat() {
             if matches!(night.run().await.phase, Phase::RollingBack { tries: 0, .. }) {
                 let status = query::status_of(&night.world, &night.config.rollouts[0]).await;
                 assert!(status.headline.contains("Rolling back now"), "{}", status.headline);
+                let abandoned = night.order(Order::Abandon).await;
+                assert_eq!(word(&abandoned), "refused", "{polls}: its first try is yet to come");
                 under_way.set(under_way.get() + 1);
             }
             // The caller got no answer, and sends the very same command again.

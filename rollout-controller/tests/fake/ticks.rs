@@ -500,6 +500,22 @@ async fn a_shadow_rollout_decides_and_moves_nothing() {
 }
 
 #[tokio::test]
+async fn what_others_do_with_the_rules_after_a_shadow_rollout_is_not_its_business() {
+    let night = Night::started(shadow_config()).await;
+    night.minutes(3).await;
+    for share in [10.0, 25.0, 50.0, 90.0, 100.0] {
+        night.pretend.console_change("public", percent(share));
+        night.minutes(40).await;
+    }
+    assert_eq!(night.journal().await.words(), "completed");
+    night.pretend.console_change("public", percent(25.0));
+    night.minutes(2).await;
+    let status = query::status_of(&night.world, &night.config.rollouts[0]).await;
+    assert_eq!(status.exit_code, 0, "{}", status.headline);
+    assert!(status.headline.starts_with("Idle. Completed at "), "{}", status.headline);
+}
+
+#[tokio::test]
 async fn a_shadow_rollout_takes_no_step_back() {
     let night = Night::started(shadow_config()).await;
     night.minutes(3).await;

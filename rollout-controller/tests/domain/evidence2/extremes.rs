@@ -138,6 +138,31 @@ fn the_smallest_of_thirty_routes_are_compared_together() {
 }
 
 #[test]
+fn a_fault_in_any_of_the_routes_that_are_compared_together_is_found() {
+    let requests: Vec<u64> = (0..30).map(|route| if route < 11 { 60 } else { 6_000 }).collect();
+    let engine = engine_of_routes(&requests);
+    assert_eq!(engine.choices().strata[0].routes, (0..11).collect::<Vec<_>>());
+    let total: u64 = requests.iter().sum();
+    for failing in 0..11 {
+        let mut evidence = engine.start();
+        for minute in 0..60 {
+            let mut counts: Vec<_> = requests.iter().map(|&n| (fast(n, 0), fast(n, 0))).collect();
+            counts[failing].1 = fast(60, 60);
+            let parts = parts(percent(50.0), &counts);
+            engine.fold(&mut evidence, &Reading::of_parts(Minute(minute), parts)).unwrap();
+            let minutes = u64::from(evidence.stage().minutes);
+            let of_stage = evidence.stage().new[Metric::Err.index()];
+            assert_eq!((of_stage.k, of_stage.n), (60 * minutes, total * minutes));
+            if evidence.rolled_back().is_some() {
+                break;
+            }
+        }
+        let breach = evidence.rolled_back().expect("a small route fails altogether");
+        assert_eq!(breach.lead, Lead::Route { stratum: 0, metric: Metric::Err }, "{failing}");
+    }
+}
+
+#[test]
 fn a_merged_part_never_compares_routes_of_different_shares() {
     // Of the 11 small routes the slow one got its step first: summed, the new side
     // would look slower only because more of its requests are of that route.

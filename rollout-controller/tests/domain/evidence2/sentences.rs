@@ -4,14 +4,14 @@ use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use rollout_controller::domain::evidence2::{
-    Clock, Engine, Hold, Lead, Position, Proven, Reading, Rules, Verdict, Words,
+    Clock, Engine, Hold, Lead, Position, Proven, Reading, Rules, Settings, Verdict, Words,
 };
 use rollout_controller::domain::minute::{Edges, Minute, SideCounts};
 use rollout_controller::domain::slo::{Metric, Slo};
 use rollout_controller::domain::weight::Weight;
 
 use crate::evidence2::extremes::{engine_of_routes, parts};
-use crate::evidence2::{engine, fast, one_route, percent, timed};
+use crate::evidence2::{engine, fast, one_route, percent, stages, steady_history, timed};
 
 const WORDS: Words<'static> = Words { old: "Python", new: "Rust", routes: &[], clock: Clock::Utc };
 
@@ -149,6 +149,56 @@ fn completion_tells_the_bake_and_the_watch() {
         }
     }
     panic!("a sound service did not complete");
+}
+
+#[test]
+fn a_bake_waits_for_the_whole_run_although_its_newest_minutes_are_good() {
+    let engine = engine();
+    let at = Position { share: percent(90.0), baked: false };
+    let holds = |minutes: i64| {
+        let mut evidence = engine.start();
+        for minute in 0..minutes {
+            let errors = if minute == 10 { 2_400 } else { 0 };
+            let new = fast(6_000, errors);
+            let reading = one_route(AT_14_00 + minute, at.share, fast(600, 0), new);
+            engine.fold(&mut evidence, &reading).unwrap();
+        }
+        let Verdict::Unproven(why) = engine.verdict(&evidence, at) else { return Vec::new() };
+        why.reasons().iter().map(|hold| WORDS.hold(&engine, hold)).collect()
+    };
+    let of_the_run =
+        |minutes| holds(minutes).into_iter().find(|hold| hold.starts_with("Over this"));
+    let told = "Over this run 1.3% of requests failed in an average minute, limit 1%.";
+    assert_eq!(of_the_run(30).as_deref(), Some(told));
+    for (minutes, waits) in [(10, false), (11, true), (39, true), (40, false)] {
+        assert_eq!(of_the_run(minutes).is_some(), waits, "{minutes} minutes");
+    }
+}
+
+#[test]
+fn a_bad_minute_is_told_with_the_limit_that_was_set() {
+    let slo = Slo { p95_ms: 1_000.0, p99_ms: 2_000.0, ..Slo::default() };
+    let (settings, edges, plan) = (Settings::default(), Edges::default(), stages(&[50.0, 100.0]));
+    let history = steady_history(60, &fast(600, 0));
+    let choices = Engine::choose(&settings, &slo, &edges, &history).unwrap();
+    let engine = Engine::new(settings, slo, edges, plan, choices).unwrap();
+    assert_eq!(engine.slo(), &slo);
+    let mut evidence = engine.start();
+    for minute in 0..12 {
+        let new = if minute == 4 { timed(0, &[(27, 600)]) } else { fast(600, 0) };
+        let reading = one_route(AT_14_00 + minute, percent(50.0), fast(600, 0), new);
+        engine.fold(&mut evidence, &reading).unwrap();
+    }
+    let at = Position { share: percent(50.0), baked: false };
+    let Verdict::Unproven(why) = engine.verdict(&evidence, at) else { panic!("{evidence:?}") };
+    let holds: Vec<_> = why.reasons().iter().map(|hold| WORDS.hold(&engine, hold)).collect();
+    for told in [
+        "14:04 was bad: all requests took over 1 s. Free to step at 14:19 if it stays good.",
+        "9.1% of requests took over 1 s at this share, limit 5%.",
+        "9.1% of requests took over 2 s at this share, limit 1%.",
+    ] {
+        assert!(holds.iter().any(|hold| hold == told), "{told}: {holds:?}");
+    }
 }
 
 #[test]
