@@ -1,18 +1,21 @@
 //! Ticks against a world with state. The invariants are those of the crate's docs.
 
 use crate::pretend::{Night, config, config_with, shadow_config, word};
+use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use rollout_controller::controller::query;
 use rollout_controller::domain::command::Order;
+use rollout_controller::domain::copy::{Copy, OutsideOrder};
 use rollout_controller::domain::event::Event;
 use rollout_controller::domain::message::{Channel, Urgency};
 use rollout_controller::domain::minute::{Minute, SideCounts};
 use rollout_controller::domain::observation::{AlarmState, MinuteRead, RouteMinute, Unread};
 use rollout_controller::domain::reading::history;
 use rollout_controller::domain::weight::Weight;
-use rollout_controller::ports::Clock;
+use rollout_controller::ports::{Clock, OutpostError, Outposts, Outside, World};
 use rollout_controller::world::{Pretend, foreign};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 fn percent(value: f64) -> Weight {
     Weight::from_percent(value).unwrap()
@@ -562,6 +565,62 @@ async fn a_step_back_does_not_wait_for_what_is_outside_the_journal() {
     let back = night.until(8, |report| report.did == "step back").await;
     assert_eq!(back.weight, Some(percent(25.0)), "{}", back.message);
     assert!((night.shows("public") - 25.0).abs() < f64::EPSILON);
+}
+
+/// What is outside the journal, with a person's direct rollback from the second look on.
+struct OrderedMeanwhile {
+    outposts: Arc<dyn Outposts>,
+    looks: AtomicU32,
+    order: OutsideOrder,
+}
+
+#[async_trait]
+impl Outposts for OrderedMeanwhile {
+    async fn read(&self, rollouts: &[&str]) -> Vec<Result<Outside, OutpostError>> {
+        if self.looks.fetch_add(1, Ordering::Relaxed) == 1 {
+            self.outposts.write_order("score", &self.order).await.expect("it can be written");
+        }
+        self.outposts.read(rollouts).await
+    }
+    async fn write_run(&self, rollout: &str, copy: &Copy) -> Result<(), OutpostError> {
+        self.outposts.write_run(rollout, copy).await
+    }
+    async fn write_order(&self, rollout: &str, order: &OutsideOrder) -> Result<(), OutpostError> {
+        self.outposts.write_order(rollout, order).await
+    }
+}
+
+#[tokio::test]
+async fn a_step_back_gives_way_to_a_direct_rollback_in_the_same_tick() {
+    let mut night = Night::started(config()).await;
+    slow_from(&night, 50.0, 0.3);
+    night.until_weight(120, 50.0).await;
+    let order = OutsideOrder {
+        command: "direct-1".to_owned(),
+        verb: "rollback".to_owned(),
+        identity: "bob".to_owned(),
+        reason: "both sides are slow".to_owned(),
+        at_ms: night.pretend.now().as_millisecond(),
+        found: Vec::new(),
+    };
+    for _ in 0..8 {
+        let (looks, outposts) = (AtomicU32::new(0), night.pretend.world().outposts);
+        let ordered = OrderedMeanwhile { outposts, looks, order: order.clone() };
+        night.world = World { outposts: Arc::new(ordered), ..night.world };
+        if night.minutes(1).await.did == "step back" {
+            break;
+        }
+        assert!((night.shows("public") - 50.0).abs() < f64::EPSILON, "it looks once and holds");
+    }
+    assert!(night.shows("public").abs() < f64::EPSILON);
+    night.minutes(2).await;
+    let run = night.run().await;
+    assert_eq!(run.phase.words(), "rolled back");
+    let ordered = night.events().await.into_iter().any(|stamped| match stamped.event {
+        Event::RollbackOrdered { who, .. } => who.identity == "bob",
+        _ => false,
+    });
+    assert!(ordered, "who and why are journalled");
 }
 
 #[tokio::test]
