@@ -514,6 +514,25 @@ async fn an_unknown_share_is_lowered_only_where_the_old_side_is_alive() {
 }
 
 #[tokio::test]
+async fn an_unknown_share_is_left_where_the_old_side_has_no_requests() {
+    for (requests, expected) in [(600.0, 0.0), (0.0, 20.0)] {
+        let night = Night::new(config_with("", ALARM, &["public"]));
+        night.pretend.alarm("rs", AlarmState::Ok);
+        night.hour_of_python();
+        night.pretend.console_change("public", percent(20.0));
+        night.pretend.state().requests_per_minute = requests;
+        for _ in 0..6 {
+            night.pretend.pass_minute();
+        }
+        night.pretend.alarm("rs", AlarmState::Alarm);
+        night.pretend.state().trouble.ledger_down = true;
+        night.tick().await;
+        assert!((night.shows("public") - expected).abs() < f64::EPSILON, "{requests} a minute");
+        assert!(!night.pages().is_empty(), "{requests}: a person hears of it");
+    }
+}
+
+#[tokio::test]
 async fn an_empty_ledger_with_a_share_is_shown_and_paged_and_raises_nothing() {
     let night = at(25.0).await;
     night.pretend.lose_journal("score");

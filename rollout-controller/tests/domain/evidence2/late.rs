@@ -58,6 +58,30 @@ fn a_revised_minute_is_as_if_it_had_been_read_so_at_first() {
 }
 
 #[test]
+fn a_minute_that_keeps_changing_is_folded_again_three_times_and_at_its_last_look() {
+    let engine = engine();
+    let mut timeline = Timeline::start(&engine);
+    for at in 0..40 {
+        read(&engine, &mut timeline, good(at));
+    }
+    for errors in 1..=3 {
+        assert_eq!(read(&engine, &mut timeline, failing(35, errors)), Read::Revised);
+    }
+    assert_eq!(read(&engine, &mut timeline, failing(35, 4)), Read::Ignored);
+    for at in 40..46 {
+        read(&engine, &mut timeline, good(at));
+        assert_eq!(read(&engine, &mut timeline, failing(35, 5)), Read::Ignored, "{at}");
+    }
+    read(&engine, &mut timeline, good(46));
+    assert_eq!(read(&engine, &mut timeline, failing(35, 6)), Read::Revised, "its last look");
+    let whole = folded(&engine, (0..47).map(|at| if at == 35 { failing(at, 6) } else { good(at) }));
+    assert_eq!(timeline.evidence(), &whole);
+    assert_eq!(timeline.unsteady_minutes(), 1, "one minute, however often it changed");
+    read(&engine, &mut timeline, good(47));
+    assert_eq!(read(&engine, &mut timeline, failing(35, 7)), Read::Ignored, "it has settled");
+}
+
+#[test]
 fn what_was_known_once_is_not_forgotten_by_a_worse_answer() {
     let engine = engine();
     let mut timeline = Timeline::start(&engine);
@@ -154,6 +178,7 @@ fn a_late_bad_minute_counts_against_and_a_late_good_one_proves_nothing() {
     }
     let (before, _) = engine.suspicion(timeline.evidence());
     let ticks = timeline.evidence().ticks();
+    assert_eq!(read(&engine, &mut timeline, unknown(20)), Read::Ignored, "it may still arrive");
     assert_eq!(read(&engine, &mut timeline, good(20)), Read::Late);
     assert_eq!(read(&engine, &mut timeline, good(20)), Read::Ignored, "each minute counts once");
     assert!(engine.suspicion(timeline.evidence()).0 <= before);
