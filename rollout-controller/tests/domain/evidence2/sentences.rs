@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
+use rollout_controller::domain::evidence::Count;
 use rollout_controller::domain::evidence2::{
     Clock, Engine, Hold, Lead, Position, Proven, Reading, Rules, Settings, Verdict, Words,
 };
@@ -83,6 +84,42 @@ fn sentences_word_for_word() {
     for (found, expected) in cases {
         assert_eq!(found, expected);
     }
+}
+
+#[test]
+fn a_thousand_requests_are_told_as_a_share_and_fewer_as_they_are() {
+    let suspicion = |requests: u64, old: u64, old_errors: u64| {
+        sentence(25.0, 5, |m| {
+            let errors = |errors| if m > 2 { errors } else { 0 };
+            (fast(old, errors(old_errors)), fast(requests, errors(requests / 20)))
+        })
+    };
+    let one_bad = |requests: u64| {
+        sentence(50.0, 12, |m| {
+            (fast(requests, 0), fast(requests, if m == 4 { requests / 3 } else { 0 }))
+        })
+    };
+    let more = "Suspicion is raised; not enough to roll back.";
+    assert_eq!(
+        suspicion(500, 500, 1),
+        format!("Rust failed 5% of 1,000 requests, Python 0.2%. {more}")
+    );
+    assert_eq!(
+        suspicion(500, 499, 1),
+        format!("Rust failed 5% of 1,000 requests, Python 2 of 998. {more}")
+    );
+    let free = "Free to step at 14:19 if it stays good.";
+    assert_eq!(one_bad(999), format!("14:04 was bad: 333 of 999 requests failed. {free}"));
+    assert_eq!(one_bad(1_000), format!("14:04 was bad: 33% of requests failed. {free}"));
+}
+
+#[test]
+fn a_single_step_names_no_bake_when_it_completes() {
+    let bake = Some((Weight::FULL, 30));
+    let errors = Count { k: 0, n: 9_000 };
+    let (share, minutes, error_minutes) = (Weight::FULL, 30, 30);
+    let proven = Proven { share, next: None, minutes, errors, error_minutes, bake };
+    assert_eq!(Words::because(&proven), "every limit kept at 100% for 30 minutes");
 }
 
 #[test]
