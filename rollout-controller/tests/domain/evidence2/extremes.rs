@@ -3,7 +3,7 @@
 
 use rollout_controller::domain::evidence2::{
     Choices, Counts, Engine, EngineError, FoldError, History, HistoryError, HistoryMinute, Hold,
-    Lead, Part, Position, Preset, Proven, Reading, Settings, Stages, Verdict,
+    Lead, Part, Position, Preset, Proven, Reading, Settings, Stages, Verdict, start_stage,
 };
 use rollout_controller::domain::minute::{Edges, Minute, SideCounts};
 use rollout_controller::domain::slo::{Metric, Slo};
@@ -110,6 +110,23 @@ pub(super) fn engine_of_routes(requests: &[u64]) -> Engine {
     let history = History::new(requests.len(), Minute(-1), (-60..0).map(minute)).unwrap();
     let plan = stages(&[1.0, 5.0, 10.0, 25.0, 50.0, 90.0, 100.0]);
     engine_on(&history, Settings::default(), plan)
+}
+
+#[test]
+fn the_first_share_counts_the_minutes_until_metrics_arrive() {
+    let plan = stages(&[1.0, 5.0, 10.0, 25.0, 50.0, 100.0]);
+    for (lag, first) in [(2, 10.0), (10, 5.0), (60, 1.0)] {
+        assert_eq!(start_stage(&plan, 30.0, lag), percent(first), "{lag} minutes late");
+    }
+    assert_eq!(Vec::from(plan.clone()), plan.shares());
+}
+
+#[test]
+fn a_limit_may_stand_on_a_bound_that_is_not_the_defaults() {
+    let slo = Slo { p99_ms: 20_000.0, ..Slo::default() };
+    let own = Edges::default().as_ms().iter().copied().chain([20_000.0]).collect();
+    assert!(Settings::default().check(&slo, &Edges::new(own).unwrap()).is_ok());
+    assert!(Settings::default().check(&slo, &Edges::default()).is_err());
 }
 
 #[test]
