@@ -265,20 +265,14 @@ async fn recorded(
     look: &Look<'_>,
     schedule: Schedule,
 ) -> TickResult {
-    let unjournalled = |why: Unread, outcome: Option<StepOutcome>| async move {
-        // A lowering was made already; otherwise protection has its say.
-        let prefix = Some(Copy::of(&loaded.journal));
-        let mut protected = protect(world, rollout, look, seen, prefix, &why, schedule).await;
-        protected.outcome = outcome.or(protected.outcome);
-        TickResult::Protected { why, protected }
-    };
     let second = match carry_out(world, rollout, loaded, decided, schedule).await {
         Ok(Carried::Recorded(journal, step)) => {
             let decision = decided.decision.clone().map(Box::new);
             return TickResult::Recorded { journal, decision, step };
         }
         Ok(Carried::Unjournalled(down, outcome)) => {
-            return unjournalled(Unread::of(&down), outcome).await;
+            let why = Unread::of(&down);
+            return unjournalled(world, rollout, loaded, look, seen, why, outcome, schedule).await;
         }
         Ok(Carried::LostRace | Carried::Overtaken) if planted!(NoSecondLook) => {
             return TickResult::LostRace(Box::new(loaded.journal.clone()));
@@ -292,9 +286,31 @@ async fn recorded(
     };
     match second {
         Ok(result) => result,
-        Err(StepError::Journal(error)) => unjournalled(Unread::of(&error), None).await,
+        Err(StepError::Journal(error)) => {
+            let why = Unread::of(&error);
+            unjournalled(world, rollout, loaded, look, seen, why, None, schedule).await
+        }
         Err(error @ StepError::Fold(_)) => TickResult::Failed(error),
     }
+}
+
+/// The journal could not be written. A lowering was made already, and then this is its
+/// outcome; otherwise protection has its say.
+#[expect(clippy::too_many_arguments, reason = "all that a tick knows of a rollout")]
+async fn unjournalled(
+    world: &World,
+    rollout: &Rollout,
+    loaded: &Loaded,
+    look: &Look<'_>,
+    seen: &Observation,
+    why: Unread,
+    outcome: Option<StepOutcome>,
+    schedule: Schedule,
+) -> TickResult {
+    let prefix = Some(Copy::of(&loaded.journal));
+    let mut protected = protect(world, rollout, look, seen, prefix, &why, schedule).await;
+    protected.outcome = outcome.or(protected.outcome);
+    TickResult::Protected { why, protected }
 }
 
 fn lowers(decided: &Decided) -> bool {
@@ -314,27 +330,35 @@ async fn again(
     schedule: Schedule,
     is_ours: impl Fn(&Decided) -> bool,
 ) -> Result<TickResult, StepError> {
-    let mut looks = 1;
+    let mut looks_again = 1;
     loop {
         let loaded = store::load(&*world.ledger, &rollout.name).await?;
-        let look = Look::of(rollout, Some(&loaded.journal));
+        let looks = [Look::of(rollout, Some(&loaded.journal))];
         let tick_ms = schedule.scheduled.as_millisecond();
-        let seen = observe(world, &[look], tick_ms).await.pop();
-        let now = now(world, schedule);
-        let decided = seen.map(|seen| decide(&loaded.journal, &seen, &rollout.settings, now));
-        let Some(decided) = decided.transpose()?.filter(&is_ours) else {
+        let Some(seen) = observe(world, &looks, tick_ms).await.pop() else {
             return Ok(TickResult::LostRace(Box::new(loaded.journal)));
         };
+        let now = now(world, schedule);
+        let decided = decide(&loaded.journal, &seen, &rollout.settings, now)?;
+        if !is_ours(&decided) {
+            return Ok(TickResult::LostRace(Box::new(loaded.journal)));
+        }
         let (journal, step) = match carry_out(world, rollout, &loaded, &decided, schedule).await? {
             Carried::Recorded(journal, step) => (journal, step),
-            Carried::LostRace | Carried::Overtaken if looks < LOOKS_AGAIN => {
-                looks += 1;
+            Carried::LostRace | Carried::Overtaken if looks_again < LOOKS_AGAIN => {
+                looks_again += 1;
                 continue;
             }
             Carried::LostRace | Carried::Overtaken => {
                 return Ok(TickResult::LostRace(Box::new(loaded.journal)));
             }
-            Carried::Unjournalled(_, step) => (Box::new(loaded.journal), step),
+            Carried::Unjournalled(down, outcome) => {
+                let (why, [look]) = (Unread::of(&down), &looks);
+                return Ok(unjournalled(
+                    world, rollout, &loaded, look, &seen, why, outcome, schedule,
+                )
+                .await);
+            }
         };
         let decision = decided.decision.map(Box::new);
         return Ok(TickResult::Recorded { journal, decision, step });

@@ -90,6 +90,8 @@ async fn a_ledger_that_can_be_read_and_not_written_does_not_stop_protection() {
 struct Beaten {
     night: Night,
     before: AtomicU32,
+    /// After these it can be read and not written.
+    goes: bool,
 }
 
 #[async_trait]
@@ -111,6 +113,8 @@ impl Ledger for Beaten {
                 _ => Order::Resume { adopt: false },
             };
             assert_eq!(word(&self.night.order(order).await), "applied");
+        } else if self.goes {
+            self.night.pretend.state().trouble.ledger_read_only = true;
         }
         self.night.world.ledger.insert(rollout, entries, snapshot).await
     }
@@ -137,7 +141,7 @@ impl Ledger for Beaten {
 }
 
 /// A tick at 25% that finds an alarm, and comes second so often.
-async fn beaten(times: u32) -> (Night, TickReport) {
+async fn beaten(times: u32, goes: bool) -> (Night, TickReport) {
     let mut night = alarm_is_ok_at(25.0, &["public"]).await;
     if times % 2 == 1 {
         night.order(Order::Pause { for_minutes: None }).await;
@@ -148,7 +152,7 @@ async fn beaten(times: u32) -> (Night, TickReport) {
         world: night.pretend.world(),
         config: night.config.clone(),
     };
-    let ledger = Arc::new(Beaten { night: others, before: times.into() });
+    let ledger = Arc::new(Beaten { night: others, before: times.into(), goes });
     night.world = World { ledger, ..night.world };
     let report = night.tick().await;
     (night, report)
@@ -157,16 +161,29 @@ async fn beaten(times: u32) -> (Night, TickReport) {
 #[tokio::test]
 async fn an_alarm_that_comes_second_to_the_journal_rolls_back_in_the_same_tick() {
     for times in 0..=3 {
-        let (night, report) = beaten(times).await;
+        let (night, report) = beaten(times, false).await;
         assert_eq!(report.did, "rollback", "{times}: {}", report.message);
         assert!(night.shows("public").abs() < f64::EPSILON, "{times}");
         assert_eq!(night.journal().await.words(), "rolled back", "{times}");
     }
-    let (night, report) = beaten(4).await;
+    let (night, report) = beaten(4, false).await;
     let told = "score: another change came first; the next tick goes on from there";
     assert_eq!((report.did, report.message.as_str()), ("skipped", told));
     assert!((night.shows("public") - 25.0).abs() < f64::EPSILON);
     assert_eq!(night.minutes(1).await.did, "rollback");
+}
+
+#[tokio::test]
+async fn an_alarm_that_comes_second_to_a_journal_that_then_goes_is_remembered_outside_it() {
+    let (night, report) = beaten(1, true).await;
+    assert!(night.shows("public").abs() < f64::EPSILON, "{}", report.message);
+    let outside = night.pretend.state().outside.get("score").cloned().expect("a copy");
+    assert!(outside.run.is_some_and(|copy| copy.has_left()), "the next tick has to know of it");
+    night.pretend.state().trouble.ledger_read_only = false;
+    night.pretend.alarm("rs", AlarmState::Ok);
+    let night = Night { world: night.pretend.world(), ..night };
+    night.minutes(2).await;
+    assert_eq!(night.journal().await.words(), "rolled back");
 }
 
 #[tokio::test]
