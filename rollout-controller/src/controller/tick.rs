@@ -236,7 +236,7 @@ async fn carry(world: &World, plan: &Plan<'_>, schedule: Schedule) -> TickResult
     };
     match (todo, loaded) {
         (Todo::Carry(decided), Ok(loaded)) => {
-            recorded(world, rollout, loaded, decided, seen, look, schedule).await
+            recorded(world, rollout, &Round { loaded, look, seen, decided }, schedule).await
         }
         (Todo::IgnoreFuture, Ok(loaded)) => {
             let copy = Some(Copy::of(&loaded.journal));
@@ -256,61 +256,86 @@ async fn carry(world: &World, plan: &Plan<'_>, schedule: Schedule) -> TickResult
     }
 }
 
+/// What one look at a rollout came to.
+struct Round<'a> {
+    loaded: &'a Loaded,
+    look: &'a Look<'a>,
+    seen: &'a Observation,
+    decided: &'a Decided,
+}
+
+/// Where another process came first.
+enum Beaten {
+    /// To the intent; nothing at all was done.
+    Before,
+    /// Between the intent and its outcome.
+    Between,
+}
+
 async fn recorded(
     world: &World,
     rollout: &Rollout,
-    loaded: &Loaded,
-    decided: &Decided,
-    seen: &Observation,
-    look: &Look<'_>,
+    first: &Round<'_>,
     schedule: Schedule,
 ) -> TickResult {
-    let second = match carry_out(world, rollout, loaded, decided, schedule).await {
-        Ok(Carried::Recorded(journal, step)) => {
-            let decision = decided.decision.clone().map(Box::new);
-            return TickResult::Recorded { journal, decision, step };
+    let settled = match round(world, rollout, first, schedule).await {
+        Ok(result) => return result,
+        Err(Beaten::Before | Beaten::Between) if planted!(NoSecondLook) => {
+            return lost_race(first.loaded);
         }
-        Ok(Carried::Unjournalled(down, outcome)) => {
-            let why = Unread::of(&down);
-            return unjournalled(world, rollout, loaded, look, seen, why, outcome, schedule).await;
-        }
-        Ok(Carried::LostRace | Carried::Overtaken) if planted!(NoSecondLook) => {
-            return TickResult::LostRace(Box::new(loaded.journal.clone()));
-        }
-        Ok(Carried::LostRace) if !lowers(decided) => {
-            return TickResult::LostRace(Box::new(loaded.journal.clone()));
-        }
-        Ok(Carried::LostRace) => again(world, rollout, schedule, lowers).await,
-        Ok(Carried::Overtaken) => again(world, rollout, schedule, |_| true).await,
-        Err(error) => Err(error),
+        Err(Beaten::Before) if !lowers(first.decided) => return lost_race(first.loaded),
+        Err(Beaten::Before) => again(world, rollout, schedule, lowers).await,
+        Err(Beaten::Between) => again(world, rollout, schedule, |_| true).await,
     };
-    match second {
+    match settled {
         Ok(result) => result,
         Err(StepError::Journal(error)) => {
-            let why = Unread::of(&error);
-            unjournalled(world, rollout, loaded, look, seen, why, None, schedule).await
+            unjournalled(world, rollout, first, Unread::of(&error), None, schedule).await
         }
         Err(error @ StepError::Fold(_)) => TickResult::Failed(error),
     }
 }
 
+async fn round(
+    world: &World,
+    rollout: &Rollout,
+    this: &Round<'_>,
+    schedule: Schedule,
+) -> Result<TickResult, Beaten> {
+    let Round { loaded, decided, .. } = this;
+    Ok(match carry_out(world, rollout, loaded, decided, schedule).await {
+        Ok(Carried::LostRace) => return Err(Beaten::Before),
+        Ok(Carried::Overtaken) => return Err(Beaten::Between),
+        Ok(Carried::Recorded(journal, step)) => {
+            let decision = decided.decision.clone().map(Box::new);
+            TickResult::Recorded { journal, decision, step }
+        }
+        Ok(Carried::Unjournalled(down, outcome)) => {
+            unjournalled(world, rollout, this, Unread::of(&down), outcome, schedule).await
+        }
+        Err(error) => TickResult::Failed(error),
+    })
+}
+
 /// The journal could not be written. A lowering was made already, and then this is its
 /// outcome; otherwise protection has its say.
-#[expect(clippy::too_many_arguments, reason = "all that a tick knows of a rollout")]
 async fn unjournalled(
     world: &World,
     rollout: &Rollout,
-    loaded: &Loaded,
-    look: &Look<'_>,
-    seen: &Observation,
+    this: &Round<'_>,
     why: Unread,
     outcome: Option<StepOutcome>,
     schedule: Schedule,
 ) -> TickResult {
-    let prefix = Some(Copy::of(&loaded.journal));
-    let mut protected = protect(world, rollout, look, seen, prefix, &why, schedule).await;
+    let prefix = Some(Copy::of(&this.loaded.journal));
+    let protected = protect(world, rollout, this.look, this.seen, prefix, &why, schedule);
+    let mut protected = protected.await;
     protected.outcome = outcome.or(protected.outcome);
     TickResult::Protected { why, protected }
+}
+
+fn lost_race(loaded: &Loaded) -> TickResult {
+    TickResult::LostRace(Box::new(loaded.journal.clone()))
 }
 
 fn lowers(decided: &Decided) -> bool {
@@ -330,38 +355,26 @@ async fn again(
     schedule: Schedule,
     is_ours: impl Fn(&Decided) -> bool,
 ) -> Result<TickResult, StepError> {
-    let mut looks_again = 1;
+    let mut looks = 0;
     loop {
+        looks += 1;
         let loaded = store::load(&*world.ledger, &rollout.name).await?;
-        let looks = [Look::of(rollout, Some(&loaded.journal))];
+        let look = [Look::of(rollout, Some(&loaded.journal))];
         let tick_ms = schedule.scheduled.as_millisecond();
-        let Some(seen) = observe(world, &looks, tick_ms).await.pop() else {
-            return Ok(TickResult::LostRace(Box::new(loaded.journal)));
+        let Some(seen) = observe(world, &look, tick_ms).await.pop() else {
+            return Ok(lost_race(&loaded));
         };
         let now = now(world, schedule);
         let decided = decide(&loaded.journal, &seen, &rollout.settings, now)?;
         if !is_ours(&decided) {
-            return Ok(TickResult::LostRace(Box::new(loaded.journal)));
+            return Ok(lost_race(&loaded));
         }
-        let (journal, step) = match carry_out(world, rollout, &loaded, &decided, schedule).await? {
-            Carried::Recorded(journal, step) => (journal, step),
-            Carried::LostRace | Carried::Overtaken if looks_again < LOOKS_AGAIN => {
-                looks_again += 1;
-                continue;
-            }
-            Carried::LostRace | Carried::Overtaken => {
-                return Ok(TickResult::LostRace(Box::new(loaded.journal)));
-            }
-            Carried::Unjournalled(down, outcome) => {
-                let (why, [look]) = (Unread::of(&down), &looks);
-                return Ok(unjournalled(
-                    world, rollout, &loaded, look, &seen, why, outcome, schedule,
-                )
-                .await);
-            }
-        };
-        let decision = decided.decision.map(Box::new);
-        return Ok(TickResult::Recorded { journal, decision, step });
+        let this = Round { loaded: &loaded, look: &look[0], seen: &seen, decided: &decided };
+        match round(world, rollout, &this, schedule).await {
+            Ok(result) => return Ok(result),
+            Err(Beaten::Before | Beaten::Between) if looks < LOOKS_AGAIN => {}
+            Err(Beaten::Before | Beaten::Between) => return Ok(lost_race(&loaded)),
+        }
     }
 }
 
