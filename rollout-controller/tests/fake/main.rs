@@ -16,6 +16,7 @@ mod check;
 mod commands;
 mod examples;
 mod fuzz;
+mod in_front;
 mod invariants;
 mod kept;
 mod labels;

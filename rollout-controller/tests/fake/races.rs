@@ -4,9 +4,9 @@
 //! than clients; every contender has a connection of its own, as a Lambda has.
 //! Traffic and metrics are pretended, so that the end is known.
 
+use crate::in_front::Halting;
 use crate::pretend::{self, config};
 use crate::{journal, peers};
-use async_trait::async_trait;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use local_cloud::pgbouncer::Pgbouncer;
@@ -23,16 +23,13 @@ use rollout_controller::domain::journal::Journal;
 use rollout_controller::domain::message::Page;
 use rollout_controller::domain::observation::Share;
 use rollout_controller::domain::weight::Weight;
-use rollout_controller::ports::{
-    Entry, Inserted, Ledger, LedgerError, Seq, Snapshot, World, Written,
-};
+use rollout_controller::ports::World;
 use rollout_controller::report::tick::TickReport;
 use rollout_controller::world::Pretend;
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::task::yield_now;
 
 /// A database behind a pooler, with the tables made.
 struct Database {
@@ -340,52 +337,6 @@ impl<F: Future> Future for Cut<F> {
             Poll::Pending if self.polls == 0 => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
-    }
-}
-
-/// A ledger with a place to be cut before and after each call. Within one there are more,
-/// as many as the sockets make it wait.
-struct Halting(Arc<dyn Ledger>);
-
-async fn halting<T>(call: impl Future<Output = T>) -> T {
-    yield_now().await;
-    let answer = call.await;
-    yield_now().await;
-    answer
-}
-
-#[async_trait]
-impl Ledger for Halting {
-    async fn read_all(&self, rollouts: &[&str], version: i64) -> Vec<Result<Written, LedgerError>> {
-        halting(self.0.read_all(rollouts, version)).await
-    }
-    async fn insert(
-        &self,
-        rollout: &str,
-        entries: &[Entry],
-        snapshot: Option<&Snapshot>,
-    ) -> Result<Inserted, LedgerError> {
-        halting(self.0.insert(rollout, entries, snapshot)).await
-    }
-    async fn history(
-        &self,
-        rollout: &str,
-        before: Option<Seq>,
-        limit: u32,
-    ) -> Result<Vec<Entry>, LedgerError> {
-        halting(self.0.history(rollout, before, limit)).await
-    }
-    async fn history_of(
-        &self,
-        rollout: &str,
-        kinds: &[&str],
-        before: Option<Seq>,
-        limit: u32,
-    ) -> Result<Vec<Entry>, LedgerError> {
-        halting(self.0.history_of(rollout, kinds, before, limit)).await
-    }
-    async fn prune(&self, rollout: &str, kind: &str, before_ms: i64) -> Result<u64, LedgerError> {
-        halting(self.0.prune(rollout, kind, before_ms)).await
     }
 }
 

@@ -4,6 +4,7 @@
 //! future dropped after n polls is a process killed at its n-th place: before a
 //! call, or behind its effect and before its answer.
 
+use crate::in_front::{Halting, halting};
 use crate::pretend::{Night, config, config_with, word};
 use async_trait::async_trait;
 use rollout_controller::controller::command::command;
@@ -19,10 +20,9 @@ use rollout_controller::domain::phase::Phase;
 use rollout_controller::domain::route::Route;
 use rollout_controller::domain::weight::Weight;
 use rollout_controller::ports::{
-    AlarmSeen, Alarms, AlarmsError, Deployments, Entry, Inserted, Ledger, LedgerError,
-    MessageError, Messages, Metrics, MetricsError, MinuteRead, MinutesWanted, OutpostError,
-    Outposts, Outside, RouteSeen, Seq, Share, Snapshot, Traffic, TrafficError, World, WritePermit,
-    Written,
+    AlarmSeen, Alarms, AlarmsError, Deployments, MessageError, Messages, Metrics, MetricsError,
+    MinuteRead, MinutesWanted, OutpostError, Outposts, Outside, RouteSeen, Share, Traffic,
+    TrafficError, World, WritePermit,
 };
 use rollout_controller::world::Pretend;
 use std::collections::BTreeSet;
@@ -34,53 +34,10 @@ use tokio::task::yield_now;
 /// The pretend world with a place to die before and after each call.
 struct Slow(Pretend);
 
-/// One place, the call, one place.
-async fn slowly<T>(call: impl Future<Output = T>) -> T {
-    yield_now().await;
-    let answer = call.await;
-    yield_now().await;
-    answer
-}
-
-#[async_trait]
-impl Ledger for Slow {
-    async fn read_all(&self, rollouts: &[&str], version: i64) -> Vec<Result<Written, LedgerError>> {
-        slowly(self.0.read_all(rollouts, version)).await
-    }
-    async fn insert(
-        &self,
-        rollout: &str,
-        entries: &[Entry],
-        snapshot: Option<&Snapshot>,
-    ) -> Result<Inserted, LedgerError> {
-        slowly(self.0.insert(rollout, entries, snapshot)).await
-    }
-    async fn history(
-        &self,
-        rollout: &str,
-        before: Option<Seq>,
-        limit: u32,
-    ) -> Result<Vec<Entry>, LedgerError> {
-        slowly(self.0.history(rollout, before, limit)).await
-    }
-    async fn history_of(
-        &self,
-        rollout: &str,
-        kinds: &[&str],
-        before: Option<Seq>,
-        limit: u32,
-    ) -> Result<Vec<Entry>, LedgerError> {
-        slowly(self.0.history_of(rollout, kinds, before, limit)).await
-    }
-    async fn prune(&self, rollout: &str, kind: &str, before_ms: i64) -> Result<u64, LedgerError> {
-        slowly(self.0.prune(rollout, kind, before_ms)).await
-    }
-}
-
 #[async_trait]
 impl Traffic for Slow {
     async fn read(&self, route: &Route) -> Result<RouteSeen, TrafficError> {
-        slowly(Traffic::read(&self.0, route)).await
+        halting(Traffic::read(&self.0, route)).await
     }
     async fn shift(
         &self,
@@ -91,10 +48,10 @@ impl Traffic for Slow {
     ) -> Result<Share, TrafficError> {
         // The rule is read before it is written.
         yield_now().await;
-        slowly(self.0.shift(permit, route, from, to)).await
+        halting(self.0.shift(permit, route, from, to)).await
     }
     async fn rewrite(&self, permit: &WritePermit, route: &Route) -> Result<Share, TrafficError> {
-        slowly(self.0.rewrite(permit, route)).await
+        halting(self.0.rewrite(permit, route)).await
     }
 }
 
@@ -104,14 +61,14 @@ impl Metrics for Slow {
         &self,
         wanted: &[MinutesWanted<'_>],
     ) -> Vec<Result<Vec<MinuteRead>, MetricsError>> {
-        slowly(self.0.minutes(wanted)).await
+        halting(self.0.minutes(wanted)).await
     }
 }
 
 #[async_trait]
 impl Alarms for Slow {
     async fn read(&self, names: &[String]) -> Result<Vec<AlarmSeen>, AlarmsError> {
-        slowly(Alarms::read(&self.0, names)).await
+        halting(Alarms::read(&self.0, names)).await
     }
 }
 
@@ -121,34 +78,34 @@ impl Messages for Slow {
         self.0.has(channel)
     }
     async fn send(&self, channel: Channel, message: &Debt) -> Result<(), MessageError> {
-        slowly(self.0.send(channel, message)).await
+        halting(self.0.send(channel, message)).await
     }
 }
 
 #[async_trait]
 impl Deployments for Slow {
     async fn look(&self, rollouts: &[&[Route]]) -> Vec<Vec<RouteCodeSeen>> {
-        slowly(self.0.look(rollouts)).await
+        halting(self.0.look(rollouts)).await
     }
 }
 
 #[async_trait]
 impl Outposts for Slow {
     async fn read(&self, rollouts: &[&str]) -> Vec<Result<Outside, OutpostError>> {
-        slowly(Outposts::read(&self.0, rollouts)).await
+        halting(Outposts::read(&self.0, rollouts)).await
     }
     async fn write_run(&self, rollout: &str, copy: &Copy) -> Result<(), OutpostError> {
-        slowly(self.0.write_run(rollout, copy)).await
+        halting(self.0.write_run(rollout, copy)).await
     }
     async fn write_order(&self, rollout: &str, order: &OutsideOrder) -> Result<(), OutpostError> {
-        slowly(self.0.write_order(rollout, order)).await
+        halting(self.0.write_order(rollout, order)).await
     }
 }
 
 fn slow(pretend: &Pretend) -> World {
     let this = Arc::new(Slow(pretend.clone()));
     World {
-        ledger: this.clone(),
+        ledger: Arc::new(Halting(Arc::new(pretend.clone()))),
         traffic: this.clone(),
         metrics: this.clone(),
         alarms: this.clone(),

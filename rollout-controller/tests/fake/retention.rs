@@ -1,5 +1,6 @@
 //! Old minutes go, and nothing that anybody needs goes with them.
 
+use crate::in_front::{Differs, InFront};
 use crate::journal;
 use crate::pretend::{self, Night, config};
 use rollout_controller::controller::{query, store};
@@ -59,7 +60,7 @@ async fn minutes_of_ended_runs_go(night: &Night) {
 
     // A version that cannot read the snapshot comes to the same state.
     let folded = night.journal().await;
-    let whole = Unsnapshot(night.world.ledger.clone());
+    let whole = InFront(Unsnapshot(night.world.ledger.clone()));
     let rebuilt = store::load(&whole, "score").await.expect("a fold");
     assert_eq!(rebuilt.snapshot_seq, 0);
     assert_eq!(
@@ -83,37 +84,12 @@ async fn a_page_reads_a_run_from_its_first_entry_however_many_follow() {
 struct Unsnapshot(Arc<dyn Ledger>);
 
 #[async_trait::async_trait]
-impl Ledger for Unsnapshot {
+impl Differs for Unsnapshot {
+    fn behind(&self) -> &dyn Ledger {
+        &*self.0
+    }
     async fn read_all(&self, rollouts: &[&str], _: i64) -> Vec<Result<Written, LedgerError>> {
         self.0.read_all(rollouts, i64::MIN).await
-    }
-    async fn insert(
-        &self,
-        rollout: &str,
-        entries: &[Entry],
-        snapshot: Option<&Snapshot>,
-    ) -> Result<Inserted, LedgerError> {
-        self.0.insert(rollout, entries, snapshot).await
-    }
-    async fn history(
-        &self,
-        rollout: &str,
-        before: Option<Seq>,
-        limit: u32,
-    ) -> Result<Vec<Entry>, LedgerError> {
-        self.0.history(rollout, before, limit).await
-    }
-    async fn history_of(
-        &self,
-        rollout: &str,
-        kinds: &[&str],
-        before: Option<Seq>,
-        limit: u32,
-    ) -> Result<Vec<Entry>, LedgerError> {
-        self.0.history_of(rollout, kinds, before, limit).await
-    }
-    async fn prune(&self, rollout: &str, kind: &str, before_ms: i64) -> Result<u64, LedgerError> {
-        self.0.prune(rollout, kind, before_ms).await
     }
 }
 
@@ -136,34 +112,9 @@ async fn minutes_of_ended_runs_go_from_sqlite() {
 struct NoPrune(Arc<dyn Ledger>, AtomicU32);
 
 #[async_trait::async_trait]
-impl Ledger for NoPrune {
-    async fn read_all(&self, rollouts: &[&str], version: i64) -> Vec<Result<Written, LedgerError>> {
-        self.0.read_all(rollouts, version).await
-    }
-    async fn insert(
-        &self,
-        rollout: &str,
-        entries: &[Entry],
-        snapshot: Option<&Snapshot>,
-    ) -> Result<Inserted, LedgerError> {
-        self.0.insert(rollout, entries, snapshot).await
-    }
-    async fn history(
-        &self,
-        rollout: &str,
-        before: Option<Seq>,
-        limit: u32,
-    ) -> Result<Vec<Entry>, LedgerError> {
-        self.0.history(rollout, before, limit).await
-    }
-    async fn history_of(
-        &self,
-        rollout: &str,
-        kinds: &[&str],
-        before: Option<Seq>,
-        limit: u32,
-    ) -> Result<Vec<Entry>, LedgerError> {
-        self.0.history_of(rollout, kinds, before, limit).await
+impl Differs for NoPrune {
+    fn behind(&self) -> &dyn Ledger {
+        &*self.0
     }
     async fn prune(&self, rollout: &str, kind: &str, _: i64) -> Result<u64, LedgerError> {
         assert_eq!(kind, Event::TICKED);
@@ -180,7 +131,7 @@ impl Ledger for NoPrune {
 async fn a_failed_prune_changes_nothing_and_comes_once_an_hour() {
     let mut night = night();
     night.hour_of_python();
-    let ledger = Arc::new(NoPrune(night.world.ledger.clone(), AtomicU32::new(0)));
+    let ledger = Arc::new(InFront(NoPrune(night.world.ledger.clone(), AtomicU32::new(0))));
     night.world.ledger = ledger.clone();
     night.order(Order::Start).await;
     let end = night.until(150, |report| report.state == "completed").await;

@@ -2,6 +2,7 @@
 //! that fail in every manner, runs that cannot end, evidence of another build, late
 //! and early ticks, and persons who act meanwhile.
 
+use crate::in_front::{Differs, InFront};
 use crate::pretend::{Night, config, config_with, word};
 use async_trait::async_trait;
 use jiff::SignedDuration;
@@ -20,7 +21,7 @@ use rollout_controller::domain::outbox::Debt;
 use rollout_controller::domain::plan::Mode;
 use rollout_controller::domain::weight::Weight;
 use rollout_controller::ports::{
-    Entry, Inserted, Ledger, LedgerError, MessageError, Messages, Seq, Snapshot, World, Written,
+    Entry, Inserted, Ledger, LedgerError, MessageError, Messages, Snapshot, World,
 };
 use rollout_controller::report::tick::TickReport;
 use rollout_controller::world::{Pretend, foreign, version};
@@ -95,9 +96,9 @@ struct Beaten {
 }
 
 #[async_trait]
-impl Ledger for Beaten {
-    async fn read_all(&self, rollouts: &[&str], version: i64) -> Vec<Result<Written, LedgerError>> {
-        self.night.world.ledger.read_all(rollouts, version).await
+impl Differs for Beaten {
+    fn behind(&self) -> &dyn Ledger {
+        &*self.night.world.ledger
     }
     async fn insert(
         &self,
@@ -118,26 +119,6 @@ impl Ledger for Beaten {
         }
         self.night.world.ledger.insert(rollout, entries, snapshot).await
     }
-    async fn history(
-        &self,
-        rollout: &str,
-        before: Option<Seq>,
-        limit: u32,
-    ) -> Result<Vec<Entry>, LedgerError> {
-        self.night.world.ledger.history(rollout, before, limit).await
-    }
-    async fn history_of(
-        &self,
-        rollout: &str,
-        kinds: &[&str],
-        before: Option<Seq>,
-        limit: u32,
-    ) -> Result<Vec<Entry>, LedgerError> {
-        self.night.world.ledger.history_of(rollout, kinds, before, limit).await
-    }
-    async fn prune(&self, rollout: &str, kind: &str, before_ms: i64) -> Result<u64, LedgerError> {
-        self.night.world.ledger.prune(rollout, kind, before_ms).await
-    }
 }
 
 /// A tick at 25% that finds an alarm, and comes second so often.
@@ -152,7 +133,7 @@ async fn beaten(times: u32, goes: bool) -> (Night, TickReport) {
         world: night.pretend.world(),
         config: night.config.clone(),
     };
-    let ledger = Arc::new(Beaten { night: others, before: times.into(), goes });
+    let ledger = Arc::new(InFront(Beaten { night: others, before: times.into(), goes }));
     night.world = World { ledger, ..night.world };
     let report = night.tick().await;
     (night, report)

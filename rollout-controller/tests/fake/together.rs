@@ -1,6 +1,7 @@
 //! Many rollouts in one tick: one slow dependency costs all of them once, and
 //! whoever is sick goes first.
 
+use crate::in_front::{Differs, InFront};
 use crate::pretend::{Night, config_with};
 use async_trait::async_trait;
 use rollout_controller::config::Config;
@@ -13,8 +14,8 @@ use rollout_controller::domain::outbox::Debt;
 use rollout_controller::domain::route::Route;
 use rollout_controller::domain::weight::Weight;
 use rollout_controller::ports::{
-    Entry, Inserted, Ledger, LedgerError, MessageError, Messages, Seq, Snapshot, Traffic,
-    TrafficError, World, WritePermit, Written,
+    Entry, Inserted, Ledger, LedgerError, MessageError, Messages, Snapshot, Traffic, TrafficError,
+    World, WritePermit, Written,
 };
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -71,15 +72,15 @@ struct Far {
 }
 
 impl Far {
-    fn over(ledger: Arc<dyn Ledger>) -> Arc<Self> {
-        Arc::new(Self {
+    fn over(ledger: Arc<dyn Ledger>) -> Arc<InFront<Self>> {
+        Arc::new(InFront(Self {
             ledger,
             reads: AtomicU32::new(0),
             inserts: AtomicU32::new(0),
             unanswered: AtomicU32::new(0),
             reads_hang: AtomicBool::new(false),
             inserts_hang: AtomicBool::new(false),
-        })
+        }))
     }
 
     async fn trip(&self, calls: &AtomicU32, hangs: &AtomicBool) {
@@ -93,7 +94,10 @@ impl Far {
 }
 
 #[async_trait]
-impl Ledger for Far {
+impl Differs for Far {
+    fn behind(&self) -> &dyn Ledger {
+        &*self.ledger
+    }
     async fn read_all(&self, rollouts: &[&str], version: i64) -> Vec<Result<Written, LedgerError>> {
         self.trip(&self.reads, &self.reads_hang).await;
         self.ledger.read_all(rollouts, version).await
@@ -106,26 +110,6 @@ impl Ledger for Far {
     ) -> Result<Inserted, LedgerError> {
         self.trip(&self.inserts, &self.inserts_hang).await;
         self.ledger.insert(rollout, entries, snapshot).await
-    }
-    async fn history(
-        &self,
-        rollout: &str,
-        before: Option<Seq>,
-        limit: u32,
-    ) -> Result<Vec<Entry>, LedgerError> {
-        self.ledger.history(rollout, before, limit).await
-    }
-    async fn history_of(
-        &self,
-        rollout: &str,
-        kinds: &[&str],
-        before: Option<Seq>,
-        limit: u32,
-    ) -> Result<Vec<Entry>, LedgerError> {
-        self.ledger.history_of(rollout, kinds, before, limit).await
-    }
-    async fn prune(&self, rollout: &str, kind: &str, before_ms: i64) -> Result<u64, LedgerError> {
-        self.ledger.prune(rollout, kind, before_ms).await
     }
 }
 
