@@ -60,7 +60,11 @@ fn steady_history(minutes: i64, old: &SideCounts) -> History {
 }
 
 fn engine_on(history: &History, settings: Settings, stages: Stages) -> Engine {
-    let (slo, edges) = (Slo::default(), Edges::default());
+    engine_for(Slo::default(), history, settings, stages)
+}
+
+fn engine_for(slo: Slo, history: &History, settings: Settings, stages: Stages) -> Engine {
+    let edges = Edges::default();
     let choices = Engine::choose(&settings, &slo, &edges, history).expect("valid settings");
     Engine::new(settings, slo, edges, stages, choices).expect("choices of these routes")
 }

@@ -12,24 +12,42 @@ use rollout_controller::domain::slo::{Metric, Slo};
 use rollout_controller::domain::weight::Weight;
 
 use crate::evidence2::extremes::{engine_of_routes, parts};
-use crate::evidence2::{engine, fast, one_route, percent, stages, steady_history, timed};
+use crate::evidence2::{
+    engine, engine_for, fast, one_route, percent, stages, steady_history, timed,
+};
 
 const WORDS: Words<'static> = Words { old: "Python", new: "Rust", routes: &[], clock: Clock::Utc };
 
 /// 14:00 of some day.
 const AT_14_00: i64 = 29_018_280;
 
-/// The sentence after these minutes at one share.
-fn sentence(share: f64, minutes: i64, counts: impl Fn(i64) -> (SideCounts, SideCounts)) -> String {
-    let engine = engine();
+/// What these minutes at one share come to.
+fn verdict_after(
+    engine: &Engine,
+    share: f64,
+    minutes: i64,
+    counts: impl Fn(i64) -> (SideCounts, SideCounts),
+) -> Verdict {
     let mut evidence = engine.start();
     let at = Position { share: percent(share), baked: false };
     for minute in 0..minutes {
         let (old, new) = counts(minute);
-        let reading = one_route(AT_14_00 + minute, percent(share), old, new);
+        let reading = one_route(AT_14_00 + minute, at.share, old, new);
         engine.fold(&mut evidence, &reading).unwrap();
     }
-    WORDS.verdict(&engine, &engine.verdict(&evidence, at))
+    engine.verdict(&evidence, at)
+}
+
+/// The sentence for them.
+fn sentence(share: f64, minutes: i64, counts: impl Fn(i64) -> (SideCounts, SideCounts)) -> String {
+    let engine = engine();
+    WORDS.verdict(&engine, &verdict_after(&engine, share, minutes, counts))
+}
+
+/// Every reason for which nothing follows.
+fn holds(engine: &Engine, verdict: &Verdict) -> Vec<String> {
+    let Verdict::Unproven(why) = verdict else { return Vec::new() };
+    why.reasons().iter().map(|hold| WORDS.hold(engine, hold)).collect()
 }
 
 #[test]
@@ -191,20 +209,12 @@ fn completion_tells_the_bake_and_the_watch() {
 #[test]
 fn a_bake_waits_for_the_whole_run_although_its_newest_minutes_are_good() {
     let engine = engine();
-    let at = Position { share: percent(90.0), baked: false };
-    let holds = |minutes: i64| {
-        let mut evidence = engine.start();
-        for minute in 0..minutes {
-            let errors = if minute == 10 { 2_400 } else { 0 };
-            let new = fast(6_000, errors);
-            let reading = one_route(AT_14_00 + minute, at.share, fast(600, 0), new);
-            engine.fold(&mut evidence, &reading).unwrap();
-        }
-        let Verdict::Unproven(why) = engine.verdict(&evidence, at) else { return Vec::new() };
-        why.reasons().iter().map(|hold| WORDS.hold(&engine, hold)).collect()
+    let of_the_run = |minutes: i64| {
+        let verdict = verdict_after(&engine, 90.0, minutes, |minute| {
+            (fast(600, 0), fast(6_000, if minute == 10 { 2_400 } else { 0 }))
+        });
+        holds(&engine, &verdict).into_iter().find(|hold| hold.starts_with("Over this"))
     };
-    let of_the_run =
-        |minutes| holds(minutes).into_iter().find(|hold| hold.starts_with("Over this"));
     let told = "Over this run 1.3% of requests failed in an average minute, limit 1%.";
     assert_eq!(of_the_run(30).as_deref(), Some(told));
     for (minutes, waits) in [(10, false), (11, true), (39, true), (40, false)] {
@@ -215,20 +225,14 @@ fn a_bake_waits_for_the_whole_run_although_its_newest_minutes_are_good() {
 #[test]
 fn a_bad_minute_is_told_with_the_limit_that_was_set() {
     let slo = Slo { p95_ms: 1_000.0, p99_ms: 2_000.0, ..Slo::default() };
-    let (settings, edges, plan) = (Settings::default(), Edges::default(), stages(&[50.0, 100.0]));
     let history = steady_history(60, &fast(600, 0));
-    let choices = Engine::choose(&settings, &slo, &edges, &history).unwrap();
-    let engine = Engine::new(settings, slo, edges, plan, choices).unwrap();
+    let engine = engine_for(slo, &history, Settings::default(), stages(&[50.0, 100.0]));
     assert_eq!(engine.slo(), &slo);
-    let mut evidence = engine.start();
-    for minute in 0..12 {
+    let verdict = verdict_after(&engine, 50.0, 12, |minute| {
         let new = if minute == 4 { timed(0, &[(27, 600)]) } else { fast(600, 0) };
-        let reading = one_route(AT_14_00 + minute, percent(50.0), fast(600, 0), new);
-        engine.fold(&mut evidence, &reading).unwrap();
-    }
-    let at = Position { share: percent(50.0), baked: false };
-    let Verdict::Unproven(why) = engine.verdict(&evidence, at) else { panic!("{evidence:?}") };
-    let holds: Vec<_> = why.reasons().iter().map(|hold| WORDS.hold(&engine, hold)).collect();
+        (fast(600, 0), new)
+    });
+    let holds = holds(&engine, &verdict);
     for told in [
         "14:04 was bad: all requests took over 1 s. Free to step at 14:19 if it stays good.",
         "9.1% of requests took over 1 s at this share, limit 5%.",
